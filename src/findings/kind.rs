@@ -1,0 +1,121 @@
+//! The kinds of finding, their names and default severities.
+
+use std::fmt;
+
+use crate::judge::Verdict;
+
+/// What a finding is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Calls whose verdict, or what is also held against them, is this one. Never `open` or `granted`.
+    Verdict(Verdict),
+    /// Calls in order only by what was recorded after them.
+    Hindsight,
+}
+
+impl Kind {
+    /// All kinds, in the order of verdicts, `hindsight` last.
+    pub fn all() -> impl Iterator<Item = Kind> {
+        let of_verdicts = Verdict::ALL.into_iter().filter(|verdict| !verdict.in_order());
+        of_verdicts.map(Kind::Verdict).chain([Kind::Hindsight])
+    }
+
+    /// The word used in every report.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Kind::Verdict(verdict) => verdict.as_str(),
+            Kind::Hindsight => "hindsight",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn from_name(name: &str) -> Option<Kind> {
+        Kind::all().find(|kind| kind.as_str() == name)
+    }
+
+    /// How grave a finding of this kind is if any of its calls was served, unless configured.
+    pub const fn severity(self) -> Severity {
+        let verdict = match self {
+            Kind::Verdict(verdict) => verdict,
+            Kind::Hindsight => return Severity::High,
+        };
+        match verdict {
+            Verdict::AfterRevocation
+            | Verdict::DormantApi
+            | Verdict::PurposeEnded
+            | Verdict::WithoutConsent => Severity::Critical,
+            Verdict::AfterExpiry
+            | Verdict::NeverGranted
+            | Verdict::OutOfScope
+            | Verdict::StaleCredential
+            | Verdict::UnknownCredential => Severity::High,
+            Verdict::BeforeGrant
+            | Verdict::Uncertified
+            | Verdict::ConsentOverridden
+            | Verdict::Anonymous
+            | Verdict::UnlistedApi => Severity::Medium,
+            Verdict::Propagating | Verdict::Open | Verdict::Granted => Severity::Info,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl serde::Serialize for Kind {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// How grave a finding is. Ordered: `info` is the least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// To know.
+    Info,
+    /// Refused, or harmless.
+    Low,
+    /// To look at.
+    Medium,
+    /// To act on.
+    High,
+    /// To act on at once.
+    Critical,
+}
+
+impl Severity {
+    /// All severities, the gravest first.
+    pub const ALL: [Severity; 5] =
+        [Severity::Critical, Severity::High, Severity::Medium, Severity::Low, Severity::Info];
+
+    /// The word used in every report.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Severity::Critical => "critical",
+            Severity::High => "high",
+            Severity::Medium => "medium",
+            Severity::Low => "low",
+            Severity::Info => "info",
+        }
+    }
+
+    /// The severity of that name.
+    pub fn from_name(name: &str) -> Option<Severity> {
+        Severity::ALL.into_iter().find(|severity| severity.as_str() == name)
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl serde::Serialize for Severity {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}

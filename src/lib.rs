@@ -1,0 +1,10 @@
+//! Joins API access logs with the register of who was allowed what, and when.
+
+pub mod call;
+pub mod error;
+pub mod findings;
+pub mod judge;
+pub mod limits;
+pub mod register;
+pub mod report;
+pub mod time;

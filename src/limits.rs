@@ -1,0 +1,46 @@
+//! Every bound in one place, with its unit and its reason.
+//!
+//! What a bound cuts off is counted and reported, never dropped in silence.
+
+/// The longest line that can be a call, in bytes without its line ending. Longer ones are `too-long`.
+pub const LINE_BYTES_MAX: usize = 1 << 20;
+
+/// How many bytes one worker takes at a time. Large enough that the cost of handing it over
+/// vanishes, small enough that a few of them fit the caches and 2 cores share the end of a file fairly.
+pub const CHUNK_BYTES: usize = 4 << 20;
+
+/// Regular files of at least this many bytes are memory-mapped under `--io auto`.
+pub const MAP_BYTES_MIN: u64 = 16 << 20;
+
+/// Distinct subjects counted exactly in one row; thresholds of 500 people must be exact.
+pub const SUBJECTS_EXACT_MAX: usize = 512;
+
+/// Unknown credentials counted one by one; a scan with random keys must not fill memory.
+pub const UNKNOWN_CREDENTIALS_MAX: usize = 65_536;
+
+/// Unknown credentials that become a finding each; the rest share one.
+pub const UNKNOWN_CREDENTIAL_FINDINGS_MAX: usize = 100;
+
+/// Distinct (api, operation) names that a log may bring which the register does not know.
+pub const UNLISTED_NAMES_MAX: usize = 65_536;
+
+/// Distinct (credential, templated path) rows kept when nothing is judged.
+pub const UNJUDGED_ROWS_MAX: usize = 65_536;
+
+/// Hours in the series: eleven years. Clocks that went wrong must not fill memory.
+pub const SERIES_HOURS_MAX: usize = 100_000;
+
+/// Served lines kept as evidence at each end of a finding.
+pub const EVIDENCE_EACH_END: usize = 3;
+
+/// Rejects kept as a sample, for each reason.
+pub const REJECTS_KEPT_PER_REASON: usize = 20;
+
+/// Characters of a reject's shape.
+pub const SHAPE_CHARS_MAX: usize = 80;
+
+const _: () = assert!(CHUNK_BYTES > LINE_BYTES_MAX, "a chunk must hold the longest line");
+const _: () = assert!(
+    SUBJECTS_EXACT_MAX * size_of::<u64>() <= 4096,
+    "a row's subjects never take more than 4 KiB"
+);

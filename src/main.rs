@@ -1,0 +1,2 @@
+//! overstay
+fn main() {}

@@ -1,0 +1,208 @@
+//! The register: who may do what, from when until when, as known at some instant.
+//!
+//! A [`Register`] is what the judge works from. Partners, apis, grants, purposes are
+//! sorted by their ids in byte order, and an id newtype is an index into its list.
+//! Apis, grants and purposes keep all their versions known by then, since hindsight
+//! asks what was known at each call; the other tables keep the one that counts.
+
+use crate::time::Instant;
+
+/// Index into [`Register::partners`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PartnerId(pub u32);
+/// Index into [`Register::credentials`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CredentialId(pub u32);
+/// Index into [`Register::apis`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ApiId(pub u32);
+/// Index into [`Register::grants`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GrantId(pub u32);
+/// Index into [`Register::purposes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PurposeId(pub u32);
+
+/// The register as known at some instant.
+#[derive(Clone, Debug)]
+pub struct Register {
+    /// All partners, sorted by id.
+    pub partners: Vec<Partner>,
+    /// All credentials, sorted by digest.
+    pub credentials: Vec<Credential>,
+    /// All apis, sorted by id.
+    pub apis: Vec<Api>,
+    /// The routes, ready to match.
+    pub routes: Routes,
+    /// All grants, sorted by id.
+    pub grants: Vec<Grant>,
+    /// All purposes, sorted by id.
+    pub purposes: Vec<Purpose>,
+    /// All consents that count, in no particular order.
+    pub consents: Vec<Consent>,
+    /// How long after an end caches may still serve, for apis that do not say, in seconds.
+    pub propagation_s: u64,
+    /// The instant it is known at; `None`: now.
+    pub as_known_at: Option<Instant>,
+    /// BLAKE3 of the parsed content in key order, of all versions known.
+    pub digest: [u8; 32],
+}
+
+/// An organisation that holds access.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partner {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: Option<String>,
+    /// Whom to write to.
+    pub contact: Option<String>,
+}
+
+/// One credential with the times at which it belonged to someone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credential {
+    /// SHA-256 of what a call presents.
+    pub digest: [u8; 32],
+    /// How reports show it: masked.
+    pub shown: String,
+    /// Its rows, sorted by `valid_from` (none first), not overlapping, never empty.
+    pub rows: Vec<CredentialRow>,
+}
+
+/// To whom a credential belonged, in `[valid_from, valid_until)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CredentialRow {
+    /// From when; `None`: the beginning of time.
+    pub valid_from: Option<Instant>,
+    /// Until when; `None`: for ever.
+    pub valid_until: Option<Instant>,
+    /// To whom.
+    pub partner: PartnerId,
+}
+
+/// One row's content as recorded at some instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version<T> {
+    /// When it was recorded; `None`: always known.
+    pub recorded_at: Option<Instant>,
+    /// What it says.
+    pub row: T,
+}
+
+/// A named set of routes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Api {
+    /// Its id.
+    pub id: String,
+    /// Its versions by `recorded_at` (none first), never empty; the last one counts.
+    pub versions: Vec<Version<ApiRow>>,
+}
+
+/// What the register says of an api.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ApiRow {
+    /// Its name.
+    pub name: Option<String>,
+    /// What kind of data it gives.
+    pub data_class: Option<String>,
+    /// Whether it needs no grant.
+    pub open: bool,
+    /// Whether a subject must have consented.
+    pub consent_required: bool,
+    /// Since when it is out of use.
+    pub dormant_since: Option<Instant>,
+    /// How long after an end caches may still serve, in seconds; `None`: the default.
+    pub propagation_s: Option<u64>,
+}
+
+/// A partner may use an api for some operations, for a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Its id.
+    pub id: String,
+    /// Its versions by `recorded_at` (none first), never empty; the last one counts.
+    pub versions: Vec<Version<GrantRow>>,
+}
+
+/// What the register says of a grant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantRow {
+    /// Who may.
+    pub partner: PartnerId,
+    /// What they may use.
+    pub api: ApiId,
+    /// What they may do with it.
+    pub operations: Operations,
+    /// From when; `None`: the beginning of time.
+    pub granted_at: Option<Instant>,
+    /// Until when, as agreed beforehand.
+    pub expires_at: Option<Instant>,
+    /// When it was taken back.
+    pub revoked_at: Option<Instant>,
+    /// The feature it serves.
+    pub purpose: Option<PurposeId>,
+    /// Until when its certification holds.
+    pub certified_until: Option<Instant>,
+    /// Whether it holds even where consent is missing.
+    pub overrides_consent: bool,
+    /// Why it was given.
+    pub justification: Option<String>,
+}
+
+/// The operations a grant covers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Operations {
+    /// `*`: all of them.
+    All,
+    /// These, sorted, distinct, not empty.
+    Named(Vec<String>),
+}
+
+impl Operations {
+    /// Whether the operation is covered; `None` is one that has no name.
+    pub fn covers(&self, operation: Option<&str>) -> bool {
+        match (self, operation) {
+            (Operations::All, _) => true,
+            (Operations::Named(names), Some(name)) => names.iter().any(|n| n == name),
+            (Operations::Named(_), None) => false,
+        }
+    }
+}
+
+/// The feature a grant serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Purpose {
+    /// Its id.
+    pub id: String,
+    /// Its versions by `recorded_at` (none first), never empty; the last one counts.
+    pub versions: Vec<Version<PurposeRow>>,
+}
+
+/// What the register says of a purpose.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PurposeRow {
+    /// Its name.
+    pub name: Option<String>,
+    /// When the feature ended.
+    pub ended_at: Option<Instant>,
+}
+
+/// A subject's word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consent {
+    /// Whose word.
+    pub subject: String,
+    /// Towards whom; `None`: `*`.
+    pub partner: Option<PartnerId>,
+    /// For which api; `None`: `*`.
+    pub api: Option<ApiId>,
+    /// When.
+    pub at: Instant,
+    /// Given, or withdrawn.
+    pub given: bool,
+}
+
+/// The routes, ready to match.
+#[derive(Clone, Debug)]
+pub struct Routes;

@@ -1,0 +1,533 @@
+//! A report as plain data: what every renderer is given, in the order in which it is shown.
+//!
+//! The fields are those of `overstay.report/1`; `docs/report.md` explains each.
+//! Every array is sorted by its keys in the order of its fields, null first, then bytes.
+
+use serde::Serialize;
+
+use crate::findings::{Kind, Severity};
+use crate::judge::Verdict;
+use crate::time::Instant;
+
+/// Everything a run found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Always `overstay.report/1`.
+    pub schema: &'static str,
+    /// Program and version.
+    pub program: String,
+    /// Whether all that was asked for was read.
+    pub status: Status,
+    /// What was not, and why.
+    pub partial: Vec<Partial>,
+    /// The first line a person reads.
+    pub headline: String,
+    /// The time the report is about.
+    pub window: Window,
+    /// The configuration.
+    pub config: Config,
+    /// The register it was judged by.
+    pub register: Register,
+    /// Every input.
+    pub inputs: Vec<Input>,
+    /// Where every line went.
+    pub accounting: Accounting,
+    /// Lines that are no calls.
+    pub rejects: Rejects,
+    /// Calls by who, what and verdict.
+    pub usage: Vec<Usage>,
+    /// Every partner of the register.
+    pub partners: Vec<Partner>,
+    /// Every api of the register.
+    pub apis: Vec<Api>,
+    /// Calls by the hour.
+    pub series: Vec<Hour>,
+    /// Instants at which access ended.
+    pub ends: Vec<End>,
+    /// What someone should act on.
+    pub findings: Vec<Finding>,
+    /// Grants that override missing consent.
+    pub exceptions: Vec<Exception>,
+    /// Findings someone decided not to act on.
+    pub suppressions: Vec<Suppression>,
+    /// Verdict counts that a change of the register turned around; empty without saved state.
+    pub flipped: Vec<()>,
+    /// What of the expected logs was seen.
+    pub coverage: Coverage,
+}
+
+/// Whether all that was asked for was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// All of it.
+    Complete,
+    /// Not all of it.
+    Partial,
+}
+
+/// An input that was not read as it should have been.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Partial {
+    /// The input's path.
+    pub path: String,
+    /// What went wrong.
+    pub reason: String,
+}
+
+/// The time the report is about.
+#[derive(Clone, Debug, Serialize)]
+pub struct Window {
+    /// `--since`.
+    pub since: Option<Instant>,
+    /// `--until`.
+    pub until: Option<Instant>,
+    /// The first call.
+    pub first: Option<Instant>,
+    /// The last call.
+    pub last: Option<Instant>,
+}
+
+/// The configuration.
+#[derive(Clone, Debug, Serialize)]
+pub struct Config {
+    /// BLAKE3 of the file, hex; null without one.
+    pub digest: Option<String>,
+}
+
+/// The register's size and digest.
+#[derive(Clone, Debug, Serialize)]
+pub struct Register {
+    /// BLAKE3 of the parsed content, hex; null without a register.
+    pub digest: Option<String>,
+    /// Distinct partners.
+    pub partners: u64,
+    /// Distinct credential rows.
+    pub credentials: u64,
+    /// Distinct apis.
+    pub apis: u64,
+    /// Distinct grants.
+    pub grants: u64,
+    /// `--as-known-at`.
+    pub as_known_at: Option<Instant>,
+}
+
+/// One input: a file, or standard input.
+#[derive(Clone, Debug, Serialize)]
+pub struct Input {
+    /// As named by the user or found below it.
+    pub path: String,
+    /// The stream it belongs to.
+    pub source: String,
+    /// The format it was read in; null if none could be told.
+    pub format: Option<String>,
+    /// `gzip`, `zstd` or null.
+    pub compression: Option<&'static str>,
+    /// Decompressed bytes read.
+    pub bytes: u64,
+    /// BLAKE3 of the file as it lies, hex; null unless asked for.
+    pub digest: Option<String>,
+    /// Lines read: the sum of the next five.
+    pub lines: u64,
+    /// Blank lines.
+    pub blank: u64,
+    /// Calls counted.
+    pub calls: u64,
+    /// Rejects.
+    pub rejected: u64,
+    /// Calls outside the window.
+    pub outside_window: u64,
+    /// Repeats.
+    pub duplicates: u64,
+    /// Bytes of an unfinished last line left to the next run.
+    pub pending_bytes: u64,
+    /// NUL bytes left by truncation.
+    pub gap_bytes: u64,
+    /// The first call.
+    pub first: Option<Instant>,
+    /// The last call.
+    pub last: Option<Instant>,
+    /// Whether it was read to its end.
+    pub complete: bool,
+}
+
+/// Where every line went: `lines` is the sum of the others.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Accounting {
+    /// Lines read.
+    pub lines: u64,
+    /// Blank lines.
+    pub blank: u64,
+    /// Calls counted.
+    pub calls: u64,
+    /// Rejects.
+    pub rejected: u64,
+    /// Calls outside the window.
+    pub outside_window: u64,
+    /// Repeats.
+    pub duplicates: u64,
+}
+
+/// Lines that are no calls.
+#[derive(Clone, Debug, Serialize)]
+pub struct Rejects {
+    /// How many, by reason.
+    pub by_reason: RejectCounts,
+    /// Some of them.
+    pub sample: Vec<Reject>,
+}
+
+/// Rejects by reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)] // each is a reason that `crate::call::Reason` documents
+pub struct RejectCounts {
+    pub too_long: u64,
+    #[serde(rename = "not-utf8")]
+    pub not_utf8: u64,
+    pub malformed: u64,
+    pub no_time: u64,
+    pub no_target: u64,
+    pub bad_value: u64,
+}
+
+/// One line that is no call.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Reject {
+    /// The input's path.
+    pub path: String,
+    /// Its number, from 1.
+    pub line: u64,
+    /// Where it starts, in decompressed bytes from 0.
+    pub offset: u64,
+    /// Why it is no call.
+    pub reason: &'static str,
+    /// Its shape: `a` for letters, `9` for digits.
+    pub shape: String,
+}
+
+/// Calls by who, what and verdict.
+#[derive(Clone, Debug, Serialize)]
+pub struct Usage {
+    /// The partner; null if unknown.
+    pub partner: Option<String>,
+    /// The api; without a register the templated path.
+    pub api: Option<String>,
+    /// The operation.
+    pub operation: Option<String>,
+    /// The verdict; null without a register.
+    pub verdict: Option<Verdict>,
+    /// What else is held against the calls, in byte order.
+    pub also: Vec<&'static str>,
+    /// The grant that the grant axis names.
+    pub grant: Option<String>,
+    /// What the API did.
+    pub outcome: &'static str,
+    /// How many calls.
+    pub calls: u64,
+    /// Bytes sent.
+    pub bytes: u64,
+    /// Distinct data subjects.
+    pub subjects: u64,
+    /// The first call.
+    pub first: Instant,
+    /// The last call.
+    pub last: Instant,
+    /// The credential, masked, where nothing was judged; else null.
+    pub credential: Option<String>,
+}
+
+/// One partner's use.
+#[derive(Clone, Debug, Serialize)]
+pub struct Partner {
+    /// Its id in the register.
+    pub partner: String,
+    /// Its name.
+    pub name: Option<String>,
+    /// All calls.
+    pub calls: u64,
+    /// Those served.
+    pub served: u64,
+    /// Those denied.
+    pub denied: u64,
+    /// Those failed.
+    pub failed: u64,
+    /// Those of unknown outcome.
+    pub unknown: u64,
+    /// Bytes of calls served or unknown.
+    pub bytes_served: u64,
+    /// Distinct data subjects of all calls.
+    pub subjects: u64,
+    /// Distinct apis called.
+    pub apis: u64,
+    /// Calls served or unknown after access was last in order, but for `propagating`.
+    pub overstayed_calls: u64,
+    /// The longest overstay, in whole seconds.
+    pub overstay_s_max: Option<u64>,
+    /// How long its calls took.
+    pub latency_us: Latency,
+    /// The first call.
+    pub first: Option<Instant>,
+    /// The last call.
+    pub last: Option<Instant>,
+}
+
+/// How long calls took, in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Latency {
+    /// Calls with a latency.
+    pub count: u64,
+    /// Median.
+    pub p50: Option<u64>,
+    /// 90th percentile.
+    pub p90: Option<u64>,
+    /// 99th percentile.
+    pub p99: Option<u64>,
+    /// The longest, exactly.
+    pub max: Option<u64>,
+}
+
+/// One api's use.
+#[derive(Clone, Debug, Serialize)]
+pub struct Api {
+    /// Its id in the register.
+    pub api: String,
+    /// Its name.
+    pub name: Option<String>,
+    /// What kind of data it gives.
+    pub data_class: Option<String>,
+    /// Since when it is out of use.
+    pub dormant_since: Option<Instant>,
+    /// All calls.
+    pub calls: u64,
+    /// Those served.
+    pub served: u64,
+    /// Distinct partners that called.
+    pub partners: u64,
+    /// Distinct data subjects of all calls.
+    pub subjects: u64,
+    /// Calls that name no subject, where consent is required.
+    pub calls_without_subject: u64,
+    /// How long its calls took.
+    pub latency_us: Latency,
+    /// The first call.
+    pub first: Option<Instant>,
+    /// The last call.
+    pub last: Option<Instant>,
+}
+
+/// One partner's calls in one hour.
+#[derive(Clone, Debug, Serialize)]
+pub struct Hour {
+    /// The hour's start; null for the hours beyond the bound.
+    pub hour: Option<Instant>,
+    /// The partner; null if unknown.
+    pub partner: Option<String>,
+    /// Calls served.
+    pub served: u64,
+    /// Calls denied.
+    pub denied: u64,
+    /// Calls failed.
+    pub failed: u64,
+    /// Calls overstayed, as in [`Partner::overstayed_calls`].
+    pub overstayed: u64,
+}
+
+/// An instant at which a partner's access to an api stopped being in order.
+#[derive(Clone, Debug, Serialize)]
+pub struct End {
+    /// The partner.
+    pub partner: String,
+    /// The api.
+    pub api: String,
+    /// The grant that covered it until then.
+    pub grant: String,
+    /// What it turned into.
+    pub reason: Verdict,
+    /// When.
+    pub ended_at: Instant,
+    /// For which operations; `*` stands for all that no grant names.
+    pub operations: Vec<String>,
+    /// The last call served (or unknown) since.
+    pub last_served: Option<Instant>,
+    /// The first call denied since.
+    pub first_denied: Option<Instant>,
+    /// From the end to the last served call, in whole seconds.
+    pub lag_s: Option<u64>,
+    /// How it went.
+    pub status: EndStatus,
+}
+
+/// How an end went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EndStatus {
+    /// Denied since, nothing served past the propagation.
+    Cut,
+    /// No call tells.
+    Untested,
+    /// Served past the propagation.
+    Open,
+}
+
+/// Something a person should act on.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    /// `os-` and 12 characters, the same every night.
+    pub id: String,
+    /// What it is.
+    pub kind: Kind,
+    /// How grave.
+    pub severity: Severity,
+    /// Its lifecycle; null without saved state.
+    pub status: Option<&'static str>,
+    /// When a run first reported it; null without saved state.
+    pub first_seen: Option<Instant>,
+    /// The owner of the suppression that hides it.
+    pub suppressed_by: Option<String>,
+    /// The partner.
+    pub partner: Option<String>,
+    /// The api.
+    pub api: Option<String>,
+    /// The api's data class.
+    pub data_class: Option<String>,
+    /// The grant.
+    pub grant: Option<String>,
+    /// The operations called, sorted.
+    pub operations: Vec<String>,
+    /// The credentials used, masked, sorted.
+    pub credentials: Vec<String>,
+    /// Since when what it is about holds.
+    pub since: Option<Instant>,
+    /// When access was last in order.
+    pub lapsed_at: Option<Instant>,
+    /// The first of its calls.
+    pub first: Option<Instant>,
+    /// The last of its calls.
+    pub last: Option<Instant>,
+    /// From `lapsed_at` to the last call served, in whole seconds.
+    pub overstay_s: Option<u64>,
+    /// Calls served, or of unknown outcome.
+    pub served: u64,
+    /// Calls denied.
+    pub denied: u64,
+    /// Calls failed.
+    pub failed: u64,
+    /// Calls that the register's later versions turned around.
+    pub hindsight: u64,
+    /// Bytes of calls served or unknown.
+    pub bytes_served: u64,
+    /// Distinct people of calls served or unknown.
+    pub subjects: Subjects,
+    /// Expectation and observation, for anomalies.
+    pub anomaly: Option<()>,
+    /// The finding in a sentence.
+    pub summary: String,
+    /// The earliest and the latest served lines.
+    pub evidence: Vec<Evidence>,
+}
+
+/// A count of distinct people, or its estimate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Subjects {
+    /// The count.
+    pub count: u64,
+    /// Whether it is exact.
+    pub exact: bool,
+    /// At least so many, two standard errors below an estimate.
+    pub low: u64,
+    /// At most so many, two standard errors above an estimate.
+    pub high: u64,
+}
+
+/// Where a served line lies, and what it hashes to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Evidence {
+    /// The input's path.
+    pub path: String,
+    /// Where the line starts, in decompressed bytes from 0.
+    pub offset: u64,
+    /// Its length without its ending.
+    pub length: u64,
+    /// BLAKE3 of it, hex.
+    pub blake3: String,
+    /// The call's instant.
+    pub at: Instant,
+}
+
+/// A grant that overrides missing consent.
+#[derive(Clone, Debug, Serialize)]
+pub struct Exception {
+    /// The grant.
+    pub grant: String,
+    /// The partner.
+    pub partner: String,
+    /// The api.
+    pub api: String,
+    /// Why it was given.
+    pub justification: Option<String>,
+    /// Calls it excused.
+    pub calls: u64,
+    /// Distinct people of those.
+    pub subjects: u64,
+}
+
+/// A decision not to act on findings, and what it hides.
+#[derive(Clone, Debug, Serialize)]
+pub struct Suppression {
+    /// The finding's id, if it names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finding: Option<String>,
+    /// The kind, if it names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Kind>,
+    /// Who answers for it.
+    pub owner: String,
+    /// Why.
+    pub reason: String,
+    /// Until when.
+    pub until: Instant,
+    /// Whether that has passed at the window's end.
+    pub expired: bool,
+    /// How many findings it hides.
+    pub hides: u64,
+}
+
+/// What of the expected logs was seen.
+#[derive(Clone, Debug, Serialize)]
+pub struct Coverage {
+    /// Every source.
+    pub sources: Vec<SourceCoverage>,
+    /// Partners of the register that made no call.
+    pub partners_without_calls: u64,
+    /// Grants that no call was judged by.
+    pub grants_without_calls: u64,
+}
+
+/// What of one source was seen.
+#[derive(Clone, Debug, Serialize)]
+pub struct SourceCoverage {
+    /// The source.
+    pub source: String,
+    /// `hourly`, `daily`, or null: not declared.
+    pub expect: Option<&'static str>,
+    /// Hours (days, if daily) of the window; 0 if not declared.
+    pub hours_expected: u64,
+    /// Hours (days, if daily) with a call.
+    pub hours_seen: u64,
+    /// Stretches without any.
+    pub gaps: Vec<Gap>,
+    /// All calls.
+    pub calls: u64,
+    /// Calls without a credential.
+    pub anonymous: u64,
+}
+
+/// A stretch without calls, `[from, until)`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Gap {
+    /// Its start.
+    pub from: Instant,
+    /// Its end.
+    pub until: Instant,
+}

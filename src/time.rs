@@ -1,0 +1,325 @@
+//! Instants: nanoseconds since 1970-01-01T00:00:00Z, and how they are written.
+//!
+//! Reads no clock: every instant comes from a log, a table or the command line.
+
+use std::fmt;
+
+/// Nanoseconds in a second.
+pub const NS_PER_S: i64 = 1_000_000_000;
+/// Seconds in a day; leap seconds are folded away, as in Unix time.
+pub const S_PER_DAY: i64 = 86_400;
+
+/// A point in time, UTC, in nanoseconds since the Unix epoch.
+///
+/// Ranges from 1677-09-21 to 2262-04-11. Tables that say "never" by a year
+/// beyond that (9999-12-31) saturate at [`Instant::MAX`]; a log line beyond
+/// it has no readable time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(i64);
+
+impl Instant {
+    /// The earliest instant there is.
+    pub const MIN: Instant = Instant(i64::MIN);
+    /// The latest instant there is.
+    pub const MAX: Instant = Instant(i64::MAX);
+
+    /// The instant `ns` nanoseconds after the Unix epoch.
+    pub const fn from_ns(ns: i64) -> Instant {
+        Instant(ns)
+    }
+
+    /// The instant of `seconds` since the epoch plus `nanos` (0 to 999,999,999),
+    /// or `None` where that is out of range.
+    pub fn from_s_ns(seconds: i64, nanos: u32) -> Option<Instant> {
+        let ns = i128::from(seconds) * i128::from(NS_PER_S) + i128::from(nanos);
+        i64::try_from(ns).ok().map(Instant)
+    }
+
+    /// Nanoseconds since the Unix epoch.
+    pub const fn ns(self) -> i64 {
+        self.0
+    }
+
+    /// This instant `seconds` later, at most [`Instant::MAX`].
+    pub fn saturating_add_s(self, seconds: u64) -> Instant {
+        let ns = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(NS_PER_S);
+        Instant(self.0.saturating_add(ns))
+    }
+
+    /// This instant `ns` nanoseconds earlier, at least [`Instant::MIN`].
+    pub fn saturating_sub_ns(self, ns: i64) -> Instant {
+        Instant(self.0.saturating_sub(ns))
+    }
+
+    /// Hours since the epoch, rounded down: the key of an hourly series.
+    pub const fn hour(self) -> i64 {
+        self.0.div_euclid(NS_PER_S * 3600)
+    }
+
+    /// The instant at which an hour of [`Instant::hour`] begins, saturating.
+    pub fn from_hour(hour: i64) -> Instant {
+        Instant(hour.saturating_mul(3600).saturating_mul(NS_PER_S))
+    }
+
+    /// Whole seconds from `earlier` to this instant, rounded down; 0 if `earlier` is later.
+    pub fn seconds_since(self, earlier: Instant) -> u64 {
+        let ns = i128::from(self.0) - i128::from(earlier.0);
+        u64::try_from(ns / i128::from(NS_PER_S)).unwrap_or(0)
+    }
+}
+
+/// Days since 1970-01-01 of a date in the proleptic Gregorian calendar.
+///
+/// Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `days_from_civil`.
+pub const fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
+    let y = if month <= 2 { year - 1 } else { year };
+    let era = y.div_euclid(400);
+    let yoe = y.rem_euclid(400);
+    let mp = (month as i64 + 9) % 12;
+    let doy = (153 * mp + 2) / 5 + day as i64 - 1;
+    let doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
+    era * 146_097 + doe - 719_468
+}
+
+/// Year, month (1 to 12) and day (1 to 31) of a count of days since 1970-01-01.
+///
+/// The inverse of [`days_from_civil`], from the same source.
+pub const fn civil_from_days(days: i64) -> (i64, u32, u32) {
+    let z = days + 719_468;
+    let era = z.div_euclid(146_097);
+    let doe = z.rem_euclid(146_097);
+    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let day = (doy - (153 * mp + 2) / 5 + 1) as u32;
+    let month = if mp < 10 { mp + 3 } else { mp - 9 } as u32;
+    let year = yoe + era * 400 + if month <= 2 { 1 } else { 0 };
+    (year, month, day)
+}
+
+/// How many days the month has.
+pub const fn days_in_month(year: i64, month: u32) -> u32 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+impl fmt::Display for Instant {
+    /// RFC 3339 in UTC with `Z`, as many fraction digits as needed.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.div_euclid(NS_PER_S);
+        let nanos = self.0.rem_euclid(NS_PER_S);
+        let (year, month, day) = civil_from_days(seconds.div_euclid(S_PER_DAY));
+        let of_day = seconds.rem_euclid(S_PER_DAY);
+        let (h, m, s) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}")?;
+        if nanos != 0 {
+            let digits = format!("{nanos:09}");
+            write!(f, ".{}", digits.trim_end_matches('0'))?;
+        }
+        f.write_str("Z")
+    }
+}
+
+impl serde::Serialize for Instant {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Why a text is no instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeError {
+    /// It is not of the expected shape, or names no real date or time of day.
+    Unreadable,
+    /// It is a time before [`Instant::MIN`].
+    TooEarly,
+    /// It is a time after [`Instant::MAX`].
+    TooLate,
+}
+
+/// Reads two ASCII digits.
+fn two(b: &[u8], i: usize) -> Option<u32> {
+    let (a, c) = (b.get(i)?.wrapping_sub(b'0'), b.get(i + 1)?.wrapping_sub(b'0'));
+    (a <= 9 && c <= 9).then(|| u32::from(a) * 10 + u32::from(c))
+}
+
+/// Reads an RFC 3339 timestamp; the offset may be missing where `zone_s` gives one.
+///
+/// `T` may be lower case or a space, `Z` lower case; fraction digits past the
+/// ninth are cut, and a second of 60 is the next minute's 00.
+///
+/// # Errors
+///
+/// As [`TimeError`] says.
+pub fn parse_rfc3339(text: &[u8], zone_s: Option<i64>) -> Result<Instant, TimeError> {
+    let (seconds, nanos, rest) = parse_local(text).ok_or(TimeError::Unreadable)?;
+    let offset_s = match rest {
+        b"" => zone_s.ok_or(TimeError::Unreadable)?,
+        b"Z" | b"z" => 0,
+        _ => parse_offset(rest).ok_or(TimeError::Unreadable)?,
+    };
+    let seconds = seconds - offset_s;
+    Instant::from_s_ns(seconds, nanos).ok_or(if seconds < 0 {
+        TimeError::TooEarly
+    } else {
+        TimeError::TooLate
+    })
+}
+
+/// Reads `YYYY-MM-DDTHH:MM:SS[.fraction]` as if it were UTC: seconds, nanoseconds, what follows.
+pub fn parse_local(text: &[u8]) -> Option<(i64, u32, &[u8])> {
+    let days = parse_date(text.get(..10)?)?;
+    if !matches!(text.get(10)?, b'T' | b't' | b' ') {
+        return None;
+    }
+    let (h, m, s) = (two(text, 11)?, two(text, 14)?, two(text, 17)?);
+    if text[13] != b':' || text[16] != b':' || h > 23 || m > 59 || s > 60 {
+        return None;
+    }
+    let seconds = days * S_PER_DAY + i64::from(h * 3600 + m * 60 + s);
+    let rest = &text[19..];
+    match rest.first() {
+        Some(b'.' | b',') => {
+            let digits = rest[1..].iter().take_while(|b| b.is_ascii_digit()).count();
+            let nanos = fraction_ns(&rest[1..1 + digits])?;
+            Some((seconds, nanos, &rest[1 + digits..]))
+        }
+        _ => Some((seconds, 0, rest)),
+    }
+}
+
+/// Reads a fraction's digits as nanoseconds, cutting those past the ninth; `None` without any.
+pub fn fraction_ns(digits: &[u8]) -> Option<u32> {
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let mut nanos = 0;
+    for i in 0..9 {
+        nanos = nanos * 10 + digits.get(i).map_or(0, |d| u32::from(d - b'0'));
+    }
+    Some(nanos)
+}
+
+/// Reads `YYYY-MM-DD`, whole: days since the epoch.
+pub fn parse_date(text: &[u8]) -> Option<i64> {
+    if text.len() != 10 || text[4] != b'-' || text[7] != b'-' {
+        return None;
+    }
+    let year = two(text, 0)? * 100 + two(text, 2)?;
+    let (month, day) = (two(text, 5)?, two(text, 8)?);
+    let real = (1..=12).contains(&month) && day >= 1 && day <= days_in_month(year.into(), month);
+    real.then(|| days_from_civil(year.into(), month, day))
+}
+
+/// Reads an offset `+HH:MM`, `+HHMM` or `+HH`, whole: seconds east of UTC.
+pub fn parse_offset(text: &[u8]) -> Option<i64> {
+    let sign = match text.first()? {
+        b'+' => 1,
+        b'-' => -1,
+        _ => return None,
+    };
+    let (h, m) = match text.len() {
+        3 => (two(text, 1)?, 0),
+        5 => (two(text, 1)?, two(text, 3)?),
+        6 if text[3] == b':' => (two(text, 1)?, two(text, 4)?),
+        _ => return None,
+    };
+    (h <= 23 && m <= 59).then(|| sign * i64::from(h * 3600 + m * 60))
+}
+
+/// Reads an instant as register tables and the command line write them:
+/// RFC 3339 with any offset, a date (its midnight UTC), or Unix seconds.
+/// What lies beyond the range saturates.
+///
+/// # Errors
+///
+/// [`TimeError::Unreadable`] if it is none of these.
+pub fn parse_table_instant(text: &str) -> Result<Instant, TimeError> {
+    let bytes = text.as_bytes();
+    if let Some(days) = parse_date(bytes) {
+        return Ok(saturating(days * S_PER_DAY, 0));
+    }
+    if let Some((seconds, nanos)) = parse_unix_seconds(bytes) {
+        return Ok(saturating(seconds, nanos));
+    }
+    match parse_rfc3339(bytes, None) {
+        Err(TimeError::TooLate) => Ok(Instant::MAX),
+        Err(TimeError::TooEarly) => Ok(Instant::MIN),
+        other => other,
+    }
+}
+
+fn saturating(seconds: i64, nanos: u32) -> Instant {
+    let limit = if seconds < 0 { Instant::MIN } else { Instant::MAX };
+    Instant::from_s_ns(seconds, nanos).unwrap_or(limit)
+}
+
+/// Reads `[-]digits[.digits]` as seconds and nanoseconds (rounded down).
+fn parse_unix_seconds(text: &[u8]) -> Option<(i64, u32)> {
+    let (negative, digits) = match text.strip_prefix(b"-") {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let point = digits.iter().position(|&b| b == b'.');
+    let whole = &digits[..point.unwrap_or(digits.len())];
+    if whole.is_empty() || whole.len() > 15 {
+        return None;
+    }
+    let seconds = whole
+        .iter()
+        .try_fold(0i64, |n, d| d.is_ascii_digit().then(|| n * 10 + i64::from(d - b'0')))?;
+    let nanos = match point {
+        Some(i) => fraction_ns(&digits[i + 1..])?,
+        None => 0,
+    };
+    Some(match (negative, nanos) {
+        (false, _) => (seconds, nanos),
+        (true, 0) => (-seconds, 0),
+        (true, _) => (-seconds - 1, 1_000_000_000 - nanos),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rfc(text: &str) -> Option<String> {
+        parse_rfc3339(text.as_bytes(), None).ok().map(|at| at.to_string())
+    }
+
+    #[test]
+    fn rfc3339_in_all_its_spellings() {
+        let same = Some("2018-12-18T09:30:00.5Z".to_owned());
+        assert_eq!(rfc("2018-12-18T09:30:00.5Z"), same);
+        assert_eq!(rfc("2018-12-18t11:30:00.500+02:00"), same);
+        assert_eq!(rfc("2018-12-18 01:30:00.5000000009-08:00"), same);
+        assert_eq!(rfc("2016-12-31T23:59:60Z"), Some("2017-01-01T00:00:00Z".to_owned()));
+        for bad in ["2018-02-29T00:00:00Z", "2018-12-18T24:00:00Z", "2018-12-18T00:00:00", "x", ""]
+        {
+            assert_eq!(rfc(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn tables_take_dates_and_unix_seconds_and_saturate() {
+        let at = |text| parse_table_instant(text).map(|at| at.to_string());
+        assert_eq!(at("2018-12-18"), Ok("2018-12-18T00:00:00Z".to_owned()));
+        assert_eq!(at("1545091200"), Ok("2018-12-18T00:00:00Z".to_owned()));
+        assert_eq!(at("-0.25"), Ok("1969-12-31T23:59:59.75Z".to_owned()));
+        assert_eq!(parse_table_instant("9999-12-31"), Ok(Instant::MAX));
+        assert_eq!(parse_table_instant("9999-12-31T00:00:00Z"), Ok(Instant::MAX));
+        assert_eq!(parse_table_instant("soon"), Err(TimeError::Unreadable));
+    }
+
+    #[test]
+    fn calendar_round_trips_over_five_centuries() {
+        for days in days_from_civil(1677, 9, 21)..=days_from_civil(2262, 4, 11) {
+            let (y, m, d) = civil_from_days(days);
+            assert_eq!(days_from_civil(y, m, d), days);
+        }
+    }
+}
