@@ -3,8 +3,11 @@
 pub mod call;
 pub mod error;
 pub mod findings;
+pub mod formats;
 pub mod judge;
 pub mod limits;
+pub mod nearest;
+pub mod parse;
 pub mod register;
 pub mod report;
 pub mod time;
