@@ -279,12 +279,9 @@ impl<'t> Compiler<'t> {
     }
 
     fn text(&mut self, field: &str, raw: &RawSource<'_>) -> Result<Source> {
-        let map = match raw.map(&self.at, field)? {
-            Some(map) => {
-                Some(map.into_iter().map(|(from, to)| (from.to_owned(), to.to_owned())).collect())
-            }
-            None => None,
-        };
+        let map = raw.map(&self.at, field)?.map(|map| {
+            map.into_iter().map(|(from, to)| (from.to_owned(), to.to_owned())).collect()
+        });
         let origin = match &raw.from {
             From::Query(name) => Origin::Query((*name).to_owned()),
             from => self.origin(field, from)?,

@@ -640,7 +640,7 @@ mod tests {
         assert_eq!(all[3].1.as_deref(), Some("10/Oct/2000:13:55:36 -0700"));
         assert_eq!(all[8].1.as_deref(), Some("x \"y\""));
         let odd = "%400,501{User-agent}i|%!200,304{Referer}i|%<s|%{c}a|%{ms}T|%100%%|%{x}^ti";
-        assert_eq!(refused(odd), 54);
+        assert_eq!(refused(odd), 60);
         assert!(
             Plan::new("%400,501{User-agent}i|%!200,304{Referer}i|%<s|%{c}a|%{ms}T|100%%|%{x}^ti")
                 .is_ok()
