@@ -35,6 +35,7 @@ pub(crate) struct Plan {
 /// A place in an object that a name leads to or through.
 #[derive(Debug, Default)]
 struct Node {
+    /// Sorted by key, then dotted before pointer.
     children: Vec<Child>,
     /// The candidate that is filled from a scalar here.
     candidate: Option<usize>,
@@ -159,13 +160,21 @@ impl Node {
     /// The node at the end of a path, made if need be.
     fn reach(&mut self, keys: &[String], pointer: bool) -> &mut Node {
         let Some((key, rest)) = keys.split_first() else { return self };
-        let found =
-            self.children.iter().position(|child| child.key == *key && child.pointer == pointer);
-        let idx = found.unwrap_or_else(|| {
-            self.children.push(Child { key: key.clone(), pointer, node: Node::default() });
-            self.children.len() - 1
+        let wanted = (key.as_str(), pointer);
+        let found = self
+            .children
+            .binary_search_by(|child| (child.key.as_str(), child.pointer).cmp(&wanted));
+        let idx = found.unwrap_or_else(|idx| {
+            self.children.insert(idx, Child { key: key.clone(), pointer, node: Node::default() });
+            idx
         });
         self.children[idx].node.reach(rest, pointer)
+    }
+
+    /// The children of that key: one, or two if both a dotted name and a pointer lead there.
+    fn children_of(&self, key: &str) -> impl Iterator<Item = &Child> {
+        let start = self.children.partition_point(|child| child.key.as_str() < key);
+        self.children[start..].iter().take_while(move |child| child.key == key)
     }
 
     /// Forgets what was found here and below: of a repeated key the last counts, whole.
@@ -272,7 +281,7 @@ impl<'de> Visitor<'de> for Object<'_, '_, 'de> {
             } else {
                 inner
             };
-            for child in self.node.children.iter().filter(|child| child.key == key) {
+            for child in self.node.children_of(key) {
                 self.walk.value(&child.node, raw).map_err(A::Error::custom)?;
             }
             for (name, candidate) in &self.node.headers {
@@ -312,8 +321,7 @@ impl<'de> Visitor<'de> for Array<'_, '_, 'de> {
         let mut idx = 0usize;
         while let Some(raw) = seq.next_element::<&RawValue>()? {
             let key = idx.to_string();
-            for child in self.node.children.iter().filter(|child| child.pointer && child.key == key)
-            {
+            for child in self.node.children_of(&key).filter(|child| child.pointer) {
                 self.walk.value(&child.node, raw).map_err(A::Error::custom)?;
             }
             idx += 1;

@@ -1,7 +1,7 @@
 //! The bytes of one line → a call, or the reason why they are none. No I/O.
 //!
-//! In two steps: a module per format kind ([`json`], [`pattern`]) finds the values a format asks for and
-//! leaves each in a numbered slot; [`fields`] makes a call of the slots. A kind knows nothing
+//! In two steps: a module per format kind (`json`, `pattern`) finds the values a format asks for and
+//! leaves each in a numbered slot; `fields` makes a call of the slots. A kind knows nothing
 //! of calls, and the fields know nothing of kinds, so either can be added to or made faster alone.
 
 pub(crate) mod escape;
