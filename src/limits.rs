@@ -18,14 +18,18 @@ pub const SUBJECTS_EXACT_MAX: usize = 512;
 /// Unknown credentials counted one by one; a scan with random keys must not fill memory.
 pub const UNKNOWN_CREDENTIALS_MAX: usize = 65_536;
 
+/// Credentials that a worker remembers resolved; past it, it starts anew.
+pub const CREDENTIALS_REMEMBERED_MAX: usize = 65_536;
+
+/// Operations listed for one credential that is stale or unknown; the rest is `(other)`.
+pub const OPERATIONS_PER_CREDENTIAL_MAX: usize = 32;
+
 /// Unknown credentials that become a finding each; the rest share one.
 pub const UNKNOWN_CREDENTIAL_FINDINGS_MAX: usize = 100;
 
-/// Distinct (api, operation) names that a log may bring which the register does not know.
-pub const UNLISTED_NAMES_MAX: usize = 65_536;
-
-/// Distinct (credential, templated path) rows kept when nothing is judged.
-pub const UNJUDGED_ROWS_MAX: usize = 65_536;
+/// Distinct names, or sets of them, that a log may bring which the register does not know: (api, operation), and
+/// (credential, templated path, operation) where nothing is judged.
+pub const LOGGED_NAMES_MAX: usize = 65_536;
 
 /// Hours in the series: eleven years. Clocks that went wrong must not fill memory.
 pub const SERIES_HOURS_MAX: usize = 100_000;
