@@ -5,6 +5,7 @@ pub mod error;
 pub mod findings;
 pub mod judge;
 pub mod limits;
+mod nearest;
 pub mod register;
 pub mod report;
 pub mod time;
