@@ -6,5 +6,6 @@ pub mod findings;
 pub mod judge;
 pub mod limits;
 pub mod register;
+pub mod render;
 pub mod report;
 pub mod time;
