@@ -90,7 +90,7 @@ pub(super) fn natural_width(columns: &[Column]) -> usize {
 pub(super) fn lay_out(columns: &[Column], screen: usize, colour: bool) -> Laid {
     let mut widths: Vec<Option<usize>> = vec![None; columns.len()];
     let mut used = 0;
-    let mut take = |widths: &mut Vec<Option<usize>>, i: usize, least: usize, used: &mut usize| {
+    let take = |widths: &mut Vec<Option<usize>>, i: usize, least: usize, used: &mut usize| {
         let gap = if *used == 0 { 0 } else { GAP };
         if *used + gap + least <= screen {
             widths[i] = Some(least);
@@ -117,18 +117,24 @@ pub(super) fn lay_out(columns: &[Column], screen: usize, colour: bool) -> Laid {
         columns.iter().zip(&widths).filter_map(|(column, w)| w.map(|w| (column, w))).collect();
     let rows = columns.first().map_or(0, |column| column.cells.len());
     Laid {
-        heading: line(shown.iter().map(|(column, w)| {
-            (column.title, Style::new().bold(), *w, column.right)
-        }), colour),
+        heading: line(
+            shown.iter().map(|(column, w)| (column.title, Style::new().bold(), *w, column.right)),
+            colour,
+        ),
         rows: (0..rows)
             .map(|row| {
-                line(shown.iter().map(|(column, w)| {
-                    let cell = &column.cells[row];
-                    (cell.text.as_str(), cell.style, *w, column.right)
-                }), colour)
+                line(
+                    shown.iter().map(|(column, w)| {
+                        let cell = &column.cells[row];
+                        (cell.text.as_str(), cell.style, *w, column.right)
+                    }),
+                    colour,
+                )
             })
             .collect(),
-        left_out: (0..columns.len()).filter(|&i| widths[i].is_none() && !extra(&columns[i])).collect(),
+        left_out: (0..columns.len())
+            .filter(|&i| widths[i].is_none() && !extra(&columns[i]))
+            .collect(),
     }
 }
 
@@ -182,7 +188,11 @@ pub(super) fn truncate(text: &str, max: usize) -> String {
 }
 
 /// Fills lines of at most `max` cells with the pieces, which stay whole where they can.
-pub(super) fn flow<'a>(pieces: impl IntoIterator<Item = &'a str>, between: &str, max: usize) -> Vec<String> {
+pub(super) fn flow<'a>(
+    pieces: impl IntoIterator<Item = &'a str>,
+    between: &str,
+    max: usize,
+) -> Vec<String> {
     let max = max.max(1);
     let mut lines: Vec<String> = Vec::new();
     for piece in pieces {

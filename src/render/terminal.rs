@@ -31,7 +31,7 @@ pub struct Screen {
 
 impl Screen {
     /// Below so many cells a line there is nothing left to lay out.
-    pub const WIDTH_MIN: usize = 40;
+    pub const WIDTH_MIN: usize = 48;
 }
 
 /// Rows of a table; the rest is counted. Partners, and what was not judged.
@@ -223,7 +223,9 @@ fn findings(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         let hidden = report.findings.len() as u64;
         let text = match hidden {
             0 => "No findings.".to_owned(),
-            _ => format!("No findings but {}.", counted(hidden, "suppressed one", "suppressed ones")),
+            _ => {
+                format!("No findings but {}.", counted(hidden, "suppressed one", "suppressed ones"))
+            }
         };
         return page.wrapped(0, &text, Style::new());
     }
@@ -296,7 +298,7 @@ fn finding_columns(findings: &[&Finding]) -> Vec<Column> {
             cell(what),
             format!("{number:>number_width$} {unit}").into(),
             finding.overstay_s.map_or_else(|| "-".to_owned(), duration).into(),
-            finding.id.clone().into(),
+            cell(Some(&finding.id)),
             for_terminal(&operations).into_owned().into(),
             calls_of(finding, unit).into(),
         ];
@@ -361,12 +363,16 @@ fn exceptions_line(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     let expired = report.suppressions.iter().filter(|suppression| suppression.expired).count();
     let mut hidden = thousands(hidden as u64);
     if expired > 0 {
-        let expired = counted(expired as u64, "suppression", "suppressions");
-        hidden.push_str(&format!(" ({expired} expired)"));
+        hidden.push_str(&format!(" ({} expired)", thousands(expired as u64)));
+    }
+    let room = LABEL_WIDTH + "2     SUPPRESSED  ".len() + width(&hidden);
+    if room > page.width {
+        page.labelled("EXCEPTIONS", &exceptions)?;
+        return page.labelled("SUPPRESSED", &hidden);
     }
     let label = |text| paint(text, BOLD, page.colour);
-    let text = format!("{}  {exceptions:<4}  {}  {hidden}", label("EXCEPTIONS"), label("SUPPRESSED"));
-    page.line(&text)
+    let (left, right) = (label("EXCEPTIONS"), label("SUPPRESSED"));
+    page.line(&format!("{left}  {exceptions:<4}  {right}  {hidden}"))
 }
 
 /// `718 of 744 hours, 19 of 20 sources (gw-eu-7 silent 26 h), 1,204 rejects`.
@@ -376,7 +382,9 @@ fn read_line(report: &Report) -> String {
     let of = |expect: Option<&str>| -> Vec<&SourceCoverage> {
         sources.iter().filter(|source| source.expect == expect).collect()
     };
-    for (expect, unit, unit_s, word) in [("hourly", "h", 3600, "hours"), ("daily", "d", 86_400, "days")] {
+    for (expect, unit, unit_s, word) in
+        [("hourly", "h", 3600, "hours"), ("daily", "d", 86_400, "days")]
+    {
         let declared = of(Some(expect));
         if declared.is_empty() {
             continue;
@@ -401,7 +409,8 @@ fn read_line(report: &Report) -> String {
         // Escaped already: nothing is left in them to escape twice.
         match silent.is_empty() {
             true => parts.push(format!("{whole} of {all}")),
-            false => parts.push(format!("{whole} of {all} ({})", listed(silent.iter().map(String::as_str)))),
+            false => parts
+                .push(format!("{whole} of {all} ({})", listed(silent.iter().map(String::as_str)))),
         }
     }
     let undeclared = of(None);
@@ -472,7 +481,9 @@ fn partners(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     let (mut calling, silent): (Vec<&Partner>, Vec<&Partner>) =
         report.partners.iter().partition(|partner| partner.calls > 0);
     calling.sort_by(|a, b| {
-        (b.overstayed_calls, b.calls).cmp(&(a.overstayed_calls, a.calls)).then_with(|| a.partner.cmp(&b.partner))
+        (b.overstayed_calls, b.calls)
+            .cmp(&(a.overstayed_calls, a.calls))
+            .then_with(|| a.partner.cmp(&b.partner))
     });
     let more = calling.len().saturating_sub(ROWS_MAX);
     calling.truncate(ROWS_MAX);
@@ -541,10 +552,25 @@ fn partner_columns(partners: &[&Partner], nobody: &Nobody<'_>, screen: usize) ->
     let thousands_or_none = |n: u64| if n == 0 { dash() } else { thousands(n) };
     let quantile = |us: Option<u64>| us.map_or_else(dash, latency);
     let mut columns = vec![
-        text("PARTNER", Need::ShrinkTo(NAME_MIN), &|p| for_terminal(&p.partner).into_owned(), "(no known partner)".to_owned()),
+        text(
+            "PARTNER",
+            Need::ShrinkTo(NAME_MIN),
+            &|p| for_terminal(&p.partner).into_owned(),
+            "(no known partner)".to_owned(),
+        ),
         number("CALLS", Need::Whole, &|p| thousands(p.calls), thousands(nobody.calls)),
-        number("SERVED", Need::Whole, &|p| thousands(p.served), thousands(nobody.outcome(Outcome::Served))),
-        number("DENIED", Need::Whole, &|p| thousands(p.denied), thousands(nobody.outcome(Outcome::Denied))),
+        number(
+            "SERVED",
+            Need::Whole,
+            &|p| thousands(p.served),
+            thousands(nobody.outcome(Outcome::Served)),
+        ),
+        number(
+            "DENIED",
+            Need::Whole,
+            &|p| thousands(p.denied),
+            thousands(nobody.outcome(Outcome::Denied)),
+        ),
         number("OVERSTAYED", Need::Whole, &|p| thousands(p.overstayed_calls), dash()),
         number("PEOPLE", Need::Whole, &|p| people(p.subjects), dash()),
         number("APIS", Need::Whole, &|p| thousands(p.apis), thousands(nobody.apis.len() as u64)),
@@ -559,18 +585,43 @@ fn partner_columns(partners: &[&Partner], nobody: &Nobody<'_>, screen: usize) ->
             }
         }
     }
-    columns.push(number("LONGEST", Need::Extra, &|p| p.overstay_s_max.map_or_else(dash, duration), dash()));
-    columns.push(number("FAILED", Need::Extra, &|p| thousands(p.failed), thousands(nobody.outcome(Outcome::Failed))));
+    columns.push(number(
+        "LONGEST",
+        Need::Extra,
+        &|p| p.overstay_s_max.map_or_else(dash, duration),
+        dash(),
+    ));
+    columns.push(number(
+        "FAILED",
+        Need::Extra,
+        &|p| thousands(p.failed),
+        thousands(nobody.outcome(Outcome::Failed)),
+    ));
     if nobody.outcome(Outcome::Unknown) > 0 || partners.iter().any(|p| p.unknown > 0) {
-        columns.push(number("UNKNOWN", Need::Extra, &|p| thousands_or_none(p.unknown), thousands_or_none(nobody.outcome(Outcome::Unknown))));
+        columns.push(number(
+            "UNKNOWN",
+            Need::Extra,
+            &|p| thousands_or_none(p.unknown),
+            thousands_or_none(nobody.outcome(Outcome::Unknown)),
+        ));
     }
-    columns.push(number("BYTES", Need::Extra, &|p| bytes(p.bytes_served), bytes(nobody.bytes_served)));
+    columns.push(number(
+        "BYTES",
+        Need::Extra,
+        &|p| bytes(p.bytes_served),
+        bytes(nobody.bytes_served),
+    ));
     if partners.iter().any(|p| p.latency_us.count > 0) {
         columns.push(number("P50", Need::Extra, &|p| quantile(p.latency_us.p50), dash()));
         columns.push(number("P99", Need::Extra, &|p| quantile(p.latency_us.p99), dash()));
     }
     if partners.iter().any(|p| p.name.is_some()) {
-        columns.push(text("NAME", Need::Extra, &|p| name(p.name.as_deref()).into_owned(), String::new()));
+        columns.push(text(
+            "NAME",
+            Need::Extra,
+            &|p| name(p.name.as_deref()).into_owned(),
+            String::new(),
+        ));
     }
     columns
 }
@@ -602,7 +653,9 @@ fn ends(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         column("API", Need::ShrinkTo(NAME_MIN), &|end| cell(Some(&end.api))),
         column("REASON", Need::ShrinkTo(NAME_MIN), &|end| end.reason.as_str().to_owned().into()),
         column("ENDED AT", Need::Whole, &|end| to_the_second(end.ended_at).into()),
-        column("SERVED FOR", Need::Whole, &|end| end.lag_s.map_or_else(|| "-".to_owned(), duration).into()),
+        column("SERVED FOR", Need::Whole, &|end| {
+            end.lag_s.map_or_else(|| "-".to_owned(), duration).into()
+        }),
         column("GRANT", Need::Extra, &|end| cell(Some(&end.grant))),
         column("OPERATIONS", Need::Extra, &|end| cell(Some(&end.operations.join(", ")))),
         column("LAST SERVED", Need::Extra, &|end| when(end.last_served).into()),
@@ -821,5 +874,32 @@ fn next(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     };
     page.blank()?;
     page.line(&format!("next: overstay explain {}", finding.kind))?;
-    page.line(&format!("      overstay calls --finding {}", finding.id))
+    page.line(&format!("      overstay calls --finding {}", for_terminal(&finding.id)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixtures;
+
+    fn shown(report: &Report, width: usize, colour: bool) -> String {
+        let mut out = Vec::new();
+        terminal(report, &Screen { width, colour }, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn look() {
+        for report in [
+            fixtures::full(),
+            fixtures::small(),
+            fixtures::empty(),
+            fixtures::partial(),
+            fixtures::unjudged(),
+        ] {
+            for width in [80, 120, 160] {
+                println!("{}\n{}", "=".repeat(width), shown(&report, width, false));
+            }
+        }
+    }
 }

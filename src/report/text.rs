@@ -80,8 +80,10 @@ fn headline_in_time(report: &Report) -> String {
         let inputs = counted(report.inputs.len() as u64, "input", "inputs");
         match report.accounting.rejected {
             0 => text.push_str(&format!(", all read from {inputs}")),
-            n => text
-                .push_str(&format!(", read from {inputs} with {}", counted(n, "reject", "rejects"))),
+            n => text.push_str(&format!(
+                ", read from {inputs} with {}",
+                counted(n, "reject", "rejects")
+            )),
         }
     }
     text.push('.');
@@ -207,7 +209,9 @@ pub fn summary(finding: &Finding) -> String {
         Verdict::OutOfScope => "for operations that none of its live grants covers".to_owned(),
         Verdict::NeverGranted => "without any grant that ever covered it".to_owned(),
         Verdict::DormantApi => after(finding, "the api was declared dormant"),
-        Verdict::Uncertified => after(finding, &format!("the certification of grant {grant} lapsed")),
+        Verdict::Uncertified => {
+            after(finding, &format!("the certification of grant {grant} lapsed"))
+        }
         Verdict::PurposeEnded => after(finding, &format!("the purpose of grant {grant} ended")),
         Verdict::AfterRevocation => after(finding, &format!("grant {grant} was revoked")),
         Verdict::AfterExpiry => after(finding, &format!("grant {grant} expired")),
