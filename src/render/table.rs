@@ -81,9 +81,16 @@ pub(super) struct Laid {
     pub left_out: Vec<usize>,
 }
 
-/// How wide the columns are with nothing truncated.
+/// How wide the columns are with nothing truncated, extras included.
 pub(super) fn natural_width(columns: &[Column]) -> usize {
     columns.iter().map(Column::natural).sum::<usize>() + GAP * columns.len().saturating_sub(1)
+}
+
+/// How wide the columns are with all truncated that may be, extras left out.
+pub(super) fn least_width(columns: &[Column]) -> usize {
+    let needed = columns.iter().filter(|column| column.need != Need::Extra);
+    let widths: Vec<usize> = needed.map(Column::least).collect();
+    widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1)
 }
 
 /// Lays the columns out in at most `screen` cells.
@@ -227,7 +234,7 @@ fn broken(piece: &str, max: usize) -> Vec<String> {
             last.push(c);
         }
     }
-    lines
+    lines.iter().map(|line| line.trim_end().to_owned()).collect()
 }
 
 #[cfg(test)]
@@ -264,6 +271,7 @@ mod tests {
             ]
         );
         assert_eq!(natural_width(&people()), 26);
+        assert_eq!(least_width(&people()), 4 + 2 + 6);
     }
 
     #[test]

@@ -10,7 +10,9 @@ use std::io::{self, BufWriter, Write};
 use anstyle::{AnsiColor, Style};
 
 use super::escape::for_terminal;
-use super::table::{Cell, Column, Laid, Need, flow, lay_out, natural_width, paint, width, wrap};
+use super::table::{
+    Cell, Column, Laid, Need, flow, lay_out, least_width, natural_width, paint, width, wrap,
+};
 use crate::call::Outcome;
 use crate::findings::{Kind, Severity};
 use crate::judge::Verdict;
@@ -52,6 +54,10 @@ const LABEL_WIDTH: usize = 12;
 const FINDING_INDENT: usize = 10;
 /// Names of partners, apis and grants are not truncated below this.
 const NAME_MIN: usize = 8;
+/// Nor a finding's below this on a screen that has room for it on one line.
+const NAME_ONE_LINE_MIN: usize = 20;
+/// Nor the id or kind that a suppression names.
+const WHAT_MIN: usize = 18;
 
 const MORE: &str = "--json lists all";
 
@@ -175,6 +181,15 @@ fn when(at: Option<Instant>) -> String {
     at.map_or_else(|| "-".to_owned(), to_the_second)
 }
 
+/// Leaves the day alone of a column of instants, where the time of day finds no room.
+fn day_where_narrow(columns: &mut [Column], instants: usize, screen: usize) {
+    if natural_width(columns) > screen {
+        for cell in &mut columns[instants].cells {
+            cell.text.truncate("2018-12-18".len());
+        }
+    }
+}
+
 fn cell(text: Option<&str>) -> Cell {
     name(text).into_owned().into()
 }
@@ -234,12 +249,15 @@ fn findings(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     let more = open.len().saturating_sub(graver + INFO_MAX);
     open.truncate(graver + INFO_MAX);
 
-    let columns = finding_columns(&open);
-    if natural_width(&columns) <= page.width {
+    let mut columns = finding_columns(&open);
+    if least_width(&columns) <= page.width {
         for row in lay_out(&columns, page.width, page.colour).rows {
             page.line(&row)?;
         }
     } else {
+        for name in &mut columns[2..4] {
+            name.need = Need::ShrinkTo(NAME_MIN);
+        }
         let (first, second) = columns.split_at(FIRST_LINE_COLUMNS);
         let laid = lay_out(first, page.width, page.colour);
         for (i, row) in laid.rows.iter().enumerate() {
@@ -269,17 +287,11 @@ fn gravity(finding: &Finding) -> (Severity, u64, Option<u64>) {
 const FIRST_LINE_COLUMNS: usize = 6;
 
 fn finding_columns(findings: &[&Finding]) -> Vec<Column> {
-    let mut columns = vec![
-        Column::left("", Need::Whole),
-        Column::left("", Need::ShrinkTo(10)),
-        Column::left("", Need::ShrinkTo(NAME_MIN)),
-        Column::left("", Need::ShrinkTo(NAME_MIN)),
-        Column::left("", Need::Whole),
-        Column::left("", Need::Whole),
-        Column::left("", Need::Whole),
-        Column::left("", Need::Whole),
-        Column::left("", Need::Whole),
-    ];
+    let whole = || Column::left("", Need::Whole);
+    let name = || Column::left("", Need::ShrinkTo(NAME_ONE_LINE_MIN));
+    let extra = Column::left("", Need::Extra);
+    let mut columns =
+        vec![whole(), whole(), name(), name(), whole(), whole(), whole(), whole(), extra];
     let reach: Vec<(String, &str)> = findings.iter().map(|finding| reach(finding)).collect();
     let number_width = reach.iter().map(|(number, _)| width(number)).max().unwrap_or(0);
     for (finding, (number, unit)) in findings.iter().zip(reach) {
@@ -488,8 +500,8 @@ fn partners(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     let more = calling.len().saturating_sub(ROWS_MAX);
     calling.truncate(ROWS_MAX);
     let nobody = Nobody::of(report);
-    page.blank()?;
     if !calling.is_empty() || nobody.calls > 0 {
+        page.blank()?;
         page.table(&partner_columns(&calling, &nobody, page.width))?;
     }
     if more > 0 {
@@ -500,6 +512,11 @@ fn partners(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         let names = listed(silent.iter().map(|partner| partner.partner.as_str()));
         let text = counted(silent.len() as u64, "partner", "partners");
         page.wrapped(0, &format!("{text} made no call: {names}"), Style::new())?;
+    }
+    let unused = report.coverage.grants_without_calls;
+    if unused > 0 && report.accounting.calls > 0 {
+        let text = counted(unused, "grant was", "grants were");
+        page.wrapped(0, &format!("{text} used by no call"), Style::new())?;
     }
     Ok(())
 }
@@ -577,14 +594,7 @@ fn partner_columns(partners: &[&Partner], nobody: &Nobody<'_>, screen: usize) ->
     ];
     let last = text("LAST CALL", Need::Whole, &|p| when(p.last), when(nobody.last));
     columns.push(last);
-    if natural_width(&columns) > screen {
-        // The day alone, where the time of day finds no room.
-        if let Some(last) = columns.last_mut() {
-            for cell in &mut last.cells {
-                cell.text.truncate("2018-12-18".len());
-            }
-        }
-    }
+    day_where_narrow(&mut columns, 7, screen);
     columns.push(number(
         "LONGEST",
         Need::Extra,
@@ -661,11 +671,7 @@ fn ends(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         column("LAST SERVED", Need::Extra, &|end| when(end.last_served).into()),
         column("FIRST DENIED", Need::Extra, &|end| when(end.first_denied).into()),
     ];
-    if natural_width(&columns[..6]) > page.width {
-        for cell in &mut columns[4].cells {
-            cell.text.truncate("2018-12-18".len());
-        }
-    }
+    day_where_narrow(&mut columns[..6], 4, page.width);
     page.table(&columns)?;
     match more {
         0 => Ok(()),
@@ -713,22 +719,24 @@ fn suppressions(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     }
     page.section("SUPPRESSIONS: findings that someone answers for")?;
     let mut columns = vec![
-        Column::left("WHAT", Need::ShrinkTo(NAME_MIN)),
+        Column::left("WHAT", Need::ShrinkTo(WHAT_MIN)),
         Column::right("HIDES", Need::Whole),
         Column::left("UNTIL", Need::Whole),
+        Column::left("STATUS", Need::Whole),
         Column::left("OWNER", Need::ShrinkTo(NAME_MIN)),
         Column::left("REASON", Need::ShrinkTo(NAME_MIN)),
     ];
     for suppression in &report.suppressions {
         let kind = suppression.kind.map(|kind| kind.as_str());
-        let mut until = to_the_second(suppression.until);
-        if suppression.expired {
-            until.push_str(" EXPIRED");
-        }
+        let status = match suppression.expired {
+            true => styled("expired".to_owned(), ALARM),
+            false => "in force".to_owned().into(),
+        };
         let row = [
             cell(suppression.finding.as_deref().or(kind)),
             thousands(suppression.hides).into(),
-            styled(until, if suppression.expired { ALARM } else { Style::new() }),
+            to_the_second(suppression.until).into(),
+            status,
             cell(Some(&suppression.owner)),
             cell(Some(&suppression.reason)),
         ];
@@ -736,6 +744,7 @@ fn suppressions(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
             column.cells.push(cell);
         }
     }
+    day_where_narrow(&mut columns, 2, page.width);
     page.table(&columns)
 }
 
@@ -799,11 +808,7 @@ fn unjudged(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
             column.cells.push(cell);
         }
     }
-    if natural_width(&columns) > page.width {
-        for cell in &mut columns[7].cells {
-            cell.text.truncate("2018-12-18".len());
-        }
-    }
+    day_where_narrow(&mut columns, 7, page.width);
     page.blank()?;
     page.table(&columns)?;
     match more {
@@ -846,16 +851,18 @@ fn rejects(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         .collect();
     sample.sort_by_key(|(nth, _)| *nth);
     sample.truncate(REJECTS_MAX);
-    sample.sort_by(|(_, a), (_, b)| a.cmp(b));
+    sample.sort_by_key(|(_, reject)| *reject);
     let mut columns = vec![
         Column::left("REASON", Need::Whole),
-        Column::left("LINE", Need::ShrinkTo(16)),
+        Column::left("PATH", Need::ShrinkTo(NAME_MIN)),
+        Column::right("LINE", Need::Whole),
         Column::left("SHAPE", Need::ShrinkTo(NAME_MIN)),
     ];
     for (_, reject) in &sample {
         let row = [
             reject.reason.to_owned().into(),
-            format!("{}:{}", for_terminal(&reject.path), reject.line).into(),
+            cell(Some(&reject.path)),
+            thousands(reject.line).into(),
             for_terminal(&reject.shape).into_owned().into(),
         ];
         for (column, cell) in columns.iter_mut().zip(row) {
@@ -880,7 +887,7 @@ fn next(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixtures;
+    use crate::report::{Gap, fixtures};
 
     fn shown(report: &Report, width: usize, colour: bool) -> String {
         let mut out = Vec::new();
@@ -888,18 +895,202 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
-    #[test]
-    fn look() {
-        for report in [
+    fn all() -> Vec<Report> {
+        let mut no_partner_calls = fixtures::small();
+        no_partner_calls.partners[0] = fixtures::partner("reelhouse", 0, 0, 0);
+        vec![
             fixtures::full(),
             fixtures::small(),
             fixtures::empty(),
             fixtures::partial(),
             fixtures::unjudged(),
-        ] {
-            for width in [80, 120, 160] {
-                println!("{}\n{}", "=".repeat(width), shown(&report, width, false));
+            no_partner_calls,
+        ]
+    }
+
+    #[test]
+    fn a_small_report_at_80_columns() {
+        let expected = r#"
+1 of 1 partner overstayed: 3 served calls, 2 people. Longest: reelhouse, 1 y 13
+d.
+
+CRITICAL  after-revocation  reelhouse  messages  2 people  1 y 13 d
+          os-7f3k2mq4t6xa  delete, read  3 served, 1 denied
+ENDS        1: 1 open
+EXCEPTIONS  1     SUPPRESSED  0 (1 expired)
+READ        2 hours with calls, 1 source (completeness not declared), 1 reject
+
+PARTNER    CALLS  SERVED  DENIED  OVERSTAYED  PEOPLE  APIS  LAST CALL
+reelhouse      4       3       1           3       2     1  2018-12-18T10:30:00Z
+
+ENDS OPEN OR UNTESTED
+STATUS  PARTNER    API       REASON            ENDED AT              SERVED FOR
+open    reelhouse  messages  after-revocation  2017-12-05T00:00:00Z  1 y 13 d
+
+EXCEPTIONS: grants that override missing consent
+GRANT              PARTNER    API       CALLS  PEOPLE  JUSTIFICATION
+g-reelhouse-legal  reelhouse  messages      0       0  court order 12/44
+
+SUPPRESSIONS: findings that someone answers for
+WHAT             HIDES  UNTIL       STATUS   OWNER           REASON
+os-22222222222a      0  2018-12-01  expired  api-governance  wind-down agreed, …
+
+REJECTS: 1 malformed
+REASON     PATH           LINE  SHAPE
+malformed  gateway.jsonl     3  {"aa":"9999-99-99a99:
+
+next: overstay explain after-revocation
+      overstay calls --finding os-7f3k2mq4t6xa
+"#;
+        assert_eq!(shown(&fixtures::small(), 80, false), &expected[1..]);
+    }
+
+    #[test]
+    fn a_finding_takes_one_line_where_there_is_room() {
+        let wide = shown(&fixtures::full(), 120, false);
+        let line = "CRITICAL  after-revocation    reelhouse                messages  ~8,201 people  \
+                    1 y 13 d   os-jjjjjjjjjjjj  delete, read\n";
+        assert!(wide.contains(line), "{wide}");
+        assert!(wide.contains(
+            "READ        718 of 744 hours, 2 of 3 sources (gw-eu-7 silent 26 h), 1,204 rejects\n"
+        ));
+        assert!(wide.contains("ENDS        4: 2 cut (median lag 38 s), 1 untested, 1 open\n"));
+        // The suppressed one is counted, not listed.
+        assert!(!wide.contains("MEDIUM    uncertified"));
+        assert!(wide.contains("SUPPRESSED  1 (1 expired)"));
+    }
+
+    #[test]
+    fn the_gravest_come_first() {
+        let text = shown(&fixtures::full(), 160, false);
+        let kinds: Vec<&str> = text
+            .lines()
+            .filter(|line| line.contains(" os-"))
+            .filter_map(|line| line.split_whitespace().nth(1))
+            .collect();
+        let expected = [
+            "after-revocation",
+            "dormant-api",
+            "without-consent",
+            "purpose-ended", // critical: people, id
+            "out-of-scope",
+            "stale-credential",
+            "hindsight",
+            "unknown-credential",
+            "after-expiry",
+            "unlisted-api",
+            "consent-overridden",
+            "before-grant",
+            "anonymous",
+            "never-granted",
+            "propagating",
+        ];
+        assert_eq!(kinds[..expected.len()], expected);
+    }
+
+    #[test]
+    fn what_was_not_read_is_said_before_any_finding() {
+        let text = shown(&fixtures::partial(), 80, false);
+        let partial = text.find("\nPARTIAL: ").unwrap();
+        assert!(partial < text.find("CRITICAL").unwrap());
+        assert!(text.contains(
+            "\n  gateway-2.jsonl.gz: gzip: ends early\n  logs/eu-*.jsonl: matches nothing\n"
+        ));
+    }
+
+    #[test]
+    fn use_without_a_register() {
+        let expected = r#"
+Nothing was judged: there is no register. Counted: 4 calls, 1 credential, 1
+path.
+
+READ        2 hours with calls, 1 source (completeness not declared), 1 reject
+
+CREDENTIAL  PATH            OPERATION  CALLS  SERVED  DENIED  PEOPLE  LAST CALL
+…k7Qa       /v1/users/{id…  read           4       3       1       1  2018-12-18
+"#;
+        let text = shown(&fixtures::unjudged(), 80, false);
+        assert!(text.starts_with(&expected[1..]), "{text}");
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_screen() {
+        let poison = " 東京東京東京東京東京東京東京東京東京東京東京東京 \u{202e}\u{1b}[2J🇩🇪é";
+        for report in all() {
+            for report in [fixtures::poisoned(report.clone(), poison), report] {
+                for screen in (0..200).step_by(3) {
+                    for line in shown(&report, screen, false).lines() {
+                        let widest = screen.max(Screen::WIDTH_MIN);
+                        assert!(
+                            unicode_width::UnicodeWidthStr::width(line) <= widest,
+                            "{screen}: {line}"
+                        );
+                        assert!(!line.ends_with(' '), "{screen}: {line:?}");
+                    }
+                }
             }
         }
+    }
+
+    #[test]
+    fn hostile_text_stays_text() {
+        for report in all() {
+            for poison in
+                ["\u{1b}[31m\u{7}", "\u{202e}\u{2066}\u{feff}", "\u{9b}\u{7f}\u{0}", "\r", "\n"]
+            {
+                let text = shown(&fixtures::poisoned(report.clone(), poison), 120, false);
+                let hostile =
+                    text.chars().find(|&c| c != '\n' && super::super::escape::is_hostile(c));
+                assert_eq!(hostile, None, "{text}");
+            }
+            // Escaped, both are as long: a real line break would make a line more.
+            let lines = |poison| {
+                shown(&fixtures::poisoned(report.clone(), poison), 120, false).lines().count()
+            };
+            assert_eq!(lines("\n"), lines("\r"));
+        }
+    }
+
+    #[test]
+    fn colour_only_repeats_what_the_words_say() {
+        for report in all() {
+            let (plain, coloured) = (shown(&report, 100, false), shown(&report, 100, true));
+            assert!(coloured.contains('\u{1b}') && !plain.contains('\u{1b}'));
+            assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
+        }
+    }
+
+    #[test]
+    fn nothing_is_cut_in_silence() {
+        let mut report = fixtures::small();
+        report.partners =
+            (0..70).map(|i| fixtures::partner(&format!("p{i:02}"), 5, 0, 0)).collect();
+        report.findings =
+            (0..30).map(|i| fixtures::finding(&format!("os-{i:012}"), "propagating")).collect();
+        report.ends = vec![report.ends[0].clone(); 21];
+        let text = shown(&report, 120, false);
+        for said in [
+            "… 20 more findings of severity info; --json lists all\n",
+            "… 20 more partners with fewer calls overstayed, or fewer calls; --json lists all\n",
+            "… 1 more end; --json lists all\n",
+        ] {
+            assert!(text.contains(said), "{said}{text}");
+        }
+        let narrow = shown(&fixtures::full(), 50, false);
+        assert!(narrow.contains("… left out at this width: "), "{narrow}");
+    }
+
+    #[test]
+    fn hours_are_silent_where_any_source_was() {
+        let mut report = fixtures::full();
+        let gap = |from, until| Gap { from: fixtures::at(from), until: fixtures::at(until) };
+        // Overlaps the other source's gap by an hour, and adds one.
+        report.coverage.sources[0].gaps = vec![gap("2018-12-09T11:00:00Z", "2018-12-09T13:00:00Z")];
+        report.coverage.sources[2].expect = None;
+        assert_eq!(
+            read_line(&report),
+            "717 of 744 hours, 0 of 2 sources (gw-eu-1 silent 2 h, gw-eu-7 silent 26 h), \
+             1 source (completeness not declared), 1,204 rejects"
+        );
     }
 }

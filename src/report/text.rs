@@ -351,7 +351,7 @@ pub fn bytes(n: u64) -> String {
         return format!("{n} B");
     }
     let power = n.ilog2() / 10;
-    let tenths = u128::from(n) * 10 >> (10 * power);
+    let tenths = (u128::from(n) * 10) >> (10 * power);
     format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[power as usize - 1])
 }
 
@@ -367,4 +367,248 @@ pub fn latency(us: u64) -> String {
 /// The instant without its fraction of a second.
 pub fn to_the_second(at: Instant) -> String {
     Instant::from_ns(at.ns().div_euclid(NS_PER_S).saturating_mul(NS_PER_S)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixtures::{self, exactly};
+
+    #[test]
+    fn headlines() {
+        let check = |report: &Report, people: u64, expected: &str| {
+            assert_eq!(headline(report, &exactly(people)), expected);
+        };
+        let mut report = fixtures::small();
+        check(
+            &report,
+            2,
+            "1 of 1 partner overstayed: 3 served calls, 2 people. Longest: reelhouse, 1 y 13 d.",
+        );
+        check(
+            &report,
+            0,
+            "1 of 1 partner overstayed: 3 served calls. Longest: reelhouse, 1 y 13 d.",
+        );
+        check(
+            &fixtures::partial(),
+            1,
+            "1 of 1 partner overstayed: 3 served calls, 1 person. Longest: reelhouse, 1 y 13 d. \
+             PARTIAL: 2 of 3 inputs were not read whole.",
+        );
+
+        report.partners = vec![fixtures::partner("a", 3, 0, 0), fixtures::partner("b", 1, 0, 0)];
+        report.findings.clear();
+        check(
+            &report,
+            0,
+            "No partner overstayed: 4 calls of 2 partners, read from 1 input with 1 reject.",
+        );
+        report.accounting.rejected = 0;
+        check(&report, 0, "No partner overstayed: 4 calls of 2 partners, all read from 1 input.");
+        report.accounting.calls = 6;
+        check(
+            &report,
+            0,
+            "No partner overstayed: 6 calls, 4 of them of 2 partners, all read from 1 input.",
+        );
+    }
+
+    #[test]
+    fn no_headline_gives_a_false_all_clear() {
+        let mut report = fixtures::partial();
+        report.partners[0].overstayed_calls = 0;
+        let people = Subjects::default();
+        assert_eq!(
+            headline(&report, &people),
+            "No partner overstayed in what was read: 4 calls of 1 partner. But there is 1 finding, \
+             of severity critical. PARTIAL: 2 of 3 inputs were not read whole."
+        );
+        report.findings[0].suppressed_by = Some("api-governance".to_owned());
+        assert!(!headline(&report, &people).contains("finding"));
+        report.partial.clear();
+        assert!(headline(&report, &people).ends_with(" PARTIAL: not everything was read."));
+
+        assert_eq!(
+            headline(&fixtures::empty(), &people),
+            "No calls were read from 1 input, which clears nobody: 0 lines."
+        );
+        let mut report = fixtures::empty();
+        report.accounting = crate::report::Accounting {
+            lines: 1100,
+            rejected: 1099,
+            blank: 1,
+            ..Default::default()
+        };
+        assert_eq!(
+            headline(&report, &people),
+            "No calls were read from 1 input, which clears nobody: 1,100 lines, of them 1,099 rejected, 1 blank."
+        );
+        report.inputs.clear();
+        assert!(headline(&report, &people).starts_with("No calls were read"));
+        assert_eq!(
+            headline(&fixtures::unjudged(), &people),
+            "Nothing was judged: there is no register. Counted: 4 calls, 1 credential, 1 path."
+        );
+    }
+
+    #[test]
+    fn every_kind_has_its_sentence() {
+        let expected = [
+            (
+                "anonymous",
+                "calls without a credential to messages (delete, read): 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "unknown-credential",
+                "credential …k7Qa, which the register does not know: 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "unlisted-api",
+                "calls to messages (delete, read), which the register does not list: 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "dormant-api",
+                "reelhouse used messages (delete, read) for 1 y 13 d after the api was declared dormant at 2017-12-05T00:00:00Z: 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "consent-overridden",
+                "reelhouse used messages (delete, read) without the consent of the people concerned, which grant g overrides: 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "without-consent",
+                "reelhouse used messages (delete, read) under grant g without the consent of the people concerned: 3 served calls, 2 people, 1 denied, the last 1 y 13 d after a withdrawal at 2017-12-05T00:00:00Z",
+            ),
+            (
+                "uncertified",
+                "reelhouse used messages (delete, read) for 1 y 13 d after the certification of grant g lapsed at 2017-12-05T00:00:00Z: 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "purpose-ended",
+                "reelhouse used messages (delete, read) for 1 y 13 d after the purpose of grant g ended at 2017-12-05T00:00:00Z: 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "propagating",
+                "reelhouse used messages (delete, read) for 1 y 13 d after grant g was revoked at 2017-12-05T00:00:00Z, while caches may still serve: 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "after-revocation",
+                "reelhouse used messages (delete, read) for 1 y 13 d after grant g was revoked at 2017-12-05T00:00:00Z: 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "after-expiry",
+                "reelhouse used messages (delete, read) for 1 y 13 d after grant g expired at 2017-12-05T00:00:00Z: 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "before-grant",
+                "reelhouse used messages (delete, read) before grant g began: 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "out-of-scope",
+                "reelhouse used messages (delete, read) for operations that none of its live grants covers: 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "never-granted",
+                "reelhouse used messages (delete, read) without any grant that ever covered it: 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "stale-credential",
+                "reelhouse used credential …k7Qa (delete, read) for 1 y 13 d after it ceased to be valid at 2017-12-05T00:00:00Z: 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "hindsight",
+                "reelhouse used messages (delete, read), in order only by what was recorded after the calls (grant g): 3 served calls, 2 people, 1 denied",
+            ),
+        ];
+        let kinds: Vec<&str> = Kind::all().map(Kind::as_str).collect();
+        assert_eq!(kinds, expected.map(|(kind, _)| kind));
+        for (kind, sentence) in expected {
+            let finding = Finding { grant: Some("g".to_owned()), ..fixtures::finding("os-", kind) };
+            assert_eq!(summary(&finding), sentence);
+        }
+    }
+
+    #[test]
+    fn a_sentence_says_what_was_refused_and_what_is_not_known() {
+        let refused = Finding {
+            served: 0,
+            denied: 1200,
+            overstay_s: None,
+            subjects: exactly(0),
+            grant: Some("g".to_owned()),
+            ..fixtures::finding("os-", "after-revocation")
+        };
+        let tried = "reelhouse tried messages (delete, read) after grant g was revoked at 2017-12-05T00:00:00Z: ";
+        assert_eq!(summary(&refused), format!("{tried}1,200 calls, all refused"));
+        let mixed = Finding { denied: 1, failed: 2, ..refused.clone() };
+        assert_eq!(summary(&mixed), format!("{tried}3 calls, none served (1 denied, 2 failed)"));
+        let one = Finding { denied: 1, ..refused.clone() };
+        assert_eq!(summary(&one), format!("{tried}1 call, refused"));
+
+        // Access had lapsed before the revocation: the two are told apart.
+        let lapsed = Finding {
+            lapsed_at: Some(fixtures::at("2017-01-01")),
+            operations: Vec::new(),
+            denied: 0,
+            ..fixtures::finding("os-", "after-expiry")
+        };
+        assert_eq!(
+            summary(&lapsed),
+            "reelhouse used messages after grant g-reelhouse-messages expired at 2017-12-05T00:00:00Z, \
+             up to 1 y 13 d after access was last in order: 3 served calls, 2 people"
+        );
+        let early = Finding {
+            since: None,
+            overstay_s: None,
+            ..fixtures::finding("os-", "stale-credential")
+        };
+        assert!(summary(&early).contains("before it was valid"));
+        let others = Finding {
+            credentials: vec!["(other)".to_owned()],
+            ..fixtures::finding("os-", "unknown-credential")
+        };
+        assert!(
+            summary(&others).starts_with("other credentials that the register does not know: ")
+        );
+    }
+
+    #[test]
+    fn numbers_for_people() {
+        for (n, text) in
+            [(0, "0"), (999, "999"), (1000, "1,000"), (u64::MAX, "18,446,744,073,709,551,615")]
+        {
+            assert_eq!(thousands(n), text);
+        }
+        for (s, text) in [
+            (0, "0 s"),
+            (38, "38 s"),
+            (60, "1 min"),
+            (3599, "59 min 59 s"),
+            (5 * 3600 + 12 * 60 + 59, "5 h 12 min"),
+            (3 * 86_400 + 4 * 3600, "3 d 4 h"),
+            (3 * 86_400 + 59, "3 d"),
+            ((365 + 12) * 86_400, "1 y 12 d"),
+            ((2 * 365 + 112) * 86_400 + 86_399, "2 y 112 d"),
+        ] {
+            assert_eq!(duration(s), text);
+        }
+        for (n, text) in [
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            ((1 << 20) - 1, "1023.9 KiB"),
+            (1_288_490_189, "1.2 GiB"),
+            (u64::MAX, "15.9 EiB"),
+        ] {
+            assert_eq!(bytes(n), text);
+        }
+        for (us, text) in [(999, "999 us"), (38_400, "38 ms"), (1_290_000, "1.2 s")] {
+            assert_eq!(latency(us), text);
+        }
+        assert_eq!((people(512), people(513)), ("512".to_owned(), "~513".to_owned()));
+        assert_eq!(
+            people_of(&Subjects { exact: false, count: 8201, low: 1, high: 1 }),
+            "~8,201 people"
+        );
+        assert_eq!(to_the_second(Instant::from_ns(-1)), "1969-12-31T23:59:59Z");
+    }
 }
