@@ -219,8 +219,8 @@ pub(crate) fn small() -> Report {
     reelhouse.latency_us = Latency {
         count: 4,
         p50: Some(12_031),
-        p90: Some(40_191),
-        p99: Some(40_191),
+        p90: Some(40_123),
+        p99: Some(40_123),
         max: Some(40_123),
     };
     report.partners = vec![reelhouse.clone()];
