@@ -7,5 +7,6 @@ pub mod judge;
 pub mod limits;
 mod nearest;
 pub mod register;
+pub mod render;
 pub mod report;
 pub mod time;

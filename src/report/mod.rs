@@ -3,6 +3,11 @@
 //! The fields are those of `overstay.report/1`; `docs/report.md` explains each.
 //! Every array is sorted by its keys in the order of its fields, null first, then bytes.
 
+pub mod text;
+
+#[cfg(test)]
+pub(crate) mod fixtures;
+
 use serde::Serialize;
 
 use crate::findings::{Kind, Severity};
