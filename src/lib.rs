@@ -3,6 +3,7 @@
 pub mod call;
 pub mod error;
 pub mod findings;
+pub mod input;
 pub mod judge;
 pub mod limits;
 mod nearest;

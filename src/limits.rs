@@ -9,6 +9,12 @@ pub const LINE_BYTES_MAX: usize = 1 << 20;
 /// vanishes, small enough that a few of them fit the caches and 2 cores share the end of a file fairly.
 pub const CHUNK_BYTES: usize = 4 << 20;
 
+/// How much of an input is looked at to tell its format, decompressed.
+pub const HEAD_BYTES: usize = 256 << 10;
+
+/// What is kept of a line that is too long: enough for its shape, too little to matter.
+pub const LONG_LINE_HEAD_BYTES: usize = 4 << 10;
+
 /// Regular files of at least this many bytes are memory-mapped under `--io auto`.
 pub const MAP_BYTES_MIN: u64 = 16 << 20;
 
