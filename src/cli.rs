@@ -235,6 +235,20 @@ pub enum DistinctArg {
     Operation,
 }
 
+impl DistinctArg {
+    /// The field's name in a judged call.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            DistinctArg::Subject => "subject",
+            DistinctArg::Actor => "actor",
+            DistinctArg::Partner => "partner",
+            DistinctArg::Credential => "credential",
+            DistinctArg::Api => "api",
+            DistinctArg::Operation => "operation",
+        }
+    }
+}
+
 /// Arguments of `check`.
 #[derive(Args, Clone, Debug)]
 pub struct CheckArgs {

@@ -44,7 +44,10 @@ impl Row {
             (_, _, Some(names)) => owned(&names.operation),
             (_, _, None) => other(),
         };
-        let credential = names.map_or_else(|| other().filter(|_| key.verdict.is_none()), |names| owned(&names.credential));
+        let credential = names.map_or_else(
+            || other().filter(|_| key.verdict.is_none()),
+            |names| owned(&names.credential),
+        );
         Row { key, credential, api, operation, cell }
     }
 

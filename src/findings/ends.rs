@@ -123,6 +123,7 @@ pub fn ends(judge: &Judge<'_>, rows: &[Row], edges: Option<Edges>) -> Vec<End> {
                 (all.last_served, all.first_denied, all.called);
         }
     }
-    let listed = |end: &End| end.ended_at < edges.end && (end.ended_at >= edges.start || end.called);
+    let listed =
+        |end: &End| end.ended_at < edges.end && (end.ended_at >= edges.start || end.called);
     ends.into_values().filter(listed).collect()
 }

@@ -5,8 +5,10 @@ mod id;
 mod collect;
 mod ends;
 mod suppress;
+mod explanations;
 
 pub use collect::{Found, Row, Severities, UnknownCredentials, collect, hex, ids_of_call};
+pub use explanations::EXPLANATIONS;
 pub use ends::{Edges, End, ends};
 pub use id::{Identity, id};
 pub use kind::{Kind, Severity};

@@ -40,7 +40,7 @@ impl Consents {
             let (partner, api) = (consent.partner, consent.api);
             rows.push(Row { partner, api, at: consent.at, given: consent.given });
         }
-        #[expect(clippy::iter_over_hash_type, reason = "each list is sorted for itself")]
+        // Each list is sorted for itself.
         for rows in by_subject.values_mut() {
             rows.sort_by_key(|row| (row.at, !row.given));
         }

@@ -17,7 +17,8 @@ pub struct Holder {
 /// Evaluates the credential axis at `at`, `propagation_s` being the call's api's.
 pub fn holder(credential: &Credential, at: Instant, propagation_s: u64) -> Holder {
     // Rows do not overlap and are sorted: the last to begin by `at` either contains it or ended last.
-    let begun = |row: &&crate::register::CredentialRow| row.valid_from.is_none_or(|from| from <= at);
+    let begun =
+        |row: &&crate::register::CredentialRow| row.valid_from.is_none_or(|from| from <= at);
     let Some(row) = credential.rows.iter().rfind(begun) else {
         return Holder { partner: credential.rows[0].partner, stale: true, ended_at: None };
     };

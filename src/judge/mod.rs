@@ -23,8 +23,8 @@ pub use verdict::{Axes, RecordedBy, axes};
 use crate::call::{Call, Sourced};
 use crate::limits;
 use crate::register::{
-    ApiId, CredentialId, GrantId, Operations, PartnerId, Register, RouteMatch, RouteScratch,
-    credential_digest,
+    ApiId, CredentialId, GrantId, Match, Operations, PartnerId, Register, Scratch,
+    credential_digest, operation_of_method,
 };
 use crate::time::Instant;
 
@@ -135,7 +135,7 @@ pub struct Judge<'r> {
 #[derive(Debug, Default)]
 pub struct Memory {
     credentials: HashMap<String, Presented>,
-    routes: RouteScratch,
+    routes: Scratch,
 }
 
 impl<'r> Judge<'r> {
@@ -206,16 +206,20 @@ impl<'r> Judge<'r> {
                 Some(&id) => Name::Known(id),
                 None => Name::Logged(Cow::Borrowed(name)),
             },
-            (None, Some(route)) => Name::Known(route.api()),
+            (None, Some(found)) => match found.route.api_id {
+                Some(id) => Name::Known(id),
+                None => Name::Logged(Cow::Borrowed(&found.route.api)),
+            },
             (None, None) => Name::Absent,
         };
-        let operation = match (call.operation.as_deref(), &route, &api) {
-            (Some(name), _, _) => self.operation(Cow::Borrowed(name)),
-            (None, Some(route), Name::Known(_)) if route.operation().is_some() => {
-                self.operation(Cow::Borrowed(route.operation().unwrap_or_default()))
-            }
-            (None, _, Name::Known(_)) => self.operation(of_method(call.method.as_deref())),
-            (None, _, _) => Name::Absent,
+        let of_route = route.as_ref().and_then(|found| found.route.operation.as_deref());
+        let operation = match (call.operation.as_deref(), &api) {
+            (Some(name), _) => self.operation(Cow::Borrowed(name)),
+            (None, Name::Known(_)) => self.operation(match of_route {
+                Some(name) => Cow::Borrowed(name),
+                None => operation_of_method(call.method.as_deref()),
+            }),
+            (None, Name::Logged(_) | Name::Absent) => Name::Absent,
         };
         let subject = resolve(&call.subject, route.as_ref());
         let actor = resolve(&call.actor, route.as_ref());
@@ -359,25 +363,6 @@ impl<'r> Judge<'r> {
     }
 }
 
-/// The operation that a method stands for.
-pub fn of_method(method: Option<&str>) -> Cow<'static, str> {
-    const BY_METHOD: [(&str, &str); 7] = [
-        ("GET", "read"),
-        ("HEAD", "read"),
-        ("OPTIONS", "read"),
-        ("POST", "write"),
-        ("PUT", "write"),
-        ("PATCH", "write"),
-        ("DELETE", "delete"),
-    ];
-    let Some(method) = method else { return Cow::Borrowed("unknown") };
-    let same = |(name, _): &&(&str, &str)| name.eq_ignore_ascii_case(method);
-    match BY_METHOD.iter().find(same) {
-        Some((_, operation)) => Cow::Borrowed(operation),
-        None => Cow::Owned(method.to_lowercase()),
-    }
-}
-
 /// Every operation named by grants and routes, and those of the usual methods.
 fn operations(register: &Register) -> Vec<String> {
     let of_grants = register
@@ -389,7 +374,7 @@ fn operations(register: &Register) -> Vec<String> {
             Operations::Named(names) => names.as_slice(),
         })
         .cloned();
-    let of_routes = register.routes.operations().map(str::to_owned);
+    let of_routes = register.routes.rows().iter().filter_map(|route| route.operation.clone());
     let usual = ["read", "write", "delete", "unknown"].map(str::to_owned);
     let mut operations: Vec<String> = of_grants.chain(of_routes).chain(usual).collect();
     operations.sort_unstable();
@@ -398,7 +383,7 @@ fn operations(register: &Register) -> Vec<String> {
 }
 
 /// The first present: the sources before the placeholder, its value, the sources after it.
-fn resolve<'c>(sourced: &'c Sourced<'_>, route: Option<&RouteMatch<'c>>) -> Option<Cow<'c, str>> {
+fn resolve<'c>(sourced: &'c Sourced<'_>, route: Option<&Match<'_, 'c>>) -> Option<Cow<'c, str>> {
     if let Some(value) = &sourced.before {
         return Some(Cow::Borrowed(value));
     }

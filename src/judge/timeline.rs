@@ -81,7 +81,8 @@ impl Timelines {
         let mut pairs: Vec<_> = grants_of.into_iter().collect();
         pairs.sort_unstable_by_key(|(pair, _)| *pair);
 
-        let mut compiled = Timelines { all: Vec::new(), pairs: HashMap::new(), ungranted: Vec::new() };
+        let mut compiled =
+            Timelines { all: Vec::new(), pairs: HashMap::new(), ungranted: Vec::new() };
         for api in (0..register.apis.len() as u32).map(ApiId) {
             let id = compiled.push(ungranted(register, api));
             compiled.ungranted.push(id);

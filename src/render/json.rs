@@ -4,7 +4,7 @@
 use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
-use serde_json::ser::{CharEscape, Formatter, PrettyFormatter, Serializer};
+use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter, Serializer};
 
 use super::escape::is_hostile;
 use crate::report::Report;
@@ -26,10 +26,20 @@ pub fn json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     out.flush()
 }
 
-/// Pretty JSON in which every hostile character is escaped.
-struct Harmless(PrettyFormatter<'static>);
+/// One value as JSON on one line, without a newline; harmless to look at like [`json`].
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn json_line<T: Serialize>(value: &T, out: &mut dyn Write) -> io::Result<()> {
+    let mut serializer = Serializer::with_formatter(out, Harmless(CompactFormatter));
+    value.serialize(&mut serializer).map_err(io::Error::from)
+}
 
-impl Formatter for Harmless {
+/// JSON in which every hostile character is escaped.
+struct Harmless<F>(F);
+
+impl<F: Formatter> Formatter for Harmless<F> {
     fn write_string_fragment<W: ?Sized + Write>(
         &mut self,
         out: &mut W,
@@ -46,7 +56,7 @@ impl Formatter for Harmless {
         out.write_all(rest.as_bytes())
     }
 
-    // The rest is the pretty formatter's.
+    // The rest is the inner formatter's.
 
     fn write_char_escape<W: ?Sized + Write>(
         &mut self,

@@ -7,5 +7,5 @@ mod table;
 mod terminal;
 
 pub use escape::for_terminal;
-pub use json::json;
+pub use json::{json, json_line};
 pub use terminal::{Screen, terminal};

@@ -1,6 +1,5 @@
 //! From what was counted to a report: a pure function of tally, register and plan.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
@@ -8,10 +7,11 @@ use crate::call::{Outcome, Reason};
 use crate::findings::{
     self, Edges, Found, Row, Severities, Suppression as Decision, Target, UnknownCredentials,
 };
-use crate::judge::{Also, Judge};
-use crate::limits;
+use crate::judge::Judge;
 use crate::register::{GrantId, PartnerId, mask};
-use crate::tally::{Estimate, FinishedSeries, Latencies, Merge as _, OTHER, Tally, outcome_index};
+use crate::tally::{
+    self, Bounded, Cells, Estimate, FinishedSeries, Latencies, Names, OTHER, Span, Tally, outcome_index,
+};
 
 /// How often a source is expected to hold calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,36 +62,67 @@ pub struct InputFacts {
     pub fault: Option<String>,
     /// Why its rejects are too many, if they are.
     pub rejects_fault: Option<String>,
+    /// Whether not a line of it was read.
+    pub unopened: bool,
+    /// Whether that is because no format could be told.
+    pub unknown_format: bool,
+}
+
+/// A tally's cells with their names.
+fn named_rows(judge: Option<&Judge<'_>>, cells: Cells, named: Bounded<Names, Cells>) -> Vec<Row> {
+    let nothing_logged = Names::default();
+    let (kept, other) = named.finish();
+    let known = cells.0.into_iter().map(|cell| (Some(&nothing_logged), cell));
+    let logged =
+        kept.iter().flat_map(|(names, cells)| cells.0.iter().map(move |cell| (Some(names), cell)));
+    let logged = logged.map(|(names, (key, cell))| (names, (*key, cell.clone())));
+    let cut_off = other.into_iter().flat_map(|cells| cells.0).map(|cell| (None, cell));
+    known
+        .chain(logged)
+        .chain(cut_off)
+        .map(|(names, (key, cell))| Row::new(judge, key, names, cell))
+        .collect()
+}
+
+/// The findings of a tally.
+#[derive(Debug)]
+pub struct Judgement {
+    /// By id.
+    pub found: Vec<Found>,
+    /// Unknown credentials, those that are a finding each apart.
+    pub unknown: UnknownCredentials,
+}
+
+/// Finds what [`build`] reports as findings, and nothing else.
+pub fn judgement(judge: &Judge<'_>, tally: Tally, facts: &Facts) -> Judgement {
+    let rows = named_rows(Some(judge), tally.cells, tally.named);
+    let (kept, other) = tally.unknown.finish();
+    let unknown = UnknownCredentials::new(kept, other);
+    let stale = tally.stale.into_iter().collect();
+    let found = findings::collect(judge, &rows, &stale, &unknown, &facts.severities);
+    Judgement { found, unknown }
 }
 
 /// Builds the report. Without a judge nothing was judged.
 pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
     let Tally { cells, named, unknown, stale, partners, apis, series, sources, inputs, rejects } =
         tally;
-    let mut rows: Vec<Row> =
-        cells.0.into_iter().map(|(key, cell)| Row::new(judge, key, Some(&crate::tally::Names::default()), cell)).collect();
-    let (kept, other) = named.finish();
-    for (names, cells) in kept {
-        rows.extend(cells.0.into_iter().map(|(key, cell)| Row::new(judge, key, Some(&names), cell)));
-    }
-    for (key, cell) in other.into_iter().flat_map(|cells| cells.0) {
-        rows.push(Row::new(judge, key, None, cell));
-    }
-    let span = rows.iter().fold(crate::tally::Span::default(), |mut span, row| {
+    let rows = named_rows(judge, cells, named);
+    let mut span = Span::default();
+    for row in &rows {
         span.add(row.cell.first);
         span.add(row.cell.latest.at);
-        span
-    });
+    }
     let window =
         Window { since: facts.since, until: facts.until, first: span.first, last: span.last };
     let edges = edges(&window);
-    let (kept, other) = unknown.finish();
-    let unknown = UnknownCredentials::new(kept, other);
-    let stale: BTreeMap<_, _> = stale.into_iter().collect();
+    let window_end = facts.until.or(span.last);
     let found = judge.map_or_else(Vec::new, |judge| {
+        let (kept, other) = unknown.finish();
+        let unknown = UnknownCredentials::new(kept, other);
+        let stale = stale.into_iter().collect();
         findings::collect(judge, &rows, &stale, &unknown, &facts.severities)
     });
-    let window_end = facts.until.or(span.last);
 
     let inputs = input_rows(facts, &inputs);
     let partial = partial(facts);
@@ -118,8 +149,9 @@ pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
         coverage: coverage(judge, &rows, facts, &sources, edges),
         inputs,
     };
-    let mut people = crate::tally::Subjects::default();
-    rows.iter().filter(|row| row.key.overstayed()).for_each(|row| people.merge(&row.cell.subjects));
+    let mut people = tally::Subjects::default();
+    let overstayed = rows.iter().filter(|row| row.key.overstayed());
+    overstayed.for_each(|row| people.merge(&row.cell.subjects));
     report.headline = text::headline(&report, &people.estimate().into());
     report
 }
@@ -161,7 +193,7 @@ fn partial(facts: &Facts) -> Vec<Partial> {
 
 fn register_row(judge: Option<&Judge<'_>>) -> Register {
     let register = judge.map(|judge| judge.register);
-    let counts = register.map(|register| register.counts()).unwrap_or_default();
+    let counts = register.map(|register| register.counts).unwrap_or_default();
     Register {
         digest: register.map(|register| findings::hex(&register.digest)),
         partners: counts.partners,
@@ -174,9 +206,9 @@ fn register_row(judge: Option<&Judge<'_>>) -> Register {
 
 fn input_rows(
     facts: &Facts,
-    sums: &hashbrown::HashMap<u32, crate::tally::InputSums>,
+    sums: &hashbrown::HashMap<u32, tally::InputSums>,
 ) -> Vec<Input> {
-    let empty = crate::tally::InputSums::default();
+    let empty = tally::InputSums::default();
     let row = |(index, input): (u32, &InputFacts)| {
         let sums = sums.get(&index).unwrap_or(&empty);
         Input {
@@ -213,7 +245,7 @@ fn accounting(inputs: &[Input]) -> Accounting {
     })
 }
 
-fn reject_rows(rejects: &crate::tally::Rejects, facts: &Facts) -> Rejects {
+fn reject_rows(rejects: &tally::Rejects, facts: &Facts) -> Rejects {
     let of = |reason: Reason| rejects.counts[reason as usize];
     let mut sample: Vec<Reject> = rejects
         .kept()
@@ -252,7 +284,7 @@ type UsageKey<'a> = (
 );
 
 fn usage_rows(judge: Option<&Judge<'_>>, rows: &[Row]) -> Vec<Usage> {
-    let mut usage: BTreeMap<UsageKey<'_>, crate::tally::Cell> = BTreeMap::new();
+    let mut usage: BTreeMap<UsageKey<'_>, tally::Cell> = BTreeMap::new();
     for row in rows {
         let key = (
             row.key.partner,
@@ -286,7 +318,8 @@ fn usage_rows(judge: Option<&Judge<'_>>, rows: &[Row]) -> Vec<Usage> {
             subjects: cell.subjects.estimate().count,
             first: cell.first,
             last: cell.latest.at,
-            credential: credential.map(|text| if text == OTHER { text.to_owned() } else { mask(text) }),
+            credential: credential
+                .map(|text| if text == OTHER { text.to_owned() } else { mask(text) }),
         })
         .collect();
     // Outcomes go by their names in the report, as all else.
@@ -314,8 +347,8 @@ struct Sums {
     bytes_served: u64,
     overstayed: u64,
     overstay_ns_max: Option<i64>,
-    subjects: crate::tally::Subjects,
-    span: crate::tally::Span,
+    subjects: tally::Subjects,
+    span: tally::Span,
     others: BTreeSet<String>,
 }
 
@@ -388,7 +421,7 @@ fn partner_rows(
 fn api_rows(
     judge: Option<&Judge<'_>>,
     rows: &[Row],
-    by_api: &hashbrown::HashMap<crate::register::ApiId, crate::tally::ApiSums>,
+    by_api: &hashbrown::HashMap<crate::register::ApiId, tally::ApiSums>,
 ) -> Vec<Api> {
     let Some(judge) = judge else { return Vec::new() };
     let mut sums: Vec<Sums> = judge.register.apis.iter().map(|_| Sums::default()).collect();
@@ -419,7 +452,7 @@ fn api_rows(
 }
 
 fn series_rows(judge: Option<&Judge<'_>>, series: FinishedSeries) -> Vec<Hour> {
-    let row = |hour: Option<i64>, partner, counts: &crate::tally::HourCounts| Hour {
+    let row = |hour: Option<i64>, partner, counts: &tally::HourCounts| Hour {
         hour: hour.map(Instant::from_hour),
         partner: partner_name(judge, partner),
         served: counts.served,
@@ -469,7 +502,7 @@ fn exception_rows(judge: Option<&Judge<'_>>, rows: &[Row]) -> Vec<Exception> {
     let overridden = Some(Verdict::ConsentOverridden);
     let row = |(id, grant): (u32, &crate::register::Grant)| {
         let row = &grant.versions.last().filter(|version| version.row.overrides_consent)?.row;
-        let (mut calls, mut subjects) = (0, crate::tally::Subjects::default());
+        let (mut calls, mut subjects) = (0, tally::Subjects::default());
         let excused = rows.iter().filter(|row| {
             row.key.grant == Some(GrantId(id))
                 && (row.key.verdict == overridden || row.key.also.axis == overridden)
@@ -588,10 +621,10 @@ fn coverage(
     judge: Option<&Judge<'_>>,
     rows: &[Row],
     facts: &Facts,
-    sums: &hashbrown::HashMap<u32, crate::tally::SourceSums>,
+    sums: &hashbrown::HashMap<u32, tally::SourceSums>,
     edges: Option<Edges>,
 ) -> Coverage {
-    let empty = crate::tally::SourceSums::default();
+    let empty = tally::SourceSums::default();
     let sources = (0..).zip(&facts.sources).map(|(index, (source, expect))| {
         let sums = sums.get(&index).unwrap_or(&empty);
         let seen = seen(*expect, &sums.hours, edges);
@@ -657,9 +690,5 @@ fn seen(expect: Option<Expect>, hours: &BTreeSet<i64>, edges: Option<Edges>) -> 
         next = unit + 1;
     }
     let in_hours = |units: i64| u64::try_from(units * hours_in_unit).unwrap_or(0);
-    Seen {
-        hours_expected: in_hours(until - from),
-        hours_seen: in_hours(units.len() as i64),
-        gaps,
-    }
+    Seen { hours_expected: in_hours(until - from), hours_seen: in_hours(units.len() as i64), gaps }
 }

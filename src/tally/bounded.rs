@@ -67,7 +67,7 @@ impl<K: Key, V: Merge> Bounded<K, V> {
             (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
             (ours, theirs) => ours.or(theirs),
         };
-        #[expect(clippy::iter_over_hash_type, reason = "sums do not depend on the order")]
+        // Sums do not depend on the order.
         for (key, value) in other.kept {
             self.entry(&key).merge(value);
         }

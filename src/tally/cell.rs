@@ -34,9 +34,7 @@ impl CellKey {
     /// Whether these calls are overstayed: served (or unknown) after access was last in order,
     /// and later than caches may lawfully still serve.
     pub fn overstayed(&self) -> bool {
-        self.lapsed
-            && self.outcome.counts_as_served()
-            && self.verdict != Some(Verdict::Propagating)
+        self.lapsed && self.outcome.counts_as_served() && self.verdict != Some(Verdict::Propagating)
     }
 
     /// Whether these calls belong to a finding.

@@ -72,7 +72,7 @@ pub struct Cells(pub HashMap<CellKey, Cell>);
 
 impl Merge for Cells {
     fn merge(&mut self, other: Cells) {
-        #[expect(clippy::iter_over_hash_type, reason = "sums do not depend on the order")]
+        // Sums do not depend on the order.
         for (key, cell) in other.0 {
             match self.0.entry(key) {
                 hashbrown::hash_map::Entry::Occupied(mut ours) => ours.get_mut().merge(&cell),
@@ -235,6 +235,12 @@ impl InputSums {
         self.blank + self.calls + self.rejected + self.outside_window
     }
 
+    /// Counts a reject.
+    pub fn reject(&mut self, reason: Reason) {
+        self.rejected += 1;
+        self.rejected_counted += u64::from(reason != Reason::NoTarget);
+    }
+
     /// Adds all of `other`.
     pub fn merge(&mut self, other: &InputSums) {
         self.blank += other.blank;
@@ -389,9 +395,7 @@ impl Tally {
 
     /// Counts a line that is no call.
     pub fn add_reject(&mut self, reject: Reject) {
-        let input = self.inputs.entry(reject.input).or_default();
-        input.rejected += 1;
-        input.rejected_counted += u64::from(reject.reason != Reason::NoTarget);
+        self.inputs.entry(reject.input).or_default().reject(reject.reason);
         self.rejects.add(reject);
     }
 
@@ -418,7 +422,7 @@ impl Tally {
     }
 
     /// Adds all of `other`.
-    #[expect(clippy::iter_over_hash_type, reason = "sums do not depend on the order")]
+    // Sums do not depend on the order.
     pub fn merge(&mut self, other: Tally) {
         self.cells.merge(other.cells);
         self.named.merge(other.named);

@@ -55,17 +55,19 @@ impl Rejects {
 
     /// Turns line numbers within pieces into line numbers of the input, from 1.
     ///
-    /// `lines_before` holds, for each piece of the input, the lines before it.
-    pub fn number_lines(&mut self, lines_before: &[u64]) {
+    /// `before` holds, for each piece of the input by its index, the lines before it, ascending.
+    pub fn number_lines(&mut self, before: &[(usize, u64)]) {
+        let lines_before = |piece: usize| {
+            let index = before.binary_search_by_key(&piece, |(piece, _)| *piece);
+            index.map_or(0, |index| before[index].1)
+        };
         for kept in &mut self.kept {
-            *kept = std::mem::take(kept)
-                .into_iter()
-                .map(|reject| Reject {
-                    line: lines_before[reject.piece] + reject.line + 1,
-                    piece: 0,
-                    ..reject
-                })
-                .collect();
+            let numbered = std::mem::take(kept).into_iter().map(|reject| Reject {
+                line: lines_before(reject.piece) + reject.line + 1,
+                piece: 0,
+                ..reject
+            });
+            *kept = numbered.collect();
         }
     }
 

@@ -51,7 +51,13 @@ pub struct Finished {
 
 impl Series {
     /// Counts one call.
-    pub fn add(&mut self, hour: i64, partner: Option<PartnerId>, outcome: Outcome, overstayed: bool) {
+    pub fn add(
+        &mut self,
+        hour: i64,
+        partner: Option<PartnerId>,
+        outcome: Outcome,
+        overstayed: bool,
+    ) {
         let counts = self.entry(hour, partner);
         match outcome {
             Outcome::Served => counts.served += 1,
@@ -79,7 +85,7 @@ impl Series {
         for (partner, counts) in &other.before {
             self.before.entry(*partner).or_default().merge(counts);
         }
-        #[expect(clippy::iter_over_hash_type, reason = "sums do not depend on the order")]
+        // Sums do not depend on the order.
         for ((hour, partner), counts) in other.hours {
             self.entry(hour, partner).merge(&counts);
         }
