@@ -4,7 +4,7 @@
 //! What a line is and where it lies is the same however a log is read: mapped or not, compressed or not,
 //! whatever the size of the pieces and the number of threads. Formats, calls and counts are unknown here.
 //!
-//! In reading order: [`find`] says which files a pattern means, [`Input::open`] recognises one, and
+//! In reading order: [`find()`] says which files a pattern means, [`Input::open`] recognises one, and
 //! [`Input::fold`] or [`Input::for_each_in_order`] hands out its pieces, each with its [`Line`]s.
 
 mod buffer;
@@ -347,12 +347,12 @@ mod tests {
         (file, found)
     }
 
-    /// Gives one byte at a time, like a slow pipe.
+    /// Gives a few bytes at a time, like a slow pipe.
     struct Trickle(io::Cursor<Vec<u8>>);
 
     impl Read for Trickle {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            let count = buffer.len().min(1);
+            let count = buffer.len().min(7);
             self.0.read(&mut buffer[..count])
         }
     }
@@ -491,7 +491,7 @@ mod tests {
     #[test]
     fn all_ways_agree_at_full_size() {
         let mut data = Vec::new();
-        for i in 0..60_000u64 {
+        for i in 0..20_000u64 {
             writeln!(data, "{{\"call\":{i},\"x\":{}}}", i.wrapping_mul(0x9e37_79b9_7f4a_7c15))
                 .unwrap();
         }
@@ -685,7 +685,7 @@ mod tests {
             }
         }
         let read = |head: &'static [u8], byte, tail: &'static [u8]| {
-            let endless = Endless { head, byte, left: 300 << 20, tail };
+            let endless = Endless { head, byte, left: 100 << 20, tail };
             let input = Input::from_reader(Box::new(endless), &Options::default()).unwrap();
             input.fold(
                 &|_| {},
@@ -702,7 +702,7 @@ mod tests {
                 },
             )
         };
-        let length = 300 << 20;
+        let length = 100 << 20;
         let line = |offset, bytes: &[u8]| Owned::Content(offset, bytes.to_vec());
         let too_long = |outcome: &Outcome<(Vec<Owned>, u64)>| {
             outcome.value.0.iter().find_map(|line| match line {
@@ -740,6 +740,38 @@ mod tests {
             let seen = fold(input);
             assert_eq!((seen.lines, seen.gap_bytes), naive::split(&data, limits::LINE_BYTES_MAX));
         }
+    }
+
+    #[test]
+    fn plain_files_are_mapped_as_told() {
+        let (log, found) = file(b"one\n");
+        let is_mapped = |io| {
+            let input = Input::open(&found, &Options { io, ..Options::default() }).unwrap();
+            matches!(input.feed, Feed::Mapped(_))
+        };
+        assert_eq!([Io::Auto, Io::Mmap, Io::Read].map(is_mapped), [false, true, false]);
+        log.as_file().set_len(limits::MAP_BYTES_MIN).unwrap();
+        assert_eq!([Io::Auto, Io::Mmap, Io::Read].map(is_mapped), [true, true, false]);
+        log.as_file().set_len(0).unwrap();
+        assert_eq!([Io::Auto, Io::Mmap, Io::Read].map(is_mapped), [false, false, false]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_named_pipe_is_a_stream() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        assert!(find(".", Some(folder.path())).unwrap().found.is_empty());
+        let found = find("pipe", Some(folder.path())).unwrap().found;
+        let writer = std::thread::spawn(move || std::fs::write(path, "one\ntwo\n").unwrap());
+        let mut input =
+            Input::open(&found[0], &Options { io: Io::Mmap, ..Options::default() }).unwrap();
+        assert_eq!(input.size(), None);
+        assert_eq!(input.head(), b"one\ntwo\n");
+        assert_eq!(fold(input).lines.len(), 2);
+        writer.join().unwrap();
     }
 
     #[test]
