@@ -60,11 +60,7 @@ pub fn find(pattern: &str, base: Option<&Path>) -> Result<Findings> {
     if pattern.is_empty() {
         return Ok(findings);
     }
-    let base: PathBuf = base
-        .unwrap_or(Path::new(""))
-        .components()
-        .filter(|part| *part != Component::CurDir)
-        .collect();
+    let base = without_dots(base.unwrap_or(Path::new("")));
     let mut search = Search { base: &base, findings };
 
     let path = base.join(pattern);
@@ -122,27 +118,40 @@ impl Search<'_> {
             .replace("{yyyy}", "[0-9][0-9][0-9][0-9]")
             .replace("{mm}", "[0-9][0-9]")
             .replace("{dd}", "[0-9][0-9]");
-        if !dated.contains(['*', '?', '[']) {
+        if !is_glob(&dated) {
             return Ok(());
         }
+        let dated = without_dots(Path::new(&dated));
         let unreadable = |what: &dyn std::fmt::Display| {
             Error::new(format!("{pattern}: found {what}, expected a glob"))
                 .hint("`*`, `?`, `[a-z]` and `**/` are wildcards; write `[[]` for a `[` itself")
         };
-        let whole = if Path::new(&dated).is_absolute() || self.base.as_os_str().is_empty() {
-            dated
+        let whole = if dated.is_absolute() || self.base.as_os_str().is_empty() {
+            dated.to_string_lossy().into_owned()
         } else {
             let base =
                 self.base.to_str().ok_or_else(|| unreadable(&"a folder name that is not UTF-8"))?;
-            Path::new(&glob::Pattern::escape(base)).join(dated).to_string_lossy().into_owned()
+            Path::new(&glob::Pattern::escape(base)).join(&dated).to_string_lossy().into_owned()
         };
-        let options = glob::MatchOptions {
+        // The library leaves out hidden names even where the pattern spells their dot, unless it is told to
+        // match them all; so the strict reading is applied to what it then finds.
+        let strict = glob::MatchOptions {
             case_sensitive: true,
             require_literal_separator: true,
             require_literal_leading_dot: true,
         };
-        for entry in glob::glob_with(&whole, options).map_err(|error| unreadable(&error.msg))? {
+        let spells_a_dot = dated.components().any(|part| {
+            let part = part.as_os_str().to_string_lossy();
+            part.starts_with('.') && is_glob(&part)
+        });
+        let lenient = glob::MatchOptions { require_literal_leading_dot: !spells_a_dot, ..strict };
+        let compiled = glob::Pattern::new(&whole).map_err(|error| unreadable(&error.msg))?;
+        for entry in glob::glob_with(&whole, lenient).map_err(|error| unreadable(&error.msg))? {
             match entry {
+                // `.*` means neither the folder itself nor the one above.
+                Ok(path)
+                    if spells_a_dot && dot_parts(&path.to_string_lossy()) > dot_parts(&whole) => {}
+                Ok(path) if spells_a_dot && !compiled.matches_path_with(&path, strict) => {}
                 Ok(path) => match fs::metadata(&path) {
                     Ok(metadata) => self.add(path, metadata.is_dir()),
                     Err(error) => self.unreadable(&path, io_words(&error)),
@@ -183,6 +192,20 @@ impl Search<'_> {
     fn shown(&self, path: &Path) -> String {
         path.strip_prefix(self.base).unwrap_or(path).to_string_lossy().into_owned()
     }
+}
+
+fn is_glob(pattern: &str) -> bool {
+    pattern.contains(['*', '?', '['])
+}
+
+/// The path without its `.` parts, which say nothing and which globs would not match.
+fn without_dots(path: &Path) -> PathBuf {
+    path.components().filter(|part| *part != Component::CurDir).collect()
+}
+
+/// How many parts of a path are `.` or `..`.
+fn dot_parts(path: &str) -> usize {
+    path.split('/').filter(|part| matches!(*part, "." | "..")).count()
 }
 
 fn is_hidden(path: &Path) -> bool {
@@ -236,7 +259,7 @@ mod tests {
         assert_eq!(shown("**/*.log", base), ["a.log", "a/x.log", "b.log"]);
         assert_eq!(shown("*", base), ["a.log", "a/x.log", "a/y/z.gz", "b.log"]);
         assert_eq!(shown("a/../?.log", base), ["a/../a.log", "a/../b.log"]);
-        assert_eq!(shown("../*/a/x.log", &base.join("a")).len(), 1);
+        assert_eq!(shown("../?/x.log", &base.join("a")), ["../a/x.log"]);
     }
 
     #[test]
@@ -276,12 +299,14 @@ mod tests {
 
     #[test]
     fn hidden_names_must_be_named() {
-        let folder = folder(&[".h/a.log", "d/.b.log", "d/c.log", ".e.log"]);
+        let folder = folder(&[".h/a.log", "d/.b.log", "d/c.log", ".e.log", "d/.f/up.log"]);
         assert_eq!(shown(".", folder.path()), ["d/c.log"]);
         assert_eq!(shown("*", folder.path()), ["d/c.log"]);
         assert_eq!(shown("**/*.log", folder.path()), ["d/c.log"]);
         assert_eq!(shown(".h", folder.path()), [".h/a.log"]);
         assert_eq!(shown(".*.log", folder.path()), [".e.log"]);
+        assert_eq!(shown("./.*/*.log", folder.path()), [".h/a.log"]);
+        assert_eq!(shown("./*/.?.log", folder.path()), ["d/.b.log"]);
     }
 
     #[test]

@@ -324,4 +324,28 @@ mod tests {
             assert_eq!(mapping.fault().is_some(), i % 2 == 0, "{i}");
         }
     }
+
+    /// Not a test by itself: dies of a SIGBUS that is none of the guard's.
+    #[cfg(unix)]
+    #[test]
+    #[ignore = "run by a_fault_elsewhere_still_kills"]
+    fn child_faults_elsewhere() {
+        let (_guarded_file, _guarded) = mapped(1 << 16);
+        let (file, _) = mapped(1 << 16);
+        // SAFETY: no promise is kept here, the fault is the point; the process ends with it.
+        let elsewhere = unsafe { Mmap::map(file.as_file()).unwrap() };
+        file.as_file().set_len(0).unwrap();
+        assert_eq!(elsewhere[0], b'x');
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_fault_elsewhere_still_kills() {
+        use std::os::unix::process::ExitStatusExt;
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "input::mapping::tests::child_faults_elsewhere"])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.signal(), Some(libc::SIGBUS), "{output:?}");
+    }
 }
