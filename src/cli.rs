@@ -57,7 +57,9 @@ overstay calls --verify report.json              check a report's evidence again
     #[command(after_help = "Without KIND it lists all kinds.")]
     Explain(ExplainArgs),
     /// Print shell completions
-    #[command(after_help = "Example:\n  overstay completions bash >/etc/bash_completion.d/overstay")]
+    #[command(
+        after_help = "Example:\n  overstay completions bash >/etc/bash_completion.d/overstay"
+    )]
     Completions {
         /// The shell
         shell: clap_complete::Shell,

@@ -22,7 +22,7 @@ fn main() -> ExitCode {
             return code(if failed { Status::Failed } else { Status::Done });
         }
     };
-    let mut stdout = BufWriter::new(std::io::stdout().lock());
+    let mut stdout = BufWriter::new(std::io::stdout());
     match run(&cli, &mut stdout).and_then(|ended| flushed(ended, &mut stdout)) {
         Ok(ended) => {
             say(&cli, &ended, started);
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli, stdout: &mut dyn Write) -> Result<Ended> {
+fn run(cli: &Cli, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
     match &cli.command {
         Command::Audit(args) => run::audit(&plan::audit(args)?, stdout),
         Command::Calls(args) => run::calls(&plan::calls(args)?, stdout),
@@ -57,7 +57,7 @@ fn run(cli: &Cli, stdout: &mut dyn Write) -> Result<Ended> {
     }
 }
 
-fn flushed(ended: Ended, stdout: &mut dyn Write) -> Result<Ended> {
+fn flushed(ended: Ended, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
     stdout.flush().map(|()| ended).map_err(|error| Error::io("standard output", error))
 }
 

@@ -8,8 +8,8 @@ mod suppress;
 mod explanations;
 
 pub use collect::{Found, Row, Severities, UnknownCredentials, collect, hex, ids_of_call};
-pub use explanations::EXPLANATIONS;
 pub use ends::{Edges, End, ends};
+pub use explanations::EXPLANATIONS;
 pub use id::{Identity, id};
 pub use kind::{Kind, Severity};
 pub use suppress::{Suppression, Target};

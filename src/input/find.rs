@@ -89,6 +89,24 @@ pub fn once(mut found: Vec<Found>) -> Vec<Found> {
     found
 }
 
+impl Found {
+    /// Its path without links and relative parts; `None` for standard input, or if it is gone.
+    pub fn canonical(&self) -> Option<PathBuf> {
+        self.place.path().and_then(|path| fs::canonicalize(path).ok())
+    }
+
+    /// Whether it can be read only once: standard input, a pipe or a device.
+    pub fn is_stream(&self) -> bool {
+        self.place.path().is_none_or(|path| fs::metadata(path).is_ok_and(|m| !m.is_file()))
+    }
+
+    /// Its bytes as it lies; `None` where only its end will tell.
+    pub fn size(&self) -> Option<u64> {
+        let metadata = fs::metadata(self.place.path()?).ok()?;
+        metadata.is_file().then_some(metadata.len())
+    }
+}
+
 impl Place {
     fn path(&self) -> Option<&Path> {
         match self {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
-use crate::findings::{Kind, Severity, Severities, Suppression, Target};
+use crate::findings::{Kind, Severities, Severity, Suppression, Target};
 use crate::report::Expect;
 use crate::time::{Instant, parse_table_instant};
 
@@ -29,9 +29,12 @@ impl ConfigFile {
     /// If it can't be read, or does not fit; with line and column.
     pub fn read(path: &Path) -> Result<ConfigFile> {
         let shown = path.display();
-        let bytes = std::fs::read(path).map_err(|error| Error::io(shown, error))?;
+        let bytes = std::fs::read(path).map_err(|error| Error::io(&shown, error))?;
         let text = std::str::from_utf8(&bytes).map_err(|error| {
-            Error::new(format!("{shown}: found bytes that are not UTF-8 at byte {}, expected a TOML file", error.valid_up_to()))
+            Error::new(format!(
+                "{shown}: found bytes that are not UTF-8 at byte {}, expected a TOML file",
+                error.valid_up_to()
+            ))
         })?;
         let tables: Tables = toml::from_str(text).map_err(|error| {
             let place = error.span().map_or_else(String::new, |span| {
@@ -103,11 +106,17 @@ impl ConfigFile {
         };
         for (key, value) in [("owner", &suppress.owner), ("reason", &suppress.reason)] {
             if value.trim().is_empty() {
-                return Err(self.error(format!("[[suppress]] {key}: found nothing, expected who or why")));
+                return Err(
+                    self.error(format!("[[suppress]] {key}: found nothing, expected who or why"))
+                );
             }
         }
-        let until = instant(&suppress.until.0)
-            .ok_or_else(|| self.error(format!("[[suppress]] until: found `{}`, expected a date or RFC 3339", suppress.until.0)))?;
+        let until = instant(&suppress.until.0).ok_or_else(|| {
+            self.error(format!(
+                "[[suppress]] until: found `{}`, expected a date or RFC 3339",
+                suppress.until.0
+            ))
+        })?;
         Ok(Suppression {
             target,
             owner: suppress.owner.clone(),
@@ -118,9 +127,10 @@ impl ConfigFile {
 
     fn kind(&self, name: &str, table: &str) -> Result<Kind> {
         Kind::from_name(name).ok_or_else(|| {
-            let error = self.error(format!("{table}: found kind `{name}`, expected a kind of finding"));
+            let error =
+                self.error(format!("{table}: found kind `{name}`, expected a kind of finding"));
             let names: Vec<&str> = Kind::all().map(Kind::as_str).collect();
-            match crate::nearest::nearest(name, names.iter().copied()) {
+            match crate::nearest::similar(name, names.iter().copied()) {
                 Some(nearest) => error.hint(format!("did you mean `{nearest}`?")),
                 None => error.hint(format!("one of {}", names.join(", "))),
             }
@@ -228,7 +238,9 @@ pub struct Suppress {
 pub struct When(pub String);
 
 impl<'de> Deserialize<'de> for When {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<When, D::Error> {
+    fn deserialize<D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> std::result::Result<When, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
         enum Value {

@@ -10,15 +10,15 @@ use std::path::{Path, PathBuf};
 
 pub use config::ConfigFile;
 
+use crate::call::Outcome;
 use crate::cli::{AuditArgs, CallsArgs, CheckArgs, ColorArg, DistinctArg, IoArg, ReadArgs};
 use crate::error::{Error, Result};
 use crate::findings::{Kind, Severities, Severity, Suppression};
-use crate::formats::{self, Format};
+use crate::formats::Format;
 use crate::input::{self, Found, Io};
 use crate::judge::Verdict;
-use crate::call::Outcome;
 use crate::limits;
-use crate::nearest::nearest;
+use crate::nearest::similar;
 use crate::report::{Expect, Partial};
 use crate::time::{Instant, parse_table_instant};
 
@@ -225,12 +225,19 @@ pub fn calls(args: &CallsArgs) -> Result<CallsPlan> {
         return Ok(CallsPlan::Verify { report: report.clone(), base });
     }
     let read = read_plan(&args.read, config.as_ref())?;
-    let verdict = |name: &String| match Kind::from_name(name).is_some() || Verdict::from_name(name).is_some() {
+    let verdict = |name: &String| match Kind::from_name(name).is_some()
+        || Verdict::from_name(name).is_some()
+    {
         true => Ok(name.clone()),
-        false => Err(unknown("--verdict", name, Kind::all().map(Kind::as_str).chain(["open", "granted"]))),
+        false => Err(unknown(
+            "--verdict",
+            name,
+            Kind::all().map(Kind::as_str).chain(["open", "granted"]),
+        )),
     };
     let outcome = |name: &String| {
-        Outcome::from_name(name).ok_or_else(|| unknown("--outcome", name, Outcome::ALL.map(Outcome::as_str)))
+        Outcome::from_name(name)
+            .ok_or_else(|| unknown("--outcome", name, Outcome::ALL.map(Outcome::as_str)))
     };
     let filters = Filters {
         finding: args.finding.clone(),
@@ -248,8 +255,10 @@ pub fn calls(args: &CallsArgs) -> Result<CallsPlan> {
         (false, None) => CallsOutput::Json,
     };
     if filters.finding.is_some() && read.inputs.iter().any(|input| input.found.is_stream()) {
-        return Err(Error::new("--finding reads the logs twice, and standard input or a pipe can be read once")
-            .hint("save it to a file first"));
+        return Err(Error::new(
+            "--finding reads the logs twice, and standard input or a pipe can be read once",
+        )
+        .hint("save it to a file first"));
     }
     Ok(CallsPlan::Stream { read: Box::new(read), filters, output })
 }
@@ -281,21 +290,25 @@ pub fn check(args: &CheckArgs) -> Result<CheckPlan> {
 
 fn unknown<'a>(flag: &str, found: &str, known: impl IntoIterator<Item = &'a str>) -> Error {
     let known: Vec<&str> = known.into_iter().collect();
-    let error = Error::new(format!("{flag}: found `{found}`, expected one of {}", known.join(", ")));
-    match nearest(found, known.iter().copied()) {
+    let error =
+        Error::new(format!("{flag}: found `{found}`, expected one of {}", known.join(", ")));
+    match similar(found, known.iter().copied()) {
         Some(nearest) => error.hint(format!("did you mean `{nearest}`?")),
         None => error,
     }
 }
 
 fn severity(name: &str) -> Result<Severity> {
-    Severity::from_name(name).ok_or_else(|| unknown("--fail-on", name, Severity::ALL.map(Severity::as_str)))
+    Severity::from_name(name)
+        .ok_or_else(|| unknown("--fail-on", name, Severity::ALL.map(Severity::as_str)))
 }
 
 fn find_config(given: Option<&Path>) -> Result<Option<ConfigFile>> {
     match given {
         Some(path) => ConfigFile::read(path).map(Some),
-        None if Path::new(CONFIG_NAME).is_file() => ConfigFile::read(Path::new(CONFIG_NAME)).map(Some),
+        None if Path::new(CONFIG_NAME).is_file() => {
+            ConfigFile::read(Path::new(CONFIG_NAME)).map(Some)
+        }
         None => Ok(None),
     }
 }
@@ -315,15 +328,18 @@ fn register_plan(
     let shown = given.unwrap_or(configured.map_or("", |(_, register)| &register.source));
     for scheme in ["sqlite:", "postgres:", "postgresql:"] {
         if shown.starts_with(scheme) {
-            return Err(Error::new(format!("register `{shown}`: this version reads registers from folders of CSV tables only"))
-                .hint("export the tables to CSV, one file a table, and name the folder"));
+            return Err(Error::new(format!(
+                "register `{shown}`: this version reads registers from folders of CSV tables only"
+            ))
+            .hint("export the tables to CSV, one file a table, and name the folder"));
         }
     }
     Ok(Some(RegisterPlan { folder, as_known_at, propagation_s }))
 }
 
 fn formats_of(config: Option<&ConfigFile>) -> Result<Vec<Format>> {
-    let mut formats = formats::built_in()?;
+    let mut formats: Vec<Format> =
+        Format::BUILT_IN.into_iter().filter_map(Format::built_in).collect();
     if let Some(config) = config {
         for (name, table) in &config.tables.formats {
             let format = Format::from_toml(name, table).map_err(|error| {
@@ -346,7 +362,9 @@ fn format_index(formats: &[Format], name: &str, place: &str) -> Result<Option<us
         return Ok(None);
     }
     let found = formats.iter().position(|format| format.name() == name);
-    found.map(Some).ok_or_else(|| unknown(place, name, formats.iter().map(Format::name).chain(["auto"])))
+    found
+        .map(Some)
+        .ok_or_else(|| unknown(place, name, formats.iter().map(Format::name).chain(["auto"])))
 }
 
 /// A source of the config, with the files it claims.
@@ -362,7 +380,10 @@ fn sources_of(config: Option<&ConfigFile>, formats: &[Format]) -> Result<Vec<Sou
     let mut sources: Vec<SourcePlan> = Vec::new();
     for logs in &config.tables.logs {
         if sources.iter().any(|source| source.name == logs.source) {
-            return Err(config.error(format!("[[logs]] source: found `{}` twice, expected each name once", logs.source)));
+            return Err(config.error(format!(
+                "[[logs]] source: found `{}` twice, expected each name once",
+                logs.source
+            )));
         }
         let place = format!("{}: [[logs]] {}: format", config.path.display(), logs.source);
         let format = match &logs.format {
@@ -409,7 +430,10 @@ fn read_plan(args: &ReadArgs, config: Option<&ConfigFile>) -> Result<ReadPlan> {
     let mut plan = gathered.finish(&sources, log_format);
     if plan.inputs.is_empty() {
         let reasons = plan.unread.iter().map(|p| format!("{}: {}", p.path, p.reason));
-        return Err(Error::new(format!("no input could be read: {}", reasons.collect::<Vec<_>>().join("; "))));
+        return Err(Error::new(format!(
+            "no input could be read: {}",
+            reasons.collect::<Vec<_>>().join("; ")
+        )));
     }
     plan.register = register_plan(args.register.as_deref(), config, as_known_at)?;
     if plan.register.is_none() && as_known_at.is_some() {
@@ -428,7 +452,7 @@ fn read_plan(args: &ReadArgs, config: Option<&ConfigFile>) -> Result<ReadPlan> {
                 IoArg::Read => Io::Read,
             },
             chunk_bytes: args.chunk_bytes.unwrap_or(limits::CHUNK_BYTES).max(1),
-            digest: false,
+            ..input::Options::default()
         },
         threads: args.threads.filter(|&threads| threads > 0),
         progress: stderr_is_terminal && !args.quiet,
@@ -484,7 +508,9 @@ impl Gathered {
         for log in logs {
             let findings = input::find(log, None)?;
             if findings.found.is_empty() && findings.unreadable.is_empty() {
-                return Err(Error::new(format!("{log}: matches nothing, expected a file, a folder with logs, a glob, or `-`")));
+                return Err(Error::new(format!(
+                    "{log}: matches nothing, expected a file, a folder with logs, a glob, or `-`"
+                )));
             }
             all.extend(findings.found);
             self.unreadable(findings.unreadable);
@@ -519,7 +545,8 @@ impl Gathered {
             .map(|(found, source)| InputPlan {
                 found,
                 source: ids[name(source)],
-                format: log_format.unwrap_or_else(|| source.and_then(|index| sources[index].format)),
+                format: log_format
+                    .unwrap_or_else(|| source.and_then(|index| sources[index].format)),
             })
             .collect();
         inputs.sort_by(|a, b| (&a.found.shown, a.source).cmp(&(&b.found.shown, b.source)));
@@ -532,7 +559,7 @@ impl Gathered {
             since: None,
             until: None,
             max_rejects: MaxRejects::Count(0),
-            options: input::Options { io: Io::Auto, chunk_bytes: limits::CHUNK_BYTES, digest: false },
+            options: input::Options::default(),
             threads: None,
             progress: false,
             notes: false,
@@ -551,11 +578,18 @@ fn instant(flag: &str, text: Option<&str>) -> Result<Option<Instant>> {
 }
 
 fn max_rejects(text: &str) -> Result<MaxRejects> {
-    let wrong = || Error::new(format!("--max-rejects: found `{text}`, expected a number (100) or a share (1%)"));
+    let wrong = || {
+        Error::new(format!(
+            "--max-rejects: found `{text}`, expected a number (100) or a share (1%)"
+        ))
+    };
     match text.strip_suffix('%') {
         Some(percent) => {
             let percent: f64 = percent.parse().map_err(|_| wrong())?;
-            (0.0..=100.0).contains(&percent).then_some(MaxRejects::Percent(percent)).ok_or_else(wrong)
+            (0.0..=100.0)
+                .contains(&percent)
+                .then_some(MaxRejects::Percent(percent))
+                .ok_or_else(wrong)
         }
         None => text.parse().map(MaxRejects::Count).map_err(|_| wrong()),
     }
@@ -608,7 +642,9 @@ fn display(color: ColorArg) -> Display {
     let colour = match color {
         ColorArg::Always => true,
         ColorArg::Never => false,
-        ColorArg::Auto => anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never,
+        ColorArg::Auto => {
+            anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
+        }
     };
     let asked = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let measured = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));

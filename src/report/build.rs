@@ -10,7 +10,8 @@ use crate::findings::{
 use crate::judge::Judge;
 use crate::register::{GrantId, PartnerId, mask};
 use crate::tally::{
-    self, Bounded, Cells, Estimate, FinishedSeries, Latencies, Names, OTHER, Span, Tally, outcome_index,
+    self, Bounded, Cells, Estimate, FinishedSeries, Latencies, Names, OTHER, Span, Tally,
+    outcome_index,
 };
 
 /// How often a source is expected to hold calls.
@@ -204,10 +205,7 @@ fn register_row(judge: Option<&Judge<'_>>) -> Register {
     }
 }
 
-fn input_rows(
-    facts: &Facts,
-    sums: &hashbrown::HashMap<u32, tally::InputSums>,
-) -> Vec<Input> {
+fn input_rows(facts: &Facts, sums: &hashbrown::HashMap<u32, tally::InputSums>) -> Vec<Input> {
     let empty = tally::InputSums::default();
     let row = |(index, input): (u32, &InputFacts)| {
         let sums = sums.get(&index).unwrap_or(&empty);

@@ -16,7 +16,7 @@ use crate::report::{self, Report};
 /// # Errors
 ///
 /// If no report can be made or written.
-pub fn audit(plan: &AuditPlan, stdout: &mut dyn Write) -> Result<Ended> {
+pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
     let register = plan.read.register.as_ref().map(load_register).transpose()?;
     let judge = register.as_ref().map(Judge::new);
     let Reading { tally, facts, volume } = read(&plan.read, judge.as_ref())?;
@@ -40,7 +40,12 @@ fn status(report: &Report, plan: &AuditPlan) -> Status {
     }
 }
 
-fn write(report: &Report, output: &Output, display: Display, stdout: &mut dyn Write) -> Result<()> {
+fn write(
+    report: &Report,
+    output: &Output,
+    display: Display,
+    stdout: &mut (dyn Write + Send),
+) -> Result<()> {
     let render = |screen: Screen, out: &mut dyn Write| match output.kind {
         OutputKind::Terminal => render::terminal(report, &screen, out),
         OutputKind::Json => render::json(report, out),

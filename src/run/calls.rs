@@ -28,7 +28,7 @@ use crate::time::Instant;
 /// # Errors
 ///
 /// If there is no register, no such finding, or nothing could be read.
-pub fn calls(plan: &CallsPlan, stdout: &mut dyn Write) -> Result<Ended> {
+pub fn calls(plan: &CallsPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
     match plan {
         CallsPlan::Stream { read, filters, output } => stream(read, filters, *output, stdout),
         CallsPlan::Verify { report, base } => verify(report, base, stdout),
@@ -39,7 +39,7 @@ fn stream(
     plan: &ReadPlan,
     filters: &Filters,
     output: CallsOutput,
-    stdout: &mut dyn Write,
+    stdout: &mut (dyn Write + Send),
 ) -> Result<Ended> {
     let register = plan.register.as_ref().ok_or_else(|| {
         Error::new("calls are judged by a register, and there is none")
@@ -68,7 +68,14 @@ fn stream(
         };
         let Some(format) = format else { continue };
         let source = &plan.sources[input.source as usize].0;
-        let work = Work { plan, judge: &judge, selection: &selection, output, source, path: &input.found.shown };
+        let work = Work {
+            plan,
+            judge: &judge,
+            selection: &selection,
+            output,
+            source,
+            path: &input.found.shown,
+        };
         let mut sums = InputSums::default();
         let mut lines_before = 0;
         let outcome = pool.install(|| {
@@ -117,8 +124,7 @@ fn find(plan: &ReadPlan, judge: &Judge<'_>, prefix: &str) -> Result<Wanted> {
     let Reading { tally, facts, .. } = read::read(plan, Some(judge))?;
     let crate::report::Judgement { found, unknown } =
         crate::report::judgement(judge, tally, &facts);
-    let matching: Vec<&Found> =
-        found.iter().filter(|found| found.id.starts_with(prefix)).collect();
+    let matching: Vec<&Found> = found.iter().filter(|found| found.id.starts_with(prefix)).collect();
     match matching.as_slice() {
         [one] => Ok(Wanted { id: one.id.clone(), unknown: top(&unknown) }),
         [] => Err(Error::new(format!("--finding: found no finding that begins with `{prefix}` in these logs"))
@@ -387,7 +393,7 @@ fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
 
 /// Standard output, and what went there.
 struct Out<'o> {
-    stdout: &'o mut dyn Write,
+    stdout: &'o mut (dyn Write + Send),
     /// Hashes of the distinct values printed, 128 bits of BLAKE3 each.
     seen: HashSet<[u8; 16]>,
     closed: Option<io::Error>,

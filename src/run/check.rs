@@ -12,7 +12,7 @@ use crate::register::{self, Level, Source};
 /// # Errors
 ///
 /// If the register can't be read at all.
-pub fn check(plan: &CheckPlan, stdout: &mut dyn Write) -> Result<Ended> {
+pub fn check(plan: &CheckPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
     let written = |error| Error::io("standard output", error);
     let (mut errors, mut warnings) = (0, 0);
     if let Some(folder) = &plan.register {

@@ -5,20 +5,21 @@ use std::io::Write;
 use super::{Ended, Status};
 use crate::error::{Error, Result};
 use crate::findings::EXPLANATIONS;
-use crate::nearest::nearest;
+use crate::nearest::similar;
 
 /// Prints the explanation of `kind`, or a line on each without one.
 ///
 /// # Errors
 ///
 /// If there is no such kind.
-pub fn explain(kind: Option<&str>, stdout: &mut dyn Write) -> Result<Ended> {
+pub fn explain(kind: Option<&str>, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
     let written = |error| Error::io("standard output", error);
     match kind {
         Some(kind) => {
             let Some((_, text)) = EXPLANATIONS.iter().find(|(name, _)| *name == kind) else {
-                let error = Error::new(format!("found `{kind}`, expected a verdict or a kind of finding"));
-                return Err(match nearest(kind, EXPLANATIONS.iter().map(|(name, _)| *name)) {
+                let error =
+                    Error::new(format!("found `{kind}`, expected a verdict or a kind of finding"));
+                return Err(match similar(kind, EXPLANATIONS.iter().map(|(name, _)| *name)) {
                     Some(nearest) => error.hint(format!("did you mean `{nearest}`?")),
                     None => error.hint("`overstay explain` lists them"),
                 });

@@ -16,8 +16,8 @@ pub use check::check;
 pub use explain::explain;
 
 use crate::error::Result;
-use crate::register::{self, Level, Register, Source, Tables};
 use crate::plan::RegisterPlan;
+use crate::register::{self, Level, Register, Source, Tables};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

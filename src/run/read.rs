@@ -1,6 +1,5 @@
 //! Reads all inputs in parallel into one tally.
 
-
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 
@@ -78,15 +77,19 @@ pub(super) fn read(plan: &ReadPlan, judge: Option<&Judge<'_>>) -> Result<Reading
 
 /// The error if no input at all could be read.
 fn nothing_read(inputs: &[InputFacts]) -> Option<Error> {
-    let unopened = |input: &InputFacts| input.fault.as_ref().filter(|_| input.unopened);
     let faults: Option<Vec<String>> = inputs
         .iter()
-        .map(|input| unopened(input).map(|fault| format!("{}: {fault}", input.path)))
+        .map(|input| {
+            let fault = input.fault.as_ref().filter(|_| input.unopened)?;
+            Some(format!("{}: {fault}", input.path))
+        })
         .collect();
     let faults = faults?;
     let error = Error::new(format!("no input could be read: {}", faults.join("; ")));
     Some(match inputs.iter().any(|input| input.unknown_format) {
-        true => error.hint("set the format with --log-format NAME, or `format` of the source in overstay.toml"),
+        true => error.hint(
+            "set the format with --log-format NAME, or `format` of the source in overstay.toml",
+        ),
         false => error,
     })
 }
@@ -334,4 +337,3 @@ pub(super) fn too_many_rejects(max: MaxRejects, sums: &InputSums) -> Option<Stri
     };
     passed.then(|| format!("{rejected} of {lines} lines rejected, more than --max-rejects {limit}"))
 }
-

@@ -51,15 +51,23 @@ struct Verified<'a> {
 /// # Errors
 ///
 /// If the report can't be read.
-pub(super) fn verify(path: &Path, base: &Path, stdout: &mut dyn Write) -> Result<Ended> {
+pub(super) fn verify(path: &Path, base: &Path, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
     let shown = path.display();
-    let bytes = std::fs::read(path).map_err(|error| Error::io(shown, error))?;
+    let bytes = std::fs::read(path).map_err(|error| Error::io(&shown, error))?;
     let report: Report = serde_json::from_slice(&bytes).map_err(|error| {
-        Error::new(format!("{shown}: {}: {}: found no JSON report: {error}", error.line(), error.column()))
-            .hint("give a file that `overstay audit --report json=FILE` wrote")
+        Error::new(format!(
+            "{shown}: {}: {}: found no JSON report: {error}",
+            error.line(),
+            error.column()
+        ))
+        .hint("give a file that `overstay audit --report json=FILE` wrote")
     })?;
     if report.schema != crate::report::SCHEMA {
-        return Err(Error::new(format!("{shown}: found schema `{}`, expected `{}`", report.schema, crate::report::SCHEMA)));
+        return Err(Error::new(format!(
+            "{shown}: found schema `{}`, expected `{}`",
+            report.schema,
+            crate::report::SCHEMA
+        )));
     }
     let mut by_path: BTreeMap<&str, Vec<(&str, &Evidence)>> = BTreeMap::new();
     for finding in &report.findings {
@@ -75,7 +83,12 @@ pub(super) fn verify(path: &Path, base: &Path, stdout: &mut dyn Write) -> Result
         for (finding, evidence) in &evidence {
             let status = match &hashes {
                 Err(_) => "unreadable",
-                Ok(hashes) if hashes.get(&evidence.offset) == Some(&(evidence.length, evidence.blake3.clone())) => "same",
+                Ok(hashes)
+                    if hashes.get(&evidence.offset)
+                        == Some(&(evidence.length, evidence.blake3.clone())) =>
+                {
+                    "same"
+                }
                 Ok(_) => "changed",
             };
             changed += u64::from(status == "changed");
@@ -89,7 +102,10 @@ pub(super) fn verify(path: &Path, base: &Path, stdout: &mut dyn Write) -> Result
         if let Err(error) = hashes {
             warnings.push(error.to_string());
         } else if changed > 0 {
-            warnings.push(format!("{path}: {changed} of {} lines of evidence changed or are gone", evidence.len()));
+            warnings.push(format!(
+                "{path}: {changed} of {} lines of evidence changed or are gone",
+                evidence.len()
+            ));
         }
     }
     stdout.flush().map_err(|error| Error::io("standard output", error))?;
