@@ -9,8 +9,8 @@ use std::fmt;
 use super::ApiId;
 use super::target::{self, Span};
 
-/// The path of a route.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// The path of a route; the default one is `/`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Template {
     /// Its segments, without the final `*`.
     pub segments: Vec<Segment>,

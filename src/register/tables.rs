@@ -107,7 +107,8 @@ pub(super) struct Row<T> {
     pub(super) line: u64,
     /// When it was recorded; `None`: always known.
     pub(super) recorded_at: Option<Instant>,
-    /// Whether every cell was readable. Others only show that their id exists.
+    /// Whether every cell was readable. If not, those that were not hold an empty value,
+    /// and the row only shows which ids exist and which it refers to.
     pub(super) sound: bool,
     pub(super) cells: T,
 }
@@ -374,10 +375,9 @@ impl Cells<'_> {
         seconds
     }
 
-    /// The cell's id; `None` inside for `*`.
-    fn id_or_any(&mut self, name: &str) -> Option<Option<String>> {
-        let text = self.text(name)?;
-        Some((text != "*").then_some(text))
+    /// The cell's id; `None` for `*`.
+    fn id_or_any(&mut self, name: &str) -> Option<String> {
+        self.text(name).filter(|text| text != "*")
     }
 }
 
@@ -411,7 +411,7 @@ fn credential(cells: &mut Cells<'_>) -> Option<CredentialCells> {
         shown: credential::mask(&text),
         is_hash,
         valid_from,
-        partner: partner?,
+        partner: partner.unwrap_or_default(),
         valid_until,
     })
 }
@@ -430,10 +430,9 @@ fn api(cells: &mut Cells<'_>) -> Option<ApiCells> {
 
 fn route(cells: &mut Cells<'_>) -> Option<RouteCells> {
     let (host, method) = (route_host(cells), route_method(cells));
-    let (path, api) = (cells.text("path"), cells.text("api"));
-    let operation = cells.text("operation");
-    let template = template(cells, &path?);
-    Some(RouteCells { host, method, template: template?, api: api?, operation })
+    let template = template(cells).unwrap_or_default();
+    let (api, operation) = (cells.text("api").unwrap_or_default(), cells.text("operation"));
+    Some(RouteCells { host, method, template, api, operation })
 }
 
 fn route_host(cells: &mut Cells<'_>) -> Option<String> {
@@ -457,8 +456,9 @@ fn route_method(cells: &mut Cells<'_>) -> Option<String> {
     legible.then(|| text.to_ascii_uppercase())
 }
 
-fn template(cells: &mut Cells<'_>, path: &str) -> Option<Template> {
-    let (host, rest) = target::cut(path);
+fn template(cells: &mut Cells<'_>) -> Option<Template> {
+    let path = cells.text("path")?;
+    let (host, rest) = target::cut(&path);
     if host.is_some() {
         cells.odd(
             "path",
@@ -471,7 +471,7 @@ fn template(cells: &mut Cells<'_>, path: &str) -> Option<Template> {
     if rest.split('/').any(|part| part != "*" && part.contains('*') && !part.contains('{')) {
         cells.odd("path", "found a \"*\" that is no segment of its own: it stands for itself");
     }
-    match Template::parse(path) {
+    match Template::parse(&path) {
         Ok(template) => Some(template),
         Err(message) => {
             cells.problem("path", message);
@@ -499,10 +499,10 @@ fn grant(cells: &mut Cells<'_>) -> Option<GrantCells> {
     let overrides_consent = cells.word("overrides_consent", ["true", "false"]).unwrap_or(false);
     let justification = cells.text("justification");
     Some(GrantCells {
-        grant: grant?,
-        partner: partner?,
-        api: api?,
-        operations: operations?,
+        grant: grant.unwrap_or_default(),
+        partner: partner.unwrap_or_default(),
+        api: api.unwrap_or_default(),
+        operations: operations.unwrap_or(Operations::Named(Vec::new())),
         granted_at,
         expires_at,
         revoked_at,
@@ -542,5 +542,11 @@ fn consent(cells: &mut Cells<'_>) -> Option<ConsentCells> {
     let (partner, api) = (cells.id_or_any("partner"), cells.id_or_any("api"));
     let at = cells.instant("at");
     let given = cells.word("state", ["given", "withdrawn"]);
-    Some(ConsentCells { subject: subject?, partner: partner?, api: api?, at: at?, given: given? })
+    Some(ConsentCells {
+        subject: subject.unwrap_or_default(),
+        partner,
+        api,
+        at: at.unwrap_or(Instant::MIN),
+        given: given.unwrap_or(false),
+    })
 }
