@@ -48,11 +48,15 @@ pub fn check(tables: &Tables) -> Vec<Problem> {
 
 /// Rows that name a partner, an api or a purpose of which no version exists.
 fn references(tables: &Tables, problems: &mut Vec<Problem>) {
-    let mut partners = Known::new("partner", tables.partners.iter().map(|r| &*r.cells.partner));
-    let mut apis = Known::new("api", tables.apis.iter().map(|r| &*r.cells.api));
-    let mut purposes = Known::new("purpose", tables.purposes.iter().map(|r| &*r.cells.purpose));
+    let mut partners =
+        Known::new(Table::Partners, "partner", tables.partners.iter().map(|r| &*r.cells.partner));
+    let mut apis = Known::new(Table::Apis, "api", tables.apis.iter().map(|r| &*r.cells.api));
+    let mut purposes =
+        Known::new(Table::Purposes, "purpose", tables.purposes.iter().map(|r| &*r.cells.purpose));
     let mut refer = |table: Table, line: u64, known: &mut Known<'_>, name: &str| {
-        if let Some((message, hint)) = known.unknown(name) {
+        if tables.is_read(known.table)
+            && let Some((message, hint)) = known.unknown(name)
+        {
             let problem = Problem::error(tables.file(table), message).row(line).column(known.noun);
             problems.push(Problem { hint, ..problem });
         }
@@ -82,14 +86,15 @@ fn references(tables: &Tables, problems: &mut Vec<Problem>) {
 
 /// The ids of a table, and hints for those that are not among them, each sought once.
 struct Known<'t> {
+    table: Table,
     noun: &'static str,
     ids: BTreeSet<&'t str>,
     hints: BTreeMap<String, Option<String>>,
 }
 
 impl<'t> Known<'t> {
-    fn new(noun: &'static str, ids: impl Iterator<Item = &'t str>) -> Known<'t> {
-        Known { noun, ids: ids.collect(), hints: BTreeMap::new() }
+    fn new(table: Table, noun: &'static str, ids: impl Iterator<Item = &'t str>) -> Known<'t> {
+        Known { table, noun, ids: ids.collect(), hints: BTreeMap::new() }
     }
 
     /// What to say of an id that is not known, and a remedy.
@@ -256,7 +261,8 @@ fn oddities(tables: &Tables, problems: &mut Vec<Problem>) {
     let holders: BTreeSet<&str> =
         counting(&credentials).map(|row| row.cells.partner.as_str()).collect();
     for row in counting(&known(&tables.partners, None, |cells| &cells.partner)) {
-        if !holders.contains(row.cells.partner.as_str()) {
+        let has_none = !holders.contains(row.cells.partner.as_str());
+        if has_none && tables.is_read(Table::Credentials) {
             let message = format!("found {}, which has no credentials", quoted(&row.cells.partner));
             warn(Table::Partners, row.line, "partner", message);
         }
@@ -267,7 +273,8 @@ fn oddities(tables: &Tables, problems: &mut Vec<Problem>) {
         by_api.entry(&row.cells.api).or_default().push(&row.cells);
     }
     for row in counting(&known(&tables.apis, None, |cells| &cells.api)) {
-        if !by_api.contains_key(row.cells.api.as_str()) {
+        let has_none = !by_api.contains_key(row.cells.api.as_str());
+        if has_none && tables.is_read(Table::Routes) {
             let message = format!("found {}, which has no routes", quoted(&row.cells.api));
             warn(Table::Apis, row.line, "api", message);
         }
@@ -278,9 +285,11 @@ fn oddities(tables: &Tables, problems: &mut Vec<Problem>) {
             let message = format!("found {} without a purpose", quoted(&cells.grant));
             warn(Table::Grants, row.line, "purpose", message);
         }
-        let (true, Operations::Named(names), Some(routes)) =
-            (row.sound, &cells.operations, by_api.get(cells.api.as_str()))
-        else {
+        let (true, Operations::Named(names), Some(routes)) = (
+            row.sound && tables.is_read(Table::Routes),
+            &cells.operations,
+            by_api.get(cells.api.as_str()),
+        ) else {
             continue;
         };
         for name in names.iter().filter(|name| !routes.iter().any(|route| yields(route, name))) {

@@ -514,7 +514,7 @@ mod tests {
 
     #[test]
     fn deep_templates_and_targets_do_not_exhaust_the_stack() {
-        let deep = "/{a}".repeat(3).replace("{a}", "x").repeat(100_000);
+        let deep = "/x".repeat(300_000);
         assert!(found(&[&deep, "/*"], &deep).is_some());
         assert_eq!(found(&["/x/{a}"], &deep), None);
     }

@@ -3,6 +3,8 @@
 //! A source hands over headers and cells; where they come from is not known here, nor what
 //! rows mean to each other: that is `check`, `build` and `digest`.
 
+use std::collections::BTreeSet;
+
 use super::credential;
 use super::problem::{Problem, quoted};
 use super::routes::Template;
@@ -191,6 +193,8 @@ pub struct Tables {
     pub(super) grants: Vec<Row<GrantCells>>,
     pub(super) purposes: Vec<Row<PurposeCells>>,
     pub(super) consents: Vec<Row<ConsentCells>>,
+    /// Tables of which no rows, or not all, could be read: nothing follows from what they lack.
+    unread: BTreeSet<Table>,
     /// What was unreadable, in the order in which it was met.
     pub(super) problems: Vec<Problem>,
 }
@@ -199,6 +203,17 @@ impl Tables {
     /// What the table is called in problems.
     pub(super) fn file(&self, table: Table) -> &str {
         &self.files[table as usize]
+    }
+
+    /// Adds a problem for which no rows of the table, or not all, can be read.
+    pub(super) fn refuse(&mut self, table: Table, problem: Problem) {
+        self.unread.insert(table);
+        self.problems.push(problem);
+    }
+
+    /// Whether all rows of the table could be read, or it may be absent and is.
+    pub(super) fn is_read(&self, table: Table) -> bool {
+        !self.unread.contains(&table)
     }
 
     /// Says what the table is called in problems, also where it turns out to be missing.
@@ -233,12 +248,15 @@ impl Layout {
                 None => problems.push(unknown_column(&problem, name, columns)),
             }
         }
-        for name in table.needed_columns() {
-            if !header.iter().any(|found| found.trim() == *name) {
-                problems.push(problem(format!("found no column {name:?}, which must be there")));
-            }
-        }
+        let is_missing = |name: &&&str| !header.iter().any(|found| found.trim() == **name);
+        let missing: Vec<Problem> = table
+            .needed_columns()
+            .iter()
+            .filter(is_missing)
+            .map(|name| problem(format!("found no column {name:?}, which must be there")))
+            .collect();
         tables.problems.extend(problems);
+        missing.into_iter().for_each(|problem| tables.refuse(table, problem));
         Layout { table, places, width: header.len() }
     }
 
