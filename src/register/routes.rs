@@ -4,13 +4,14 @@
 //! Knows neither grants nor verdicts.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
 
 use super::ApiId;
 use super::target::{self, Span};
 
-/// The path of a route.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// The path of a route; the default one is `/`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Template {
     /// Its segments, without the final `*`.
     pub segments: Vec<Segment>,
@@ -143,7 +144,7 @@ pub struct Routes {
 /// A place in the trie: what templates have in common up to some segment.
 #[derive(Clone, Debug, Default)]
 struct Node {
-    /// Where a literal segment leads, sorted by it.
+    /// Where a literal segment leads, sorted by [`shorter_first`].
     literals: Vec<(Box<str>, u32)>,
     /// Where a placeholder leads.
     placeholder: Option<u32>,
@@ -312,9 +313,15 @@ impl Routes {
 
 impl Node {
     fn literal(&self, segment: &str) -> Option<u32> {
-        let place = self.literals.binary_search_by(|(text, _)| (**text).cmp(segment)).ok()?;
+        let place =
+            self.literals.binary_search_by(|(text, _)| shorter_first(text, segment)).ok()?;
         Some(self.literals[place].1)
     }
+}
+
+/// By length, then by bytes: most comparisons of a search then look at no byte.
+fn shorter_first(a: &str, b: &str) -> Ordering {
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
 
 /// The node that a segment leads to, made if there is none yet.
@@ -324,7 +331,7 @@ fn step(nodes: &mut Vec<Node>, at: usize, segment: &Segment) -> usize {
     let next = match segment {
         Segment::Placeholder(_) => *node.placeholder.get_or_insert(new),
         Segment::Literal(text) => {
-            match node.literals.binary_search_by(|(known, _)| (**known).cmp(text)) {
+            match node.literals.binary_search_by(|(known, _)| shorter_first(known, text)) {
                 Ok(place) => node.literals[place].1,
                 Err(place) => {
                     node.literals.insert(place, (text.as_str().into(), new));
@@ -367,7 +374,8 @@ fn in_case<'a>(
     needs: fn(&u8) -> bool,
     change: fn(&mut String),
 ) -> &'a str {
-    if !text.as_bytes().iter().any(needs) {
+    // Without an early exit this is a few vector instructions.
+    if !text.as_bytes().iter().fold(false, |any, byte| any | needs(byte)) {
         return text;
     }
     buffer.clear();
@@ -514,7 +522,7 @@ mod tests {
 
     #[test]
     fn deep_templates_and_targets_do_not_exhaust_the_stack() {
-        let deep = "/{a}".repeat(3).replace("{a}", "x").repeat(100_000);
+        let deep = "/x".repeat(300_000);
         assert!(found(&[&deep, "/*"], &deep).is_some());
         assert_eq!(found(&["/x/{a}"], &deep), None);
     }

@@ -17,7 +17,7 @@ pub enum Source {
     Folder(PathBuf),
 }
 
-/// Reads all tables of a register. What is wrong in them is told by [`super::check`].
+/// Reads all tables of a register. What is wrong in them is told by [`super::check()`].
 ///
 /// # Errors
 ///
@@ -40,7 +40,7 @@ fn load_folder(dir: &Path) -> Result<Tables> {
             read_csv(&mut tables, table, &bytes);
         } else if table.is_needed() {
             let problem = Problem::error(tables.file(table), "found no such file, which is needed");
-            tables.problems.push(problem);
+            tables.refuse(table, problem);
         }
     }
     for name in &names {
@@ -80,7 +80,7 @@ pub(super) fn read_csv(tables: &mut Tables, table: Table, bytes: &[u8]) {
         let line = 1 + newlines(&bytes[..error.valid_up_to()]);
         let problem =
             Problem::error(tables.file(table), "found bytes that are not UTF-8").row(line);
-        tables.problems.push(problem.hint("save the file as UTF-8"));
+        tables.refuse(table, problem.hint("save the file as UTF-8"));
         return;
     }
     let mut layout = None;
@@ -94,7 +94,7 @@ pub(super) fn read_csv(tables: &mut Tables, table: Table, bytes: &[u8]) {
         (None, None) => Problem::error(file, "found an empty file, expected a header row"),
         (None, Some(_)) => return,
     };
-    tables.problems.push(problem);
+    tables.refuse(table, problem);
 }
 
 /// A record that no table holds, put behind the last line: if a quote is never closed, the CSV
@@ -148,4 +148,106 @@ impl Lines<'_> {
 
 fn newlines(bytes: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', bytes).count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::check;
+    use super::*;
+
+    /// The records of a text with their lines, and the line of an unclosed quote.
+    fn records(text: &str) -> (Vec<(u64, String)>, Option<u64>) {
+        let mut records = Vec::new();
+        let unclosed =
+            each_record(text.as_bytes(), |line, texts| records.push((line, texts.join("|"))));
+        (records, unclosed)
+    }
+
+    fn row(line: u64, texts: &str) -> (u64, String) {
+        (line, texts.to_owned())
+    }
+
+    #[test]
+    fn lines_are_counted_over_blank_ones_crlf_and_quoted_line_endings() {
+        let text = "\n\na,b\r\n\r\n  \r\n1,\"x\ny\"\r\n\"2\"\"\",z";
+        let expected = vec![row(3, "a|b"), row(6, "1|x\ny"), row(8, "2\"|z")];
+        assert_eq!(records(text), (expected, None));
+        assert_eq!(records(""), (vec![], None));
+        assert_eq!(records("a\n\n\n"), (vec![row(1, "a")], None));
+        assert_eq!(records("a,b\n,\n"), (vec![row(1, "a|b"), row(2, "|")], None));
+    }
+
+    #[test]
+    fn a_quote_never_closed_is_told() {
+        assert_eq!(records("a,b\n1,\"x\n2,y\n"), (vec![row(1, "a|b")], Some(2)));
+        assert_eq!(records("a,b\n1,\""), (vec![row(1, "a|b")], Some(2)));
+        assert_eq!(records("a,b\n1,5\" x\n"), (vec![row(1, "a|b"), row(2, "1|5\" x")], None));
+        assert_eq!(records("a\n\"\"\n\"x\""), (vec![row(1, "a"), row(3, "x")], None));
+    }
+
+    fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, bytes) in files {
+            fs::write(dir.path().join(name), bytes).unwrap();
+        }
+        dir
+    }
+
+    fn problems(dir: &Path) -> Vec<String> {
+        let tables = load(&Source::Folder(dir.to_owned())).unwrap();
+        let prefix = format!("{}/", dir.display());
+        check(&tables).iter().map(|problem| problem.to_string().replace(&prefix, "")).collect()
+    }
+
+    const GOOD: [(&str, &[u8]); 5] = [
+        ("partners.csv", b"\xEF\xBB\xBF\"partner\" , name\r\n\r\n seekly ,\"Seekly, Ltd\"\r\n"),
+        ("credentials.csv", b"partner,credential\nseekly,k1\n"),
+        ("apis.csv", b"api\nmessages\n"),
+        ("grants.csv", b"operations,api,partner,grant,purpose\nread,messages,seekly,g1,search\n"),
+        ("routes.csv", b"api,path\nmessages,/m\n"),
+    ];
+
+    #[test]
+    fn byte_order_mark_crlf_quotes_spaces_and_column_order_do_not_matter() {
+        let dir = folder(&GOOD);
+        fs::write(dir.path().join("purposes.csv"), "purpose\nsearch\n").unwrap();
+        fs::write(dir.path().join("README.md"), "not a table").unwrap();
+        fs::write(dir.path().join(".partners.csv"), "left by an editor").unwrap();
+        assert_eq!(problems(dir.path()), [""; 0]);
+        let tables = load(&Source::Folder(dir.path().to_owned())).unwrap();
+        assert_eq!(tables.partners[0].cells.partner, "seekly");
+        assert_eq!(tables.partners[0].cells.name.as_deref(), Some("Seekly, Ltd"));
+        assert_eq!(tables.partners[0].line, 3);
+    }
+
+    #[test]
+    fn missing_and_unknown_tables() {
+        let dir = folder(&[GOOD[0], GOOD[2], GOOD[3], GOOD[4], ("purpose.csv", b"purpose\n")]);
+        fs::write(dir.path().join("credentials.csv"), b"").unwrap();
+        fs::remove_file(dir.path().join("grants.csv")).unwrap();
+        assert_eq!(
+            problems(dir.path()),
+            [
+                "credentials.csv: found an empty file, expected a header row",
+                "grants.csv: found no such file, which is needed",
+                "purpose.csv: found an unknown table, the nearest known one is \"purposes.csv\"",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_refused_with_its_line() {
+        let dir = folder(&GOOD);
+        fs::write(dir.path().join("purposes.csv"), b"purpose,name\nsearch,\nx,caf\xE9\n").unwrap();
+        // That is all: grants for purposes nobody could read are not held against them.
+        assert_eq!(problems(dir.path()), ["purposes.csv: 3: found bytes that are not UTF-8"]);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = load(&Source::Folder(dir.path().join("register"))).unwrap_err();
+        assert!(error.to_string().contains("no such file"), "{error}");
+        assert!(error.hint_text().is_some());
+    }
 }

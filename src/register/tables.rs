@@ -3,6 +3,8 @@
 //! A source hands over headers and cells; where they come from is not known here, nor what
 //! rows mean to each other: that is `check`, `build` and `digest`.
 
+use std::collections::BTreeSet;
+
 use super::credential;
 use super::problem::{Problem, quoted};
 use super::routes::Template;
@@ -107,7 +109,8 @@ pub(super) struct Row<T> {
     pub(super) line: u64,
     /// When it was recorded; `None`: always known.
     pub(super) recorded_at: Option<Instant>,
-    /// Whether every cell was readable. Others only show that their id exists.
+    /// Whether every cell was readable. If not, those that were not hold an empty value,
+    /// and the row only shows which ids exist and which it refers to.
     pub(super) sound: bool,
     pub(super) cells: T,
 }
@@ -190,6 +193,8 @@ pub struct Tables {
     pub(super) grants: Vec<Row<GrantCells>>,
     pub(super) purposes: Vec<Row<PurposeCells>>,
     pub(super) consents: Vec<Row<ConsentCells>>,
+    /// Tables of which no rows, or not all, could be read: nothing follows from what they lack.
+    unread: BTreeSet<Table>,
     /// What was unreadable, in the order in which it was met.
     pub(super) problems: Vec<Problem>,
 }
@@ -198,6 +203,17 @@ impl Tables {
     /// What the table is called in problems.
     pub(super) fn file(&self, table: Table) -> &str {
         &self.files[table as usize]
+    }
+
+    /// Adds a problem for which no rows of the table, or not all, can be read.
+    pub(super) fn refuse(&mut self, table: Table, problem: Problem) {
+        self.unread.insert(table);
+        self.problems.push(problem);
+    }
+
+    /// Whether all rows of the table could be read, or it may be absent and is.
+    pub(super) fn is_read(&self, table: Table) -> bool {
+        !self.unread.contains(&table)
     }
 
     /// Says what the table is called in problems, also where it turns out to be missing.
@@ -232,12 +248,15 @@ impl Layout {
                 None => problems.push(unknown_column(&problem, name, columns)),
             }
         }
-        for name in table.needed_columns() {
-            if !header.iter().any(|found| found.trim() == *name) {
-                problems.push(problem(format!("found no column {name:?}, which must be there")));
-            }
-        }
+        let is_missing = |name: &&&str| !header.iter().any(|found| found.trim() == **name);
+        let missing: Vec<Problem> = table
+            .needed_columns()
+            .iter()
+            .filter(is_missing)
+            .map(|name| problem(format!("found no column {name:?}, which must be there")))
+            .collect();
         tables.problems.extend(problems);
+        missing.into_iter().for_each(|problem| tables.refuse(table, problem));
         Layout { table, places, width: header.len() }
     }
 
@@ -374,10 +393,9 @@ impl Cells<'_> {
         seconds
     }
 
-    /// The cell's id; `None` inside for `*`.
-    fn id_or_any(&mut self, name: &str) -> Option<Option<String>> {
-        let text = self.text(name)?;
-        Some((text != "*").then_some(text))
+    /// The cell's id; `None` for `*`.
+    fn id_or_any(&mut self, name: &str) -> Option<String> {
+        self.text(name).filter(|text| text != "*")
     }
 }
 
@@ -411,7 +429,7 @@ fn credential(cells: &mut Cells<'_>) -> Option<CredentialCells> {
         shown: credential::mask(&text),
         is_hash,
         valid_from,
-        partner: partner?,
+        partner: partner.unwrap_or_default(),
         valid_until,
     })
 }
@@ -430,10 +448,9 @@ fn api(cells: &mut Cells<'_>) -> Option<ApiCells> {
 
 fn route(cells: &mut Cells<'_>) -> Option<RouteCells> {
     let (host, method) = (route_host(cells), route_method(cells));
-    let (path, api) = (cells.text("path"), cells.text("api"));
-    let operation = cells.text("operation");
-    let template = template(cells, &path?);
-    Some(RouteCells { host, method, template: template?, api: api?, operation })
+    let template = template(cells).unwrap_or_default();
+    let (api, operation) = (cells.text("api").unwrap_or_default(), cells.text("operation"));
+    Some(RouteCells { host, method, template, api, operation })
 }
 
 fn route_host(cells: &mut Cells<'_>) -> Option<String> {
@@ -457,8 +474,9 @@ fn route_method(cells: &mut Cells<'_>) -> Option<String> {
     legible.then(|| text.to_ascii_uppercase())
 }
 
-fn template(cells: &mut Cells<'_>, path: &str) -> Option<Template> {
-    let (host, rest) = target::cut(path);
+fn template(cells: &mut Cells<'_>) -> Option<Template> {
+    let path = cells.text("path")?;
+    let (host, rest) = target::cut(&path);
     if host.is_some() {
         cells.odd(
             "path",
@@ -471,7 +489,7 @@ fn template(cells: &mut Cells<'_>, path: &str) -> Option<Template> {
     if rest.split('/').any(|part| part != "*" && part.contains('*') && !part.contains('{')) {
         cells.odd("path", "found a \"*\" that is no segment of its own: it stands for itself");
     }
-    match Template::parse(path) {
+    match Template::parse(&path) {
         Ok(template) => Some(template),
         Err(message) => {
             cells.problem("path", message);
@@ -499,10 +517,10 @@ fn grant(cells: &mut Cells<'_>) -> Option<GrantCells> {
     let overrides_consent = cells.word("overrides_consent", ["true", "false"]).unwrap_or(false);
     let justification = cells.text("justification");
     Some(GrantCells {
-        grant: grant?,
-        partner: partner?,
-        api: api?,
-        operations: operations?,
+        grant: grant.unwrap_or_default(),
+        partner: partner.unwrap_or_default(),
+        api: api.unwrap_or_default(),
+        operations: operations.unwrap_or(Operations::Named(Vec::new())),
         granted_at,
         expires_at,
         revoked_at,
@@ -542,5 +560,11 @@ fn consent(cells: &mut Cells<'_>) -> Option<ConsentCells> {
     let (partner, api) = (cells.id_or_any("partner"), cells.id_or_any("api"));
     let at = cells.instant("at");
     let given = cells.word("state", ["given", "withdrawn"]);
-    Some(ConsentCells { subject: subject?, partner: partner?, api: api?, at: at?, given: given? })
+    Some(ConsentCells {
+        subject: subject.unwrap_or_default(),
+        partner,
+        api,
+        at: at.unwrap_or(Instant::MIN),
+        given: given.unwrap_or(false),
+    })
 }
