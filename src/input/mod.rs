@@ -652,7 +652,7 @@ mod tests {
             (zstd(&data).repeat(3000), Io::Read),
         ] {
             let (file, found) = file(&bytes);
-            let options = Options { io, chunk_bytes: 10_000, digest: true, ..Options::default() };
+            let options = Options { io, chunk_bytes: 10_000, digest: true };
             let input = Input::open(&found, &options).unwrap();
             let cut = std::sync::Once::new();
             let outcome = input.fold(
