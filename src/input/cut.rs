@@ -112,7 +112,7 @@ pub(super) struct Mapped {
 }
 
 impl Mapped {
-    pub(super) fn new(mapping: Mapping, options: &Options) -> Mapped {
+    pub(super) fn new(mapping: Mapping, options: &Options, line_bytes_max: usize) -> Mapped {
         let bytes = mapping.bytes();
         let mark = if bytes.starts_with(super::source::BYTE_ORDER_MARK) { 3 } else { 0 };
         let gap = leading_nuls(&bytes[mark..]);
@@ -121,7 +121,7 @@ impl Mapped {
             gap_bytes: gap as u64,
             next: AtomicUsize::new(0),
             chunk_bytes: options.chunk_bytes.max(1),
-            line_bytes_max: options.line_bytes_max,
+            line_bytes_max,
             digest: options.digest,
             mapping,
         }
@@ -198,7 +198,7 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(source: Source, options: &Options) -> Stream {
+    pub(super) fn new(source: Source, options: &Options, line_bytes_max: usize) -> Stream {
         Stream {
             carry: Buffer::default(),
             index: 0,
@@ -207,7 +207,7 @@ impl Stream {
             taken: 0,
             source,
             chunk_bytes: options.chunk_bytes.max(1),
-            line_bytes_max: options.line_bytes_max,
+            line_bytes_max,
         }
     }
 

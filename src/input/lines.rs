@@ -19,7 +19,7 @@ pub enum Line<'a> {
         /// Without line ending and without NULs at either end; never empty.
         bytes: &'a [u8],
     },
-    /// A line longer than [`super::Options::line_bytes_max`].
+    /// A line longer than [`crate::limits::LINE_BYTES_MAX`].
     TooLong {
         /// As in `Content`.
         offset: u64,

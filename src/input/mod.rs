@@ -45,27 +45,20 @@ pub enum Io {
     Read,
 }
 
-/// How a log is read. None of it but `line_bytes_max` changes what is read.
+/// How a log is read. None of it changes what is read.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
     /// Mapped or read.
     pub io: Io,
     /// About how many decompressed bytes a piece holds; 1 gives a piece for each line.
     pub chunk_bytes: usize,
-    /// A longer line is [`Line::TooLong`].
-    pub line_bytes_max: usize,
     /// Whether to compute the BLAKE3 digest of the log as it lies.
     pub digest: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options {
-            io: Io::Auto,
-            chunk_bytes: limits::CHUNK_BYTES,
-            line_bytes_max: limits::LINE_BYTES_MAX,
-            digest: false,
-        }
+        Options { io: Io::Auto, chunk_bytes: limits::CHUNK_BYTES, digest: false }
     }
 }
 
@@ -115,9 +108,17 @@ impl Input {
     /// # Errors
     /// Where it cannot be opened or its first bytes cannot be read, or cannot be mapped under [`Io::Mmap`].
     pub fn open(found: &Found, options: &Options) -> Result<Input> {
+        Input::open_within(found, options, limits::LINE_BYTES_MAX)
+    }
+
+    /// Opens with a limit of its own to the length of lines, so that tests reach it with few bytes.
+    fn open_within(found: &Found, options: &Options, line_bytes_max: usize) -> Result<Input> {
         let in_words = |error| Error::io(&found.shown, error);
         match &found.place {
-            Place::Stdin => Input::from_reader(Box::new(io::stdin()), options).map_err(in_words),
+            Place::Stdin => {
+                let reader = Box::new(io::stdin());
+                Input::from_reader_within(reader, options, line_bytes_max).map_err(in_words)
+            }
             Place::File(path) => {
                 let file = File::open(path).map_err(in_words)?;
                 let metadata = file.metadata().map_err(in_words)?;
@@ -125,7 +126,7 @@ impl Input {
                     return Err(Error::new(format!("{}: is a folder, not a log", found.shown)));
                 }
                 let size = metadata.is_file().then_some(metadata.len());
-                Input::from_file(file, size, options).map_err(in_words)
+                Input::from_file(file, size, options, line_bytes_max).map_err(in_words)
             }
         }
     }
@@ -135,11 +136,24 @@ impl Input {
     /// # Errors
     /// Where its first bytes cannot be read.
     pub fn from_reader(reader: Box<dyn Read + Send>, options: &Options) -> io::Result<Input> {
-        Input::stream(Raw::open(reader, None, options.digest)?, None, options)
+        Input::from_reader_within(reader, options, limits::LINE_BYTES_MAX)
+    }
+
+    fn from_reader_within(
+        reader: Box<dyn Read + Send>,
+        options: &Options,
+        line_bytes_max: usize,
+    ) -> io::Result<Input> {
+        Input::stream(Raw::open(reader, None, options.digest)?, None, options, line_bytes_max)
     }
 
     /// `size`: of a regular file.
-    fn from_file(file: File, size: Option<u64>, options: &Options) -> io::Result<Input> {
+    fn from_file(
+        file: File,
+        size: Option<u64>,
+        options: &Options,
+        line_bytes_max: usize,
+    ) -> io::Result<Input> {
         let mappable = size
             .filter(|size| match options.io {
                 Io::Auto => *size >= limits::MAP_BYTES_MIN,
@@ -152,26 +166,31 @@ impl Input {
         let raw = Raw::open(Box::new(file), size, options.digest)?;
         let Some((file, length)) = again.filter(|_| Compression::recognise(raw.first()).is_none())
         else {
-            return Input::stream(raw, size, options);
+            return Input::stream(raw, size, options, line_bytes_max);
         };
         match Mapping::new(file, length) {
             Ok(mapping) => Ok(Input {
-                feed: Feed::Mapped(Mapped::new(mapping, options)),
+                feed: Feed::Mapped(Mapped::new(mapping, options, line_bytes_max)),
                 compression: None,
                 size,
                 is_small: length <= options.chunk_bytes,
             }),
             // Not every file system can map; all can be read.
-            Err(_) if options.io == Io::Auto => Input::stream(raw, size, options),
+            Err(_) if options.io == Io::Auto => Input::stream(raw, size, options, line_bytes_max),
             Err(error) => Err(error),
         }
     }
 
-    fn stream(raw: Raw, size: Option<u64>, options: &Options) -> io::Result<Input> {
+    fn stream(
+        raw: Raw,
+        size: Option<u64>,
+        options: &Options,
+        line_bytes_max: usize,
+    ) -> io::Result<Input> {
         let compression = Compression::recognise(raw.first());
         let is_small =
             compression.is_none() && size.is_some_and(|size| size <= options.chunk_bytes as u64);
-        let stream = Stream::new(Source::new(raw)?, options);
+        let stream = Stream::new(Source::new(raw)?, options, line_bytes_max);
         Ok(Input { feed: Feed::Stream(Box::new(Mutex::new(stream))), compression, size, is_small })
     }
 
@@ -383,7 +402,7 @@ mod tests {
         let (_zstd, zstd) = file(&zstd(data));
         for chunk_bytes in chunks.iter().copied() {
             for digest in [false, true] {
-                let options = |io| Options { io, chunk_bytes, line_bytes_max, digest };
+                let options = |io| Options { io, chunk_bytes, digest };
                 for (found, io) in [
                     (&plain, Io::Auto),
                     (&plain, Io::Read),
@@ -391,7 +410,7 @@ mod tests {
                     (&gzip, Io::Mmap),
                     (&zstd, Io::Auto),
                 ] {
-                    let open = || Input::open(found, &options(io)).unwrap();
+                    let open = || Input::open_within(found, &options(io), line_bytes_max).unwrap();
                     assert_eq!(fold(open()), expected, "{io:?} {chunk_bytes} {data:?}");
                     let mut input = open();
                     let head = input.head().to_vec();
@@ -404,7 +423,8 @@ mod tests {
                     );
                 }
                 let trickle = Box::new(Trickle(io::Cursor::new(data.to_vec())));
-                let mut input = Input::from_reader(trickle, &options(Io::Auto)).unwrap();
+                let mut input =
+                    Input::from_reader_within(trickle, &options(Io::Auto), line_bytes_max).unwrap();
                 assert_head(input.head(), data);
                 assert_eq!(fold(input), expected, "trickle {chunk_bytes} {data:?}");
             }
@@ -632,7 +652,7 @@ mod tests {
             (zstd(&data).repeat(3000), Io::Read),
         ] {
             let (file, found) = file(&bytes);
-            let options = Options { io, chunk_bytes: 10_000, digest: true, ..Options::default() };
+            let options = Options { io, chunk_bytes: 10_000, digest: true };
             let input = Input::open(&found, &options).unwrap();
             let cut = std::sync::Once::new();
             let outcome = input.fold(
