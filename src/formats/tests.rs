@@ -431,7 +431,7 @@ fn common_is_combined_without_its_last_two() {
     let line = r#"10.0.0.7 - acme [10/Oct/2000:13:55:36 -0700] "GET /a HTTP/1.0" 200 2326"#;
     let call = parse(&common, line).unwrap();
     assert_eq!((call.credential, call.bytes), (some("acme"), Some(2326)));
-    assert_eq!(parse(&common, format!(r#"{line} "-" "-""#)), Err(Reason::BadValue));
+    assert_eq!(parse(&common, format!(r#"{line} "-" "-""#)), Err(Reason::Malformed));
 }
 
 #[test]

@@ -137,6 +137,9 @@ impl Plan {
         let mut start = self.prefix.len();
         for capture in &self.captures {
             let (end, next) = capture.end(line, start).ok_or(Reason::Malformed)?;
+            if !capture.fits(&line[start..end]) {
+                return Err(Reason::Malformed);
+            }
             let cell =
                 if capture.wanted { capture.cell(line, start, end, scratch) } else { Cell::Absent };
             scratch.slots.push(cell);
@@ -170,6 +173,23 @@ impl Capture {
                 }
             }
             return Some((at, at + literal.len()));
+        }
+    }
+
+    /// Whether a value can be what the variable writes. It tells lines apart that have a column more or
+    /// less, such as combined ones from common ones, or from those with the virtual host in front.
+    fn fits(&self, value: &str) -> bool {
+        match self.role {
+            Some(
+                Role::Method
+                | Role::Status { .. }
+                | Role::Bytes { .. }
+                | Role::Latency { .. }
+                | Role::RemoteAddr { .. },
+            ) => memchr::memchr(b' ', value.as_bytes()).is_none(),
+            // User names may have spaces; but `-` alone means none, so after it a column is too many.
+            Some(Role::User) => !value.starts_with("- "),
+            _ => true,
         }
     }
 
@@ -609,6 +629,19 @@ mod tests {
             assert_eq!(values("$a \"$b\"", bad), Err(Reason::Malformed), "{bad}");
         }
         assert_eq!(values("A$a", "Bx"), Err(Reason::Malformed));
+    }
+
+    #[test]
+    fn a_column_too_many_does_not_fit() {
+        let combined = r#"%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i""#;
+        let line =
+            r#"10.0.0.7 - - [18/Dec/2018:09:30:00 +0000] "GET /x HTTP/1.1" 200 5 "-" "curl""#;
+        assert!(values(combined, line).is_ok());
+        for host in ["api.example:443 ", "- "] {
+            assert_eq!(values(combined, &format!("{host}{line}")), Err(Reason::Malformed));
+        }
+        let common = r#"%h %l %u %t "%r" %>s %b"#;
+        assert_eq!(values(common, line), Err(Reason::Malformed));
     }
 
     #[test]
