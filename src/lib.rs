@@ -1,13 +1,20 @@
 //! Joins API access logs with the register of who was allowed what, and when.
 
+// In the order a newcomer should read them: from what a call is, along the flow of the data, to the command line.
+pub mod time;
 pub mod call;
+pub mod limits;
 pub mod error;
-pub mod findings;
+mod nearest;
+pub mod register;
+pub mod input;
+pub mod parse;
 pub mod formats;
 pub mod judge;
-pub mod limits;
-pub mod nearest;
-pub mod parse;
-pub mod register;
+pub mod tally;
+pub mod findings;
 pub mod report;
-pub mod time;
+pub mod render;
+pub mod cli;
+pub mod plan;
+pub mod run;

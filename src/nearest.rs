@@ -1,44 +1,43 @@
-//! The known word nearest to a mistyped one, for error messages.
+//! The known word nearest to one that is not known: for hints.
 //!
-//! Knows nothing of what the words stand for.
+//! Knows nothing of what the words are.
 
-/// The known word that `word` most likely means, or `None` where none is near.
-///
-/// Near means an edit distance of at most a third of the longer word, and at least 1;
-/// of equally near ones the first counts. Case does not matter.
-pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let mut best: Option<(usize, &str)> = None;
-    for candidate in known {
-        let far = (word.chars().count().max(candidate.chars().count()) / 3).max(1);
-        let distance = distance(word, candidate);
-        if distance <= far && best.is_none_or(|(least, _)| distance < least) {
-            best = Some((distance, candidate));
-        }
-    }
-    best.map(|(_, candidate)| candidate)
+/// Longer words are compared by this many characters; nobody mistypes more.
+const CHARS_MAX: usize = 64;
+
+/// The known word with the fewest edits to `word`, the first of them if several; `None` without any.
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known.into_iter().min_by_key(|candidate| distance(word, candidate))
 }
 
-/// How many characters must be inserted, removed, replaced or swapped with their neighbour to turn
-/// `a` into `b`, no place touched twice (optimal string alignment).
+/// As [`nearest`], but `None` if even that one differs in more than a third of the word:
+/// for names a user made up, where a far one would only mislead.
+pub(crate) fn similar<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let edits_max = (word.chars().count() / 3).max(1);
+    nearest(word, known).filter(|candidate| distance(word, candidate) <= edits_max)
+}
+
+/// Edits (insert, delete, replace, swap neighbours) between two words, without regard to case:
+/// the restricted Damerau-Levenshtein distance.
 fn distance(a: &str, b: &str) -> usize {
-    let lower = |text: &str| text.chars().flat_map(char::to_lowercase).collect::<Vec<char>>();
-    let (a, b) = (lower(a), lower(b));
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            if i == 0 || j == 0 {
-                rows[i][j] = i.max(j);
-                continue;
-            }
-            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut least = replaced.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
+    let letters = |word: &str| -> Vec<char> {
+        word.chars().take(CHARS_MAX).flat_map(char::to_lowercase).collect()
+    };
+    let (a, b) = (letters(a), letters(b));
+    let mut before_last = vec![0; b.len() + 1];
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut row = vec![i; b.len() + 1];
+        for j in 1..=b.len() {
+            let replaced = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            row[j] = replaced.min(last[j] + 1).min(row[j - 1] + 1);
             if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                least = least.min(rows[i - 2][j - 2] + 1);
+                row[j] = row[j].min(before_last[j - 2] + 1);
             }
-            rows[i][j] = least;
         }
+        before_last = std::mem::replace(&mut last, row);
     }
-    rows[a.len()][b.len()]
+    last[b.len()]
 }
 
 #[cfg(test)]
@@ -46,13 +45,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_of_the_finger_is_recognised_and_another_word_is_not() {
-        let known = ["partner", "api", "granted_at", "revoked_at"];
-        assert_eq!(nearest("parnter", known), Some("partner"));
-        assert_eq!(nearest("granted", known), Some("granted_at"));
-        assert_eq!(nearest("aip", known), Some("api"));
-        assert_eq!(nearest("API", known), Some("api"));
-        assert_eq!(nearest("colour", known), None);
-        assert_eq!(nearest("", known), None);
+    fn the_nearest_word_is_the_one_with_fewest_edits() {
+        let columns = ["partner", "granted_at", "expires_at", "revoked_at"];
+        assert_eq!(nearest("revokedat", columns), Some("revoked_at"));
+        assert_eq!(nearest("Partner", columns), Some("partner"));
+        assert_eq!(nearest("aprtner", columns), Some("partner"));
+        assert_eq!(nearest("", columns), Some("partner"));
+        assert_eq!(nearest("x", []), None);
+    }
+
+    #[test]
+    fn a_far_word_is_not_similar() {
+        assert_eq!(similar("reelhous", ["reelhouse", "seekly"]), Some("reelhouse"));
+        assert_eq!(similar("acme", ["reelhouse", "seekly"]), None);
+    }
+
+    #[test]
+    fn distance_counts_edits() {
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("ab", "ba"), 1);
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("ABC", "abc"), 0);
     }
 }

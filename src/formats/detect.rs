@@ -21,6 +21,22 @@ pub struct Undetected {
     pub shapes: Vec<String>,
 }
 
+impl std::fmt::Display for Undetected {
+    /// Why, and what was seen; one line.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.equal.as_slice() {
+            [] => f.write_str("no format fits its first lines")?,
+            equal => write!(f, "its first lines fit {} equally", equal.join(" and "))?,
+        }
+        f.write_str(", which look like ")?;
+        for (index, shape) in self.shapes.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}`{shape}`")?;
+        }
+        Ok(())
+    }
+}
+
 /// Tells the format of a log from its first bytes: an index into `formats`.
 ///
 /// Up to 200 complete lines are tried; a single unfinished one is taken as it is. A format fits if it makes calls of at

@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use crate::call::Outcome;
 use crate::error::{Error, Result};
 use crate::formats::Plan;
-use crate::nearest::nearest;
+use crate::nearest::similar as nearest;
 use crate::parse::fields::{
     AtSource, Fields, LatencySource, Origin, RoutedSources, Source, Status, StatusSource,
 };
