@@ -413,7 +413,12 @@ fn partner_rows(
         first: sums.span.first,
         last: sums.span.last,
     };
-    (0..).zip(judge.register.partners.iter().zip(sums)).map(row).collect()
+    (0..)
+        .zip(judge.register.partners.iter().zip(sums))
+        // One that the register names but does not list, as known, is listed only for its calls.
+        .filter(|(_, (partner, sums))| partner.listed || sums.span.first.is_some())
+        .map(row)
+        .collect()
 }
 
 fn api_rows(
@@ -642,13 +647,15 @@ fn coverage(
     let sources = sources.collect();
     let callers: BTreeSet<PartnerId> = rows.iter().filter_map(|row| row.key.partner).collect();
     let used: BTreeSet<GrantId> = rows.iter().filter_map(|row| row.key.grant).collect();
-    let missing = |all: usize, seen: usize| (all - seen) as u64;
     Coverage {
         sources,
-        partners_without_calls: judge
-            .map_or(0, |judge| missing(judge.register.partners.len(), callers.len())),
+        partners_without_calls: judge.map_or(0, |judge| {
+            let partners = (0..).map(PartnerId).zip(&judge.register.partners);
+            let silent = partners.filter(|(id, partner)| partner.listed && !callers.contains(id));
+            silent.count() as u64
+        }),
         grants_without_calls: judge
-            .map_or(0, |judge| missing(judge.register.grants.len(), used.len())),
+            .map_or(0, |judge| (judge.register.grants.len() - used.len()) as u64),
     }
 }
 

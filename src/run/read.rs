@@ -138,7 +138,7 @@ pub(super) struct Opened<'p> {
 pub(super) fn open<'p>(
     plan: &'p ReadPlan,
     input: &InputPlan,
-) -> std::result::Result<Opened<'p>, InputFacts> {
+) -> std::result::Result<Opened<'p>, Box<InputFacts>> {
     let facts = || InputFacts {
         path: input.found.shown.clone(),
         source: plan.sources[input.source as usize].0.clone(),
@@ -150,7 +150,7 @@ pub(super) fn open<'p>(
         let text = error.to_string();
         let prefix = format!("{}: ", input.found.shown);
         let fault = text.strip_prefix(&prefix).unwrap_or(&text).to_owned();
-        InputFacts { fault: Some(fault), ..facts() }
+        Box::new(InputFacts { fault: Some(fault), ..facts() })
     })?;
     if let Some(index) = input.format {
         return Ok(Opened { input: opened, format: Some(&plan.formats[index]) });
@@ -161,12 +161,12 @@ pub(super) fn open<'p>(
         Err(undetected) if undetected.shapes.is_empty() => {
             Ok(Opened { input: opened, format: None })
         }
-        Err(undetected) => Err(InputFacts {
+        Err(undetected) => Err(Box::new(InputFacts {
             compression: opened.compression().map(|compression| compression.as_str()),
             fault: Some(undetected.to_string()),
             unknown_format: true,
             ..facts()
-        }),
+        })),
     }
 }
 
@@ -188,7 +188,7 @@ fn read_input(
 ) -> (Tally, InputFacts) {
     let Opened { input: opened, format } = match open(plan, input) {
         Ok(opened) => opened,
-        Err(facts) => return (Tally::default(), facts),
+        Err(facts) => return (Tally::default(), *facts),
     };
     let compression = opened.compression().map(|compression| compression.as_str());
     let reader = Reader { plan, judge, format, input: index, source: input.source };

@@ -119,7 +119,7 @@ mod tests {
     }
 
     fn build(keys: &[u32]) -> Bounded<u32, Sum> {
-        let mut bounded = Bounded::new(8);
+        let mut bounded: Bounded<u32, Sum> = Bounded::new(8);
         keys.iter().for_each(|key| bounded.entry(key).0 += 1);
         bounded
     }

@@ -70,7 +70,7 @@ mod tests {
             return value;
         }
         let shift = (64 - value.leading_zeros()) - 8;
-        ((value >> shift) + 1 << shift) - 1
+        (((value >> shift) + 1) << shift) - 1
     }
 
     proptest! {
