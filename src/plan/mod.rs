@@ -474,7 +474,12 @@ struct Gathered {
 
 impl Gathered {
     /// All that the sources of the config name.
+    ///
+    /// # Errors
+    ///
+    /// If two sources name the same file: its calls would count twice.
     fn configured(&mut self, folder: &Path, sources: &[SourcePlan]) -> Result<()> {
+        let mut claimed: BTreeMap<PathBuf, &str> = BTreeMap::new();
         for (index, source) in sources.iter().enumerate() {
             let mut of_source = Vec::new();
             for pattern in &source.patterns {
@@ -489,6 +494,16 @@ impl Gathered {
                 self.unreadable(findings.unreadable);
             }
             let once = input::once(of_source);
+            for found in &once {
+                let Some(path) = found.canonical() else { continue };
+                if let Some(other) = claimed.insert(path, &source.name) {
+                    return Err(Error::new(format!(
+                        "{}: found in the sources {other} and {}, expected each log in one",
+                        found.shown, source.name
+                    ))
+                    .hint("its calls would count twice; make the paths of one source narrower"));
+                }
+            }
             self.found.extend(once.into_iter().map(|found| (found, Some(index))));
         }
         Ok(())
