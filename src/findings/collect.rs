@@ -7,7 +7,7 @@ use super::{Kind, Severity};
 use crate::call::Outcome;
 use crate::judge::{Judge, Verdict};
 use crate::limits;
-use crate::register::{ApiId, CredentialId, GrantId, PartnerId};
+use crate::register::{ApiId, CredentialId, GrantId, PartnerId, Shown};
 use crate::tally::{
     Cell, CellKey, Evidence, Group, Latest, Names, OTHER, Proof, Subjects, outcome_index,
 };
@@ -181,7 +181,8 @@ pub fn collect(
     }));
     let unknown_kind = Kind::Verdict(Verdict::UnknownCredential);
     found.extend(unknown.top.iter().map(|(digest, group)| {
-        of_group(unknown_kind, &hex(digest), &group.shown, group, severities)
+        let shown = group.shown.as_ref().map_or(OTHER, Shown::masked);
+        of_group(unknown_kind, &hex(digest), shown, group, severities)
     }));
     found.extend(
         unknown.rest.iter().map(|group| of_group(unknown_kind, OTHER, OTHER, group, severities)),

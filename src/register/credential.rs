@@ -22,6 +22,26 @@ pub fn mask(text: &str) -> String {
     }
 }
 
+/// How a credential is shown that calls or rows may spell in plain or as its hash: of its spellings
+/// the smallest counts, in plain before its hash.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Shown {
+    is_hash: bool,
+    masked: String,
+}
+
+impl Shown {
+    /// How this spelling is shown.
+    pub fn new(text: &str) -> Shown {
+        Shown { is_hash: is_hash(text), masked: mask(text) }
+    }
+
+    /// What reports print.
+    pub fn masked(&self) -> &str {
+        &self.masked
+    }
+}
+
 /// Whether `text` is a credential's hash: `sha256:` and 64 hex digits.
 pub(super) fn is_hash(text: &str) -> bool {
     hashed(text).is_some_and(|hex| digest_of_hex(hex).is_some())

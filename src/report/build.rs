@@ -8,7 +8,7 @@ use crate::findings::{
     self, Edges, Found, Row, Severities, Suppression as Decision, Target, UnknownCredentials,
 };
 use crate::judge::Judge;
-use crate::register::{GrantId, PartnerId, mask};
+use crate::register::{GrantId, PartnerId, Shown, credential_digest};
 use crate::tally::{
     self, Bounded, Cells, Estimate, FinishedSeries, Latencies, Names, OTHER, Span, Tally,
     outcome_index,
@@ -278,10 +278,29 @@ type UsageKey<'a> = (
     Vec<&'static str>,
     Option<GrantId>,
     Outcome,
-    Option<&'a str>,
+    Option<Unjudged>,
 );
 
+/// A credential where nothing was judged: how it is shown, and its digest.
+type Unjudged = (String, Option<[u8; 32]>);
+
 fn usage_rows(judge: Option<&Judge<'_>>, rows: &[Row]) -> Vec<Usage> {
+    // One credential may be logged in plain and as its hash.
+    let mut shown: BTreeMap<[u8; 32], Shown> = BTreeMap::new();
+    for text in rows.iter().filter_map(|row| row.credential.as_deref()) {
+        let spelled = Shown::new(text);
+        shown
+            .entry(credential_digest(text))
+            .and_modify(|shown| *shown = shown.clone().min(spelled.clone()))
+            .or_insert(spelled);
+    }
+    let unjudged = |text: &str| match text {
+        OTHER => (OTHER.to_owned(), None),
+        _ => {
+            let digest = credential_digest(text);
+            (shown[&digest].masked().to_owned(), Some(digest))
+        }
+    };
     let mut usage: BTreeMap<UsageKey<'_>, tally::Cell> = BTreeMap::new();
     for row in rows {
         let key = (
@@ -292,7 +311,7 @@ fn usage_rows(judge: Option<&Judge<'_>>, rows: &[Row]) -> Vec<Usage> {
             row.key.also.names(),
             row.key.grant,
             row.key.outcome,
-            row.credential.as_deref(),
+            row.credential.as_deref().map(unjudged),
         );
         match usage.get_mut(&key) {
             Some(cell) => cell.merge(&row.cell),
@@ -316,8 +335,7 @@ fn usage_rows(judge: Option<&Judge<'_>>, rows: &[Row]) -> Vec<Usage> {
             subjects: cell.subjects.estimate().count,
             first: cell.first,
             last: cell.latest.at,
-            credential: credential
-                .map(|text| if text == OTHER { text.to_owned() } else { mask(text) }),
+            credential: credential.map(|(shown, _)| shown),
         })
         .collect();
     // Outcomes go by their names in the report, as all else.
@@ -331,6 +349,7 @@ fn usage_rows(judge: Option<&Judge<'_>>, rows: &[Row]) -> Vec<Usage> {
                 row.also.clone(),
                 row.grant.clone(),
                 row.outcome,
+                row.credential.clone(),
             )
         };
         key(a).cmp(&key(b))

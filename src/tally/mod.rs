@@ -26,7 +26,7 @@ pub use subjects::{Estimate, Subjects, hash as subject_hash};
 use crate::call::{Call, Outcome, Reason};
 use crate::judge::{Also, Judge, Judged, Presented, Verdict};
 use crate::limits;
-use crate::register::{ApiId, CredentialId, PartnerId, mask};
+use crate::register::{ApiId, CredentialId, PartnerId, Shown};
 use crate::time::Instant;
 
 /// What stands for all names that a bound cut off.
@@ -87,8 +87,8 @@ impl Merge for Cells {
 /// The sums for one credential that is stale or unknown.
 #[derive(Clone, Debug, Default)]
 pub struct Group {
-    /// How reports show the credential.
-    pub shown: String,
+    /// How reports show the credential, if it is one that only the log brings.
+    pub shown: Option<Shown>,
     /// Calls by outcome, in the order of [`Outcome::ALL`].
     pub calls: [u64; 4],
     /// Bytes of calls served or unknown.
@@ -135,9 +135,8 @@ fn merge_latest(ours: &mut Option<GroupLatest>, theirs: Option<GroupLatest>) {
 
 impl Merge for Group {
     fn merge(&mut self, other: Group) {
-        // Of one credential's spellings (plain, or a hash in either case) the smallest is shown.
-        if self.shown.is_empty() || (!other.shown.is_empty() && other.shown < self.shown) {
-            self.shown = other.shown;
+        if let Some(shown) = other.shown {
+            self.show(shown);
         }
         for (ours, theirs) in self.calls.iter_mut().zip(other.calls) {
             *ours += theirs;
@@ -160,6 +159,14 @@ impl Group {
         while self.operations.len() > limits::OPERATIONS_PER_CREDENTIAL_MAX + 1 {
             self.operations.pop_last();
         }
+    }
+
+    /// Notes a spelling of the credential.
+    fn show(&mut self, shown: Shown) {
+        self.shown = Some(match self.shown.take() {
+            Some(ours) => ours.min(shown),
+            None => shown,
+        });
     }
 
     /// All calls.
@@ -352,10 +359,7 @@ impl Tally {
         {
             let group = self.unknown.entry(&digest);
             if let Some(credential) = call.credential.as_deref() {
-                let shown = mask(credential);
-                if group.shown.is_empty() || shown < group.shown {
-                    group.shown = shown;
-                }
+                group.show(Shown::new(credential));
             }
             add_to_group(group, judge, call, judged, latest, subject, place, line);
         }
