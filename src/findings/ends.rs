@@ -1,11 +1,11 @@
 //! The instants at which access ended, and how each went. They fall out of the timelines.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::collect::Row;
 use crate::call::Outcome;
 use crate::judge::{Judge, TimelineId, Verdict};
-use crate::register::{ApiId, GrantId, PartnerId};
+use crate::register::{ApiId, GrantId, Operations, PartnerId, Register};
 use crate::time::Instant;
 
 /// The time a report is about, for what is judged at its edges.
@@ -80,9 +80,14 @@ pub fn ends(judge: &Judge<'_>, rows: &[Row], edges: Option<Edges>) -> Vec<End> {
             called: true,
         });
     }
+    let named = named_operations(judge.register);
     let mut ends: BTreeMap<(PartnerId, ApiId, GrantId, Instant), End> = BTreeMap::new();
     for (timeline, id) in judge.timelines.all.iter().zip(0..) {
         let Some(partner) = timeline.partner else { continue };
+        // What is open to all stays in order whatever becomes of a grant.
+        if judge.is_open(timeline.api) {
+            continue;
+        }
         for (index, pair) in timeline.steps.windows(2).enumerate() {
             let (before, after) = (&pair[0], &pair[1]);
             let Some(grant) = before.axes.grant else { continue };
@@ -112,7 +117,9 @@ pub fn ends(judge: &Judge<'_>, rows: &[Row], edges: Option<Edges>) -> Vec<End> {
                 called: false,
             });
             end.reason = end.reason.min(reason);
-            end.operations.insert(timeline.operation.clone().unwrap_or_else(|| "*".to_owned()));
+            let name = timeline.operation.as_deref();
+            let name = name.filter(|name| named.contains(&(partner, timeline.api, name)));
+            end.operations.insert(name.unwrap_or("*").to_owned());
             let mut all = Sums {
                 last_served: end.last_served,
                 first_denied: end.first_denied,
@@ -126,4 +133,19 @@ pub fn ends(judge: &Judge<'_>, rows: &[Row], edges: Option<Edges>) -> Vec<End> {
     let listed =
         |end: &End| end.ended_at < edges.end && (end.ended_at >= edges.start || end.called);
     ends.into_values().filter(listed).collect()
+}
+
+/// The operations that grants name, by the versions that count: one that only an older version
+/// names has a timeline of its own for the sake of hindsight, but is one of `*` here.
+fn named_operations(register: &Register) -> HashSet<(PartnerId, ApiId, &str)> {
+    let rows = register.grants.iter().filter_map(|grant| grant.versions.last());
+    rows.flat_map(|version| {
+        let row = &version.row;
+        let names = match &row.operations {
+            Operations::All => &[][..],
+            Operations::Named(names) => names.as_slice(),
+        };
+        names.iter().map(|name| (row.partner, row.api, name.as_str()))
+    })
+    .collect()
 }

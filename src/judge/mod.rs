@@ -181,6 +181,11 @@ impl<'r> Judge<'r> {
         self.apis[api.0 as usize].propagation_s
     }
 
+    /// Whether the api needs no grant.
+    pub fn is_open(&self, api: ApiId) -> bool {
+        self.apis[api.0 as usize].open
+    }
+
     /// Whether a subject must have consented to calls of the api.
     pub fn consent_required(&self, api: ApiId) -> bool {
         self.apis[api.0 as usize].consent_required

@@ -157,11 +157,7 @@ fn the_program_reports_what_the_twin_reports() {
                 let expected =
                     expected.get_or_insert_with(|| with_texts_of(twin::report(&case), &json));
                 if program != *expected {
-                    prop_assert!(
-                        false,
-                        "{strategy:?}\n{}",
-                        difference(&program, expected)
-                    );
+                    prop_assert!(false, "{strategy:?}\n{}", difference(&program, expected));
                 }
             }
             Ok(())
