@@ -144,7 +144,7 @@ fn the_program_reports_what_the_twin_reports() {
         prop_oneof![Just("mmap"), Just("read"), Just("auto")],
     );
     let cases = (generate::case(), vec(strategies, 3));
-    TestRunner::new(config(200))
+    TestRunner::new(config(1_000))
         .run(&cases, |(case, strategies)| {
             let folder = tempfile::tempdir().unwrap();
             case.write(folder.path());
