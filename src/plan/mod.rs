@@ -652,6 +652,7 @@ fn output(text: &str, folder: &Path) -> Result<Output> {
 }
 
 /// What standard output can show.
+#[expect(clippy::disallowed_methods, reason = "this is where the terminal is asked, once")]
 fn display(color: ColorArg) -> Display {
     let is_terminal = std::io::stdout().is_terminal();
     let colour = match color {

@@ -6,11 +6,13 @@ use std::process::Command;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
 
 use overstay::call::{Call, Outcome, Sourced};
 use overstay::judge::{Judge, Memory, Name};
 use overstay::register::{self, Level, Source};
+use overstay::time::Instant;
 
 use crate::twin::{self, generate};
 
@@ -64,16 +66,61 @@ fn judged(judge: &Judge<'_>, call: &twin::Call, memory: &mut Memory) -> twin::Ju
     }
 }
 
+/// The call as one under some grant: its partner, its api, one of its operations.
+fn calling_under(rows: &twin::Rows, grant: Index, call: &twin::Call) -> twin::Call {
+    if rows.grants.is_empty() {
+        return call.clone();
+    }
+    let grant = grant.get(&rows.grants);
+    let credential = rows.credentials.iter().find(|row| row.partner == grant.partner);
+    let operation = grant.operations.iter().find(|operation| *operation != "*");
+    twin::Call {
+        credential: credential.map(|row| row.credential.clone()).or(call.credential.clone()),
+        api: Some(grant.api.clone()),
+        operation: operation.cloned().or(call.operation.clone()),
+        ..call.clone()
+    }
+}
+
+/// The call at, just before and just after every instant at which anything in the register can change.
+fn around_boundaries(rows: &twin::Rows, propagation_s: u64, call: &twin::Call) -> Vec<twin::Call> {
+    let mut instants: Vec<Instant> = rows.recordings().into_iter().flatten().collect();
+    let mut ends: Vec<Instant> = Vec::new();
+    for row in &rows.grants {
+        instants.extend(row.granted_at.into_iter().chain(row.certified_until));
+        ends.extend(row.expires_at.into_iter().chain(row.revoked_at));
+    }
+    for row in &rows.credentials {
+        instants.extend(row.valid_from);
+        ends.extend(row.valid_until);
+    }
+    instants.extend(rows.purposes.iter().filter_map(|row| row.ended_at));
+    instants.extend(rows.apis.iter().filter_map(|row| row.dormant_since));
+    instants.extend(rows.consents.iter().map(|row| row.at));
+    let of_apis = rows.apis.iter().filter_map(|row| row.propagation_s);
+    for propagation_s in of_apis.chain([propagation_s]) {
+        instants.extend(ends.iter().map(|end| end.saturating_add_s(propagation_s)));
+    }
+    instants.extend(ends);
+    instants.sort_unstable();
+    instants.dedup();
+    let around = |at: Instant| [-1, 0, 1].map(|ns| Instant::from_ns(at.ns().saturating_add(ns)));
+    instants.into_iter().flat_map(around).map(|at| twin::Call { at, ..call.clone() }).collect()
+}
+
 /// 20,000 registers with ties, overlaps, versions, purposes, certificates, propagation, consents, moved credentials, open
-/// and dormant apis; each with calls at and around its boundaries.
+/// and dormant apis; each with calls at and around all its boundaries.
 #[test]
 fn the_compiled_judge_says_what_the_twin_says() {
     let folder = tempfile::tempdir().unwrap();
     let known_at = prop_oneof![7 => Just(None), 3 => generate::call_at().prop_map(Some)];
     let propagation_s = prop_oneof![Just(0), Just(1800), Just(3600)];
-    let cases = (generate::register(), known_at, propagation_s, vec(generate::call(), 6));
+    let cases =
+        (generate::register(), known_at, propagation_s, any::<Index>(), vec(generate::call(), 4));
     TestRunner::new(config(20_000))
-        .run(&cases, |(rows, as_known_at, propagation_s, calls)| {
+        .run(&cases, |(rows, as_known_at, propagation_s, grant, mut calls)| {
+            let under_grant = calling_under(&rows, grant, &calls[0]);
+            calls.extend(around_boundaries(&rows, propagation_s, &under_grant));
             rows.write_csv(folder.path());
             let tables = register::load(&Source::Folder(folder.path().to_owned())).unwrap();
             let errors: Vec<String> = register::check(&tables)
