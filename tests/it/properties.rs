@@ -10,8 +10,12 @@ use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
 
 use overstay::call::{Call, Outcome, Sourced};
+use overstay::formats::Format;
 use overstay::judge::{Judge, Memory, Name};
+use overstay::parse::Scratch;
 use overstay::register::{self, Level, Source};
+use overstay::report::{Expect, Facts, InputFacts};
+use overstay::tally::{Place, Reject, Tally};
 use overstay::time::Instant;
 
 use crate::twin::{self, generate};
@@ -206,6 +210,82 @@ fn the_program_reports_what_the_twin_reports() {
                 if program != *expected {
                     prop_assert!(false, "{strategy:?}\n{}", difference(&program, expected));
                 }
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+/// A tally of some lines, each given with its place.
+fn tally(judge: &Judge<'_>, format: &Format, lines: &[(Place, Vec<u8>)]) -> Tally {
+    let (mut scratch, mut memory) = (Scratch::default(), Memory::default());
+    let mut tally = Tally::default();
+    for (place, bytes) in lines {
+        match format.parse(bytes, &mut scratch) {
+            Ok(call) => {
+                let judged = judge.judge(&call, &mut memory);
+                tally.add(judge, &call, &judged, *place, bytes);
+            }
+            Err(reason) => tally.add_reject(Reject {
+                input: place.input,
+                offset: place.offset,
+                line: place.offset,
+                piece: 0,
+                reason,
+                shape: overstay::parse::shape(bytes),
+            }),
+        }
+    }
+    tally
+}
+
+/// `merge` is associative and commutative, and the empty tally its identity: seen in the report of any split, in any order.
+#[test]
+fn tallies_merge_in_any_order() {
+    let config_text: toml::Table = twin::FORMAT.parse().unwrap();
+    let table = config_text["formats"]["twin"].as_table().unwrap();
+    let format = Format::from_toml("twin", table).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let splits = vec(0..4usize, 60);
+    let cases = (generate::register(), vec(generate::input_case(), 1..3), splits);
+    TestRunner::new(config(1_000))
+        .run(&cases, |(rows, inputs, splits)| {
+            rows.write_csv(folder.path());
+            let tables = register::load(&Source::Folder(folder.path().to_owned())).unwrap();
+            let register = register::build(&tables, None, 0);
+            let judge = Judge::new(&register);
+            let mut parts: Vec<Vec<(Place, Vec<u8>)>> = vec![Vec::new(); 4];
+            let mut all = Vec::new();
+            for (input, case) in (0..).zip(&inputs) {
+                for (offset, line) in (0..).zip(&case.lines) {
+                    let place = Place { source: 0, input, offset };
+                    parts[splits[all.len() % splits.len()]].push((place, line.content.clone()));
+                    all.push((place, line.content.clone()));
+                }
+            }
+            let facts = Facts {
+                sources: vec![("core".to_owned(), Some(Expect::Hourly))],
+                inputs: inputs.iter().map(|_| InputFacts::default()).collect(),
+                ..Facts::default()
+            };
+            let report = |tally: Tally| {
+                let mut bytes = Vec::new();
+                let report = overstay::report::build(Some(&judge), tally, &facts);
+                overstay::render::json(&report, &mut bytes).unwrap();
+                String::from_utf8(bytes).unwrap()
+            };
+            let part = |i: usize| tally(&judge, &format, &parts[i]);
+            let sum = |mut a: Tally, b: Tally| {
+                a.merge(b);
+                a
+            };
+            let whole = report(tally(&judge, &format, &all));
+            let left = sum(sum(sum(part(0), part(1)), part(2)), part(3));
+            let right = sum(part(3), sum(part(2), sum(part(1), part(0))));
+            let pairs = sum(sum(part(2), part(0)), sum(Tally::default(), sum(part(3), part(1))));
+            for merged in [left, right, sum(pairs, Tally::default())] {
+                let merged = report(merged);
+                prop_assert!(merged == whole, "{}", difference(&merged, &whole));
             }
             Ok(())
         })
