@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::limits;
+
 /// Joins API access logs with the register of who was allowed what, and says who stayed past their welcome.
 #[derive(Debug, Parser)]
 #[command(
@@ -104,8 +106,8 @@ pub struct ReadArgs {
     pub max_rejects: String,
 
     /// Worker threads [default: one for each core]
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=limits::THREADS_MAX as i64))]
+    pub threads: Option<u16>,
 
     /// How to read files: map large ones, map all, or map none
     #[arg(long, value_name = "HOW", value_enum, default_value_t = IoArg::Auto)]

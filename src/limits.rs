@@ -9,6 +9,9 @@ pub const LINE_BYTES_MAX: usize = 1 << 20;
 /// vanishes, small enough that a few of them fit the caches and 2 cores share the end of a file fairly.
 pub const CHUNK_BYTES: usize = 4 << 20;
 
+/// Worker threads that may be asked for: more than any machine has cores. Each keeps sums of its own.
+pub const THREADS_MAX: u16 = 1024;
+
 /// How much of an input is looked at to tell its format, decompressed.
 pub const HEAD_BYTES: usize = 256 << 10;
 

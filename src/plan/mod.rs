@@ -459,7 +459,7 @@ fn read_plan(args: &ReadArgs, config: Option<&ConfigFile>) -> Result<ReadPlan> {
             chunk_bytes: args.chunk_bytes.unwrap_or(limits::CHUNK_BYTES).max(1),
             ..input::Options::default()
         },
-        threads: args.threads.filter(|&threads| threads > 0),
+        threads: args.threads.map(usize::from),
         progress: stderr_is_terminal && !args.quiet,
         notes: !args.quiet,
         config_digest: config.map(|config| config.digest.clone()),
