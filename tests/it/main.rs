@@ -1,0 +1,10 @@
+//! The integration tests, one program: what a user can see, and the naive twin that judges it.
+
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "a test says what it is by its name, and may panic"
+)]
+
+mod twin;
