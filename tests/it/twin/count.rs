@@ -284,6 +284,7 @@ type UsageKey = (
 );
 
 fn usage(known: &Rows, calls: &[Counted]) -> Vec<report::Usage> {
+    let all: Vec<&Counted> = calls.iter().collect();
     let mut rows: BTreeMap<UsageKey, Vec<&Counted>> = BTreeMap::new();
     for c in calls {
         let outcome = c.call.outcome.as_str();
@@ -312,7 +313,9 @@ fn usage(known: &Rows, calls: &[Counted]) -> Vec<report::Usage> {
                 Vec::new(),
                 None,
                 outcome,
-                c.call.credential.as_deref().map(|text| (shown(known, text), credential_hex(text))),
+                c.call.credential.as_deref().map(|text| {
+                    (shown_among(known, &all, text), credential_hex(text))
+                }),
             ),
         };
         rows.entry(key).or_default().push(c);
@@ -702,22 +705,22 @@ fn sorted(texts: impl Iterator<Item = String>) -> Vec<String> {
     texts.collect::<BTreeSet<String>>().into_iter().collect()
 }
 
-/// Masked, distinct, sorted. Of an unknown credential that came both in plain and as its hash, the plain one is shown.
+/// Masked, distinct, sorted.
 fn credentials(known: &Rows, calls: &[&Counted]) -> Vec<String> {
-    let presented: BTreeSet<&str> =
-        calls.iter().filter_map(|c| c.call.credential.as_deref()).collect();
-    let in_plain = |text: &str| {
-        presented.iter().any(|other| {
-            hash_in(other).is_none() && credential_hex(other) == credential_hex(text)
-        })
-    };
-    let is_known = |text: &str| {
-        known.credentials.iter().any(|row| credential_hex(&row.credential) == credential_hex(text))
-    };
-    let one_spelling = presented
-        .iter()
-        .filter(|text| is_known(text) || hash_in(text).is_none() || !in_plain(text));
-    sorted(one_spelling.map(|text| shown(known, text)))
+    let presented = calls.iter().filter_map(|c| c.call.credential.as_deref());
+    sorted(presented.map(|text| shown_among(known, calls, text)))
+}
+
+/// How a credential is shown: "An unknown credential is shown from what the call presents." If some calls present it in
+/// plain and others as its hash, the plain one is shown.
+fn shown_among(known: &Rows, calls: &[&Counted], text: &str) -> String {
+    let hex = credential_hex(text);
+    if known.credentials.iter().any(|row| credential_hex(&row.credential) == hex) {
+        return shown(known, text);
+    }
+    let presented = calls.iter().filter_map(|c| c.call.credential.as_deref());
+    let mut same = presented.filter(|other| credential_hex(other) == hex);
+    masked(same.find(|other| hash_in(other).is_none()).unwrap_or(text))
 }
 
 /// "Evidence is the three earliest and three latest served lines of a finding by (at, source, input, offset)."
@@ -836,9 +839,4 @@ fn source_coverage(case: &Case, calls: &[Counted], source: &str) -> report::Sour
         calls: of.len() as u64,
         anonymous: of.iter().filter(|c| c.call.credential.is_none()).count() as u64,
     }
-}
-
-/// The mask of a credential, for tests.
-pub fn mask(text: &str) -> String {
-    masked(text)
 }
