@@ -313,9 +313,10 @@ fn usage(known: &Rows, calls: &[Counted]) -> Vec<report::Usage> {
                 Vec::new(),
                 None,
                 outcome,
-                c.call.credential.as_deref().map(|text| {
-                    (shown_among(known, &all, text), credential_hex(text))
-                }),
+                c.call
+                    .credential
+                    .as_deref()
+                    .map(|text| (shown_among(known, &all, text), credential_hex(text))),
             ),
         };
         rows.entry(key).or_default().push(c);
@@ -347,10 +348,8 @@ fn partners(known: &Rows, calls: &[Counted]) -> Vec<report::Partner> {
     for row in &known.partners {
         let of: Vec<&Counted> =
             calls.iter().filter(|c| c.partner() == Some(&row.partner)).collect();
-        let overstays: Vec<u64> = of
-            .iter()
-            .filter_map(|c| Some(whole_s(c.overstayed_since()?, c.at())))
-            .collect();
+        let overstays: Vec<u64> =
+            of.iter().filter_map(|c| Some(whole_s(c.overstayed_since()?, c.at()))).collect();
         let apis: BTreeSet<&str> = of.iter().filter_map(|c| c.api()).collect();
         partners.push(report::Partner {
             partner: row.partner.clone(),
@@ -492,8 +491,9 @@ fn ended_at_instant<'a>(
             continue;
         }
         // "a call of that (partner, api, operations) came at >= t within the window before access was in order again"
-        let regained =
-            candidates(known).into_iter().find(|&at| at > ended_at && active_and_granted(known, what, at));
+        let regained = candidates(known)
+            .into_iter()
+            .find(|&at| at > ended_at && active_and_granted(known, what, at));
         let is_of = |c: &&Counted| {
             let of_operation = match operation.as_str() {
                 ANY => c.operation().is_some_and(|operation| !named(operation)),
@@ -567,8 +567,7 @@ fn end_row(
 }
 
 /// What makes calls one finding: kind, partner, api, grant, canonical credential.
-type FindingKey =
-    (&'static str, Option<String>, Option<String>, Option<String>, Option<String>);
+type FindingKey = (&'static str, Option<String>, Option<String>, Option<String>, Option<String>);
 
 /// A call under a finding, with the `since` it has there.
 type Covered<'a> = (&'a Counted, Option<Instant>);
@@ -641,8 +640,7 @@ fn finding(known: &Rows, key: &FindingKey, covered: &[Covered]) -> report::Findi
     let eligible: Vec<&Covered> =
         covered.iter().filter(|(c, _)| c.served() || served.is_empty()).collect();
     let last = eligible.iter().map(|(c, _)| c.at()).max();
-    let last_ones: Vec<&&Covered> =
-        eligible.iter().filter(|(c, _)| Some(c.at()) == last).collect();
+    let last_ones: Vec<&&Covered> = eligible.iter().filter(|(c, _)| Some(c.at()) == last).collect();
     let since = last_ones.iter().filter_map(|(_, since)| *since).min();
     let lapsed_at = last_ones.iter().filter_map(|(c, _)| judged(c).lapsed_at).min();
     // "whole seconds from `lapsed_at` to the last served call, rounded down; null if nothing was served or never

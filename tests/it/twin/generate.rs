@@ -16,7 +16,7 @@ use overstay::time::Instant;
 use super::judge::{Call, Outcome, credential_hex};
 use super::lines::rfc3339;
 use super::rows::{
-    ApiRow, ConsentRow, CredentialRow, GrantRow, PartnerRow, PurposeRow, Row, RouteRow, Rows,
+    ApiRow, ConsentRow, CredentialRow, GrantRow, PartnerRow, PurposeRow, RouteRow, Row, Rows,
     counting,
 };
 use super::{Case, Expect, InputCase, LineCase};
@@ -110,8 +110,7 @@ fn api_row(
 }
 
 fn api_rows() -> impl Strategy<Value = Vec<ApiRow>> {
-    let first: Vec<_> =
-        APIS.iter().map(|&api| api_row(Just(api.to_owned()), Just(None))).collect();
+    let first: Vec<_> = APIS.iter().map(|&api| api_row(Just(api.to_owned()), Just(None))).collect();
     let later = vec(api_row(text(&APIS), recorded_later()), 0..4);
     let attic = maybe(0.15, (0..6i64).prop_map(|hours| at(2 * hours, 0)));
     (first, later, attic).prop_map(|(mut rows, later, attic_recorded_at)| {
@@ -190,7 +189,8 @@ fn presented_known() -> impl Strategy<Value = String> {
 }
 
 /// Host, method, path, and the api it is most often for. No two can be told apart by nothing.
-type RoutePool = (Option<&'static str>, Option<&'static str>, &'static [&'static str], &'static str);
+type RoutePool =
+    (Option<&'static str>, Option<&'static str>, &'static [&'static str], &'static str);
 
 /// The paths of one entry are spellings of one path.
 const ROUTES: [RoutePool; 13] = [
@@ -225,17 +225,14 @@ fn route_row() -> impl Strategy<Value = RouteRow> {
 }
 
 fn purpose_rows() -> impl Strategy<Value = Vec<PurposeRow>> {
-    let row = |purpose, recorded_at, ended_at| PurposeRow {
-        recorded_at,
-        purpose,
-        name: None,
-        ended_at,
-    };
+    let row =
+        |purpose, recorded_at, ended_at| PurposeRow { recorded_at, purpose, name: None, ended_at };
     let first: Vec<_> = PURPOSES
         .iter()
         .map(|&purpose| {
-            (Just(purpose.to_owned()), recorded(), maybe(0.5, instant()))
-                .prop_map(move |(purpose, recorded_at, ended_at)| row(purpose, recorded_at, ended_at))
+            (Just(purpose.to_owned()), recorded(), maybe(0.5, instant())).prop_map(
+                move |(purpose, recorded_at, ended_at)| row(purpose, recorded_at, ended_at),
+            )
         })
         .collect();
     let later = (text(&PURPOSES), recorded_later(), maybe(0.5, instant()))
@@ -384,11 +381,17 @@ const USERS: [Option<&str>; 5] = [None, None, Some("u1"), Some("u2"), Some("ü 3
 
 /// A call as the judge is given it.
 pub fn call() -> impl Strategy<Value = Call> {
-    let credential = maybe(0.95, prop_oneof![9 => presented_known(), 1 => Just("nobody-9999".to_owned())]);
+    let credential =
+        maybe(0.95, prop_oneof![9 => presented_known(), 1 => Just("nobody-9999".to_owned())]);
     let path = maybe(0.9, text(&TARGETS));
     let names = (one_of(&LOGGED_APIS), one_of(&LOGGED_OPERATIONS));
-    let outcomes =
-        one_of(&[Outcome::Served, Outcome::Served, Outcome::Denied, Outcome::Failed, Outcome::Unknown]);
+    let outcomes = one_of(&[
+        Outcome::Served,
+        Outcome::Served,
+        Outcome::Denied,
+        Outcome::Failed,
+        Outcome::Unknown,
+    ]);
     (
         call_at(),
         credential,
@@ -400,7 +403,16 @@ pub fn call() -> impl Strategy<Value = Call> {
         one_of(&USERS),
     )
         .prop_map(
-            |(at, credential, (method, path, host), (api, operation), outcome, bytes, latency, user)| {
+            |(
+                at,
+                credential,
+                (method, path, host),
+                (api, operation),
+                outcome,
+                bytes,
+                latency,
+                user,
+            )| {
                 // Without a path the call must name its api, or it is none.
                 let api = api.or(path.is_none().then_some("photos"));
                 let owned = |text: Option<&str>| text.map(str::to_owned);
@@ -424,7 +436,7 @@ pub fn call() -> impl Strategy<Value = Call> {
 
 /// How a call is written down: every number picks one of several spellings of the same.
 #[derive(Clone, Copy, Debug)]
-struct Spelling {
+pub struct Spelling {
     at: usize,
     status: usize,
     absent: usize,
@@ -433,7 +445,7 @@ struct Spelling {
     spaced: bool,
 }
 
-fn spelling() -> impl Strategy<Value = Spelling> {
+pub fn spelling() -> impl Strategy<Value = Spelling> {
     (0..6usize, 0..7usize, 0..4usize, 0..12usize, 0..12usize, any::<bool>()).prop_map(
         |(at, status, absent, rotation, extra, spaced)| Spelling {
             at,
@@ -448,7 +460,7 @@ fn spelling() -> impl Strategy<Value = Spelling> {
 }
 
 /// The JSON line of a call.
-fn line(call: &Call, spelling: Spelling) -> String {
+pub fn line(call: &Call, spelling: Spelling) -> String {
     let mut fields: Vec<(&str, Value)> = vec![("at", json!(spell_at(call.at, spelling.at)))];
     let mut add = |name: &'static str, value: Option<Value>| match value {
         Some(value) => fields.push((name, value)),
@@ -576,10 +588,8 @@ pub fn case() -> impl Strategy<Value = Case> {
     let expected = one_of(&[None, None, Some(Expect::Hourly), Some(Expect::Daily)]);
     let propagation_s = one_of(&[0, 0, 1800, 3600]);
     // Mostly with a register.
-    let registers = Union::new_weighted(vec![
-        (9, register().prop_map(Some).boxed()),
-        (1, Just(None).boxed()),
-    ]);
+    let registers =
+        Union::new_weighted(vec![(9, register().prop_map(Some).boxed()), (1, Just(None).boxed())]);
     (registers, vec(input_case(), 1..4), window, propagation_s, expected).prop_map(
         |(mut register, mut inputs, (since, until, as_known_at), propagation_s, expected)| {
             for (i, input) in inputs.iter_mut().enumerate() {
@@ -600,4 +610,39 @@ pub fn case() -> impl Strategy<Value = Case> {
             Case { register, inputs, since, until, as_known_at, propagation_s, expect }
         },
     )
+}
+
+/// That many people whose data one partner saw, each in a call of its own that nobody had granted.
+pub fn crowd(people: u64) -> Case {
+    let lines: Vec<String> = (0..people)
+        .map(|i| {
+            let at = at(0, i64::try_from(i).unwrap() * 1_000_000);
+            format!("{{\"at\":\"{at}\",\"client_id\":\"xy\",\"path\":\"/people/user-{i}\",\"method\":\"GET\"}}")
+        })
+        .collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let register = Rows {
+        partners: vec![PartnerRow { partner: "ames".to_owned(), ..PartnerRow::default() }],
+        credentials: vec![CredentialRow {
+            credential: "xy".to_owned(),
+            partner: "ames".to_owned(),
+            ..CredentialRow::default()
+        }],
+        apis: vec![ApiRow { api: "people".to_owned(), ..ApiRow::default() }],
+        routes: vec![RouteRow {
+            path: "/people/{user}".to_owned(),
+            api: "people".to_owned(),
+            ..RouteRow::default()
+        }],
+        ..Rows::default()
+    };
+    Case {
+        register: Some(register),
+        inputs: vec![InputCase::plain("logs/crowd.log", "edge", &lines)],
+        since: None,
+        until: None,
+        as_known_at: None,
+        propagation_s: 0,
+        expect: BTreeMap::new(),
+    }
 }

@@ -87,9 +87,7 @@ pub fn just_before(at: Instant) -> Option<Instant> {
 pub fn credential_hex(text: &str) -> String {
     match hash_in(text) {
         Some(hex) => hex,
-        None => {
-            Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
-        }
+        None => Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect(),
     }
 }
 
@@ -143,10 +141,15 @@ fn credential_axis(
     let rows = credential_rows(known, credential);
     // "The row of its credential that contains `at` names the partner: `valid`."
     let contains = |row: &&&CredentialRow| {
-        row.valid_from.is_none_or(|from| from <= at) && row.valid_until.is_none_or(|until| at < until)
+        row.valid_from.is_none_or(|from| from <= at)
+            && row.valid_until.is_none_or(|until| at < until)
     };
     if let Some(row) = rows.iter().find(contains) {
-        return Some(CredentialAxis { partner: row.partner.clone(), stale: false, valid_until: None });
+        return Some(CredentialAxis {
+            partner: row.partner.clone(),
+            stale: false,
+            valid_until: None,
+        });
     }
     // "If none does, the row that ended last before names it, and the axis is `valid` still if
     // `at < valid_until + propagation_s` (of the call's api, else the default), else `stale`"
@@ -242,7 +245,9 @@ fn consent(known: &Rows, subject: Option<&str>, partner: &str, api: &str, at: In
     match last {
         Some(row) if row.given => Consent::NotMissing,
         Some(row) => Consent::Missing(Some(row.at)),
-        None if api_row(known, api).is_some_and(|row| row.consent_required) => Consent::Missing(None),
+        None if api_row(known, api).is_some_and(|row| row.consent_required) => {
+            Consent::Missing(None)
+        }
         None => Consent::NotMissing,
     }
 }

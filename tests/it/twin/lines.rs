@@ -217,9 +217,10 @@ fn offset_s(text: &str) -> Option<i64> {
 fn parts<const N: usize>(text: &str, separator: char, widths: [usize; N]) -> Option<[i64; N]> {
     let parts: Vec<&str> = text.split(separator).collect();
     let fits = parts.len() == N
-        && parts.iter().zip(widths).all(|(part, width)| {
-            part.len() == width && part.chars().all(|c| c.is_ascii_digit())
-        });
+        && parts
+            .iter()
+            .zip(widths)
+            .all(|(part, width)| part.len() == width && part.chars().all(|c| c.is_ascii_digit()));
     if !fits {
         return None;
     }

@@ -131,12 +131,7 @@ impl Row for PartnerRow {
         self.recorded_at
     }
     fn cells(&self) -> Vec<String> {
-        vec![
-            self.partner.clone(),
-            cell(&self.name),
-            cell(&self.contact),
-            instant(self.recorded_at),
-        ]
+        vec![self.partner.clone(), cell(&self.name), cell(&self.contact), instant(self.recorded_at)]
     }
 }
 

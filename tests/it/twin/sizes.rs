@@ -14,8 +14,7 @@ pub fn hex(bytes: &[u8]) -> String {
 /// "exact up to 512 …, beyond that an estimate"
 pub fn subjects<'a>(ids: impl Iterator<Item = &'a str>) -> Subjects {
     // "64-bit XXH3 (seed 0) of the subject's bytes"
-    let hashes: BTreeSet<u64> =
-        ids.map(|id| xxhash_rust::xxh3::xxh3_64(id.as_bytes())).collect();
+    let hashes: BTreeSet<u64> = ids.map(|id| xxhash_rust::xxh3::xxh3_64(id.as_bytes())).collect();
     let count = hashes.len() as u64;
     if count <= 512 {
         return Subjects { count, exact: true, low: count, high: count };

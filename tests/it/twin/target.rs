@@ -162,9 +162,10 @@ pub fn route<'a>(
         // "(blank host or method: any)"
         let host_fits = row.host.as_ref().is_none_or(|wanted| Some(host(wanted)) == given_host);
         // "Methods compare without regard to case"
-        let method_fits = row.method.as_ref().is_none_or(|wanted| {
-            method.is_some_and(|method| method.eq_ignore_ascii_case(wanted))
-        });
+        let method_fits = row
+            .method
+            .as_ref()
+            .is_none_or(|wanted| method.is_some_and(|method| method.eq_ignore_ascii_case(wanted)));
         if host_fits && method_fits && fits(&segments(&row.path), &target.segments) {
             fitting.push(row);
         }
