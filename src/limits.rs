@@ -9,6 +9,12 @@ pub const LINE_BYTES_MAX: usize = 1 << 20;
 /// vanishes, small enough that a few of them fit the caches and 2 cores share the end of a file fairly.
 pub const CHUNK_BYTES: usize = 4 << 20;
 
+/// How much of an input is looked at to tell its format, decompressed.
+pub const HEAD_BYTES: usize = 256 << 10;
+
+/// What is kept of a line that is too long: enough for its shape, too little to matter.
+pub const LONG_LINE_HEAD_BYTES: usize = 4 << 10;
+
 /// Regular files of at least this many bytes are memory-mapped under `--io auto`.
 pub const MAP_BYTES_MIN: u64 = 16 << 20;
 
@@ -18,14 +24,18 @@ pub const SUBJECTS_EXACT_MAX: usize = 512;
 /// Unknown credentials counted one by one; a scan with random keys must not fill memory.
 pub const UNKNOWN_CREDENTIALS_MAX: usize = 65_536;
 
+/// Credentials that a worker remembers resolved; past it, it starts anew.
+pub const CREDENTIALS_REMEMBERED_MAX: usize = 65_536;
+
+/// Operations listed for one credential that is stale or unknown; the rest is `(other)`.
+pub const OPERATIONS_PER_CREDENTIAL_MAX: usize = 32;
+
 /// Unknown credentials that become a finding each; the rest share one.
 pub const UNKNOWN_CREDENTIAL_FINDINGS_MAX: usize = 100;
 
-/// Distinct (api, operation) names that a log may bring which the register does not know.
-pub const UNLISTED_NAMES_MAX: usize = 65_536;
-
-/// Distinct (credential, templated path) rows kept when nothing is judged.
-pub const UNJUDGED_ROWS_MAX: usize = 65_536;
+/// Distinct names, or sets of them, that a log may bring which the register does not know: (api, operation), and
+/// (credential, templated path, operation) where nothing is judged.
+pub const LOGGED_NAMES_MAX: usize = 65_536;
 
 /// Hours in the series: eleven years. Clocks that went wrong must not fill memory.
 pub const SERIES_HOURS_MAX: usize = 100_000;

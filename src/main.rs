@@ -1,2 +1,103 @@
-//! overstay
-fn main() {}
+//! `overstay`: command line → plan → run → exit status.
+
+use std::io::{BufWriter, Write};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::{CommandFactory as _, Parser as _};
+use overstay::cli::{Cli, Command};
+use overstay::error::{Error, Result};
+use overstay::render::for_terminal;
+use overstay::run::{Ended, Status};
+use overstay::{plan, run};
+
+fn main() -> ExitCode {
+    let started = Instant::now();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors: clap sends them to standard output.
+            let failed = error.use_stderr();
+            let _ = error.print();
+            return code(if failed { Status::Failed } else { Status::Done });
+        }
+    };
+    let mut stdout = BufWriter::new(std::io::stdout());
+    match run(&cli, &mut stdout).and_then(|ended| flushed(ended, &mut stdout)) {
+        Ok(ended) => {
+            say(&cli, &ended, started);
+            code(ended.status)
+        }
+        Err(error) if error.is_closed_pipe() => {
+            // The reader has seen enough; what is still buffered is not for it.
+            std::mem::forget(stdout);
+            code(Status::Done)
+        }
+        Err(error) => {
+            let _ = tell(&error);
+            code(Status::Failed)
+        }
+    }
+}
+
+fn run(cli: &Cli, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
+    match &cli.command {
+        Command::Audit(args) => run::audit(&plan::audit(args)?, stdout),
+        Command::Calls(args) => run::calls(&plan::calls(args)?, stdout),
+        Command::Check(args) => run::check(&plan::check(args)?, stdout),
+        Command::Explain(args) => run::explain(args.kind.as_deref(), stdout),
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "overstay", stdout);
+            Ok(Ended::new(Status::Done))
+        }
+        Command::Man => clap_mangen::Man::new(Cli::command())
+            .render(stdout)
+            .map(|()| Ended::new(Status::Done))
+            .map_err(|error| Error::io("standard output", error)),
+    }
+}
+
+fn flushed(ended: Ended, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
+    stdout.flush().map(|()| ended).map_err(|error| Error::io("standard output", error))
+}
+
+fn code(status: Status) -> ExitCode {
+    ExitCode::from(status.code())
+}
+
+/// Warnings, and how fast it went, on standard error. It may be closed; the exit status stands.
+fn say(cli: &Cli, ended: &Ended, started: Instant) {
+    let mut stderr = anstream::stderr().lock();
+    for warning in &ended.warnings {
+        let _ = writeln!(stderr, "warning: {}", for_terminal(warning));
+    }
+    let quiet = match &cli.command {
+        Command::Audit(args) => args.read.quiet,
+        Command::Calls(args) => args.read.quiet,
+        _ => true,
+    };
+    if let Some(read) = ended.read.filter(|_| !quiet) {
+        let seconds = started.elapsed().as_secs_f64();
+        let _ = writeln!(
+            stderr,
+            "read {} lines, {:.1} MB of {} inputs in {seconds:.2} s ({:.0} MB/s)",
+            read.lines,
+            read.bytes as f64 / 1e6,
+            read.inputs,
+            read.bytes as f64 / 1e6 / seconds.max(1e-9),
+        );
+    }
+}
+
+/// An error, with its hint on a line of its own.
+fn tell(error: &Error) -> std::io::Result<()> {
+    let mut stderr = anstream::stderr().lock();
+    for (index, line) in error.to_string().lines().enumerate() {
+        let label = if index == 0 { "error: " } else { "" };
+        writeln!(stderr, "{label}{}", for_terminal(line))?;
+    }
+    match error.hint_text() {
+        Some(hint) => writeln!(stderr, "hint: {}", for_terminal(hint)),
+        None => Ok(()),
+    }
+}

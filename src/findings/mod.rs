@@ -1,5 +1,15 @@
 //! From counts to findings: what a person should act on.
 
 mod kind;
+mod id;
+mod collect;
+mod ends;
+mod suppress;
+mod explanations;
 
+pub use collect::{Found, Row, Severities, UnknownCredentials, collect, hex, ids_of_call};
+pub use ends::{Edges, End, ends};
+pub use explanations::EXPLANATIONS;
+pub use id::{Identity, id};
 pub use kind::{Kind, Severity};
+pub use suppress::{Suppression, Target};

@@ -1,5 +1,397 @@
 //! What the register says of a call, at the call's own time.
+//!
+//! Credential → partner, target → api and operation, then one step of a compiled
+//! [`Timeline`]; consent is the one thing left to look up. [`axes`] is the
+//! same question asked of the rows themselves.
 
 mod kind;
+mod verdict;
+mod timeline;
+mod credential;
+mod consent;
 
+use std::borrow::Cow;
+
+use hashbrown::HashMap;
+
+pub use consent::{Consents, Word};
+pub use credential::{Holder, holder};
 pub use kind::{Also, Verdict};
+pub use timeline::{Step, Timeline, TimelineId, Timelines};
+pub use verdict::{Axes, RecordedBy, axes};
+
+use crate::call::{Call, Sourced};
+use crate::limits;
+use crate::register::{
+    ApiId, CredentialId, GrantId, Match, Operations, PartnerId, Register, Scratch,
+    credential_digest, operation_of_method,
+};
+use crate::time::Instant;
+
+/// Index into [`Judge::operations`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OperationId(pub u32);
+
+/// A name that the register may or may not know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Name<'c, Id> {
+    /// There is none.
+    Absent,
+    /// The register knows it.
+    Known(Id),
+    /// Only the log brings it.
+    Logged(Cow<'c, str>),
+}
+
+impl<Id: Copy> Name<'_, Id> {
+    /// The register's id, if it knows the name.
+    pub fn known(&self) -> Option<Id> {
+        match self {
+            Name::Known(id) => Some(*id),
+            Name::Absent | Name::Logged(_) => None,
+        }
+    }
+
+    /// The name, if only the log brings it.
+    pub fn logged(&self) -> Option<&str> {
+        match self {
+            Name::Logged(name) => Some(name),
+            Name::Absent | Name::Known(_) => None,
+        }
+    }
+}
+
+/// What a call presented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presented {
+    /// Nothing.
+    Nothing,
+    /// A credential of the register.
+    Known(CredentialId),
+    /// One that it does not know, by its digest.
+    Unknown([u8; 32]),
+}
+
+/// A call with all that the register says of it.
+#[derive(Clone, Debug)]
+pub struct Judged<'c> {
+    /// Whose credential it presented.
+    pub partner: Option<PartnerId>,
+    /// What it presented.
+    pub presented: Presented,
+    /// What it called.
+    pub api: Name<'c, ApiId>,
+    /// For what.
+    pub operation: Name<'c, OperationId>,
+    /// What the register says.
+    pub verdict: Verdict,
+    /// What else is held against it.
+    pub also: Also,
+    /// The grant that the grant axis names.
+    pub grant: Option<GrantId>,
+    /// Since when the verdict holds.
+    pub since: Option<Instant>,
+    /// Since when [`Also::axis`] holds.
+    pub axis_since: Option<Instant>,
+    /// When its stale credential was last valid.
+    pub stale_since: Option<Instant>,
+    /// When access was last in order, if it is not and ever was.
+    pub lapsed_at: Option<Instant>,
+    /// The timeline it was judged by, and the index of its step.
+    pub step: Option<(TimelineId, u32)>,
+    /// The person whose data it touched.
+    pub subject: Option<Cow<'c, str>>,
+    /// The person logged in.
+    pub actor: Option<Cow<'c, str>>,
+}
+
+/// What is looked at on every call of an api.
+#[derive(Clone, Copy, Debug)]
+struct ApiFacts {
+    open: bool,
+    consent_required: bool,
+    propagation_s: u64,
+    /// Whether any subject's word can concern it.
+    consent_matters: bool,
+}
+
+/// A register compiled, ready to judge calls.
+#[derive(Debug)]
+pub struct Judge<'r> {
+    /// What it was compiled from.
+    pub register: &'r Register,
+    /// What holds when.
+    pub timelines: Timelines,
+    /// Every operation that the register has a word for, and those that methods yield; sorted.
+    pub operations: Vec<String>,
+    consents: Consents,
+    apis: Vec<ApiFacts>,
+    api_ids: HashMap<&'r str, ApiId>,
+    credential_ids: HashMap<[u8; 32], CredentialId>,
+    operation_ids: HashMap<String, OperationId>,
+}
+
+/// What a worker remembers from call to call: credentials resolved, buffers.
+#[derive(Debug, Default)]
+pub struct Memory {
+    credentials: HashMap<String, Presented>,
+    routes: Scratch,
+}
+
+impl<'r> Judge<'r> {
+    /// Compiles the register.
+    pub fn new(register: &'r Register) -> Judge<'r> {
+        let operations = operations(register);
+        let operation_ids =
+            operations.iter().zip(0..).map(|(name, id)| (name.clone(), OperationId(id))).collect();
+        let worded: hashbrown::HashSet<Option<ApiId>> =
+            register.consents.iter().map(|consent| consent.api).collect();
+        let facts = |(api, id): (&crate::register::Api, u32)| {
+            let row = api.versions.last().map(|version| &version.row);
+            let consent_required = row.is_some_and(|row| row.consent_required);
+            ApiFacts {
+                open: row.is_some_and(|row| row.open),
+                consent_required,
+                propagation_s: verdict::propagation_s(register, row),
+                consent_matters: consent_required
+                    || worded.contains(&None)
+                    || worded.contains(&Some(ApiId(id))),
+            }
+        };
+        let ids = || 0u32..;
+        Judge {
+            register,
+            timelines: Timelines::compile(register),
+            operations,
+            consents: Consents::new(register),
+            apis: register.apis.iter().zip(0..).map(facts).collect(),
+            api_ids: register.apis.iter().zip(ids()).map(|(a, id)| (&*a.id, ApiId(id))).collect(),
+            credential_ids: register
+                .credentials
+                .iter()
+                .zip(ids())
+                .map(|(credential, id)| (credential.digest, CredentialId(id)))
+                .collect(),
+            operation_ids,
+        }
+    }
+
+    /// How long after an end the api's caches may still serve, in seconds.
+    pub fn propagation_s(&self, api: ApiId) -> u64 {
+        self.apis[api.0 as usize].propagation_s
+    }
+
+    /// Whether the api needs no grant.
+    pub fn is_open(&self, api: ApiId) -> bool {
+        self.apis[api.0 as usize].open
+    }
+
+    /// Whether a subject must have consented to calls of the api.
+    pub fn consent_required(&self, api: ApiId) -> bool {
+        self.apis[api.0 as usize].consent_required
+    }
+
+    /// The name of an operation, if it has one.
+    pub fn operation_name<'a>(&'a self, operation: &'a Name<'_, OperationId>) -> Option<&'a str> {
+        match operation {
+            Name::Known(id) => Some(&self.operations[id.0 as usize]),
+            other => other.logged(),
+        }
+    }
+
+    /// Judges one call at its own time.
+    pub fn judge<'c>(&'c self, call: &'c Call<'_>, memory: &'c mut Memory) -> Judged<'c> {
+        let presented = self.presented(call.credential.as_deref(), &mut memory.credentials);
+        let route = call.path.as_deref().and_then(|target| {
+            let (host, method) = (call.host.as_deref(), call.method.as_deref());
+            self.register.routes.find(host, method, target, &mut memory.routes)
+        });
+        let api = match (call.api.as_deref(), &route) {
+            (Some(name), _) => match self.api_ids.get(name) {
+                Some(&id) => Name::Known(id),
+                None => Name::Logged(Cow::Borrowed(name)),
+            },
+            (None, Some(found)) => match found.route.api_id {
+                Some(id) => Name::Known(id),
+                None => Name::Logged(Cow::Borrowed(&found.route.api)),
+            },
+            (None, None) => Name::Absent,
+        };
+        let of_route = route.as_ref().and_then(|found| found.route.operation.as_deref());
+        let operation = match (call.operation.as_deref(), &api) {
+            (Some(name), _) => self.operation(Cow::Borrowed(name)),
+            (None, Name::Known(_)) => self.operation(match of_route {
+                Some(name) => Cow::Borrowed(name),
+                None => operation_of_method(call.method.as_deref()),
+            }),
+            (None, Name::Logged(_) | Name::Absent) => Name::Absent,
+        };
+        let subject = resolve(&call.subject, route.as_ref());
+        let actor = resolve(&call.actor, route.as_ref());
+        let mut judged = Judged {
+            partner: None,
+            presented,
+            api,
+            operation,
+            verdict: Verdict::Granted,
+            also: Also::default(),
+            grant: None,
+            since: None,
+            axis_since: None,
+            stale_since: None,
+            lapsed_at: None,
+            step: None,
+            subject,
+            actor,
+        };
+        self.pronounce(call.at, &mut judged);
+        judged
+    }
+
+    /// Fills in all that depends on who called, what, and when.
+    fn pronounce(&self, at: Instant, judged: &mut Judged<'_>) {
+        let facts = judged.api.known().map(|api| (api, &self.apis[api.0 as usize]));
+        let propagation_s = facts.map_or(self.register.propagation_s, |(_, api)| api.propagation_s);
+        let holder = match judged.presented {
+            Presented::Known(id) => {
+                Some(holder(&self.register.credentials[id.0 as usize], at, propagation_s))
+            }
+            Presented::Nothing | Presented::Unknown(_) => None,
+        };
+        judged.partner = holder.map(|holder| holder.partner);
+        if facts.is_some_and(|(_, api)| api.open) {
+            judged.verdict = Verdict::Open;
+            return;
+        }
+        let Some(holder) = holder else {
+            judged.verdict = match judged.presented {
+                Presented::Unknown(_) => Verdict::UnknownCredential,
+                Presented::Nothing | Presented::Known(_) => Verdict::Anonymous,
+            };
+            return;
+        };
+        let Some((api, facts)) = facts else {
+            judged.verdict = Verdict::UnlistedApi;
+            judged.also.stale = holder.stale;
+            judged.stale_since = holder.ended_at;
+            return;
+        };
+        let operation = self.operation_name(&judged.operation).unwrap_or_default();
+        let timeline = self.timelines.find(holder.partner, api, operation);
+        let index = self.timelines[timeline].step_at(at);
+        let step = &self.timelines[timeline].steps[index];
+        judged.step = Some((timeline, index as u32));
+
+        let (axis, grant, axis_since) = self.with_consent(step, facts, holder, api, at, judged);
+        judged.grant = grant;
+        judged.also.hindsight = step.hindsight;
+        judged.stale_since = holder.ended_at;
+        (judged.verdict, judged.since) = match step.axes.dormant_since {
+            Some(dormant_since) => {
+                if axis != Verdict::Granted {
+                    judged.also.axis = Some(axis);
+                    judged.axis_since = axis_since;
+                }
+                (Verdict::DormantApi, Some(dormant_since))
+            }
+            None if axis != Verdict::Granted => (axis, axis_since),
+            None if holder.stale => (Verdict::StaleCredential, holder.ended_at),
+            None => (Verdict::Granted, None),
+        };
+        judged.also.stale = holder.stale && judged.verdict != Verdict::StaleCredential;
+        judged.lapsed_at = if step.axes.active_and_granted() {
+            let withdrawal = axis_since.filter(|_| axis == Verdict::WithoutConsent);
+            match (withdrawal, holder.ended_at) {
+                (Some(withdrawn), Some(ended)) => Some(withdrawn.min(ended)),
+                (withdrawn, ended) => withdrawn.or(ended),
+            }
+        } else {
+            step.lapsed_at
+        };
+    }
+
+    /// The grant axis with consent: its value, the grant it names, and since when.
+    fn with_consent(
+        &self,
+        step: &Step,
+        facts: &ApiFacts,
+        holder: Holder,
+        api: ApiId,
+        at: Instant,
+        judged: &Judged<'_>,
+    ) -> (Verdict, Option<GrantId>, Option<Instant>) {
+        let axes = &step.axes;
+        let as_is = (axes.axis, axes.grant, axes.since);
+        let Some(subject) = judged.subject.as_deref() else { return as_is };
+        if axes.axis != Verdict::Granted || !facts.consent_matters {
+            return as_is;
+        }
+        let withdrawn_at = match self.consents.word(subject, holder.partner, api, at) {
+            Word::Given => return as_is,
+            Word::Never if !facts.consent_required => return as_is,
+            Word::Never => None,
+            Word::Withdrawn(withdrawn_at) => Some(withdrawn_at),
+        };
+        match axes.overriding {
+            Some(_) => (Verdict::ConsentOverridden, axes.overriding, withdrawn_at),
+            None => (Verdict::WithoutConsent, axes.grant, withdrawn_at),
+        }
+    }
+
+    /// Finds a credential. Hashing it is dear, and a log repeats few of them: each worker remembers.
+    fn presented(
+        &self,
+        credential: Option<&str>,
+        memory: &mut HashMap<String, Presented>,
+    ) -> Presented {
+        let Some(text) = credential else { return Presented::Nothing };
+        if let Some(&presented) = memory.get(text) {
+            return presented;
+        }
+        let digest = credential_digest(text);
+        let presented = match self.credential_ids.get(&digest) {
+            Some(&id) => Presented::Known(id),
+            None => Presented::Unknown(digest),
+        };
+        if memory.len() >= limits::CREDENTIALS_REMEMBERED_MAX {
+            memory.clear();
+        }
+        memory.insert(text.to_owned(), presented);
+        presented
+    }
+
+    fn operation<'c>(&self, name: Cow<'c, str>) -> Name<'c, OperationId> {
+        match self.operation_ids.get(name.as_ref()) {
+            Some(&id) => Name::Known(id),
+            None => Name::Logged(name),
+        }
+    }
+}
+
+/// Every operation named by grants and routes, and those of the usual methods.
+fn operations(register: &Register) -> Vec<String> {
+    let of_grants = register
+        .grants
+        .iter()
+        .flat_map(|grant| &grant.versions)
+        .flat_map(|version| match &version.row.operations {
+            Operations::All => &[][..],
+            Operations::Named(names) => names.as_slice(),
+        })
+        .cloned();
+    let of_routes = register.routes.rows().iter().filter_map(|route| route.operation.clone());
+    let usual = ["read", "write", "delete", "unknown"].map(str::to_owned);
+    let mut operations: Vec<String> = of_grants.chain(of_routes).chain(usual).collect();
+    operations.sort_unstable();
+    operations.dedup();
+    operations
+}
+
+/// The first present: the sources before the placeholder, its value, the sources after it.
+fn resolve<'c>(sourced: &'c Sourced<'_>, route: Option<&Match<'_, 'c>>) -> Option<Cow<'c, str>> {
+    if let Some(value) = &sourced.before {
+        return Some(Cow::Borrowed(value));
+    }
+    let placed = sourced.route.zip(route).and_then(|(name, route)| route.value(name));
+    placed.or_else(|| sourced.after.as_deref().map(Cow::Borrowed))
+}

@@ -5,6 +5,30 @@
 //! Apis, grants and purposes keep all their versions known by then, since hindsight
 //! asks what was known at each call; the other tables keep the one that counts.
 
+mod build;
+mod check;
+mod credential;
+mod digest;
+mod problem;
+mod routes;
+mod source;
+mod tables;
+mod target;
+mod unrouted;
+mod versions;
+
+pub use build::build;
+pub use check::check;
+pub use credential::{Shown, credential_digest, mask};
+pub use problem::{Level, Problem};
+pub use routes::{Match, Route, Routes, Scratch, Segment, Template, operation_of_method};
+pub use source::{Source, load};
+pub use tables::Tables;
+pub use target::{Target, normalise};
+pub use unrouted::template_of;
+
+use std::cmp::Ordering;
+
 use crate::time::Instant;
 
 /// Index into [`Register::partners`].
@@ -46,6 +70,43 @@ pub struct Register {
     pub as_known_at: Option<Instant>,
     /// BLAKE3 of the parsed content in key order, of all versions known.
     pub digest: [u8; 32],
+    /// How many distinct keys the tables have, as known.
+    pub counts: Counts,
+}
+
+/// How many distinct keys tables have, as known at the register's instant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Of partners.
+    pub partners: u64,
+    /// Of credentials: a credential counts once for each `valid_from`.
+    pub credentials: u64,
+    /// Of apis.
+    pub apis: u64,
+    /// Of grants.
+    pub grants: u64,
+}
+
+impl Register {
+    /// The partner of that id.
+    pub fn partner_id(&self, id: &str) -> Option<PartnerId> {
+        position(&self.partners, |partner| partner.id.as_str().cmp(id)).map(PartnerId)
+    }
+
+    /// The credential of that digest, see [`credential_digest`].
+    pub fn credential_id(&self, digest: &[u8; 32]) -> Option<CredentialId> {
+        position(&self.credentials, |credential| credential.digest.cmp(digest)).map(CredentialId)
+    }
+
+    /// The api of that id.
+    pub fn api_id(&self, id: &str) -> Option<ApiId> {
+        position(&self.apis, |api| api.id.as_str().cmp(id)).map(ApiId)
+    }
+}
+
+/// The index of what compares equal in a sorted list.
+fn position<T>(sorted: &[T], compare: impl Fn(&T) -> Ordering) -> Option<u32> {
+    sorted.binary_search_by(compare).ok().and_then(|i| u32::try_from(i).ok())
 }
 
 /// An organisation that holds access.
@@ -57,6 +118,8 @@ pub struct Partner {
     pub name: Option<String>,
     /// Whom to write to.
     pub contact: Option<String>,
+    /// Whether the partners table has it, as known; if not, only grants or credentials name it.
+    pub listed: bool,
 }
 
 /// One credential with the times at which it belonged to someone.
@@ -155,7 +218,9 @@ pub struct GrantRow {
 pub enum Operations {
     /// `*`: all of them.
     All,
-    /// These, sorted, distinct, not empty.
+    /// These, sorted, distinct. Empty only in a version of a grant on an api that is not known
+    /// as of [`Register::as_known_at`]: it covers nothing and is never live, but still replaces
+    /// the versions before it.
     Named(Vec<String>),
 }
 
@@ -202,7 +267,3 @@ pub struct Consent {
     /// Given, or withdrawn.
     pub given: bool,
 }
-
-/// The routes, ready to match.
-#[derive(Clone, Debug)]
-pub struct Routes;

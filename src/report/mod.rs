@@ -3,11 +3,22 @@
 //! The fields are those of `overstay.report/1`; `docs/report.md` explains each.
 //! Every array is sorted by its keys in the order of its fields, null first, then bytes.
 
+mod build;
+pub mod text;
+
+#[cfg(test)]
+pub(crate) mod fixtures;
+
+pub use build::{Expect, Facts, InputFacts, Judgement, build, judgement};
+
 use serde::Serialize;
 
 use crate::findings::{Kind, Severity};
 use crate::judge::Verdict;
 use crate::time::Instant;
+
+/// Name and version of the report's form.
+pub const SCHEMA: &str = "overstay.report/1";
 
 /// Everything a run found.
 #[derive(Clone, Debug, Serialize)]
@@ -511,9 +522,9 @@ pub struct SourceCoverage {
     pub source: String,
     /// `hourly`, `daily`, or null: not declared.
     pub expect: Option<&'static str>,
-    /// Hours (days, if daily) of the window; 0 if not declared.
+    /// Hours of the window (all 24 of each day, if daily); 0 if not declared.
     pub hours_expected: u64,
-    /// Hours (days, if daily) with a call.
+    /// Those with a call (all 24 of each day with one, if daily).
     pub hours_seen: u64,
     /// Stretches without any.
     pub gaps: Vec<Gap>,

@@ -7,4 +7,5 @@
     reason = "a test says what it is by its name, and may panic"
 )]
 
+mod properties;
 mod twin;

@@ -831,8 +831,9 @@ fn source_coverage(case: &Case, calls: &[Counted], source: &str) -> report::Sour
     report::SourceCoverage {
         source: source.to_owned(),
         expect: expect.map(Expect::as_str),
-        hours_expected: expected.len() as u64,
-        hours_seen: seen.len() as u64,
+        // A day counts as its hours.
+        hours_expected: expected.len() as u64 * (length_ns / HOUR_NS) as u64,
+        hours_seen: seen.len() as u64 * (length_ns / HOUR_NS) as u64,
         gaps,
         calls: of.len() as u64,
         anonymous: of.iter().filter(|c| c.call.credential.is_none()).count() as u64,

@@ -335,7 +335,7 @@ fn without_overlap(rows: &[CredentialRow]) -> bool {
 }
 
 /// An instant of a call: on the half-hours of the grid, a nanosecond before or after.
-fn call_at() -> impl Strategy<Value = Instant> {
+pub fn call_at() -> impl Strategy<Value = Instant> {
     (-1..14i64, one_of(&[0, 0, -1, 1])).prop_map(|(half_hours, ns)| at(half_hours, ns))
 }
 

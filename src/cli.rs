@@ -1,0 +1,275 @@
+//! The command line: syntax and help. It opens nothing and decides nothing.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Joins API access logs with the register of who was allowed what, and says who stayed past their welcome.
+#[derive(Debug, Parser)]
+#[command(
+    name = "overstay",
+    version,
+    about,
+    long_about = "Reads API access logs, joins every call against a register of who was allowed to do what and \
+when, each at the call's own time, and reports who stayed past their welcome: calls served after a grant was revoked \
+or had expired, to an API that had gone dormant, for a purpose that had ended, for a person who had not consented.",
+    after_help = "Exit status: 0 done; 1 done, and a finding is at or above --fail-on; 2 failed, no report; \
+3 a report was made, but it is partial (the report says what is missing).",
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read logs, join them with the register, report
+    #[command(
+        long_about = "Reads logs, joins every call with the register, and reports usage per partner and all findings.\n\n\
+Without a register nothing is judged: the report then shows usage per credential and path.",
+        after_help = "Examples:\n  \
+overstay audit                                    as overstay.toml in this folder says\n  \
+overstay audit access.log --register register     one log, a folder of CSV tables\n  \
+zcat old.gz | overstay audit - --log-format json  standard input\n  \
+overstay audit --json --fail-on high >report.json  for scripts"
+    )]
+    Audit(Box<AuditArgs>),
+    /// Print the judged calls, one JSON object a line
+    #[command(
+        long_about = "Prints the judged calls as a stream, one JSON object a line, in the order of the logs.\n\n\
+Filters of different kinds must all hold; of one kind given several times, one of them.",
+        after_help = "Examples:\n  \
+overstay calls --finding os-7f3k                 every call of a finding\n  \
+overstay calls --partner reelhouse --verdict after-revocation --outcome served\n  \
+overstay calls --finding os-7f3k --distinct subject   the people to notify\n  \
+overstay calls --finding os-7f3k --raw           the log's own lines\n  \
+overstay calls --verify report.json              check a report's evidence against the logs"
+    )]
+    Calls(Box<CallsArgs>),
+    /// Validate config and register, reporting every problem at once
+    Check(CheckArgs),
+    /// Tell what a verdict or a kind of finding means
+    #[command(after_help = "Without KIND it lists all kinds.")]
+    Explain(ExplainArgs),
+    /// Print shell completions
+    #[command(
+        after_help = "Example:\n  overstay completions bash >/etc/bash_completion.d/overstay"
+    )]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+/// What to read, and by what to judge it.
+#[derive(Args, Clone, Debug)]
+pub struct ReadArgs {
+    /// Logs to read instead of those of the config: files, folders, globs, or `-` for standard input
+    #[arg(value_name = "LOG")]
+    pub logs: Vec<String>,
+
+    /// The configuration [default: overstay.toml in the current folder, if there]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// The register: a folder of CSV tables
+    #[arg(long, value_name = "DIR")]
+    pub register: Option<String>,
+
+    /// The format of the logs: a built-in one, one of the config, or `auto`
+    #[arg(long, value_name = "NAME")]
+    pub log_format: Option<String>,
+
+    /// Only calls at or after this instant (RFC 3339, a date, or Unix seconds)
+    #[arg(long, value_name = "T")]
+    pub since: Option<String>,
+
+    /// Only calls before this instant
+    #[arg(long, value_name = "T")]
+    pub until: Option<String>,
+
+    /// Judge by the register as it was known at this instant
+    #[arg(long, value_name = "T")]
+    pub as_known_at: Option<String>,
+
+    /// Rejects tolerated for each input, as a number or a share of its calls and rejects
+    #[arg(long, value_name = "N|P%", default_value = "1%")]
+    pub max_rejects: String,
+
+    /// Worker threads [default: one for each core]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+
+    /// How to read files: map large ones, map all, or map none
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = IoArg::Auto)]
+    pub io: IoArg,
+
+    /// No progress bar, no notes on standard error; errors are still told
+    #[arg(long, short)]
+    pub quiet: bool,
+
+    /// Bytes that a worker takes at a time
+    #[arg(long, value_name = "N", hide = true)]
+    pub chunk_bytes: Option<usize>,
+}
+
+/// `--io`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum IoArg {
+    /// Map regular files of 16 MiB and more, read the rest
+    Auto,
+    /// Map every regular file that is not compressed
+    Mmap,
+    /// Map nothing
+    Read,
+}
+
+/// `--color`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorArg {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// Arguments of `audit`.
+#[derive(Args, Clone, Debug)]
+pub struct AuditArgs {
+    /// What to read, and by what to judge it
+    #[command(flatten)]
+    pub read: ReadArgs,
+
+    /// Where the report goes, as what: `terminal` or `json`, to standard output or a file; repeatable
+    #[arg(long, value_name = "KIND[=PATH]")]
+    pub report: Vec<String>,
+
+    /// The same as --report json
+    #[arg(long)]
+    pub json: bool,
+
+    /// Exit with 1 if there is a finding of this severity or above: critical, high, medium, low, info
+    #[arg(long, value_name = "SEVERITY")]
+    pub fail_on: Option<String>,
+
+    /// Put the BLAKE3 digest of every input into the report
+    #[arg(long)]
+    pub digest: bool,
+
+    /// Colour on the terminal
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = ColorArg::Auto)]
+    pub color: ColorArg,
+}
+
+/// Arguments of `calls`.
+#[derive(Args, Clone, Debug)]
+pub struct CallsArgs {
+    /// What to read, and by what to judge it
+    #[command(flatten)]
+    pub read: ReadArgs,
+
+    /// Only calls of this finding: its id, or as much of it as is unique
+    #[arg(long, value_name = "ID")]
+    pub finding: Option<String>,
+
+    /// Only calls of this partner
+    #[arg(long, value_name = "P")]
+    pub partner: Vec<String>,
+
+    /// Only calls that presented this credential: itself, `sha256:HEX`, or `…` and its end as reports show it
+    #[arg(long, value_name = "C")]
+    pub credential: Vec<String>,
+
+    /// Only calls to this api
+    #[arg(long, value_name = "A")]
+    pub api: Vec<String>,
+
+    /// Only calls for this operation
+    #[arg(long, value_name = "O")]
+    pub operation: Vec<String>,
+
+    /// Only calls of this verdict, or against which it is also held
+    #[arg(long, value_name = "V")]
+    pub verdict: Vec<String>,
+
+    /// Only calls of this outcome: served, denied, failed, unknown
+    #[arg(long, value_name = "O")]
+    pub outcome: Vec<String>,
+
+    /// Only calls that touch this person's data
+    #[arg(long, value_name = "S")]
+    pub subject: Vec<String>,
+
+    /// Print the log's own lines
+    #[arg(long, conflicts_with = "distinct")]
+    pub raw: bool,
+
+    /// Print each value of a field once, in order of appearance
+    #[arg(long, value_name = "FIELD", value_enum)]
+    pub distinct: Option<DistinctArg>,
+
+    /// Read the evidence of this JSON report again, and compare hashes
+    #[arg(long, value_name = "REPORT", conflicts_with_all = [
+        "finding", "partner", "credential", "api", "operation", "verdict", "outcome", "subject", "raw", "distinct",
+        "logs", "since", "until", "as_known_at",
+    ])]
+    pub verify: Option<PathBuf>,
+}
+
+/// `--distinct`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)] // each is a field of a judged call
+pub enum DistinctArg {
+    Subject,
+    Actor,
+    Partner,
+    Credential,
+    Api,
+    Operation,
+}
+
+impl DistinctArg {
+    /// The field's name in a judged call.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            DistinctArg::Subject => "subject",
+            DistinctArg::Actor => "actor",
+            DistinctArg::Partner => "partner",
+            DistinctArg::Credential => "credential",
+            DistinctArg::Api => "api",
+            DistinctArg::Operation => "operation",
+        }
+    }
+}
+
+/// Arguments of `check`.
+#[derive(Args, Clone, Debug)]
+pub struct CheckArgs {
+    /// The configuration [default: overstay.toml in the current folder, if there]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// The register: a folder of CSV tables
+    #[arg(long, value_name = "DIR")]
+    pub register: Option<String>,
+
+    /// Problems only, no summary
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Arguments of `explain`.
+#[derive(Args, Clone, Debug)]
+pub struct ExplainArgs {
+    /// A verdict or a kind of finding, such as after-revocation
+    pub kind: Option<String>,
+}

@@ -1,0 +1,159 @@
+//! `auto`: which of several formats a log is in, told by its first lines.
+//!
+//! Sees only the bytes it is given, and never guesses: a draw is no answer.
+
+use crate::call::Reason;
+use crate::formats::Format;
+use crate::parse::{Scratch, shape};
+
+/// How many complete lines are tried.
+const LINES_MAX: usize = 200;
+
+/// How many shapes are shown where no format fits.
+const SHAPES_MAX: usize = 5;
+
+/// No format fits, or two fit equally.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undetected {
+    /// The names of the formats that fit equally; empty where none fits.
+    pub equal: Vec<String>,
+    /// The distinct shapes of the first lines, at most five, in their order. Empty if all were blank.
+    pub shapes: Vec<String>,
+}
+
+impl std::fmt::Display for Undetected {
+    /// Why, and what was seen; one line.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.equal.as_slice() {
+            [] => f.write_str("no format fits its first lines")?,
+            equal => write!(f, "its first lines fit {} equally", equal.join(" and "))?,
+        }
+        f.write_str(", which look like ")?;
+        for (index, shape) in self.shapes.iter().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            write!(f, "{comma}`{shape}`")?;
+        }
+        Ok(())
+    }
+}
+
+/// Tells the format of a log from its first bytes: an index into `formats`.
+///
+/// Up to 200 complete lines are tried; a single unfinished one is taken as it is. A format fits if it makes calls of at
+/// least nine tenths of the lines that are not blank. Requests that are no HTTP count as fitting, since scanners
+/// send them to any server, but at least one line must be a call. Of those that fit the one with the
+/// most fitting lines counts, then the one with the most calls.
+///
+/// # Errors
+///
+/// [`Undetected`] if none fits or two are equal in both, and if there is nothing but blank lines.
+pub fn detect(formats: &[&Format], head: &[u8]) -> Result<usize, Undetected> {
+    let lines = first_lines(head);
+    let mut scratch = Scratch::default();
+    let mut best: Vec<usize> = Vec::new();
+    let mut most = (0, 0);
+    for (idx, format) in formats.iter().enumerate() {
+        let (mut fitting, mut calls) = (0, 0);
+        for line in &lines {
+            match format.parse(line, &mut scratch) {
+                Ok(_) => {
+                    fitting += 1;
+                    calls += 1;
+                }
+                Err(Reason::NoTarget) => fitting += 1,
+                Err(_) => {}
+            }
+        }
+        if calls == 0 || fitting * 10 < lines.len() * 9 || (fitting, calls) < most {
+            continue;
+        }
+        if (fitting, calls) > most {
+            best.clear();
+            most = (fitting, calls);
+        }
+        best.push(idx);
+    }
+    if let [only] = best[..] {
+        return Ok(only);
+    }
+    let mut shapes: Vec<String> = Vec::new();
+    for line in lines {
+        let shape = shape(line);
+        if shapes.len() < SHAPES_MAX && !shapes.contains(&shape) {
+            shapes.push(shape);
+        }
+    }
+    let equal = best.into_iter().map(|idx| formats[idx].name().to_owned()).collect();
+    Err(Undetected { equal, shapes })
+}
+
+/// The first lines that are not blank, without line endings, NULs around them and a byte order mark.
+fn first_lines(head: &[u8]) -> Vec<&[u8]> {
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    let complete = memchr::memrchr(b'\n', head).map_or(head, |end| &head[..end]);
+    complete
+        .split(|&b| b == b'\n')
+        .take(LINES_MAX)
+        .map(|line| {
+            let nul = |b: &u8| *b == 0;
+            let start = line.iter().take_while(|b| nul(b)).count();
+            let end = line.iter().rposition(|b| !nul(b)).map_or(start, |last| last + 1);
+            let line = &line[start..end];
+            line.strip_suffix(b"\r").unwrap_or(line)
+        })
+        .filter(|line| !line.iter().all(|b| matches!(b, b' ' | b'\t')))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COMMON: &str = "10.0.0.7 - - [18/Dec/2018:09:30:00 +0000] \"GET /x HTTP/1.1\" 200 5\n";
+    const COMBINED: &str =
+        "10.0.0.7 - - [18/Dec/2018:09:30:00 +0000] \"GET /x HTTP/1.1\" 200 5 \"-\" \"curl\"\n";
+    const HELLO: &str =
+        "10.0.0.7 - - [18/Dec/2018:09:30:00 +0000] \"\\x16\\x03\" 400 5 \"-\" \"-\"\n";
+    const JSON: &str = "{\"time\":\"2018-12-18T09:30:00Z\",\"path\":\"/x\"}\n";
+
+    fn detected(head: &str) -> Result<String, Undetected> {
+        let formats: Vec<Format> =
+            Format::BUILT_IN.iter().map(|name| Format::built_in(name).unwrap()).collect();
+        let formats: Vec<&Format> = formats.iter().collect();
+        detect(&formats, head.as_bytes()).map(|idx| formats[idx].name().to_owned())
+    }
+
+    #[test]
+    fn each_built_in_is_told_from_the_others() {
+        assert_eq!(detected(&COMMON.repeat(3)).unwrap(), "common");
+        assert_eq!(detected(&COMBINED.repeat(300)).unwrap(), "combined");
+        assert_eq!(detected(JSON).unwrap(), "json");
+        assert_eq!(detected(JSON.trim_end()).unwrap(), "json");
+        assert_eq!(detected(&format!("\u{feff}\0\0{COMMON} \t\n\r\n")).unwrap(), "common");
+    }
+
+    #[test]
+    fn an_unfinished_line_after_complete_ones_is_not_tried() {
+        assert_eq!(detected(&format!("{JSON}{{\"tim")).unwrap(), "json");
+    }
+
+    #[test]
+    fn a_tenth_of_foreign_lines_is_borne_and_scanners_do_not_count_as_foreign() {
+        assert_eq!(detected(&(COMBINED.repeat(9) + "foreign\n")).unwrap(), "combined");
+        assert!(detected(&(COMBINED.repeat(8) + "foreign\n")).is_err());
+        assert_eq!(detected(&(COMBINED.to_owned() + &HELLO.repeat(20))).unwrap(), "combined");
+        assert!(detected(&HELLO.repeat(20)).is_err());
+    }
+
+    #[test]
+    fn when_none_or_two_fit_the_shapes_are_shown() {
+        let error = detected("Jan  1 x7\nJan  1 y8\nb\n").unwrap_err();
+        assert_eq!(error.equal, Vec::<String>::new());
+        assert_eq!(error.shapes, ["aaa  9 a9", "a"]);
+        let twin = Format::built_in("common").unwrap();
+        let error = detect(&[&twin, &twin], COMMON.as_bytes()).unwrap_err();
+        assert_eq!(error.equal, ["common", "common"]);
+        assert_eq!(error.shapes.len(), 1);
+        assert_eq!(detected(" \n").unwrap_err().shapes, Vec::<String>::new());
+    }
+}

@@ -1,0 +1,610 @@
+//! The language of `[formats.NAME]`: TOML → plan and fields, with every key checked.
+//!
+//! Knows no lines. What is wrong with a format is told before the first one is read.
+
+use std::collections::BTreeMap;
+
+use toml::{Table, Value};
+
+use crate::call::Outcome;
+use crate::error::{Error, Result};
+use crate::formats::Plan;
+use crate::nearest::similar as nearest;
+use crate::parse::fields::{
+    AtSource, Fields, LatencySource, Origin, RoutedSources, Source, Status, StatusSource,
+};
+use crate::parse::instant::{TimeForm, Zone};
+use crate::parse::json::{self, Name};
+use crate::parse::pattern::{self, Role};
+
+/// The call fields a format can map, as its keys. `query` is no call field but a part
+/// of `path`, for logs that keep the query string apart.
+const FIELDS: [&str; 17] = [
+    "at",
+    "credential",
+    "method",
+    "path",
+    "query",
+    "host",
+    "api",
+    "operation",
+    "status",
+    "outcome",
+    "bytes",
+    "latency",
+    "subject",
+    "actor",
+    "remote_addr",
+    "user_agent",
+    "request_id",
+];
+
+/// The keys of a format that are no call fields, for every kind.
+const COMMON_KEYS: [&str; 3] = ["kind", "zone", "outcomes"];
+
+/// The kinds, with the keys that only they have.
+const KINDS: [(&str, &[&str]); 2] = [("json", &["headers"]), ("pattern", &["pattern"])];
+
+/// Among sources of `path`, the rank up to which one holds the query too.
+const WHOLE_TARGET_RANK: u8 = 1;
+
+/// Compiles a format's table.
+pub(super) fn compile(name: &str, table: &Table) -> Result<(Plan, Fields)> {
+    let at = format!("formats.{name}");
+    let kind = match table.get("kind") {
+        Some(Value::String(kind)) => kind.as_str(),
+        Some(other) => return Err(wrong_type(&at, "kind", other, "a string")),
+        None => {
+            return Err(
+                Error::new(format!("{at}: no `kind`")).hint("set `kind` to one of json, pattern")
+            );
+        }
+    };
+    let Some((_, own_keys)) = KINDS.iter().find(|(known, _)| *known == kind) else {
+        let kinds = KINDS.iter().map(|(known, _)| *known);
+        return Err(unknown(&at, "kind", kind, kinds));
+    };
+    let known = || FIELDS.iter().chain(&COMMON_KEYS).chain(*own_keys).copied();
+    for key in table.keys() {
+        if !known().any(|known| known == key) {
+            return Err(unknown(&at, "key", key, known()));
+        }
+    }
+    let names = match kind {
+        "pattern" => {
+            let text = string(&at, table, "pattern")?
+                .ok_or_else(|| Error::new(format!("{at}: no `pattern`")))?;
+            let plan = pattern::Plan::new(text).map_err(|error| {
+                Error::new(format!("{at}: pattern: column {}: {}", error.column, error.message))
+            })?;
+            Names::Pattern(plan)
+        }
+        _ => Names::Json {
+            names: Vec::new(),
+            headers: string(&at, table, "headers")?.map(str::to_owned),
+        },
+    };
+    let mut compiler = Compiler { at, table, names };
+    let mut fields = compiler.fields()?;
+    compiler.map_well_known(&mut fields);
+    if fields.at.is_empty() {
+        return Err(Error::new(format!("{}: no `at`: a call needs its time", compiler.at))
+            .hint("map `at` to the field that holds the time of the request"));
+    }
+    if fields.path.is_empty() && fields.api.is_empty() {
+        return Err(Error::new(format!("{}: neither `path` nor `api`", compiler.at))
+            .hint("map `path` to the field that holds the request target, or `api` to the one that names it"));
+    }
+    let plan = match compiler.names {
+        Names::Pattern(plan) => Plan::Pattern(plan),
+        Names::Json { names, headers } => Plan::Json(
+            json::Plan::new(&names, headers.as_deref())
+                .map_err(|message| Error::new(format!("{}: {message}", compiler.at)))?,
+        ),
+    };
+    Ok((plan, fields))
+}
+
+/// Names of the log's values → slots.
+enum Names {
+    Json { names: Vec<Name>, headers: Option<String> },
+    Pattern(pattern::Plan),
+}
+
+struct Compiler<'t> {
+    /// Where it stands, for messages.
+    at: String,
+    table: &'t Table,
+    names: Names,
+}
+
+/// One source of a call field, before its options are read.
+struct RawSource<'t> {
+    from: From<'t>,
+    options: Option<&'t Table>,
+}
+
+/// Where a source comes from, as written.
+enum From<'t> {
+    Field(&'t str),
+    Query(&'t str),
+    Header(&'t str),
+    Route(&'t str),
+}
+
+impl<'t> Compiler<'t> {
+    fn fields(&mut self) -> Result<Fields> {
+        let zone = match string(&self.at, self.table, "zone")? {
+            Some(text) => Some(Zone::parse(text).ok_or_else(|| {
+                Error::new(format!("{}: zone: unknown time zone `{text}`", self.at))
+                    .hint("give an IANA name such as Europe/Berlin, or an offset such as +02:00")
+            })?),
+            None => None,
+        };
+        Ok(Fields {
+            zone,
+            at: self.at_sources()?,
+            credential: self.texts("credential")?,
+            method: self.texts("method")?,
+            path: self.texts("path")?,
+            query: self.texts("query")?,
+            host: self.texts("host")?,
+            api: self.texts("api")?,
+            operation: self.texts("operation")?,
+            status: self.status_sources()?,
+            outcome: self.outcome_sources()?,
+            outcomes: self.outcomes()?,
+            bytes: self.plain("bytes")?,
+            latency: self.latency_sources()?,
+            subject: self.routed("subject")?,
+            actor: self.routed("actor")?,
+            remote_addr: self.texts("remote_addr")?,
+            user_agent: self.texts("user_agent")?,
+            request_id: self.texts("request_id")?,
+        })
+    }
+
+    /// The sources listed for a call field; none if the format does not map it.
+    fn sources(&self, field: &str, options: &[&str]) -> Result<Vec<RawSource<'t>>> {
+        let one = std::slice::from_ref;
+        let values = match self.table.get(field) {
+            None => &[],
+            Some(Value::Array(list)) if list.is_empty() => {
+                return Err(self.error(field, "the list of sources is empty"));
+            }
+            Some(Value::Array(list)) => list.as_slice(),
+            Some(value) => one(value),
+        };
+        values.iter().map(|value| self.source(field, value, options)).collect()
+    }
+
+    fn source(&self, field: &str, value: &'t Value, options: &[&str]) -> Result<RawSource<'t>> {
+        let table = match value {
+            Value::String(name) => {
+                return Ok(RawSource { from: From::Field(name), options: None });
+            }
+            Value::Table(table) => table,
+            other => return Err(wrong_type(&self.at, field, other, "a name or a table")),
+        };
+        let mut origins = vec!["field", "header"];
+        let routed = matches!(field, "subject" | "actor");
+        if routed || matches!(field, "credential" | "api" | "operation") {
+            origins.push("query");
+        }
+        if routed {
+            origins.push("route");
+        }
+        let place = format!("{}: {field}", self.at);
+        let known = || origins.iter().chain(options).copied();
+        for key in table.keys() {
+            if !known().any(|known| known == key) {
+                return Err(unknown(&place, "key", key, known()));
+            }
+        }
+        let mut found = None;
+        for origin in &origins {
+            let Some(name) = string(&place, table, origin)? else { continue };
+            let from = match *origin {
+                "field" => From::Field(name),
+                "header" => From::Header(name),
+                "query" => From::Query(name),
+                _ => From::Route(name),
+            };
+            if name.is_empty() {
+                return Err(self.error(field, format!("`{origin}` is empty")));
+            }
+            if found.replace(from).is_some() {
+                return Err(self
+                    .error(field, "a source has one place it comes from, found two")
+                    .hint("write a list: the first present source counts"));
+            }
+        }
+        let Some(from) = found else {
+            return Err(self.error(field, format!("a source names one of {}", origins.join(", "))));
+        };
+        Ok(RawSource { from, options: Some(table) })
+    }
+
+    /// The slot of a source that is a value of the log.
+    fn slot(&mut self, field: &str, from: &From<'_>) -> Result<usize> {
+        let name = match from {
+            From::Field(name) => Name::Field((*name).to_owned()),
+            From::Header(name) => Name::Header((*name).to_owned()),
+            From::Query(_) | From::Route(_) => {
+                return Err(self.error(field, "takes a field or a header only"));
+            }
+        };
+        match &mut self.names {
+            Names::Json { names, headers } => {
+                if matches!(name, Name::Header(_)) && headers.is_none() {
+                    return Err(self
+                        .error(
+                            field,
+                            "a header is asked for, but the format does not say where headers are",
+                        )
+                        .hint("set `headers` to the name of the object that holds them"));
+                }
+                Ok(names.iter().position(|known| *known == name).unwrap_or_else(|| {
+                    names.push(name);
+                    names.len() - 1
+                }))
+            }
+            Names::Pattern(plan) => {
+                let slot = match &name {
+                    Name::Field(name) => plan.ask(name),
+                    Name::Header(name) => plan.ask_header(name),
+                };
+                if let Some(slot) = slot {
+                    return Ok(slot);
+                }
+                let (what, name) = match &name {
+                    Name::Field(name) => ("variable", name),
+                    Name::Header(name) => ("header", name),
+                };
+                let known = plan.captures().iter().map(|capture| capture.name.as_str());
+                let near = nearest(name, known.clone()).map(str::to_owned);
+                let known = known.collect::<Vec<_>>().join(", ");
+                let error = self
+                    .error(field, format!("the pattern has no {what} `{name}`, it has {known}"));
+                Err(match near {
+                    Some(near) => error.hint(format!("did you mean `{near}`?")),
+                    None => error,
+                })
+            }
+        }
+    }
+
+    fn texts(&mut self, field: &str) -> Result<Vec<Source>> {
+        self.sources(field, &["map"])?.iter().map(|raw| self.text(field, raw)).collect()
+    }
+
+    fn text(&mut self, field: &str, raw: &RawSource<'_>) -> Result<Source> {
+        let map = raw.map(&self.at, field)?.map(|map| {
+            map.into_iter().map(|(from, to)| (from.to_owned(), to.to_owned())).collect()
+        });
+        let origin = match &raw.from {
+            From::Query(name) => Origin::Query((*name).to_owned()),
+            from => self.origin(field, from)?,
+        };
+        Ok(Source { origin, map })
+    }
+
+    /// A log's value as origin; whether it is a request line is known of patterns' variables only.
+    fn origin(&mut self, field: &str, from: &From<'_>) -> Result<Origin> {
+        let slot = self.slot(field, from)?;
+        Ok(match &self.names {
+            Names::Pattern(plan)
+                if matches!(field, "path" | "method")
+                    && matches!(plan.captures()[slot].role, Some(Role::Request)) =>
+            {
+                Origin::RequestLine(slot)
+            }
+            _ => Origin::Slot(slot),
+        })
+    }
+
+    fn plain(&mut self, field: &str) -> Result<Vec<Source>> {
+        let sources = self.sources(field, &[])?;
+        sources
+            .iter()
+            .map(|raw| Ok(Source { origin: Origin::Slot(self.slot(field, &raw.from)?), map: None }))
+            .collect()
+    }
+
+    fn routed(&mut self, field: &str) -> Result<RoutedSources> {
+        let mut sources = RoutedSources::default();
+        for raw in &self.sources(field, &["map"])? {
+            if let From::Route(name) = raw.from {
+                if raw.options.is_some_and(|options| options.contains_key("map")) {
+                    return Err(self.error(field, "a placeholder's value takes no `map`"));
+                }
+                if sources.route.replace(name.to_owned()).is_some() {
+                    return Err(self.error(field, "at most one `route` may be listed"));
+                }
+                continue;
+            }
+            let source = self.text(field, raw)?;
+            match sources.route {
+                None => sources.before.push(source),
+                Some(_) => sources.after.push(source),
+            }
+        }
+        Ok(sources)
+    }
+
+    fn at_sources(&mut self) -> Result<Vec<AtSource>> {
+        let mut all = Vec::new();
+        for raw in &self.sources("at", &["as", "is"])? {
+            let slot = self.slot("at", &raw.from)?;
+            let form = match raw.option(&self.at, "at", "as")? {
+                Some(text) => TimeForm::parse(text).map_err(|message| self.error("at", message))?,
+                None => self.form_of(slot),
+            };
+            let is_end = match raw.option(&self.at, "at", "is")? {
+                None | Some("start") => false,
+                Some("end") => true,
+                Some(other) => {
+                    return Err(
+                        self.error("at", format!("`is` is `{other}`, expected start or end"))
+                    );
+                }
+            };
+            all.push(AtSource { slot, form, is_end });
+        }
+        Ok(all)
+    }
+
+    /// The form of a time whose format does not say: the variable's own, where it has one.
+    fn form_of(&self, slot: usize) -> TimeForm {
+        match &self.names {
+            Names::Pattern(plan) => match &plan.captures()[slot].role {
+                Some(Role::At { form, .. }) => form.clone(),
+                _ => TimeForm::Auto,
+            },
+            Names::Json { .. } => TimeForm::Auto,
+        }
+    }
+
+    fn status_sources(&mut self) -> Result<Vec<StatusSource>> {
+        let mut all = Vec::new();
+        for raw in &self.sources("status", &["as", "map"])? {
+            let grpc = match raw.option(&self.at, "status", "as")? {
+                None | Some("http") => false,
+                Some("grpc") => true,
+                Some(other) => {
+                    return Err(
+                        self.error("status", format!("`as` is `{other}`, expected http or grpc"))
+                    );
+                }
+            };
+            let map = match raw.map(&self.at, "status")? {
+                Some(map) => Some(self.status_map(map, grpc)?),
+                None => None,
+            };
+            all.push(StatusSource { slot: self.slot("status", &raw.from)?, grpc, map });
+        }
+        Ok(all)
+    }
+
+    /// A map to outcomes, or to the status numbers that mean them.
+    fn status_map(&self, map: Vec<(&str, &str)>, grpc: bool) -> Result<BTreeMap<String, Status>> {
+        map.into_iter()
+            .map(|(from, to)| {
+                let outcome = Outcome::from_name(to).map(|outcome| {
+                    let number = Status::read(from, grpc).and_then(|status| status.number);
+                    Status { number, outcome }
+                });
+                let status = outcome
+                    .or_else(|| Status::read(to, grpc))
+                    .ok_or_else(|| self.no_outcome("status", to))?;
+                Ok((from.to_owned(), status))
+            })
+            .collect()
+    }
+
+    fn outcome_sources(&mut self) -> Result<Vec<Source>> {
+        let sources = self.texts("outcome")?;
+        for to in sources.iter().flat_map(|source| source.map.iter().flat_map(BTreeMap::values)) {
+            if Outcome::from_name(to).is_none() {
+                return Err(self.no_outcome("outcome", to));
+            }
+        }
+        Ok(sources)
+    }
+
+    fn outcomes(&self) -> Result<BTreeMap<String, Outcome>> {
+        let mut all = BTreeMap::new();
+        match self.table.get("outcomes") {
+            None => {}
+            Some(Value::Table(table)) => {
+                for (status, outcome) in table {
+                    let Value::String(word) = outcome else {
+                        return Err(wrong_type(&self.at, "outcomes", outcome, "an outcome"));
+                    };
+                    let outcome = Outcome::from_name(word)
+                        .ok_or_else(|| self.no_outcome("outcomes", word))?;
+                    all.insert(status.clone(), outcome);
+                }
+            }
+            Some(other) => return Err(wrong_type(&self.at, "outcomes", other, "a table")),
+        }
+        Ok(all)
+    }
+
+    fn no_outcome(&self, field: &str, word: &str) -> Error {
+        self.error(
+            field,
+            format!("`{word}` is no outcome, expected served, denied, failed or unknown"),
+        )
+    }
+
+    fn latency_sources(&mut self) -> Result<Vec<LatencySource>> {
+        let mut all = Vec::new();
+        for raw in &self.sources("latency", &["unit"])? {
+            let slot = self.slot("latency", &raw.from)?;
+            let power = match raw.option(&self.at, "latency", "unit")? {
+                Some("s") => 9,
+                Some("ms") => 6,
+                Some("us") => 3,
+                Some("ns") => 0,
+                Some(other) => {
+                    return Err(self.error(
+                        "latency",
+                        format!("`unit` is `{other}`, expected s, ms, us or ns"),
+                    ));
+                }
+                None => self.unit_of(slot).ok_or_else(|| {
+                    self.error("latency", "no `unit`")
+                        .hint("write { field = \"…\", unit = \"ms\" }, with s, ms, us or ns")
+                })?,
+            };
+            all.push(LatencySource { slot, power });
+        }
+        Ok(all)
+    }
+
+    /// The unit of a latency whose format does not say: the variable's own, where it has one.
+    fn unit_of(&self, slot: usize) -> Option<i64> {
+        match &self.names {
+            Names::Pattern(plan) => match plan.captures()[slot].role {
+                Some(Role::Latency { power, .. }) => Some(power),
+                _ => None,
+            },
+            Names::Json { .. } => None,
+        }
+    }
+
+    /// Maps a pattern's well-known variables to the call fields that the format does not map itself.
+    fn map_well_known(&mut self, fields: &mut Fields) {
+        let Names::Pattern(plan) = &mut self.names else { return };
+        let mapped = |field: &str| self.table.contains_key(field);
+        // Rank and slot of each candidate, by field; the lowest rank counts first.
+        let mut candidates: BTreeMap<&str, Vec<(u8, usize)>> = BTreeMap::new();
+        let mut add = |field, rank, slot| candidates.entry(field).or_default().push((rank, slot));
+        for (slot, capture) in plan.captures().iter().enumerate() {
+            match &capture.role {
+                Some(Role::At { rank, .. }) => add("at", *rank, slot),
+                Some(Role::Request) => {
+                    add("method", 0, slot);
+                    add("path", 0, slot);
+                }
+                Some(Role::Method) => add("method", 1, slot),
+                Some(Role::Target { rank }) => add("path", 1 + rank, slot),
+                Some(Role::Query) => add("query", 0, slot),
+                Some(Role::Host { rank }) => add("host", *rank, slot),
+                Some(Role::Status { rank }) => add("status", *rank, slot),
+                Some(Role::Bytes { rank }) => add("bytes", *rank, slot),
+                Some(Role::Latency { rank, .. }) => add("latency", *rank, slot),
+                Some(Role::RemoteAddr { rank }) => add("remote_addr", *rank, slot),
+                Some(Role::UserAgent) => add("user_agent", 0, slot),
+                Some(Role::RequestId { rank }) => add("request_id", *rank, slot),
+                Some(Role::User) => add("credential", 0, slot),
+                None => {}
+            }
+        }
+        // A request line and a whole target bring their own query.
+        let apart = candidates
+            .get("path")
+            .is_some_and(|paths| paths.iter().all(|(rank, _)| *rank > WHOLE_TARGET_RANK));
+        for (field, mut slots) in candidates {
+            if mapped(field) || (field == "query" && (mapped("path") || !apart)) {
+                continue;
+            }
+            slots.sort_unstable();
+            for (_, slot) in slots {
+                plan.ask_slot(slot);
+                let role = plan.captures()[slot].role.clone();
+                let origin = match role {
+                    Some(Role::Request) => Origin::RequestLine(slot),
+                    _ => Origin::Slot(slot),
+                };
+                let list = match field {
+                    "at" => {
+                        if let Some(Role::At { form, is_end, .. }) = role {
+                            fields.at.push(AtSource { slot, form, is_end });
+                        }
+                        continue;
+                    }
+                    "status" => {
+                        fields.status.push(StatusSource { slot, grpc: false, map: None });
+                        continue;
+                    }
+                    "latency" => {
+                        if let Some(Role::Latency { power, .. }) = role {
+                            fields.latency.push(LatencySource { slot, power });
+                        }
+                        continue;
+                    }
+                    "method" => &mut fields.method,
+                    "path" => &mut fields.path,
+                    "query" => &mut fields.query,
+                    "host" => &mut fields.host,
+                    "bytes" => &mut fields.bytes,
+                    "remote_addr" => &mut fields.remote_addr,
+                    "user_agent" => &mut fields.user_agent,
+                    "request_id" => &mut fields.request_id,
+                    _ => &mut fields.credential,
+                };
+                list.push(Source { origin, map: None });
+            }
+        }
+    }
+
+    fn error(&self, field: &str, message: impl std::fmt::Display) -> Error {
+        Error::new(format!("{}: {field}: {message}", self.at))
+    }
+}
+
+impl<'t> RawSource<'t> {
+    /// One of the source's options, if it is set.
+    fn option(&self, at: &str, field: &str, key: &str) -> Result<Option<&'t str>> {
+        match self.options {
+            Some(table) => string(&format!("{at}: {field}"), table, key),
+            None => Ok(None),
+        }
+    }
+
+    /// The source's value map, if it has one.
+    fn map(&self, at: &str, field: &str) -> Result<Option<Vec<(&'t str, &'t str)>>> {
+        let place = format!("{at}: {field}");
+        match self.options.and_then(|options| options.get("map")) {
+            None => Ok(None),
+            Some(Value::Table(table)) => table
+                .iter()
+                .map(|(from, to)| match to {
+                    Value::String(to) => Ok((from.as_str(), to.as_str())),
+                    other => Err(wrong_type(&place, "map", other, "a string")),
+                })
+                .collect::<Result<_>>()
+                .map(Some),
+            Some(other) => Err(wrong_type(&place, "map", other, "a table")),
+        }
+    }
+}
+
+/// A key's string, if the key is set.
+fn string<'t>(at: &str, table: &'t Table, key: &str) -> Result<Option<&'t str>> {
+    match table.get(key) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(other) => Err(wrong_type(at, key, other, "a string")),
+    }
+}
+
+fn wrong_type(at: &str, key: &str, found: &Value, expected: &str) -> Error {
+    Error::new(format!("{at}: {key}: found {}, expected {expected}", found.type_str()))
+}
+
+fn unknown<'a>(
+    at: &str,
+    what: &str,
+    word: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+) -> Error {
+    let all = known.clone().collect::<Vec<_>>().join(", ");
+    let error = Error::new(format!("{at}: unknown {what} `{word}`, expected one of {all}"));
+    match nearest(word, known) {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None => error,
+    }
+}

@@ -1,0 +1,103 @@
+//! Log formats: data, not code. The built-ins are TOML texts in the very language a user
+//! writes under `[formats.NAME]`, and both are compiled by the same function.
+//!
+//! Opens no files: a format's text comes from the program or from a config already read.
+
+mod detect;
+mod language;
+
+pub use detect::{Undetected, detect};
+
+use crate::call::{Call, Reason};
+use crate::error::Result;
+use crate::limits::LINE_BYTES_MAX;
+use crate::parse::fields::Fields;
+use crate::parse::{Scratch, Values, json, pattern};
+
+/// A compiled format: how a line becomes a call.
+#[derive(Debug)]
+pub struct Format {
+    name: String,
+    plan: Plan,
+    fields: Fields,
+}
+
+/// How a kind finds the values that the fields ask for. A new kind is a variant here,
+/// a module in `parse`, and its keys in `language`.
+#[derive(Debug)]
+enum Plan {
+    Json(json::Plan),
+    Pattern(pattern::Plan),
+}
+
+/// Names and texts of the built-in formats, in the order in which they are listed.
+const TEXTS: [(&str, &str); 3] = [
+    ("json", include_str!("json.toml")),
+    ("common", include_str!("common.toml")),
+    ("combined", include_str!("combined.toml")),
+];
+
+impl Format {
+    /// The names of the built-in formats.
+    pub const BUILT_IN: [&'static str; 3] = [TEXTS[0].0, TEXTS[1].0, TEXTS[2].0];
+
+    /// Compiles what stands under `[formats.NAME]`.
+    ///
+    /// # Errors
+    ///
+    /// An unknown key (with the nearest known one as hint), a value of the wrong type, a pattern that can't be read
+    /// (with the column), a name the log does not hold, a needed call field that is not mapped.
+    pub fn from_toml(name: &str, table: &toml::Table) -> Result<Format> {
+        let (plan, fields) = language::compile(name, table)?;
+        Ok(Format { name: name.to_owned(), plan, fields })
+    }
+
+    /// The built-in format of that name, if there is one.
+    pub fn built_in(name: &str) -> Option<Format> {
+        let text = Format::built_in_text(name)?;
+        let table = text.parse().expect("built-in formats are TOML");
+        Some(Format::from_toml(name, &table).expect("built-in formats compile"))
+    }
+
+    /// The TOML text of the built-in format of that name, if there is one.
+    pub fn built_in_text(name: &str) -> Option<&'static str> {
+        TEXTS.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+    }
+
+    /// The format's name, as reports show it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The format's kind, as its `kind` key has it.
+    pub fn kind(&self) -> &'static str {
+        match self.plan {
+            Plan::Json(_) => "json",
+            Plan::Pattern(_) => "pattern",
+        }
+    }
+
+    /// Reads one line, given without its line ending. The call borrows from all three.
+    ///
+    /// # Errors
+    ///
+    /// The first reason that applies, in the order of [`Reason`].
+    pub fn parse<'a>(
+        &'a self,
+        line: &'a [u8],
+        scratch: &'a mut Scratch,
+    ) -> std::result::Result<Call<'a>, Reason> {
+        if line.len() > LINE_BYTES_MAX {
+            return Err(Reason::TooLong);
+        }
+        let line = std::str::from_utf8(line).map_err(|_| Reason::NotUtf8)?;
+        match &self.plan {
+            Plan::Json(plan) => plan.fill(line, scratch)?,
+            Plan::Pattern(plan) => plan.fill(line, scratch)?,
+        }
+        self.fields.call(Values::new(line, scratch))
+    }
+}
+
+#[cfg(test)]
+mod tests;

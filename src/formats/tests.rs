@@ -1,0 +1,614 @@
+//! What formats promise, sentence by sentence, seen from outside: TOML and a line in, a call or a reason out.
+
+use std::borrow::Cow;
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+use crate::call::{Outcome, Sourced};
+
+/// A call with all that is borrowed made its own.
+fn owned(call: Call<'_>) -> Call<'static> {
+    let own = |text: Option<Cow<'_, str>>| text.map(|text| Cow::Owned(text.into_owned()));
+    let routed = |sourced: Sourced<'_>| Sourced {
+        before: own(sourced.before),
+        route: sourced.route.map(|name| &*name.to_owned().leak()),
+        after: own(sourced.after),
+    };
+    Call {
+        at: call.at,
+        credential: own(call.credential),
+        method: own(call.method),
+        path: own(call.path),
+        host: own(call.host),
+        api: own(call.api),
+        operation: own(call.operation),
+        outcome: call.outcome,
+        status: call.status,
+        bytes: call.bytes,
+        latency_us: call.latency_us,
+        subject: routed(call.subject),
+        actor: routed(call.actor),
+        remote_addr: own(call.remote_addr),
+        user_agent: own(call.user_agent),
+        request_id: own(call.request_id),
+    }
+}
+
+fn try_format(toml: &str) -> Result<Format> {
+    Format::from_toml("x", &toml.parse().unwrap())
+}
+
+fn format(toml: &str) -> Format {
+    try_format(toml).unwrap_or_else(|error| panic!("{error}\n{toml}"))
+}
+
+/// A JSON format with `at` and `path` mapped, and what else is given.
+fn json(more: &str) -> Format {
+    format(&format!("kind = \"json\"\nat = \"at\"\npath = \"path\"\n{more}"))
+}
+
+fn parse(format: &Format, line: impl AsRef<[u8]>) -> std::result::Result<Call<'static>, Reason> {
+    format.parse(line.as_ref(), &mut Scratch::default()).map(owned)
+}
+
+/// A line of the `json` formats here, with `at`, `path` and what else is given.
+fn line(more: &str) -> String {
+    format!(
+        r#"{{"at":"2018-12-18T09:30:00Z","path":"/x"{}{more}}}"#,
+        if more.is_empty() { "" } else { "," }
+    )
+}
+
+fn call(more_format: &str, more_line: &str) -> Call<'static> {
+    parse(&json(more_format), line(more_line)).unwrap()
+}
+
+fn reason(more_format: &str, more_line: &str) -> Option<Reason> {
+    parse(&json(more_format), line(more_line)).err()
+}
+
+fn some(text: &str) -> Option<Cow<'static, str>> {
+    Some(Cow::Owned(text.to_owned()))
+}
+
+fn refused(toml: &str) -> String {
+    let error = try_format(toml).err().unwrap_or_else(|| panic!("accepted: {toml}"));
+    format!("{error} | {}", error.hint_text().unwrap_or_default())
+}
+
+// Sources
+
+#[test]
+fn of_a_list_of_sources_the_first_present_counts() {
+    let list = r#"credential = ["a", "b", { query = "key" }]"#;
+    assert_eq!(call(list, r#""a":"1","b":"2""#).credential, some("1"));
+    assert_eq!(call(list, r#""a":"-","b":2"#).credential, some("2"));
+    assert_eq!(call(list, r#""a":null,"b":"","path":"/x?key=3""#).credential, some("3"));
+    assert_eq!(call(list, r#""a":{},"b":[1]"#).credential, None);
+}
+
+#[test]
+fn absent_is_absent_never_zero() {
+    let all = r#"
+        status = "status"
+        bytes = "bytes"
+        latency = { field = "latency", unit = "ms" }
+        subject = "user"
+    "#;
+    for absent in ["", r#""status":null,"bytes":"-","latency":"","user":"-""#] {
+        let call = call(all, absent);
+        assert_eq!((call.status, call.bytes, call.latency_us), (None, None, None));
+        assert_eq!(call.subject, Sourced::default());
+        assert_eq!(call.outcome, Outcome::Unknown);
+    }
+}
+
+#[test]
+fn a_number_may_come_as_a_string_and_text_as_a_number() {
+    let both = "bytes = \"bytes\"\nhost = \"host\"\napi = \"api\"";
+    let call = call(both, r#""bytes":"12","host":7.50,"api":true"#);
+    assert_eq!(call.bytes, Some(12));
+    assert_eq!(call.host, some("7.50"));
+    assert_eq!(call.api, some("true"));
+}
+
+#[test]
+fn credentials_come_from_fields_queries_and_headers() {
+    let query = r#"credential = { query = "api_key" }"#;
+    assert_eq!(call(query, r#""path":"/x?a=1&api_key=k%2B1&api_key=z#f""#).credential, some("k+1"));
+    assert_eq!(call(query, r#""path":"GET /x?api_key=k HTTP/1.1""#).credential, some("k"));
+    assert_eq!(call(query, r#""path":"/x?api_key=-""#).credential, None);
+    let header = "credential = { header = \"X-Api-Key\" }\nheaders = \"request.headers\"";
+    assert_eq!(call(header, r#""request":{"headers":{"x-api-key":["k"]}}"#).credential, some("k"));
+    let nginx = format(
+        r#"
+        kind = "pattern"
+        pattern = '[$time_local] "$request" "$http_x_api_key"'
+        credential = { header = "X-Api-Key" }
+        "#,
+    );
+    let line = r#"[18/Dec/2018:09:30:00 +0000] "GET /x HTTP/1.1" "k""#;
+    assert_eq!(parse(&nginx, line).unwrap().credential, some("k"));
+}
+
+#[test]
+fn a_query_that_is_logged_apart_belongs_to_the_path() {
+    let apart = "query = \"query\"\ncredential = { query = \"key\" }";
+    let with = |query: &str| {
+        let call = call(apart, &format!(r#""query":"{query}""#));
+        (call.path.unwrap().into_owned(), call.credential.map(Cow::into_owned))
+    };
+    assert_eq!(with("key=a+b"), ("/x?key=a+b".to_owned(), Some("a b".to_owned())));
+    assert_eq!(with("?key=k"), ("/x?key=k".to_owned(), Some("k".to_owned())));
+    assert_eq!(with("-"), ("/x".to_owned(), None));
+}
+
+#[test]
+fn subject_and_actor_may_wait_for_the_route() {
+    let subject = r#"subject = ["a", { route = "user" }, "b"]"#;
+    let call = call(subject, r#""a":"1","b":"2""#);
+    assert_eq!(call.subject, Sourced { before: some("1"), route: Some("user"), after: some("2") });
+    assert!(
+        refused("kind = 'json'\nat = 'a'\npath = 'p'\nhost = { route = 'user' }")
+            .contains("`route`")
+    );
+    let twice = "kind = 'json'\nat = 'a'\npath = 'p'\nsubject = [{ route = 'u' }, { route = 'v' }]";
+    assert!(refused(twice).contains("at most one `route`"));
+}
+
+#[test]
+fn a_value_map_renames_and_leaves_the_rest() {
+    let map = r#"
+        api = { field = "source", map = { "s3.amazonaws.com" = "storage", "none" = "" } }
+        operation = { field = "verb", map = { get = "read" } }
+    "#;
+    let named = call(map, r#""source":"s3.amazonaws.com","verb":"get""#);
+    assert_eq!((named.api, named.operation), (some("storage"), some("read")));
+    let other = call(map, r#""source":"none","verb":"list""#);
+    assert_eq!((other.api, other.operation), (None, some("list")));
+}
+
+// Method, path, host
+
+#[test]
+fn path_and_method_may_come_out_of_a_request_line() {
+    let both = format("kind = 'json'\nat = 'at'\npath = 'request'\nmethod = 'request'");
+    let read = |request: &str| {
+        let line = format!(r#"{{"at":1545091200,"request":"{request}"}}"#);
+        parse(&both, line).map(|call| (call.method, call.path))
+    };
+    assert_eq!(read("GET /x y?z HTTP/1.1"), Ok((some("GET"), some("/x y?z"))));
+    assert_eq!(read("GET /x"), Ok((some("GET"), some("/x"))));
+    assert_eq!(read("/x"), Ok((None, some("/x"))));
+    assert_eq!(read("https://h:1/x?y"), Ok((None, some("https://h:1/x?y"))));
+    assert_eq!(read("PROPFIND http://h/x HTTP/1.1"), Ok((some("PROPFIND"), some("http://h/x"))));
+    assert_eq!(read(r"\u0016\u0003"), Err(Reason::NoTarget));
+    assert_eq!(read("-"), Err(Reason::NoTarget));
+}
+
+#[test]
+fn the_target_of_a_call_is_a_path_or_an_api() {
+    let api = format("kind = 'json'\nat = 'at'\napi = 'api'\npath = 'path'");
+    let line = r#"{"at":1545091200,"api":"storage"}"#;
+    assert_eq!(parse(&api, line).unwrap().api, some("storage"));
+    assert_eq!(parse(&api, r#"{"at":1545091200}"#), Err(Reason::NoTarget));
+    assert_eq!(call("host = \"host\"", r#""host":"api.example""#).host, some("api.example"));
+}
+
+// Time
+
+#[test]
+fn each_source_of_the_time_has_its_own_form() {
+    let list = format(
+        r#"
+        kind = "json"
+        at = [{ field = "ms", as = "epoch_ms" }, { field = "when", as = "%Y/%m/%d %H:%M" }]
+        path = "path"
+        zone = "Europe/Berlin"
+        "#,
+    );
+    let at = |more: &str| {
+        parse(&list, format!(r#"{{"path":"/x",{more}}}"#)).map(|call| call.at.to_string())
+    };
+    assert_eq!(at(r#""ms":1545091200000"#), Ok("2018-12-18T00:00:00Z".to_owned()));
+    assert_eq!(at(r#""when":"2018/12/18 01:00""#), Ok("2018-12-18T00:00:00Z".to_owned()));
+    // The first present one counts, readable or not.
+    assert_eq!(at(r#""ms":"x","when":"2018/12/18 01:00""#), Err(Reason::NoTime));
+}
+
+#[test]
+fn offsets_are_honoured_line_by_line() {
+    let format = json("zone = \"-05:00\"");
+    let at = |at: &str| {
+        parse(&format, format!(r#"{{"path":"/x","at":"{at}"}}"#)).unwrap().at.to_string()
+    };
+    assert_eq!(at("2018-12-18T09:30:00+01:00"), "2018-12-18T08:30:00Z");
+    assert_eq!(at("2018-12-18T09:30:00-08:00"), "2018-12-18T17:30:00Z");
+    assert_eq!(at("2018-12-18T09:30:00"), "2018-12-18T14:30:00Z");
+    assert_eq!(at("2018-12-18T09:30:00.0000000019Z"), "2018-12-18T09:30:00.000000001Z");
+}
+
+#[test]
+fn of_the_time_of_a_response_the_latency_is_taken_off() {
+    let end = format(
+        r#"
+        kind = "json"
+        at = { field = "at", is = "end" }
+        path = "path"
+        latency = { field = "took", unit = "ms" }
+        "#,
+    );
+    let read =
+        |more: &str| parse(&end, line(more)).map(|call| (call.at.to_string(), call.latency_us));
+    assert_eq!(read(r#""took":1500"#), Ok(("2018-12-18T09:29:58.5Z".to_owned(), Some(1_500_000))));
+    assert_eq!(
+        read(r#""took":0.000001"#),
+        Ok(("2018-12-18T09:29:59.999999999Z".to_owned(), Some(0)))
+    );
+    assert_eq!(read(""), Ok(("2018-12-18T09:30:00Z".to_owned(), None)));
+    assert_eq!(read(r#""took":"soon""#), Err(Reason::BadValue));
+}
+
+#[test]
+fn nginx_writes_when_the_response_is_done_and_apache_when_the_request_came() {
+    let nginx = format(
+        r#"
+        kind = "pattern"
+        pattern = '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent $request_time'
+        "#,
+    );
+    let call = parse(
+        &nginx,
+        r#"10.0.0.7 - acme [18/Dec/2018:09:30:00 +0100] "GET /x HTTP/1.1" 200 5 1.250"#,
+    )
+    .unwrap();
+    assert_eq!(call.at.to_string(), "2018-12-18T08:29:58.75Z");
+    assert_eq!(call.latency_us, Some(1_250_000));
+    let apache = format("kind = 'pattern'\npattern = '%t \"%r\" %D'");
+    let call = parse(&apache, r#"[18/Dec/2018:09:30:00 +0000] "GET /x HTTP/1.1" 1250000"#).unwrap();
+    assert_eq!(call.at.to_string(), "2018-12-18T09:30:00Z");
+    assert_eq!(call.latency_us, Some(1_250_000));
+}
+
+// Status and outcome
+
+#[test]
+fn outcomes_override_the_rule_for_a_status_as_written() {
+    let rule = "status = \"s\"\noutcomes = { \"302\" = \"denied\", \"999\" = \"failed\" }";
+    let read = |s: &str| {
+        let call = call(rule, &format!("\"s\":{s}"));
+        (call.status, call.outcome)
+    };
+    assert_eq!(read("302"), (Some(302), Outcome::Denied));
+    assert_eq!(read("\"302\""), (Some(302), Outcome::Denied));
+    assert_eq!(read("301"), (Some(301), Outcome::Served));
+    assert_eq!(read("\"999\"").1, Outcome::Failed);
+}
+
+#[test]
+fn a_status_may_be_grpc_or_an_error_code_with_a_map() {
+    let grpc = call("status = { field = \"s\", as = \"grpc\" }", "\"s\":16");
+    assert_eq!((grpc.status, grpc.outcome), (Some(16), Outcome::Denied));
+    let map =
+        "status = { field = \"s\", map = { AccessDenied = \"denied\", Throttled = \"429\" } }";
+    assert_eq!(call(map, r#""s":"AccessDenied""#).outcome, Outcome::Denied);
+    assert_eq!(call(map, r#""s":"Throttled""#).status, Some(429));
+    assert_eq!(call(map, r#""s":200"#).outcome, Outcome::Served);
+    assert_eq!(reason(map, r#""s":"Other""#), Some(Reason::BadValue));
+}
+
+#[test]
+fn a_logged_outcome_goes_before_the_status() {
+    let both = "status = \"s\"\noutcome = { field = \"o\", map = { deny = \"denied\" } }";
+    assert_eq!(call(both, r#""s":200,"o":"deny""#).outcome, Outcome::Denied);
+    assert_eq!(call(both, r#""s":200,"o":"failed""#).outcome, Outcome::Failed);
+    assert_eq!(call(both, r#""s":403"#).outcome, Outcome::Denied);
+    assert_eq!(reason(both, r#""o":"allow""#), Some(Reason::BadValue));
+}
+
+// Bytes and latency
+
+#[test]
+fn bytes_are_whole_and_latency_is_exact_and_rounded_down() {
+    let both = "bytes = \"b\"\nlatency = [{ field = \"s\", unit = \"s\" }, { field = \"ns\", unit = \"ns\" }]";
+    assert_eq!(call(both, r#""b":123.0"#).bytes, Some(123));
+    assert_eq!(call(both, r#""s":0.0570009"#).latency_us, Some(57_000));
+    assert_eq!(call(both, r#""s":"1e-3""#).latency_us, Some(1000));
+    assert_eq!(call(both, r#""ns":1999"#).latency_us, Some(1));
+    assert_eq!(call(both, r#""s":-0.0"#).latency_us, Some(0));
+    for bad in [
+        r#""b":-1"#,
+        r#""b":1.5"#,
+        r#""b":"1k""#,
+        r#""s":-0.1"#,
+        r#""s":"fast""#,
+        r#""s":1e30"#,
+        r#""b":true"#,
+    ] {
+        assert_eq!(reason(both, bad), Some(Reason::BadValue), "{bad}");
+    }
+}
+
+// Rejects
+
+#[test]
+fn the_first_reason_that_applies_counts() {
+    let all = json("status = \"s\"");
+    let reject = |line: &[u8]| parse(&all, line).err();
+    assert_eq!(reject(&[b'x'; LINE_BYTES_MAX + 1]), Some(Reason::TooLong));
+    assert_eq!(reject(b"\xff{"), Some(Reason::NotUtf8));
+    assert_eq!(reject(b"{\"at\":"), Some(Reason::Malformed));
+    assert_eq!(reject(b"{\"s\":\"x\"}"), Some(Reason::NoTime));
+    assert_eq!(reject(b"{\"at\":\"noon\",\"path\":\"/x\"}"), Some(Reason::NoTime));
+    assert_eq!(reject(b"{\"at\":1545091200,\"s\":\"x\"}"), Some(Reason::NoTarget));
+    assert_eq!(reject(b"{\"at\":1545091200,\"path\":\"/x\",\"s\":\"x\"}"), Some(Reason::BadValue));
+    let longest = line(&format!(r#""z":"{}""#, "x".repeat(LINE_BYTES_MAX - 48)));
+    assert_eq!(longest.len(), LINE_BYTES_MAX);
+    assert_eq!(reject(longest.as_bytes()), None);
+}
+
+// The language
+
+#[test]
+fn unknown_keys_name_the_nearest_known_one() {
+    let base = "kind = 'json'\nat = 'at'\npath = 'path'\n";
+    let with = |more: &str| refused(&(base.to_owned() + more));
+    assert!(with("sttus = 's'").ends_with("did you mean `status`?"));
+    assert!(with("status = { feild = 's' }").contains("formats.x: status: unknown key `feild`"));
+    assert!(with("status = { feild = 's' }").ends_with("did you mean `field`?"));
+    assert!(with("pattern = '$a'").contains("unknown key `pattern`"));
+    assert!(refused("kind = 'jsn'").ends_with("did you mean `json`?"));
+    assert!(refused("at = 'a'").contains("no `kind`"));
+}
+
+#[test]
+fn a_format_that_cannot_work_is_refused_before_the_first_line() {
+    let base = "kind = 'json'\nat = 'at'\npath = 'path'\n";
+    for (bad, says) in [
+        ("latency = 'l'", "no `unit`"),
+        ("latency = { field = 'l', unit = 'h' }", "expected s, ms, us or ns"),
+        ("credential = { header = 'X' }", "where headers are"),
+        ("credential = { field = 'a', query = 'b' }", "found two"),
+        ("credential = {}", "names one of"),
+        ("credential = []", "empty"),
+        ("credential = ''", "empty"),
+        ("credential = 5", "expected a name or a table"),
+        ("zone = 'Mars/Olympus'", "unknown time zone"),
+        ("outcomes = { '302' = 'refused' }", "no outcome"),
+        ("status = { field = 's', map = { x = 'refused' } }", "no outcome"),
+        ("outcome = { field = 'o', map = { x = '200' } }", "no outcome"),
+        ("status = { field = 's', as = 'ftp' }", "expected http or grpc"),
+        ("bytes = { query = 'b' }", "unknown key `query`"),
+    ] {
+        let message = refused(&(base.to_owned() + bad));
+        assert!(message.contains(says), "{bad}: {message}");
+    }
+    assert!(refused("kind = 'json'\npath = 'p'").contains("no `at`"));
+    assert!(refused("kind = 'json'\nat = 'a'").contains("neither `path` nor `api`"));
+    assert!(
+        refused("kind = 'json'\nat = { field = 'a', as = 'iso' }\npath = 'p'").contains("`iso`")
+    );
+    assert!(
+        refused("kind = 'json'\nat = { field = 'a', is = 'late' }\npath = 'p'").contains("`late`")
+    );
+    let pattern = |text: &str| refused(&format!("kind = 'pattern'\npattern = '{text}'"));
+    assert!(pattern("$time_local$request").contains("pattern: column 12"));
+    assert!(pattern("$request").contains("no `at`"));
+    let missing =
+        "kind = 'pattern'\npattern = '[$time_local] \"$request\" $user_id'\nsubject = 'userid'";
+    assert!(refused(missing).contains("no variable `userid`"));
+    assert!(refused(missing).ends_with("did you mean `user_id`?"));
+}
+
+// Built-ins
+
+#[test]
+fn combined_reads_what_servers_write() {
+    let combined = Format::built_in("combined").unwrap();
+    let call = parse(
+        &combined,
+        r#"2001:db8::7 - j doe [10/Oct/2000:13:55:36 -0700] "GET /a?b=\x22c HTTP/1.0" 401 - "http://r/" "Mozilla \"x\"""#,
+    )
+    .unwrap();
+    assert_eq!(call.at.to_string(), "2000-10-10T20:55:36Z");
+    assert_eq!(call.credential, some("j doe"));
+    assert_eq!((call.method, call.path), (some("GET"), some("/a?b=\"c")));
+    assert_eq!((call.status, call.outcome, call.bytes), (Some(401), Outcome::Denied, None));
+    assert_eq!(call.remote_addr, some("2001:db8::7"));
+    assert_eq!(call.user_agent, some("Mozilla \"x\""));
+    let hello = r#"10.0.0.7 - - [10/Oct/2000:13:55:36 -0700] "\x16\x03\x01" 400 5 "-" "-""#;
+    assert_eq!(parse(&combined, hello), Err(Reason::NoTarget));
+    assert_eq!(parse(&combined, &hello[..40]), Err(Reason::Malformed));
+    let no_time = hello.replace("Oct", "Okt");
+    assert_eq!(parse(&combined, no_time), Err(Reason::NoTime));
+}
+
+#[test]
+fn common_is_combined_without_its_last_two() {
+    let common = Format::built_in("common").unwrap();
+    let line = r#"10.0.0.7 - acme [10/Oct/2000:13:55:36 -0700] "GET /a HTTP/1.0" 200 2326"#;
+    let call = parse(&common, line).unwrap();
+    assert_eq!((call.credential, call.bytes), (some("acme"), Some(2326)));
+    assert_eq!(parse(&common, format!(r#"{line} "-" "-""#)), Err(Reason::Malformed));
+}
+
+#[test]
+fn json_knows_common_key_names() {
+    let json = Format::built_in("json").unwrap();
+    let call = parse(
+        &json,
+        r#"{"ts":1545091200.5,"client_id":"k1","request":"GET /x HTTP/1.1","status":"200","latency_ms":1.5,"user":"u7"}"#,
+    )
+    .unwrap();
+    assert_eq!(call.at.to_string(), "2018-12-18T00:00:00.5Z");
+    assert_eq!(call.credential, some("k1"));
+    assert_eq!((call.method, call.path), (some("GET"), some("/x")));
+    assert_eq!(call.latency_us, Some(1500));
+    assert_eq!(call.subject.before, some("u7"));
+    for name in Format::BUILT_IN {
+        assert_eq!(Format::built_in(name).unwrap().name(), name);
+    }
+    assert!(Format::built_in("morse").is_none());
+}
+
+// Laws
+
+const LINES: [&str; 4] = [
+    r#"{"at":"2018-12-18T09:30:00.25+01:00","client_id":"a\u00e9\n","status":200,"path":"/x?api_key=%41","a":{"b":[1,{"c":null}]},"a.b":"q","bytes":"1e3","took":0.057}"#,
+    r#"10.0.0.7 - j doe [10/Oct/2000:13:55:36 -0700] "GET /a?b=\x22c HTTP/1.0" 401 - "http://r/" "Mozilla \"x\"""#,
+    r#"10.0.0.7 - - [10/Oct/2000:13:55:36 -0700] "\x16\x03\x01" 400 5 "-" "-""#,
+    r#"10.0.0.7 - - [10/Oct/2000:13:55:36 -0700] "GET / HTTP/1.1" 200 5"#,
+];
+
+fn law_formats() -> Vec<Format> {
+    let mut all: Vec<Format> =
+        Format::BUILT_IN.iter().map(|name| Format::built_in(name).unwrap()).collect();
+    all.push(json(
+        r#"
+        credential = ["client_id", "a.b", "/a/b/1/c", { query = "api_key" }]
+        status = "status"
+        bytes = "bytes"
+        latency = { field = "took", unit = "s" }
+        zone = "Europe/Berlin"
+        "#,
+    ));
+    all.push(format("kind = 'pattern'\npattern = '$a - $b [$t] \"$request\" $status'\nat = { field = 't', as = '%d/%b/%Y:%H:%M:%S %z' }"));
+    all
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_call_or_a_reject(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let mut scratch = Scratch::default();
+        for format in law_formats() {
+            let _ = format.parse(&bytes, &mut scratch);
+        }
+        let formats = law_formats();
+        let _ = detect(&formats.iter().collect::<Vec<_>>(), &bytes);
+        prop_assert!(crate::parse::shape(&bytes).chars().count() <= 80);
+    }
+
+    #[test]
+    fn a_spoiled_line_is_a_call_or_a_reject_and_leaves_no_trace(
+        which in 0..LINES.len(),
+        edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..3u8), 1..6),
+    ) {
+        let mut spoiled = LINES[which].as_bytes().to_vec();
+        for (idx, byte, edit) in edits {
+            let i = idx.index(spoiled.len());
+            match edit {
+                0 => spoiled[i] = byte,
+                1 => { spoiled.remove(i); }
+                _ => spoiled.insert(i, b"\\\"\0{}[]:,%-"[usize::from(byte) % 11]),
+            }
+            if spoiled.is_empty() {
+                spoiled.push(b'x');
+            }
+        }
+        let mut scratch = Scratch::default();
+        for format in law_formats() {
+            let _ = format.parse(&spoiled, &mut scratch);
+            for line in LINES {
+                let fresh = parse(&format, line);
+                prop_assert_eq!(format.parse(line.as_bytes(), &mut scratch).map(owned), fresh);
+            }
+        }
+    }
+
+    #[test]
+    fn json_agrees_with_its_naive_twin(line in json_line()) {
+        let format = json(
+            r#"
+            credential = ["a", "a.b", "a.b.c", "/a/b", "/a/0", "/a/0/b"]
+            host = ["b.c", "c"]
+            "#,
+        );
+        let call = parse(&format, &line).unwrap();
+        let value: Value = serde_json::from_str(&line).unwrap();
+        let names = ["a", "a.b", "a.b.c", "/a/b", "/a/0", "/a/0/b"];
+        let naive = |names: &[&str]| names.iter().find_map(|name| naive_find(&value, name));
+        prop_assert_eq!(call.credential.map(Cow::into_owned), naive(&names), "{}", &line);
+        prop_assert_eq!(call.host.map(Cow::into_owned), naive(&["b.c", "c"]), "{}", &line);
+    }
+}
+
+/// The twin: whole document in memory, every reading of a name tried in turn.
+fn naive_find(value: &Value, name: &str) -> Option<String> {
+    if name.starts_with('/') {
+        return naive_text(value.pointer(name)?);
+    }
+    if let Some(text) = value.get(name).and_then(naive_text) {
+        return Some(text);
+    }
+    let dots: Vec<usize> = name.match_indices('.').map(|(i, _)| i).collect();
+    dots.into_iter().rev().find_map(|dot| naive_find(value.get(&name[..dot])?, &name[dot + 1..]))
+}
+
+fn naive_text(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        Value::Bool(truth) => truth.to_string(),
+        _ => return None,
+    };
+    (!matches!(text.as_str(), "" | "-")).then_some(text)
+}
+
+/// An object with few distinct keys, so that they repeat, contain dots and nest; written with escapes and blanks.
+fn json_line() -> impl Strategy<Value = String> {
+    let scalar = prop_oneof![
+        Just("null".to_owned()),
+        Just("true".to_owned()),
+        (0..100u8).prop_map(|n| n.to_string()),
+        prop_oneof![
+            Just(""),
+            Just("-"),
+            Just("x"),
+            Just(r"\u0041"),
+            Just(r#"\"\\"#),
+            Just("é{[,:"),
+            Just(r"\ud83d\ude00")
+        ]
+        .prop_map(|text| format!("\"{text}\"")),
+    ];
+    let key = prop_oneof![
+        Just("a"),
+        Just("b"),
+        Just("c"),
+        Just("a.b"),
+        Just("b.c"),
+        Just("a.b.c"),
+        Just(r"\u0061"),
+        Just("0"),
+        Just(r"b\u002ec")
+    ];
+    let value = scalar.prop_recursive(4, 24, 4, move |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..3)
+                .prop_map(|list| format!("[{}]", list.join(" ,"))),
+            proptest::collection::vec((key.clone(), inner), 0..4).prop_map(object),
+        ]
+    });
+    let key = prop_oneof![
+        Just("a"),
+        Just("b"),
+        Just("c"),
+        Just("a.b"),
+        Just("b.c"),
+        Just("a.b.c"),
+        Just(r"\u0061")
+    ];
+    proptest::collection::vec((key, value), 0..5).prop_map(|mut pairs| {
+        pairs.push(("at", "1545091200".to_owned()));
+        pairs.push(("path", "\"/x\"".to_owned()));
+        object(pairs)
+    })
+}
+
+fn object(pairs: Vec<(&str, String)>) -> String {
+    let pairs: Vec<String> =
+        pairs.iter().map(|(key, value)| format!("\"{key}\" :{value}")).collect();
+    format!("{{ {} }}", pairs.join(","))
+}

@@ -1,0 +1,312 @@
+//! Cuts a log into pieces at line ends: a mapped one by ranges, a stream as its bytes come.
+//!
+//! How it is cut depends on the size of the pieces; which lines there are, and where, never does.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use memchr::{memchr, memrchr};
+
+use super::buffer::Buffer;
+use super::lines::{Long, Piece, leading_nuls};
+use super::mapping::Mapping;
+use super::source::Source;
+use super::{Fault, Options};
+use crate::limits::HEAD_BYTES;
+
+/// A log that several workers take pieces of.
+pub(super) enum Feed {
+    Mapped(Mapped),
+    Stream(Box<Mutex<Stream>>),
+}
+
+/// Where a piece lies. With the feed and the buffer it came with, it makes a [`Piece`].
+pub(super) struct Cut {
+    index: usize,
+    offset: u64,
+    gap_bytes: u64,
+    long: Option<Long>,
+    /// In the mapping; of a stream, all of the buffer.
+    range: Range<usize>,
+    line_bytes_max: usize,
+    /// Bytes of the log as it lies that were used since the piece before was cut.
+    pub(super) taken: u64,
+}
+
+impl Feed {
+    /// Cuts the next piece. None is the end, for every worker. Only a stream uses the buffer.
+    pub(super) fn next(&self, buffer: &mut Buffer) -> Option<Cut> {
+        match self {
+            Feed::Mapped(mapped) => mapped.next(),
+            Feed::Stream(stream) => {
+                stream.lock().unwrap_or_else(PoisonError::into_inner).next(buffer)
+            }
+        }
+    }
+
+    /// The piece itself.
+    pub(super) fn piece<'a>(&'a self, cut: &Cut, buffer: &'a Buffer) -> Piece<'a> {
+        let bytes = match self {
+            Feed::Mapped(mapped) => &mapped.mapping.bytes()[cut.range.clone()],
+            Feed::Stream(_) => buffer,
+        };
+        Piece {
+            index: cut.index,
+            offset: cut.offset,
+            gap_bytes: cut.gap_bytes,
+            bytes,
+            line_bytes_max: cut.line_bytes_max,
+            long: cut.long,
+        }
+    }
+
+    /// Whether what was read so far is known to be worthless.
+    pub(super) fn is_lost(&self) -> bool {
+        matches!(self, Feed::Mapped(mapped) if mapped.mapping.fault().is_some())
+    }
+
+    /// Decompressed bytes that pieces were cut from so far.
+    pub(super) fn bytes(&self) -> u64 {
+        match self {
+            Feed::Mapped(mapped) => mapped.mapping.bytes().len() as u64,
+            Feed::Stream(stream) => {
+                stream.lock().unwrap_or_else(PoisonError::into_inner).source.decoded()
+            }
+        }
+    }
+
+    /// The digest, if one was asked for, and what went wrong. Only after `next` gave none.
+    pub(super) fn finish(&self) -> (Option<String>, Option<Fault>) {
+        match self {
+            Feed::Mapped(mapped) => {
+                let digest = (mapped.digest && !self.is_lost()).then(|| {
+                    let mut hasher = blake3::Hasher::new();
+                    hasher.update_rayon(mapped.mapping.bytes());
+                    hasher.finalize().to_hex().to_string()
+                });
+                match mapped.mapping.fault() {
+                    None => (digest, None),
+                    Some(fault) => (None, Some(Fault::Shrank(fault))),
+                }
+            }
+            Feed::Stream(stream) => {
+                stream.lock().unwrap_or_else(PoisonError::into_inner).source.finish()
+            }
+        }
+    }
+}
+
+/// A mapped log. Piece k holds the lines that begin in the k-th range of `chunk_bytes`, so
+/// that workers cut without waiting for each other.
+pub(super) struct Mapped {
+    mapping: Mapping,
+    /// Where the first line begins: after a byte order mark and NULs.
+    start: usize,
+    /// NULs before it.
+    gap_bytes: u64,
+    next: AtomicUsize,
+    chunk_bytes: usize,
+    line_bytes_max: usize,
+    digest: bool,
+}
+
+impl Mapped {
+    pub(super) fn new(mapping: Mapping, options: &Options, line_bytes_max: usize) -> Mapped {
+        let bytes = mapping.bytes();
+        let mark = if bytes.starts_with(super::source::BYTE_ORDER_MARK) { 3 } else { 0 };
+        let gap = leading_nuls(&bytes[mark..]);
+        Mapped {
+            start: mark + gap,
+            gap_bytes: gap as u64,
+            next: AtomicUsize::new(0),
+            chunk_bytes: options.chunk_bytes.max(1),
+            line_bytes_max,
+            digest: options.digest,
+            mapping,
+        }
+    }
+
+    pub(super) fn head(&self) -> &[u8] {
+        let ahead = &self.mapping.bytes()[self.start..];
+        whole_lines(&ahead[..ahead.len().min(HEAD_BYTES)], ahead.len() <= HEAD_BYTES)
+    }
+
+    fn next(&self) -> Option<Cut> {
+        loop {
+            if self.mapping.fault().is_some() {
+                return None;
+            }
+            let index = self.next.fetch_add(1, Ordering::Relaxed);
+            let range = self.range(index)?;
+            // An empty first piece still carries the gap of a log that is nothing but a gap.
+            if range.is_empty() && index > 0 {
+                continue;
+            }
+            return Some(Cut {
+                index,
+                offset: range.start as u64,
+                gap_bytes: if index == 0 { self.gap_bytes } else { 0 },
+                long: None,
+                taken: (range.len() + if index == 0 { self.start } else { 0 }) as u64,
+                range,
+                line_bytes_max: self.line_bytes_max,
+            });
+        }
+    }
+
+    /// The lines that begin in range `index`, from the first one's beginning to the last one's end.
+    /// Empty if none does. None after the last range.
+    fn range(&self, index: usize) -> Option<Range<usize>> {
+        let bytes = self.mapping.bytes();
+        let low = index.checked_mul(self.chunk_bytes)?.checked_add(self.start)?;
+        if index > 0 && low >= bytes.len() {
+            return None;
+        }
+        let high = low.saturating_add(self.chunk_bytes).min(bytes.len());
+        let from = if index == 0 {
+            low
+        } else {
+            // Only this range is searched: of a line that spans many, each looks at its own share.
+            match memchr(b'\n', &bytes[low - 1..high - 1]) {
+                Some(at) => low + at,
+                None => return Some(low..low),
+            }
+        };
+        if from == high {
+            return Some(from..from);
+        }
+        let until = memchr(b'\n', &bytes[high - 1..]).map_or(bytes.len(), |at| high + at);
+        Some(from..until)
+    }
+}
+
+/// A log that comes as a stream, with at most one unfinished line carried from piece to piece.
+pub(super) struct Stream {
+    source: Source,
+    /// The bytes after the last newline of the piece before: the beginning of a line, without a newline.
+    carry: Buffer,
+    /// Of the next piece.
+    index: usize,
+    offset: u64,
+    /// NULs dropped before that offset since the line before ended.
+    gap_bytes: u64,
+    /// See [`Cut::taken`].
+    taken: u64,
+    chunk_bytes: usize,
+    line_bytes_max: usize,
+}
+
+impl Stream {
+    pub(super) fn new(source: Source, options: &Options, line_bytes_max: usize) -> Stream {
+        Stream {
+            carry: Buffer::default(),
+            index: 0,
+            offset: source.offset(),
+            gap_bytes: 0,
+            taken: 0,
+            source,
+            chunk_bytes: options.chunk_bytes.max(1),
+            line_bytes_max,
+        }
+    }
+
+    /// Only before the first piece.
+    pub(super) fn head(&mut self) -> &[u8] {
+        loop {
+            self.source.look_ahead(HEAD_BYTES);
+            let nuls = leading_nuls(self.source.ahead());
+            if nuls == 0 {
+                break;
+            }
+            self.source.skip(nuls);
+            self.offset += nuls as u64;
+            self.gap_bytes += nuls as u64;
+        }
+        whole_lines(self.source.ahead(), self.source.ended())
+    }
+
+    fn next(&mut self, buffer: &mut Buffer) -> Option<Cut> {
+        buffer.clear();
+        buffer.push(&self.carry);
+        self.carry.clear();
+        let mut searched = buffer.len();
+        loop {
+            let wanted = match self.chunk_bytes.saturating_sub(buffer.len()) {
+                0 => self.chunk_bytes,
+                missing => missing,
+            };
+            if self.source.append(buffer, wanted) == 0 {
+                let is_end = buffer.is_empty() && self.gap_bytes == 0;
+                return (!is_end).then(|| self.cut(buffer.len() as u64, None));
+            }
+            // A gap may be longer than memory, so NULs before a line are dropped as they come.
+            if buffer[0] == 0 {
+                let nuls = leading_nuls(buffer);
+                buffer.drop_front(nuls);
+                self.offset += nuls as u64;
+                self.gap_bytes += nuls as u64;
+                searched = searched.saturating_sub(nuls);
+            }
+            if let Some(at) = memrchr(b'\n', &buffer[searched..]) {
+                let end = searched + at + 1;
+                self.carry.push(&buffer[end..]);
+                buffer.truncate(end);
+                return Some(self.cut(end as u64, None));
+            }
+            searched = buffer.len();
+            if searched > self.chunk_bytes.max(self.line_bytes_max) {
+                return Some(self.long(buffer));
+            }
+        }
+    }
+
+    /// Reads to its end the line of which `buffer` holds the beginning, keeping only what counts.
+    fn long(&mut self, buffer: &mut Buffer) -> Cut {
+        let mut long = Long::new();
+        long.push(buffer);
+        buffer.truncate(self.line_bytes_max);
+        let mut more = Buffer::default();
+        let mut newline = None;
+        while newline.is_none() {
+            more.clear();
+            if self.source.append(&mut more, self.chunk_bytes) == 0 {
+                break;
+            }
+            newline = memchr(b'\n', &more);
+            let end = newline.unwrap_or(more.len());
+            long.push(&more[..end]);
+            if newline.is_some() {
+                self.source.give_back(&more[end + 1..]);
+            }
+        }
+        self.cut(long.seen() + u64::from(newline.is_some()), Some(long))
+    }
+
+    /// The next `bytes` of the input become a piece.
+    fn cut(&mut self, bytes: u64, long: Option<Long>) -> Cut {
+        let taken = self.source.taken();
+        let cut = Cut {
+            index: self.index,
+            offset: self.offset,
+            gap_bytes: self.gap_bytes,
+            long,
+            range: 0..0,
+            line_bytes_max: self.line_bytes_max,
+            taken: taken - self.taken,
+        };
+        self.index += 1;
+        self.offset += bytes;
+        self.gap_bytes = 0;
+        self.taken = taken;
+        cut
+    }
+}
+
+/// Cuts the beginning of a log after its last newline, unless it is all there is or has none.
+fn whole_lines(head: &[u8], is_all: bool) -> &[u8] {
+    match memrchr(b'\n', head) {
+        Some(at) if !is_all => &head[..=at],
+        _ => head,
+    }
+}

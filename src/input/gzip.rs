@@ -1,0 +1,288 @@
+//! Gzip files of any number of members, giving every byte that can be decoded.
+//!
+//! The readers of `flate2` lose what they decoded just before an error, and how much that is depends on the
+//! size of the caller's buffer. What is counted of a damaged log must not depend on such things, so
+//! this one drives the inflater itself. It knows nothing of files and lines.
+//!
+//! Format: RFC 1952. Zeros after the last member are padding, as `gzip` has it.
+
+use std::io::BufRead;
+
+use flate2::{Crc, Decompress, FlushDecompress, Status};
+
+use crate::error::io_words;
+
+/// Decodes the gzip members that `reader` holds.
+pub(super) struct Gzip<R> {
+    reader: R,
+    inflate: Decompress,
+    crc: Crc,
+    state: State,
+}
+
+enum State {
+    /// Before a member; `first` tells the file's own start from what follows a member.
+    Header {
+        first: bool,
+    },
+    Body,
+    Trailer,
+    /// All has been given; what is wrong, if anything, is yet to be said.
+    End(Option<String>),
+}
+
+const CUT_SHORT: &str = "gzip data ended early";
+
+impl<R: BufRead> Gzip<R> {
+    pub(super) fn new(reader: R) -> Gzip<R> {
+        Gzip {
+            reader,
+            inflate: Decompress::new(false),
+            crc: Crc::new(),
+            state: State::Header { first: true },
+        }
+    }
+
+    pub(super) fn get_ref(&self) -> &R {
+        &self.reader
+    }
+
+    pub(super) fn get_mut(&mut self) -> &mut R {
+        &mut self.reader
+    }
+
+    /// Decodes into `buffer`, which must not be empty. 0 is the end.
+    ///
+    /// # Errors
+    /// What is wrong with the data or the reader, once, after all that could be decoded; then 0.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, String> {
+        loop {
+            match self.state {
+                State::Header { first } => match self.header(first) {
+                    Ok(true) => {
+                        self.inflate.reset(false);
+                        self.crc.reset();
+                        self.state = State::Body;
+                    }
+                    Ok(false) => self.state = State::End(None),
+                    Err(fault) => self.state = State::End(Some(fault)),
+                },
+                State::Body => {
+                    let count = self.body(buffer);
+                    if count > 0 {
+                        return Ok(count);
+                    }
+                }
+                State::Trailer => {
+                    self.state = match self.trailer() {
+                        Ok(()) => State::Header { first: false },
+                        Err(fault) => State::End(Some(fault)),
+                    };
+                }
+                State::End(ref mut fault) => return fault.take().map_or(Ok(0), Err),
+            }
+        }
+    }
+
+    /// Reads a member's header. False if there is none any more.
+    fn header(&mut self, first: bool) -> Result<bool, String> {
+        if !first {
+            if self.skip_padding()? {
+                return Ok(false);
+            }
+            let next = self.reader.fill_buf().map_err(|error| io_words(&error))?;
+            if next.first() != Some(&0x1f) {
+                return Err("bytes that are no gzip data follow the gzip data".to_owned());
+            }
+        }
+        let mut fixed = [0; 10];
+        for byte in &mut fixed {
+            *byte = self.byte()?;
+        }
+        let [0x1f, 0x8b, 8, flags, ..] = fixed else {
+            return Err("corrupt gzip data: not a gzip header".to_owned());
+        };
+        if flags & 0xe0 != 0 {
+            return Err("corrupt gzip data: unknown flags in a header".to_owned());
+        }
+        if flags & FEXTRA != 0 {
+            let length = u16::from_le_bytes([self.byte()?, self.byte()?]);
+            for _ in 0..length {
+                self.byte()?;
+            }
+        }
+        for flag in [FNAME, FCOMMENT] {
+            while flags & flag != 0 && self.byte()? != 0 {}
+        }
+        if flags & FHCRC != 0 {
+            self.byte()?;
+            self.byte()?;
+        }
+        Ok(true)
+    }
+
+    /// Skips zeros. Whether the end came with them.
+    fn skip_padding(&mut self) -> Result<bool, String> {
+        loop {
+            let next = self.reader.fill_buf().map_err(|error| io_words(&error))?;
+            let zeros = next.iter().take_while(|byte| **byte == 0).count();
+            if next.is_empty() || zeros < next.len() {
+                let ended = next.is_empty();
+                self.reader.consume(zeros);
+                return Ok(ended);
+            }
+            self.reader.consume(zeros);
+        }
+    }
+
+    fn byte(&mut self) -> Result<u8, String> {
+        let next = self.reader.fill_buf().map_err(|error| io_words(&error))?;
+        let byte = *next.first().ok_or(CUT_SHORT)?;
+        self.reader.consume(1);
+        Ok(byte)
+    }
+
+    /// How many bytes were decoded. If 0, the state has moved on.
+    fn body(&mut self, buffer: &mut [u8]) -> usize {
+        loop {
+            let input = match self.reader.fill_buf() {
+                Ok(input) => input,
+                Err(error) => {
+                    self.state = State::End(Some(io_words(&error)));
+                    return 0;
+                }
+            };
+            let ended = input.is_empty();
+            let (taken, given) = (self.inflate.total_in(), self.inflate.total_out());
+            let result = self.inflate.decompress(input, buffer, FlushDecompress::None);
+            // Both differences are at most the length of a slice. They hold for an error too: what
+            // was decoded before it is given.
+            let taken = (self.inflate.total_in() - taken) as usize;
+            let given = (self.inflate.total_out() - given) as usize;
+            self.reader.consume(taken);
+            self.crc.update(&buffer[..given]);
+            match result {
+                Ok(Status::StreamEnd) => self.state = State::Trailer,
+                Ok(_) if given == 0 && ended => self.state = State::End(Some(CUT_SHORT.to_owned())),
+                Ok(_) if given == 0 => continue,
+                Ok(_) => {}
+                Err(_) => self.state = State::End(Some("corrupt gzip data".to_owned())),
+            }
+            return given;
+        }
+    }
+
+    fn trailer(&mut self) -> Result<(), String> {
+        let mut words = [0; 2];
+        for word in &mut words {
+            *word = u32::from_le_bytes([self.byte()?, self.byte()?, self.byte()?, self.byte()?]);
+        }
+        if words != [self.crc.sum(), self.crc.amount()] {
+            return Err("corrupt gzip data: the checksum does not match".to_owned());
+        }
+        Ok(())
+    }
+}
+
+const FHCRC: u8 = 2;
+const FEXTRA: u8 = 4;
+const FNAME: u8 = 8;
+const FCOMMENT: u8 = 16;
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    pub(in super::super) fn compress(data: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(data).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// Log-like bytes that do not compress to nothing.
+    fn text() -> Vec<u8> {
+        (0..20_000u64)
+            .flat_map(|i| format!("line {}\n", i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).into_bytes())
+            .collect()
+    }
+
+    fn decode(file: &[u8], step: usize) -> (Vec<u8>, Option<String>) {
+        let mut gzip = Gzip::new(std::io::BufReader::with_capacity(step, file));
+        let mut out = Vec::new();
+        let mut buffer = vec![0; step];
+        loop {
+            match gzip.read(&mut buffer) {
+                Ok(0) => return (out, None),
+                Ok(count) => out.extend_from_slice(&buffer[..count]),
+                Err(fault) => {
+                    assert_eq!(gzip.read(&mut buffer), Ok(0));
+                    return (out, Some(fault));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn members_follow_each_other_and_padding_is_none() {
+        let file = [compress(b"one\n"), compress(b""), compress(b"two\n"), vec![0; 700]].concat();
+        for step in [1, 7, 4096] {
+            assert_eq!(decode(&file, step), (b"one\ntwo\n".to_vec(), None));
+        }
+    }
+
+    #[test]
+    fn header_fields_are_skipped() {
+        let mut encoder = flate2::GzBuilder::new()
+            .filename("access.log")
+            .comment("of a day")
+            .extra(vec![1, 2, 3])
+            .write(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(b"one\n").unwrap();
+        assert_eq!(decode(&encoder.finish().unwrap(), 3), (b"one\n".to_vec(), None));
+    }
+
+    #[test]
+    fn other_bytes_behind_are_a_fault() {
+        let file = [compress(b"one\n"), b"two\n".to_vec()].concat();
+        let (data, fault) = decode(&file, 64);
+        assert_eq!(data, b"one\n");
+        assert!(fault.unwrap().contains("no gzip data"));
+    }
+
+    #[test]
+    fn a_cut_file_gives_what_decodes_whatever_the_buffers() {
+        let (text, file) = (text(), compress(&text()));
+        for end in [2, 9, 12, file.len() / 2, file.len() - 9, file.len() - 1] {
+            let (data, fault) = decode(&file[..end], 1);
+            assert_eq!(fault.as_deref(), Some(CUT_SHORT), "{end}");
+            assert!(text.starts_with(&data));
+            assert_eq!(decode(&file[..end], 5000).0, data, "{end}");
+        }
+        assert!(decode(&file[..file.len() - 9], 100).0.len() > text.len() - 100);
+    }
+
+    #[test]
+    fn a_damaged_file_gives_the_same_whatever_the_buffers() {
+        let mut file = compress(&text());
+        let middle = file.len() / 2;
+        file[middle..middle + 40].fill(0xff);
+        let (data, fault) = decode(&file, 1);
+        assert!(fault.unwrap().starts_with("corrupt gzip data"));
+        assert!(data.len() > text().len() / 4, "{}", data.len());
+        for step in [2, 100, 1 << 16] {
+            assert_eq!(decode(&file, step).0.len(), data.len(), "{step}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_checksum_is_a_fault() {
+        let mut file = compress(b"one\n");
+        let at = file.len() - 8;
+        file[at] ^= 1;
+        let (data, fault) = decode(&file, 64);
+        assert_eq!(data, b"one\n");
+        assert!(fault.unwrap().contains("checksum"));
+    }
+}

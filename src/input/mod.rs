@@ -1,0 +1,847 @@
+//! The only room that touches logs: finds, recognises, decompresses, maps or reads them, and cuts them
+//! into pieces of whole lines.
+//!
+//! What a line is and where it lies is the same however a log is read: mapped or not, compressed or not,
+//! whatever the size of the pieces and the number of threads. Formats, calls and counts are unknown here.
+//!
+//! In reading order: [`find()`] says which files a pattern means, [`Input::open`] recognises one, and
+//! [`Input::fold`] or [`Input::for_each_in_order`] hands out its pieces, each with its [`Line`]s.
+
+mod buffer;
+mod cut;
+mod find;
+mod gzip;
+mod lines;
+mod mapping;
+mod source;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::ControlFlow;
+use std::sync::Mutex;
+
+use rayon::prelude::*;
+
+use self::buffer::Buffer;
+use self::cut::{Cut, Feed, Mapped, Stream};
+use self::mapping::Mapping;
+use self::source::{Raw, Source};
+use crate::error::{Error, Result};
+use crate::limits;
+
+pub use self::find::{Findings, Found, Place, find, once};
+pub use self::lines::{Line, Lines, Piece};
+pub use self::source::Compression;
+
+/// Whether plain regular files are mapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Io {
+    /// Those of at least [`limits::MAP_BYTES_MIN`] are, where that works.
+    #[default]
+    Auto,
+    /// All are.
+    Mmap,
+    /// None is.
+    Read,
+}
+
+/// How a log is read. None of it changes what is read.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Mapped or read.
+    pub io: Io,
+    /// About how many decompressed bytes a piece holds; 1 gives a piece for each line.
+    pub chunk_bytes: usize,
+    /// Whether to compute the BLAKE3 digest of the log as it lies.
+    pub digest: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { io: Io::Auto, chunk_bytes: limits::CHUNK_BYTES, digest: false }
+    }
+}
+
+/// What came of reading a log.
+#[derive(Debug)]
+pub struct Outcome<T> {
+    /// What the pieces were folded into; the empty value if the log shrank.
+    pub value: T,
+    /// Decompressed bytes, all that were read: 0 if the log shrank.
+    pub bytes: u64,
+    /// BLAKE3 of the log as it lies, in hex, if asked for. None if it shrank or reading was broken off.
+    pub digest: Option<String>,
+    /// Why the log is not complete.
+    pub fault: Option<Fault>,
+}
+
+/// Why a log is not complete, in words that follow its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// Its compression is cut short or corrupt, or reading failed midway. What was read counts.
+    EndedEarly(String),
+    /// It shrank while it was read. Nothing of it counts.
+    Shrank(String),
+}
+
+impl Fault {
+    /// The words.
+    pub fn reason(&self) -> &str {
+        match self {
+            Fault::EndedEarly(reason) | Fault::Shrank(reason) => reason,
+        }
+    }
+}
+
+/// An open log, none of whose lines were handed out yet.
+pub struct Input {
+    feed: Feed,
+    compression: Option<Compression>,
+    size: Option<u64>,
+    /// Whether one piece may hold all of it.
+    is_small: bool,
+}
+
+impl Input {
+    /// Opens and recognises a log. Of a regular file only what it holds now will be read.
+    ///
+    /// # Errors
+    /// Where it cannot be opened or its first bytes cannot be read, or cannot be mapped under [`Io::Mmap`].
+    pub fn open(found: &Found, options: &Options) -> Result<Input> {
+        Input::open_within(found, options, limits::LINE_BYTES_MAX)
+    }
+
+    /// Opens with a limit of its own to the length of lines, so that tests reach it with few bytes.
+    fn open_within(found: &Found, options: &Options, line_bytes_max: usize) -> Result<Input> {
+        let in_words = |error| Error::io(&found.shown, error);
+        match &found.place {
+            Place::Stdin => {
+                let reader = Box::new(io::stdin());
+                Input::from_reader_within(reader, options, line_bytes_max).map_err(in_words)
+            }
+            Place::File(path) => {
+                let file = File::open(path).map_err(in_words)?;
+                let metadata = file.metadata().map_err(in_words)?;
+                if metadata.is_dir() {
+                    return Err(Error::new(format!("{}: is a folder, not a log", found.shown)));
+                }
+                let size = metadata.is_file().then_some(metadata.len());
+                Input::from_file(file, size, options, line_bytes_max).map_err(in_words)
+            }
+        }
+    }
+
+    /// A log that comes from elsewhere.
+    ///
+    /// # Errors
+    /// Where its first bytes cannot be read.
+    pub fn from_reader(reader: Box<dyn Read + Send>, options: &Options) -> io::Result<Input> {
+        Input::from_reader_within(reader, options, limits::LINE_BYTES_MAX)
+    }
+
+    fn from_reader_within(
+        reader: Box<dyn Read + Send>,
+        options: &Options,
+        line_bytes_max: usize,
+    ) -> io::Result<Input> {
+        Input::stream(Raw::open(reader, None, options.digest)?, None, options, line_bytes_max)
+    }
+
+    /// `size`: of a regular file.
+    fn from_file(
+        file: File,
+        size: Option<u64>,
+        options: &Options,
+        line_bytes_max: usize,
+    ) -> io::Result<Input> {
+        let mappable = size
+            .filter(|size| match options.io {
+                Io::Auto => *size >= limits::MAP_BYTES_MIN,
+                Io::Mmap => *size > 0,
+                Io::Read => false,
+            })
+            .and_then(|size| usize::try_from(size).ok());
+        let again =
+            mappable.map(|length| file.try_clone().map(|file| (file, length))).transpose()?;
+        let raw = Raw::open(Box::new(file), size, options.digest)?;
+        let Some((file, length)) = again.filter(|_| Compression::recognise(raw.first()).is_none())
+        else {
+            return Input::stream(raw, size, options, line_bytes_max);
+        };
+        match Mapping::new(file, length) {
+            Ok(mapping) => Ok(Input {
+                feed: Feed::Mapped(Mapped::new(mapping, options, line_bytes_max)),
+                compression: None,
+                size,
+                is_small: length <= options.chunk_bytes,
+            }),
+            // Not every file system can map; all can be read.
+            Err(_) if options.io == Io::Auto => Input::stream(raw, size, options, line_bytes_max),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn stream(
+        raw: Raw,
+        size: Option<u64>,
+        options: &Options,
+        line_bytes_max: usize,
+    ) -> io::Result<Input> {
+        let compression = Compression::recognise(raw.first());
+        let is_small =
+            compression.is_none() && size.is_some_and(|size| size <= options.chunk_bytes as u64);
+        let stream = Stream::new(Source::new(raw)?, options, line_bytes_max);
+        Ok(Input { feed: Feed::Stream(Box::new(Mutex::new(stream))), compression, size, is_small })
+    }
+
+    /// How the log is compressed, if it is.
+    pub fn compression(&self) -> Option<Compression> {
+        self.compression
+    }
+
+    /// Bytes of the log as it lies: what progress adds up to. None where only its end will tell.
+    pub fn size(&self) -> Option<u64> {
+        self.size
+    }
+
+    /// The first lines, decompressed: up to [`limits::HEAD_BYTES`], from the first byte that belongs to a
+    /// line, to the end of a line. (Where the first line alone is longer: its beginning.) Nothing is lost
+    /// by looking, also of a pipe.
+    pub fn head(&mut self) -> &[u8] {
+        match &mut self.feed {
+            Feed::Mapped(mapped) => mapped.head(),
+            Feed::Stream(stream) => {
+                stream.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner).head()
+            }
+        }
+    }
+
+    /// Folds all pieces, in parallel on the current thread pool and in no particular order: `T` is a commutative
+    /// monoid of `empty` and `merge`. At most one value for each thread exists besides the merged one.
+    ///
+    /// `progress` is told how many more bytes of the log as it lies were used.
+    pub fn fold<T: Send>(
+        self,
+        progress: &(dyn Fn(u64) + Sync),
+        empty: impl Fn() -> T + Sync,
+        each: impl Fn(&mut T, Piece<'_>) + Sync,
+        merge: impl Fn(T, T) -> T + Sync,
+    ) -> Outcome<T> {
+        // Each worker takes pieces until there are none. None waits for another while it holds the feed, so
+        // whatever else the pool does meanwhile, this comes to an end.
+        let work = || {
+            let mut value = None;
+            let mut buffer = Buffer::default();
+            while let Some(cut) = self.feed.next(&mut buffer) {
+                each(value.get_or_insert_with(&empty), self.feed.piece(&cut, &buffer));
+                progress(cut.taken);
+            }
+            value
+        };
+        let workers = if self.is_small { 1 } else { rayon::current_num_threads() };
+        let value = if workers == 1 {
+            work()
+        } else {
+            (0..workers).into_par_iter().with_max_len(1).filter_map(|_| work()).reduce_with(&merge)
+        };
+        let (digest, fault) = self.feed.finish();
+        if matches!(fault, Some(Fault::Shrank(_))) {
+            return Outcome { value: empty(), bytes: 0, digest: None, fault };
+        }
+        Outcome { value: value.unwrap_or_else(empty), bytes: self.feed.bytes(), digest, fault }
+    }
+
+    /// Maps pieces in parallel on the current thread pool and hands the results over in file order, until `sink`
+    /// breaks it off.
+    ///
+    /// What was handed over before a log was seen to shrink cannot be taken back; the fault then says so.
+    pub fn for_each_in_order<R: Send>(
+        self,
+        progress: &(dyn Fn(u64) + Sync),
+        each: impl Fn(Piece<'_>) -> R + Sync,
+        mut sink: impl FnMut(R) -> ControlFlow<()>,
+    ) -> Outcome<()> {
+        let feed = &self.feed;
+        let width = if self.is_small { 1 } else { rayon::current_num_threads() };
+        let fill = |spare: Window| -> Window {
+            let buffers = spare.into_iter().map(|(buffer, _)| buffer);
+            let buffers = buffers.chain(std::iter::repeat_with(Buffer::default)).take(width);
+            buffers
+                .map_while(|mut buffer| feed.next(&mut buffer).map(|cut| (buffer, cut)))
+                .collect()
+        };
+        let mut window = fill(Vec::new());
+        let mut spare = Vec::new();
+        while !window.is_empty() {
+            // The next window is read while this one is worked on.
+            let (results, next) = rayon::join(
+                || -> Vec<R> {
+                    window.par_iter().map(|(buffer, cut)| each(feed.piece(cut, buffer))).collect()
+                },
+                || fill(std::mem::take(&mut spare)),
+            );
+            if feed.is_lost() {
+                break;
+            }
+            for result in results {
+                if sink(result).is_break() {
+                    return Outcome { value: (), bytes: feed.bytes(), digest: None, fault: None };
+                }
+            }
+            progress(window.iter().map(|(_, cut)| cut.taken).sum());
+            spare = std::mem::replace(&mut window, next);
+        }
+        let (digest, fault) = feed.finish();
+        let bytes = if matches!(fault, Some(Fault::Shrank(_))) { 0 } else { feed.bytes() };
+        Outcome { value: (), bytes, digest, fault }
+    }
+}
+
+/// Pieces that are worked on at the same time.
+type Window = Vec<(Buffer, Cut)>;
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use proptest::prelude::*;
+
+    use super::lines::naive::{self, Owned};
+    use super::*;
+
+    /// All that reading a log tells.
+    #[derive(Debug, PartialEq)]
+    struct Seen {
+        lines: Vec<Owned>,
+        gap_bytes: u64,
+        bytes: u64,
+        fault: Option<Fault>,
+    }
+
+    /// Lines of pieces, each piece under its index.
+    type Pieces = Vec<(usize, Vec<Owned>, u64)>;
+
+    fn piece_seen(piece: Piece<'_>) -> (usize, Vec<Owned>, u64) {
+        let mut lines = piece.lines();
+        let owned = lines.by_ref().map(Owned::from).collect();
+        (piece.index, owned, lines.gap_bytes())
+    }
+
+    fn seen(pieces: Pieces, bytes: u64, fault: Option<Fault>) -> Seen {
+        let gap_bytes = pieces.iter().map(|(_, _, gap_bytes)| gap_bytes).sum();
+        let lines = pieces.into_iter().flat_map(|(_, lines, _)| lines).collect();
+        Seen { lines, gap_bytes, bytes, fault }
+    }
+
+    fn fold(input: Input) -> Seen {
+        let outcome = input.fold(
+            &|_| {},
+            Pieces::new,
+            |all, piece| all.push(piece_seen(piece)),
+            |mut a, mut b| {
+                a.append(&mut b);
+                a
+            },
+        );
+        let mut pieces = outcome.value;
+        pieces.sort_by_key(|(index, _, _)| *index);
+        seen(pieces, outcome.bytes, outcome.fault)
+    }
+
+    fn in_order(input: Input) -> Seen {
+        let mut pieces = Pieces::new();
+        let outcome = input.for_each_in_order(&|_| {}, piece_seen, |piece| {
+            pieces.push(piece);
+            ControlFlow::Continue(())
+        });
+        assert!(pieces.is_sorted_by_key(|(index, _, _)| *index));
+        seen(pieces, outcome.bytes, outcome.fault)
+    }
+
+    fn file(bytes: &[u8]) -> (tempfile::NamedTempFile, Found) {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        let found = Found { place: Place::File(file.path().to_owned()), shown: "a.log".to_owned() };
+        (file, found)
+    }
+
+    /// Gives a few bytes at a time, like a slow pipe.
+    struct Trickle(io::Cursor<Vec<u8>>);
+
+    impl Read for Trickle {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let count = buffer.len().min(7);
+            self.0.read(&mut buffer[..count])
+        }
+    }
+
+    fn gzip(data: &[u8]) -> Vec<u8> {
+        let (a, b) = data.split_at(data.len() / 2);
+        [gzip::tests::compress(a), gzip::tests::compress(b)].concat()
+    }
+
+    fn zstd(data: &[u8]) -> Vec<u8> {
+        let (a, b) = data.split_at(data.len() / 3);
+        let skippable = b"\x5a\x2a\x4d\x18\x03\0\0\0abc";
+        let frames = [a, b].map(|data| {
+            let mut encoder = ::zstd::Encoder::new(Vec::new(), 1).unwrap();
+            encoder.include_checksum(true).unwrap();
+            encoder.write_all(data).unwrap();
+            encoder.finish().unwrap()
+        });
+        [&skippable[..], &frames[0], &skippable[..], &frames[1]].concat()
+    }
+
+    /// Every way of reading gives what the naive splitter gives.
+    fn check_all_ways(data: &[u8], line_bytes_max: usize, chunks: &[usize]) {
+        let (lines, gap_bytes) = naive::split(data, line_bytes_max);
+        let expected = Seen { lines, gap_bytes, bytes: data.len() as u64, fault: None };
+        let (_plain, plain) = file(data);
+        let (_gzip, gzip) = file(&gzip(data));
+        let (_zstd, zstd) = file(&zstd(data));
+        for chunk_bytes in chunks.iter().copied() {
+            for digest in [false, true] {
+                let options = |io| Options { io, chunk_bytes, digest };
+                for (found, io) in [
+                    (&plain, Io::Auto),
+                    (&plain, Io::Read),
+                    (&plain, Io::Mmap),
+                    (&gzip, Io::Mmap),
+                    (&zstd, Io::Auto),
+                ] {
+                    let open = || Input::open_within(found, &options(io), line_bytes_max).unwrap();
+                    assert_eq!(fold(open()), expected, "{io:?} {chunk_bytes} {data:?}");
+                    let mut input = open();
+                    let head = input.head().to_vec();
+                    assert_head(&head, data);
+                    assert_eq!(fold(input), expected, "after head {io:?} {chunk_bytes} {data:?}");
+                    assert_eq!(
+                        in_order(open()),
+                        expected,
+                        "in order {io:?} {chunk_bytes} {data:?}"
+                    );
+                }
+                let trickle = Box::new(Trickle(io::Cursor::new(data.to_vec())));
+                let mut input =
+                    Input::from_reader_within(trickle, &options(Io::Auto), line_bytes_max).unwrap();
+                assert_head(input.head(), data);
+                assert_eq!(fold(input), expected, "trickle {chunk_bytes} {data:?}");
+            }
+        }
+    }
+
+    fn assert_head(head: &[u8], data: &[u8]) {
+        let data = data.strip_prefix(b"\xef\xbb\xbf").unwrap_or(data);
+        let start = data.iter().take_while(|byte| **byte == 0).count();
+        if data.len() < limits::HEAD_BYTES {
+            assert_eq!(head, &data[start..]);
+        }
+    }
+
+    fn pool(threads: usize) -> rayon::ThreadPool {
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap()
+    }
+
+    #[test]
+    fn all_ways_agree_on_the_odd_ones() {
+        for data in [
+            &b""[..],
+            b"\n",
+            b"a",
+            b"a\r\nb\r\n",
+            b"\xef\xbb\xbf",
+            b"\xef\xbb\xbfa\nb",
+            b"\xef\xbb\xbf\0\0a\n",
+            b"\xef\xbb\xbf\0\0",
+            b"\0\0\xef\xbb\xbfa\n",
+            b"\xef\xbb",
+            b"\0\0\0",
+            b"\0\0\0\n",
+            b"\0\0\0\r\n",
+            b"\0\0\0abc\n",
+            b"ab\n\0\0\0\0\0\0\0\0\0\0\0\0cd\n",
+            b"ab\n\0\0\0\0\0\0\0\0\0\0\0\0\nx\n",
+            b"ab\0\0\0\0\0\0\0\0\0\0\0\0\n",
+            b"ab\0\0\0\0\0\0\0\0\0\0\0\0",
+            b"ab\r\0\0\0\0\0\0\0\0\0\0\n",
+            b"ab\n\0\0\0\0\0\0\0\0\0\0\0\0",
+            b"            \r\nab\n",
+            b"            \0x\nab\n",
+            b"12345678\n123456789\n12345678\r\n",
+            b"12345678901234567890\nab\n12345678901234567890",
+        ] {
+            check_all_ways(data, 8, &[1, 2, 3, 7, 64]);
+        }
+    }
+
+    /// What logs are made of, the more likely ones several times.
+    const PARTS: &[&[u8]] = &[
+        b"\n",
+        b"\n",
+        b"\n",
+        b"\r\n",
+        b"\r",
+        b"\0",
+        b"\0",
+        b"\0\0\0\0\0\0\0",
+        b"a",
+        b"a",
+        b" ",
+        b" ",
+        b"{\"a\":1}",
+        b"0123456789abc",
+        b"\xef\xbb\xbf",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+
+        #[test]
+        fn all_ways_agree(
+            parts in proptest::collection::vec(proptest::sample::select(PARTS), 0..40),
+            chunk_bytes in 1..24usize,
+            line_bytes_max in 1..12usize,
+            threads in 1..4usize,
+        ) {
+            pool(threads).install(|| check_all_ways(&parts.concat(), line_bytes_max, &[chunk_bytes]));
+        }
+    }
+
+    #[test]
+    fn all_ways_agree_at_full_size() {
+        let mut data = Vec::new();
+        for i in 0..20_000u64 {
+            writeln!(data, "{{\"call\":{i},\"x\":{}}}", i.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+                .unwrap();
+        }
+        data.extend(std::iter::repeat_n(b'y', limits::LINE_BYTES_MAX + 1));
+        data.extend(b"\nlast");
+        let way = pool(3);
+        way.install(|| {
+            check_all_ways(&data, limits::LINE_BYTES_MAX, &[limits::CHUNK_BYTES, 100_000])
+        });
+    }
+
+    #[test]
+    fn a_chunk_of_one_byte_is_a_piece_for_each_line() {
+        let (_file, found) = file(b"one\n\ntwo\nthree");
+        for io in [Io::Read, Io::Mmap] {
+            let options = Options { io, chunk_bytes: 1, ..Options::default() };
+            let input = Input::open(&found, &options).unwrap();
+            let mut counts = Vec::new();
+            input.for_each_in_order(
+                &|_| {},
+                |piece| piece.lines().count(),
+                |count| {
+                    counts.push(count);
+                    ControlFlow::Continue(())
+                },
+            );
+            assert_eq!(counts, [1, 1, 1, 1], "{io:?}");
+        }
+    }
+
+    #[test]
+    fn the_digest_is_of_the_log_as_it_lies() {
+        let data = b"one\ntwo\n".repeat(1000);
+        let broken = {
+            let mut broken = gzip(&data);
+            let middle = broken.len() - 3;
+            broken[middle] ^= 1;
+            [broken, vec![7; 200_000]].concat()
+        };
+        for bytes in [data.clone(), gzip(&data), zstd(&data), broken] {
+            let (_file, found) = file(&bytes);
+            for io in [Io::Read, Io::Mmap] {
+                let options = Options { io, digest: true, ..Options::default() };
+                let outcome = Input::open(&found, &options).unwrap().fold(
+                    &|_| {},
+                    || (),
+                    |_, _| {},
+                    |_, _| (),
+                );
+                assert_eq!(outcome.digest, Some(blake3::hash(&bytes).to_hex().to_string()));
+                assert_eq!(outcome.fault.is_some(), bytes.ends_with(&[7, 7]));
+            }
+        }
+    }
+
+    #[test]
+    fn progress_adds_up_to_the_size() {
+        let data = b"\xef\xbb\xbf\0\0one\ntwo\n".repeat(1000);
+        for bytes in [data.clone(), gzip(&data), zstd(&data)] {
+            let (_file, found) = file(&bytes);
+            for io in [Io::Read, Io::Mmap] {
+                let options = Options { io, chunk_bytes: 500, ..Options::default() };
+                let input = Input::open(&found, &options).unwrap();
+                let (size, sum) = (input.size(), AtomicU64::new(0));
+                let add = |more| {
+                    sum.fetch_add(more, Ordering::Relaxed);
+                };
+                input.fold(&add, || (), |_, _| {}, |_, _| ());
+                assert_eq!(Some(sum.into_inner()), size);
+            }
+        }
+    }
+
+    #[test]
+    fn what_decodes_of_a_cut_log_counts() {
+        let data = b"one\ntwo\n".repeat(50_000);
+        for whole in [gzip(&data), zstd(&data)] {
+            let (_file, found) = file(&whole[..whole.len() - 10]);
+            let seen = [1000, limits::CHUNK_BYTES].map(|chunk_bytes| {
+                let options = Options { chunk_bytes, ..Options::default() };
+                fold(Input::open(&found, &options).unwrap())
+            });
+            assert_eq!(seen[0], seen[1]);
+            assert!(seen[0].lines.len() > 20_000, "{}", seen[0].lines.len());
+            let Some(Fault::EndedEarly(reason)) = &seen[0].fault else {
+                panic!("{:?}", seen[0].fault)
+            };
+            assert!(reason.ends_with("data ended early"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_log_gives_the_same_at_any_chunk_size_and_pipe() {
+        let data: Vec<u8> = (0..100_000u32)
+            .flat_map(|i| format!("{}\n", i.wrapping_mul(0x9e37_79b9)).into_bytes())
+            .collect();
+        for mut whole in [gzip(&data), zstd(&data)] {
+            let at = whole.len() * 3 / 4;
+            whole[at..at + 64].fill(0xff);
+            let (_file, found) = file(&whole);
+            let from_file = |chunk_bytes| {
+                fold(Input::open(&found, &Options { chunk_bytes, ..Options::default() }).unwrap())
+            };
+            let expected = from_file(limits::CHUNK_BYTES);
+            let Some(Fault::EndedEarly(reason)) = &expected.fault else {
+                panic!("{:?}", expected.fault)
+            };
+            assert!(reason.contains("corrupt"), "{reason}");
+            assert!(expected.bytes > data.len() as u64 / 2);
+            assert!(from_file(777) == expected);
+            let trickle = Box::new(Trickle(io::Cursor::new(whole)));
+            assert!(fold(Input::from_reader(trickle, &Options::default()).unwrap()) == expected);
+        }
+    }
+
+    #[test]
+    fn an_error_midway_ends_a_log_early() {
+        struct Failing;
+        impl Read for Failing {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::from_raw_os_error(5))
+            }
+        }
+        for data in [b"one\ntwo".to_vec(), gzip::tests::compress(b"one\ntwo")[..20].to_vec()] {
+            let reader = Box::new(io::Cursor::new(data).chain(Failing));
+            let seen = fold(Input::from_reader(reader, &Options::default()).unwrap());
+            let Some(Fault::EndedEarly(reason)) = &seen.fault else { panic!("{seen:?}") };
+            assert!(!reason.contains("early"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_log_that_shrinks_counts() {
+        let data = b"one line of a log\n".repeat(100_000);
+        for (bytes, io) in [
+            (data.clone(), Io::Read),
+            (data.clone(), Io::Mmap),
+            (zstd(&data).repeat(3000), Io::Read),
+        ] {
+            let (file, found) = file(&bytes);
+            let options = Options { io, chunk_bytes: 10_000, digest: true };
+            let input = Input::open(&found, &options).unwrap();
+            let cut = std::sync::Once::new();
+            let outcome = input.fold(
+                &|_| {},
+                || 0,
+                |count, piece| {
+                    cut.call_once(|| file.as_file().set_len(100_000).unwrap());
+                    *count += piece.lines().count();
+                },
+                |a, b| a + b,
+            );
+            assert_eq!((outcome.value, outcome.bytes, &outcome.digest), (0, 0, &None), "{io:?}");
+            let Some(Fault::Shrank(reason)) = &outcome.fault else { panic!("{:?}", outcome.fault) };
+            assert!(reason.starts_with("shrank"), "{reason}");
+        }
+    }
+
+    #[test]
+    fn growth_after_opening_is_not_read() {
+        for io in [Io::Read, Io::Mmap] {
+            let (mut file, found) = file(b"one\ntw");
+            let input = Input::open(&found, &Options { io, ..Options::default() }).unwrap();
+            file.write_all(b"o\nthree\n").unwrap();
+            let seen = fold(input);
+            assert_eq!(seen.lines, naive::split(b"one\ntw", 100).0);
+            assert_eq!((seen.bytes, seen.fault), (6, None));
+        }
+    }
+
+    #[test]
+    fn a_line_or_a_gap_of_any_length_takes_bounded_memory() {
+        struct Endless {
+            head: &'static [u8],
+            byte: u8,
+            left: u64,
+            tail: &'static [u8],
+        }
+        impl Read for Endless {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                // No caller may ask for more than a few chunks at once: that would be its memory.
+                assert!(buffer.len() <= 2 * limits::CHUNK_BYTES);
+                let count = usize::try_from(self.left).unwrap().min(buffer.len());
+                if !self.head.is_empty() || count == 0 {
+                    let part = if self.head.is_empty() { &mut self.tail } else { &mut self.head };
+                    return part.read(buffer);
+                }
+                buffer[..count].fill(self.byte);
+                self.left -= count as u64;
+                Ok(count)
+            }
+        }
+        let read = |head: &'static [u8], byte, tail: &'static [u8]| {
+            let endless = Endless { head, byte, left: 100 << 20, tail };
+            let input = Input::from_reader(Box::new(endless), &Options::default()).unwrap();
+            input.fold(
+                &|_| {},
+                || (Vec::new(), 0),
+                |all, piece| {
+                    assert!(piece.bytes.len() <= 2 * limits::CHUNK_BYTES);
+                    let (_, lines, gap_bytes) = piece_seen(piece);
+                    all.0.extend(lines);
+                    all.1 += gap_bytes;
+                },
+                |mut a, b| {
+                    a.0.extend(b.0);
+                    (a.0, a.1 + b.1)
+                },
+            )
+        };
+        let length = 100 << 20;
+        let line = |offset, bytes: &[u8]| Owned::Content(offset, bytes.to_vec());
+        let too_long = |outcome: &Outcome<(Vec<Owned>, u64)>| {
+            outcome.value.0.iter().find_map(|line| match line {
+                Owned::TooLong(offset, length, head) => Some((*offset, *length, head.len())),
+                _ => None,
+            })
+        };
+        let outcome = read(b"one\n", b'x', b"\r\ntwo\n");
+        assert_eq!(too_long(&outcome), Some((4, length, limits::LONG_LINE_HEAD_BYTES)));
+        assert!(outcome.value.0.contains(&line(length + 6, b"two")));
+        assert_eq!(outcome.value.0.len(), 3);
+
+        let outcome = read(b"one\n", 0, b"two\n");
+        assert!(outcome.value.0.contains(&line(length + 4, b"two")));
+        assert_eq!((outcome.value.0.len(), outcome.value.1), (2, length));
+
+        let outcome = read(b"one", 0, b"\ntwo\n");
+        assert!(outcome.value.0.contains(&line(0, b"one")));
+        assert_eq!((outcome.value.0.len(), outcome.value.1), (2, length));
+
+        let outcome = read(b"one", 0, b"two\n");
+        assert_eq!(too_long(&outcome), Some((0, length + 6, limits::LONG_LINE_HEAD_BYTES)));
+    }
+
+    #[test]
+    fn a_head_begins_after_a_long_gap_and_ends_with_a_line() {
+        let data = [vec![0; 3 * limits::HEAD_BYTES], b"some line\n".repeat(60_000)].concat();
+        let (_plain, plain) = file(&data);
+        let (_gzip, gzip) = file(&gzip(&data));
+        for (found, io) in [(&plain, Io::Read), (&plain, Io::Mmap), (&gzip, Io::Read)] {
+            let mut input = Input::open(found, &Options { io, ..Options::default() }).unwrap();
+            let head = input.head().to_vec();
+            assert!(head.starts_with(b"some line\n") && head.ends_with(b"some line\n"));
+            assert_eq!(head.len(), limits::HEAD_BYTES / 10 * 10);
+            let seen = fold(input);
+            assert_eq!((seen.lines, seen.gap_bytes), naive::split(&data, limits::LINE_BYTES_MAX));
+        }
+    }
+
+    #[test]
+    fn plain_files_are_mapped_as_told() {
+        let (log, found) = file(b"one\n");
+        let is_mapped = |io| {
+            let input = Input::open(&found, &Options { io, ..Options::default() }).unwrap();
+            matches!(input.feed, Feed::Mapped(_))
+        };
+        assert_eq!([Io::Auto, Io::Mmap, Io::Read].map(is_mapped), [false, true, false]);
+        log.as_file().set_len(limits::MAP_BYTES_MIN).unwrap();
+        assert_eq!([Io::Auto, Io::Mmap, Io::Read].map(is_mapped), [true, true, false]);
+        log.as_file().set_len(0).unwrap();
+        assert_eq!([Io::Auto, Io::Mmap, Io::Read].map(is_mapped), [false, false, false]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_named_pipe_is_a_stream() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        assert!(find(".", Some(folder.path())).unwrap().found.is_empty());
+        let found = find("pipe", Some(folder.path())).unwrap().found;
+        let writer = std::thread::spawn(move || std::fs::write(path, "one\ntwo\n").unwrap());
+        let mut input =
+            Input::open(&found[0], &Options { io: Io::Mmap, ..Options::default() }).unwrap();
+        assert_eq!(input.size(), None);
+        assert_eq!(input.head(), b"one\ntwo\n");
+        assert_eq!(fold(input).lines.len(), 2);
+        writer.join().unwrap();
+    }
+
+    #[test]
+    fn in_order_stops_when_told() {
+        let (_file, found) = file(&b"line\n".repeat(1000));
+        let options = Options { chunk_bytes: 1, ..Options::default() };
+        let mut count = 0;
+        let outcome = Input::open(&found, &options).unwrap().for_each_in_order(
+            &|_| {},
+            |_| {},
+            |()| {
+                count += 1;
+                if count == 10 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            },
+        );
+        assert_eq!((count, outcome.fault), (10, None));
+        assert!(outcome.bytes < 5000);
+    }
+
+    #[test]
+    fn a_folder_or_a_missing_file_does_not_open() {
+        let folder = tempfile::tempdir().unwrap();
+        for path in [folder.path().to_owned(), folder.path().join("gone")] {
+            let found = Found { place: Place::File(path), shown: "x".to_owned() };
+            let error = Input::open(&found, &Options::default()).err().unwrap();
+            assert!(error.to_string().starts_with("x: "), "{error}");
+        }
+    }
+
+    #[test]
+    fn many_logs_at_once_on_one_pool() {
+        let logs: Vec<_> = (0..40)
+            .map(|i| file(&gzip(&format!("line {i}\n").repeat(2000).into_bytes())))
+            .collect();
+        let options = Options { chunk_bytes: 300, ..Options::default() };
+        let sum: usize = pool(4).install(|| {
+            logs.par_iter()
+                .map(|(_, found)| {
+                    let input = Input::open(found, &options).unwrap();
+                    input
+                        .fold(
+                            &|_| {},
+                            || 0,
+                            |sum, piece| *sum += piece.lines().count(),
+                            |a, b| a + b,
+                        )
+                        .value
+                })
+                .sum()
+        });
+        assert_eq!(sum, 80_000);
+    }
+}

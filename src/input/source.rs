@@ -1,0 +1,351 @@
+//! A log as a stream of decompressed bytes: recognised by its first bytes, whatever its name.
+//!
+//! Knows nothing of lines.
+
+use std::io::{self, BufReader, ErrorKind, Read};
+
+use super::Fault;
+use super::buffer::Buffer;
+use super::gzip::Gzip;
+use crate::error::io_words;
+
+/// How a log is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compression {
+    /// RFC 1952, any number of members.
+    Gzip,
+    /// RFC 8878, any number of frames, some of them skippable.
+    Zstd,
+}
+
+impl Compression {
+    /// As it stands in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Compression::Gzip => "gzip",
+            Compression::Zstd => "zstd",
+        }
+    }
+
+    /// What the first bytes say: plain where nothing matches.
+    pub(super) fn recognise(first: &[u8]) -> Option<Compression> {
+        match first {
+            [0x1f, 0x8b, ..] => Some(Compression::Gzip),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
+                Some(Compression::Zstd)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// As many bytes as it takes to recognise a compression.
+const FIRST_BYTES: usize = 4;
+
+/// The bytes of a log as they lie.
+pub(super) struct Raw {
+    source: Box<dyn Read + Send>,
+    /// Read already, to be given first.
+    first: Vec<u8>,
+    /// Bytes not yet read of those that the file had when it was opened. None if it is no regular file.
+    left: Option<u64>,
+    /// Given so far.
+    taken: u64,
+    /// Whether the source said that there is no more.
+    ended: bool,
+    hasher: Option<blake3::Hasher>,
+    /// An error that is told on the next call, because the bytes before it had to be given first.
+    failed: Option<io::Error>,
+}
+
+impl Raw {
+    /// Reads the first bytes, to recognise. `size`: read no more than this, and miss what there is less.
+    pub(super) fn open(
+        source: Box<dyn Read + Send>,
+        size: Option<u64>,
+        digest: bool,
+    ) -> io::Result<Raw> {
+        let mut raw = Raw {
+            source,
+            first: Vec::new(),
+            left: size,
+            taken: 0,
+            ended: false,
+            hasher: digest.then(blake3::Hasher::new),
+            failed: None,
+        };
+        let mut first = [0; FIRST_BYTES];
+        let count = raw.fill(&mut first)?;
+        raw.first = first[..count].to_vec();
+        Ok(raw)
+    }
+
+    pub(super) fn first(&self) -> &[u8] {
+        &self.first
+    }
+
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Fills `buffer` as far as the source reaches, so that what follows never depends on how
+    /// a pipe happened to deliver.
+    fn fill(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        let room = self.left.map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
+        let room = room.min(buffer.len());
+        let mut count = 0;
+        while count < room {
+            match self.source.read(&mut buffer[count..room]) {
+                Ok(0) => {
+                    self.ended = true;
+                    break;
+                }
+                Ok(more) => count += more,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if count == 0 => return Err(error),
+                Err(error) => {
+                    self.failed = Some(error);
+                    break;
+                }
+            }
+        }
+        if let Some(left) = &mut self.left {
+            *left -= count as u64;
+        }
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(&buffer[..count]);
+        }
+        Ok(count)
+    }
+}
+
+impl Read for Raw {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = if self.first.is_empty() {
+            self.fill(buffer)?
+        } else {
+            let count = self.first.len().min(buffer.len());
+            buffer[..count].copy_from_slice(&self.first[..count]);
+            self.first.drain(..count);
+            count
+        };
+        self.taken += count as u64;
+        Ok(count)
+    }
+}
+
+/// Size of the blocks in which compressed bytes reach a decoder. Fixed, see [`Zstd`].
+const BLOCK_BYTES: usize = 64 << 10;
+
+type Blocks = BufReader<Raw>;
+
+enum Decoder {
+    Plain(Blocks),
+    Gzip(Box<Gzip<Blocks>>),
+    Zstd(Zstd),
+}
+
+/// Decodes in steps of a fixed size: at an error the decoder loses what it gave in that step, which
+/// thus is little (and the same, whatever the caller's buffers).
+struct Zstd {
+    decoder: zstd::Decoder<'static, Blocks>,
+    step: Box<[u8; ZSTD_STEP_BYTES]>,
+    /// Of `step`, not yet given.
+    rest: std::ops::Range<usize>,
+}
+
+const ZSTD_STEP_BYTES: usize = 4 << 10;
+
+impl Zstd {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, String> {
+        if self.rest.is_empty() {
+            let count = self.decoder.read(&mut self.step[..]).map_err(|error| {
+                if error.raw_os_error().is_some() {
+                    io_words(&error)
+                } else if error.kind() == ErrorKind::UnexpectedEof {
+                    "zstd data ended early".to_owned()
+                } else {
+                    format!("corrupt zstd data: {}", io_words(&error))
+                }
+            })?;
+            self.rest = 0..count;
+        }
+        let count = self.rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&self.step[self.rest.start..self.rest.start + count]);
+        self.rest.start += count;
+        Ok(count)
+    }
+}
+
+/// The decompressed bytes of a log, without its byte order mark.
+pub(super) struct Source {
+    decoder: Decoder,
+    /// Decompressed already; given from `ahead_start` on, before the decoder is asked.
+    ahead: Buffer,
+    ahead_start: usize,
+    /// Decompressed bytes so far, a byte order mark included.
+    decoded: u64,
+    ended: bool,
+    /// Why the end came early.
+    fault: Option<String>,
+}
+
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+impl Source {
+    pub(super) fn new(raw: Raw) -> io::Result<Source> {
+        let compression = Compression::recognise(raw.first());
+        let blocks = BufReader::with_capacity(BLOCK_BYTES, raw);
+        let decoder = match compression {
+            None => Decoder::Plain(blocks),
+            Some(Compression::Gzip) => Decoder::Gzip(Box::new(Gzip::new(blocks))),
+            Some(Compression::Zstd) => Decoder::Zstd(Zstd {
+                decoder: zstd::Decoder::with_buffer(blocks)?,
+                step: Box::new([0; ZSTD_STEP_BYTES]),
+                rest: 0..0,
+            }),
+        };
+        let mut source = Source {
+            decoder,
+            ahead: Buffer::default(),
+            ahead_start: 0,
+            decoded: 0,
+            ended: false,
+            fault: None,
+        };
+        source.look_ahead(BYTE_ORDER_MARK.len());
+        if *source.ahead == *BYTE_ORDER_MARK {
+            source.ahead_start = BYTE_ORDER_MARK.len();
+        }
+        Ok(source)
+    }
+
+    /// Offset of the next byte in the decompressed input.
+    pub(super) fn offset(&self) -> u64 {
+        self.decoded - self.ahead().len() as u64
+    }
+
+    /// Decompressed bytes so far.
+    pub(super) fn decoded(&self) -> u64 {
+        self.decoded
+    }
+
+    /// Whether `ahead` holds all that there is yet to come.
+    pub(super) fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Bytes of the log as it lies that were used so far.
+    pub(super) fn taken(&self) -> u64 {
+        self.blocks().get_ref().taken()
+    }
+
+    /// What was decompressed but not yet given.
+    pub(super) fn ahead(&self) -> &[u8] {
+        &self.ahead[self.ahead_start..]
+    }
+
+    /// Decompresses until `ahead` holds `length` bytes or all that there is.
+    pub(super) fn look_ahead(&mut self, length: usize) {
+        let mut ahead = std::mem::take(&mut self.ahead);
+        ahead.drop_front(self.ahead_start);
+        self.ahead_start = 0;
+        let missing = length.saturating_sub(ahead.len());
+        self.decode(&mut ahead, missing);
+        self.ahead = ahead;
+    }
+
+    /// Drops the first `count` bytes of `ahead`.
+    pub(super) fn skip(&mut self, count: usize) {
+        self.ahead_start += count;
+    }
+
+    /// Takes back bytes that were given last.
+    pub(super) fn give_back(&mut self, bytes: &[u8]) {
+        let mut ahead = Buffer::default();
+        ahead.push(bytes);
+        ahead.push(self.ahead());
+        self.ahead = ahead;
+        self.ahead_start = 0;
+    }
+
+    /// Appends the next `count` bytes, or as many as there are. How many: fewer only at the end.
+    pub(super) fn append(&mut self, buffer: &mut Buffer, count: usize) -> usize {
+        let before = buffer.len();
+        let ahead = self.ahead();
+        let ready = ahead.len().min(count);
+        buffer.push(&ahead[..ready]);
+        self.ahead_start += ready;
+        if self.ahead().is_empty() {
+            self.ahead = Buffer::default();
+            self.ahead_start = 0;
+        }
+        self.decode(buffer, count - ready);
+        buffer.len() - before
+    }
+
+    fn decode(&mut self, buffer: &mut Buffer, count: usize) {
+        let room = buffer.room(count);
+        let mut filled = 0;
+        while filled < count && !self.ended {
+            let room = &mut room[filled..];
+            let result = match &mut self.decoder {
+                Decoder::Plain(blocks) => blocks.read(room).map_err(|error| io_words(&error)),
+                Decoder::Gzip(gzip) => gzip.read(room),
+                Decoder::Zstd(zstd) => zstd.read(room),
+            };
+            match result {
+                Ok(0) => self.ended = true,
+                Ok(more) => filled += more,
+                Err(fault) => {
+                    self.fault = Some(fault);
+                    self.ended = true;
+                }
+            }
+        }
+        buffer.advance(filled);
+        self.decoded += filled as u64;
+    }
+
+    /// The digest, if one was asked for, and what went wrong. Only after the end.
+    pub(super) fn finish(&mut self) -> (Option<String>, Option<Fault>) {
+        let mut fault = self.fault.take();
+        let blocks = self.blocks_mut();
+        if blocks.get_ref().hasher.is_some()
+            // The digest is of the whole log, also of what no decoder wanted.
+            && let Err(error) = io::copy(blocks, &mut io::sink())
+        {
+            fault.get_or_insert_with(|| io_words(&error));
+        }
+        let raw = blocks.get_ref();
+        if let Some(lost) = raw.left.filter(|left| raw.ended && *left > 0) {
+            let shrank = format!(
+                "shrank from {} to {} bytes while it was read",
+                raw.taken + lost,
+                raw.taken
+            );
+            return (None, Some(Fault::Shrank(shrank)));
+        }
+        let digest = raw.hasher.as_ref().map(|hasher| hasher.finalize().to_hex().to_string());
+        (digest, fault.map(Fault::EndedEarly))
+    }
+
+    fn blocks(&self) -> &Blocks {
+        match &self.decoder {
+            Decoder::Plain(blocks) => blocks,
+            Decoder::Gzip(gzip) => gzip.get_ref(),
+            Decoder::Zstd(zstd) => zstd.decoder.get_ref(),
+        }
+    }
+
+    fn blocks_mut(&mut self) -> &mut Blocks {
+        match &mut self.decoder {
+            Decoder::Plain(blocks) => blocks,
+            Decoder::Gzip(gzip) => gzip.get_mut(),
+            Decoder::Zstd(zstd) => zstd.decoder.get_mut(),
+        }
+    }
+}

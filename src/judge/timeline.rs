@@ -1,0 +1,220 @@
+//! The register compiled: for each (partner, api, operation) the short sorted list of
+//! what [`super::verdict`] says, from instant to instant.
+//!
+//! What the register says of a call depends on the call's time only through a few
+//! instants. Evaluating the pure function at each of them, and merging equal
+//! neighbours, leaves one binary search per call.
+
+use hashbrown::HashMap;
+
+use super::verdict::{self, Axes, RecordedBy};
+use crate::register::{ApiId, GrantId, Operations, PartnerId, Register};
+use crate::time::Instant;
+
+/// What holds from an instant until the next step's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// From when; the first step's is [`Instant::MIN`].
+    pub from: Instant,
+    /// Both axes, consent and credential aside.
+    pub axes: Axes,
+    /// Whether active-and-granted differs from what the versions recorded by then say.
+    pub hindsight: bool,
+    /// The start of the unbroken stretch in which access has not been active-and-granted;
+    /// `None` if it is, or never was before.
+    pub lapsed_at: Option<Instant>,
+}
+
+/// The steps of one (partner, api, operation), by `from`, never empty, no equal neighbours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeline {
+    /// Whose.
+    pub partner: Option<PartnerId>,
+    /// On what.
+    pub api: ApiId,
+    /// For which operation; `None`: any that no grant of the pair names.
+    pub operation: Option<String>,
+    /// What holds when.
+    pub steps: Vec<Step>,
+}
+
+impl Timeline {
+    /// The index of the step that holds at `at`.
+    pub fn step_at(&self, at: Instant) -> usize {
+        // Lists are short and most calls are recent: from the end, a scan beats a search.
+        self.steps.iter().rposition(|step| step.from <= at).unwrap_or(0)
+    }
+}
+
+/// Index into [`Timelines::all`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TimelineId(pub u32);
+
+/// All timelines of a register.
+#[derive(Debug)]
+pub struct Timelines {
+    /// Every timeline.
+    pub all: Vec<Timeline>,
+    pairs: HashMap<(PartnerId, ApiId), Pair>,
+    /// For each api: what holds for partners without any grant on it.
+    ungranted: Vec<TimelineId>,
+}
+
+#[derive(Debug)]
+struct Pair {
+    named: Vec<TimelineId>,
+    other: TimelineId,
+}
+
+impl Timelines {
+    /// Compiles the register.
+    pub fn compile(register: &Register) -> Timelines {
+        let mut grants_of: HashMap<(PartnerId, ApiId), Vec<GrantId>> = HashMap::new();
+        for (grant, id) in register.grants.iter().zip(0..) {
+            for version in &grant.versions {
+                let grants = grants_of.entry((version.row.partner, version.row.api)).or_default();
+                if grants.last() != Some(&GrantId(id)) {
+                    grants.push(GrantId(id));
+                }
+            }
+        }
+        let mut pairs: Vec<_> = grants_of.into_iter().collect();
+        pairs.sort_unstable_by_key(|(pair, _)| *pair);
+
+        let mut compiled =
+            Timelines { all: Vec::new(), pairs: HashMap::new(), ungranted: Vec::new() };
+        for api in (0..register.apis.len() as u32).map(ApiId) {
+            let id = compiled.push(ungranted(register, api));
+            compiled.ungranted.push(id);
+        }
+        for ((partner, api), grants) in pairs {
+            let breaks = breaks(register, api, &grants);
+            let compile = |operation: Option<&str>| Timeline {
+                partner: Some(partner),
+                api,
+                operation: operation.map(str::to_owned),
+                steps: steps(&breaks, |at, by| {
+                    let grants = grants.iter().copied();
+                    verdict::axes_of(register, grants, partner, api, operation, at, by)
+                }),
+            };
+            let named = named_operations(register, partner, api, &grants)
+                .into_iter()
+                .map(|operation| compiled.push(compile(Some(operation))))
+                .collect();
+            let other = compiled.push(compile(None));
+            compiled.pairs.insert((partner, api), Pair { named, other });
+        }
+        compiled
+    }
+
+    fn push(&mut self, timeline: Timeline) -> TimelineId {
+        self.all.push(timeline);
+        TimelineId(self.all.len() as u32 - 1)
+    }
+
+    /// The timeline that a call of `partner` to `api` for `operation` is judged by.
+    pub fn find(&self, partner: PartnerId, api: ApiId, operation: &str) -> TimelineId {
+        let Some(pair) = self.pairs.get(&(partner, api)) else {
+            return self.ungranted[api.0 as usize];
+        };
+        let named = |id: &&TimelineId| self[**id].operation.as_deref() == Some(operation);
+        pair.named.iter().find(named).copied().unwrap_or(pair.other)
+    }
+}
+
+impl std::ops::Index<TimelineId> for Timelines {
+    type Output = Timeline;
+
+    fn index(&self, id: TimelineId) -> &Timeline {
+        &self.all[id.0 as usize]
+    }
+}
+
+/// The timeline of any partner without a grant on the api.
+fn ungranted(register: &Register, api: ApiId) -> Timeline {
+    let nobody = PartnerId(u32::MAX);
+    let steps = steps(&breaks(register, api, &[]), |at, by| {
+        verdict::axes_of(register, std::iter::empty(), nobody, api, None, at, by)
+    });
+    Timeline { partner: None, api, operation: None, steps }
+}
+
+/// The operations that any version of these grants names for the pair, sorted.
+fn named_operations<'r>(
+    register: &'r Register,
+    partner: PartnerId,
+    api: ApiId,
+    grants: &[GrantId],
+) -> Vec<&'r str> {
+    let rows = grants
+        .iter()
+        .flat_map(|id| &register.grants[id.0 as usize].versions)
+        .map(|version| &version.row)
+        .filter(|row| row.partner == partner && row.api == api);
+    let mut names: Vec<&str> = rows
+        .flat_map(|row| match &row.operations {
+            Operations::All => &[][..],
+            Operations::Named(names) => names.as_slice(),
+        })
+        .map(String::as_str)
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Every instant at which the axes can change, sorted, the beginning of time first.
+fn breaks(register: &Register, api: ApiId, grants: &[GrantId]) -> Vec<Instant> {
+    let mut breaks = vec![Instant::MIN];
+    let versions = &register.apis[api.0 as usize].versions;
+    for version in versions {
+        breaks.extend(version.recorded_at);
+        breaks.extend(version.row.dormant_since);
+    }
+    let propagation_s =
+        verdict::propagation_s(register, versions.last().map(|version| &version.row));
+    for grant in grants.iter().map(|id| &register.grants[id.0 as usize]) {
+        for version in &grant.versions {
+            let row = &version.row;
+            breaks.extend(version.recorded_at);
+            breaks.extend(row.granted_at);
+            breaks.extend(row.certified_until);
+            for end in row.expires_at.into_iter().chain(row.revoked_at) {
+                breaks.extend([end, end.saturating_add_s(propagation_s)]);
+            }
+            for purpose in row.purpose.map(|id| &register.purposes[id.0 as usize]).into_iter() {
+                for version in &purpose.versions {
+                    breaks.extend(version.recorded_at);
+                    breaks.extend(version.row.ended_at);
+                }
+            }
+        }
+    }
+    breaks.sort_unstable();
+    breaks.dedup();
+    breaks
+}
+
+/// Evaluates at each of `breaks` and merges equal neighbours.
+fn steps(breaks: &[Instant], evaluate: impl Fn(Instant, RecordedBy) -> Axes) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut lapsed_at = None;
+    let mut was_in_order = false;
+    for &from in breaks {
+        let axes = evaluate(from, RecordedBy::Ever);
+        let in_order = axes.active_and_granted();
+        let known = evaluate(from, RecordedBy::Instant(from)).active_and_granted();
+        if in_order {
+            lapsed_at = None;
+        } else if was_in_order {
+            lapsed_at = Some(from);
+        }
+        was_in_order = in_order;
+        let step = Step { from, axes, hindsight: in_order != known, lapsed_at };
+        if steps.last().is_none_or(|last| Step { from, ..*last } != step) {
+            steps.push(step);
+        }
+    }
+    steps
+}

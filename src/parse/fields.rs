@@ -1,0 +1,367 @@
+//! The values of a line → a call: which value is which call field, and what it means.
+//!
+//! Knows no format kind: values come by slot, whoever found them.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::call::{Call, Outcome, Reason, Sourced};
+use crate::parse::Values;
+use crate::parse::instant::{TimeForm, Zone};
+use crate::parse::number::Decimal;
+use crate::parse::request::{is_token, query_parameter, request_line, request_or_target};
+use crate::time::Instant;
+
+/// How a format maps its values onto call fields. In each list the first present source counts.
+#[derive(Debug, Default)]
+pub(crate) struct Fields {
+    pub(crate) zone: Option<Zone>,
+    pub(crate) at: Vec<AtSource>,
+    pub(crate) credential: Vec<Source>,
+    pub(crate) method: Vec<Source>,
+    pub(crate) path: Vec<Source>,
+    /// The query string, where a log keeps it apart from the path.
+    pub(crate) query: Vec<Source>,
+    pub(crate) host: Vec<Source>,
+    pub(crate) api: Vec<Source>,
+    pub(crate) operation: Vec<Source>,
+    pub(crate) status: Vec<StatusSource>,
+    pub(crate) outcome: Vec<Source>,
+    /// Outcomes by status as written, before any other rule.
+    pub(crate) outcomes: BTreeMap<String, Outcome>,
+    pub(crate) bytes: Vec<Source>,
+    pub(crate) latency: Vec<LatencySource>,
+    pub(crate) subject: RoutedSources,
+    pub(crate) actor: RoutedSources,
+    pub(crate) remote_addr: Vec<Source>,
+    pub(crate) user_agent: Vec<Source>,
+    pub(crate) request_id: Vec<Source>,
+}
+
+/// One place a text may come from.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) origin: Origin,
+    /// Values that stand for other words; what is not in it stays as it is.
+    pub(crate) map: Option<BTreeMap<String, String>>,
+}
+
+/// Where a text comes from.
+#[derive(Debug)]
+pub(crate) enum Origin {
+    /// A value of the log.
+    Slot(usize),
+    /// A value of the log that is known to be a whole request line.
+    RequestLine(usize),
+    /// A parameter of the request target's query.
+    Query(String),
+}
+
+/// Sources of a text that may also come from a placeholder of the matched route.
+#[derive(Debug, Default)]
+pub(crate) struct RoutedSources {
+    pub(crate) before: Vec<Source>,
+    pub(crate) route: Option<String>,
+    pub(crate) after: Vec<Source>,
+}
+
+/// One place the time may come from.
+#[derive(Debug)]
+pub(crate) struct AtSource {
+    pub(crate) slot: usize,
+    pub(crate) form: TimeForm,
+    /// Whether it is the time of the response, so that the latency is to be taken off.
+    pub(crate) is_end: bool,
+}
+
+/// One place the status may come from.
+#[derive(Debug)]
+pub(crate) struct StatusSource {
+    pub(crate) slot: usize,
+    /// Whether numbers are gRPC's, not HTTP's.
+    pub(crate) grpc: bool,
+    pub(crate) map: Option<BTreeMap<String, Status>>,
+}
+
+/// What a status means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Status {
+    pub(crate) number: Option<u16>,
+    pub(crate) outcome: Outcome,
+}
+
+/// One place the latency may come from.
+#[derive(Debug)]
+pub(crate) struct LatencySource {
+    pub(crate) slot: usize,
+    /// Its unit is ten to this power nanoseconds.
+    pub(crate) power: i64,
+}
+
+impl Fields {
+    /// Makes a call of a line's values.
+    ///
+    /// # Errors
+    ///
+    /// The first reason that applies, in the order of [`Reason`].
+    pub(crate) fn call<'a>(&'a self, values: Values<'a>) -> Result<Call<'a>, Reason> {
+        let zone = self.zone.as_ref().unwrap_or(&Zone::UTC);
+        let latency_ns = self.latency_ns(values);
+        let at = self.at(values, zone, latency_ns).ok_or(Reason::NoTime)?;
+        let path = self.path(values);
+        let target = path.as_ref();
+        let api = text(&self.api, values, target);
+        if path.is_none() && api.is_none() {
+            return Err(Reason::NoTarget);
+        }
+        let status = self.status(values)?;
+        let outcome = match text(&self.outcome, values, target) {
+            Some(word) => Outcome::from_name(&word).ok_or(Reason::BadValue)?,
+            None => status.outcome,
+        };
+        let bytes = match first(&self.bytes, values) {
+            Some(value) => Some(natural(value).ok_or(Reason::BadValue)?),
+            None => None,
+        };
+        let latency_us = match latency_ns.map_err(|Unreadable| Reason::BadValue)? {
+            Some(ns) => Some(u64::try_from(ns / 1000).map_err(|_| Reason::BadValue)?),
+            None => None,
+        };
+        Ok(Call {
+            at,
+            credential: text(&self.credential, values, target),
+            method: self.method(values),
+            host: text(&self.host, values, target),
+            api,
+            operation: text(&self.operation, values, target),
+            outcome,
+            status: status.number,
+            bytes,
+            latency_us,
+            subject: self.subject.sourced(values, target),
+            actor: self.actor.sourced(values, target),
+            remote_addr: text(&self.remote_addr, values, target),
+            user_agent: text(&self.user_agent, values, target),
+            request_id: text(&self.request_id, values, target),
+            path,
+        })
+    }
+
+    fn at(
+        &self,
+        values: Values<'_>,
+        zone: &Zone,
+        latency_ns: Result<Option<u128>, Unreadable>,
+    ) -> Option<Instant> {
+        let (source, value) =
+            self.at.iter().find_map(|source| Some((source, values.get(source.slot)?)))?;
+        let at = source.form.read(value, zone)?;
+        match latency_ns {
+            Ok(Some(ns)) if source.is_end => {
+                Some(at.saturating_sub_ns(i64::try_from(ns).unwrap_or(i64::MAX)))
+            }
+            _ => Some(at),
+        }
+    }
+
+    /// The request target: out of a request line if it stands in one, with the query that is logged apart.
+    fn path<'a>(&'a self, values: Values<'a>) -> Option<Cow<'a, str>> {
+        let path = self.path.iter().find_map(|source| {
+            let value = source.value(values)?;
+            match &source.origin {
+                Origin::RequestLine(_) => request_line(value),
+                _ => request_or_target(value),
+            }
+            .map(|request| request.target)
+        })?;
+        match first(&self.query, values) {
+            Some(query) if !path.contains('?') => {
+                let query = query.strip_prefix('?').unwrap_or(query);
+                Some(Cow::Owned(format!("{path}?{query}")))
+            }
+            _ => Some(Cow::Borrowed(path)),
+        }
+    }
+
+    /// The method: the field itself, or the one in a request line.
+    fn method<'a>(&'a self, values: Values<'a>) -> Option<Cow<'a, str>> {
+        self.method
+            .iter()
+            .find_map(|source| {
+                let value = source.value(values)?;
+                match &source.origin {
+                    Origin::Slot(_) if is_token(value) => Some(value),
+                    _ => request_line(value)?.method,
+                }
+            })
+            .map(Cow::Borrowed)
+    }
+
+    fn status(&self, values: Values<'_>) -> Result<Status, Reason> {
+        let first = self.status.iter().find_map(|source| Some((source, values.get(source.slot)?)));
+        let Some((source, value)) = first else {
+            return Ok(Status { number: None, outcome: Outcome::Unknown });
+        };
+        let read = || Status::read(value, source.grpc);
+        if let Some(&outcome) = self.outcomes.get(value) {
+            return Ok(Status { number: read().and_then(|status| status.number), outcome });
+        }
+        if let Some(&status) = source.map.as_ref().and_then(|map| map.get(value)) {
+            return Ok(status);
+        }
+        read().ok_or(Reason::BadValue)
+    }
+
+    fn latency_ns(&self, values: Values<'_>) -> Result<Option<u128>, Unreadable> {
+        let first = self.latency.iter().find_map(|source| Some((source, values.get(source.slot)?)));
+        let Some((source, value)) = first else { return Ok(None) };
+        let number = Decimal::parse(value).ok_or(Unreadable)?;
+        let (ns, exact) = number.scaled(source.power).ok_or(Unreadable)?;
+        if number.negative && (ns > 0 || !exact) {
+            return Err(Unreadable);
+        }
+        Ok(Some(ns))
+    }
+}
+
+/// A number that cannot be read. Whether that matters is for the order of reasons to say.
+#[derive(Clone, Copy)]
+struct Unreadable;
+
+impl Status {
+    /// Reads a status number; `None` if it is none.
+    ///
+    /// HTTP: 100–399 served; 401, 403, 407 and 451 denied; other 4xx and 5xx failed; -1 and 0 unknown.
+    /// gRPC: 0 served, 7 (permission denied) and 16 (unauthenticated) denied, all others failed.
+    pub(crate) fn read(text: &str, grpc: bool) -> Option<Status> {
+        let number = Decimal::parse(text)?;
+        let (magnitude, exact) = number.scaled(0)?;
+        if !exact {
+            return None;
+        }
+        if number.negative && magnitude != 0 {
+            let outcome = if grpc { Outcome::Failed } else { Outcome::Unknown };
+            return (grpc || magnitude == 1).then_some(Status { number: None, outcome });
+        }
+        let outcome = match (grpc, magnitude) {
+            (true, 0) => Outcome::Served,
+            (true, 7 | 16) => Outcome::Denied,
+            (true, _) => Outcome::Failed,
+            (false, 0) => return Some(Status { number: None, outcome: Outcome::Unknown }),
+            (false, 100..=399) => Outcome::Served,
+            (false, 401 | 403 | 407 | 451) => Outcome::Denied,
+            (false, 400..=599) => Outcome::Failed,
+            (false, _) => return None,
+        };
+        Some(Status { number: u16::try_from(magnitude).ok(), outcome })
+    }
+}
+
+impl Source {
+    /// The log's own value for it. A query parameter is none.
+    fn value<'a>(&'a self, values: Values<'a>) -> Option<&'a str> {
+        match &self.origin {
+            Origin::Slot(slot) | Origin::RequestLine(slot) => {
+                Some(self.mapped(values.get(*slot)?)).filter(|value| !is_absent(value))
+            }
+            Origin::Query(_) => None,
+        }
+    }
+
+    fn mapped<'a>(&'a self, value: &'a str) -> &'a str {
+        self.map.as_ref().and_then(|map| map.get(value)).map_or(value, String::as_str)
+    }
+
+    fn text<'a>(
+        &'a self,
+        values: Values<'a>,
+        target: Option<&Cow<'a, str>>,
+    ) -> Option<Cow<'a, str>> {
+        let Origin::Query(name) = &self.origin else {
+            return self.value(values).map(Cow::Borrowed);
+        };
+        let value = match target? {
+            Cow::Borrowed(target) => query_parameter(target, name)?,
+            Cow::Owned(target) => Cow::Owned(query_parameter(target, name)?.into_owned()),
+        };
+        let value = match self.map.as_ref().and_then(|map| map.get(value.as_ref())) {
+            Some(mapped) => Cow::Borrowed(mapped.as_str()),
+            None => value,
+        };
+        (!is_absent(&value)).then_some(value)
+    }
+}
+
+impl RoutedSources {
+    fn sourced<'a>(&'a self, values: Values<'a>, target: Option<&Cow<'a, str>>) -> Sourced<'a> {
+        Sourced {
+            before: text(&self.before, values, target),
+            route: self.route.as_deref(),
+            after: text(&self.after, values, target),
+        }
+    }
+}
+
+/// The first present of several sources.
+fn text<'a>(
+    sources: &'a [Source],
+    values: Values<'a>,
+    target: Option<&Cow<'a, str>>,
+) -> Option<Cow<'a, str>> {
+    sources.iter().find_map(|source| source.text(values, target))
+}
+
+/// The first present of several sources that are values of the log.
+fn first<'a>(sources: &'a [Source], values: Values<'a>) -> Option<&'a str> {
+    sources.iter().find_map(|source| source.value(values))
+}
+
+fn natural(text: &str) -> Option<u64> {
+    // Nearly every number is a short run of digits.
+    if text.len() <= 19 && text.bytes().all(|b| b.is_ascii_digit()) {
+        return text.parse().ok();
+    }
+    Decimal::parse(text)?.natural()
+}
+
+/// Whether a text says that there is no value.
+fn is_absent(text: &str) -> bool {
+    matches!(text, "" | "-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn http_status_to_outcome() {
+        let read = |text| Status::read(text, false).map(|s| (s.number, s.outcome));
+        for served in ["100", "200", "204", "301", "399", "200.0", "2e2"] {
+            assert_eq!(read(served).unwrap().1, Outcome::Served, "{served}");
+        }
+        assert_eq!(read("200.0"), Some((Some(200), Outcome::Served)));
+        for denied in ["401", "403", "407", "451"] {
+            assert_eq!(read(denied).unwrap().1, Outcome::Denied, "{denied}");
+        }
+        for failed in ["400", "402", "404", "429", "499", "500", "503", "599"] {
+            assert_eq!(read(failed).unwrap().1, Outcome::Failed, "{failed}");
+        }
+        for unknown in ["-1", "0", "000", "-0", "0.0"] {
+            assert_eq!(read(unknown), Some((None, Outcome::Unknown)), "{unknown}");
+        }
+        for bad in ["99", "600", "200.5", "-2", "-200", "OK", "2xx", "99999999999999999999999"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn grpc_status_to_outcome() {
+        let read = |text| Status::read(text, true).map(|s| s.outcome);
+        assert_eq!(read("0"), Some(Outcome::Served));
+        assert_eq!(read("7"), Some(Outcome::Denied));
+        assert_eq!(read("16"), Some(Outcome::Denied));
+        assert_eq!(read("5"), Some(Outcome::Failed));
+        assert_eq!(read("200"), Some(Outcome::Failed));
+        assert_eq!(read("NOT_FOUND"), None);
+    }
+}

@@ -1,0 +1,423 @@
+//! How logs write instants, and how each way is read.
+//!
+//! RFC 3339, CLF and numbers are read by hand, since every line has one; only strptime
+//! patterns and named time zones go to the calendar library. Reads no clock and no
+//! system time zone: the zone database is the one compiled in.
+
+use std::borrow::Cow;
+
+use jiff::fmt::strtime::BrokenDownTime;
+use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
+
+use crate::parse::number::Decimal;
+use crate::time::{
+    Instant, S_PER_DAY, days_from_civil, days_in_month, fraction_ns, parse_local, parse_offset,
+};
+
+/// The zone of times written without an offset.
+#[derive(Clone, Debug)]
+pub(crate) enum Zone {
+    /// So many seconds east of UTC.
+    Fixed(i64),
+    /// A zone of the IANA database.
+    Named(TimeZone),
+}
+
+impl Zone {
+    /// UTC, the zone unless a format sets one.
+    pub(crate) const UTC: Zone = Zone::Fixed(0);
+
+    /// Reads `UTC`, `Z`, an offset such as `+02:00`, or an IANA name.
+    pub(crate) fn parse(text: &str) -> Option<Zone> {
+        if matches!(text, "UTC" | "Z") {
+            return Some(Zone::UTC);
+        }
+        if let Some(offset_s) = parse_offset(text.as_bytes()) {
+            return Some(Zone::Fixed(offset_s));
+        }
+        TimeZoneDatabase::bundled().get(text).ok().map(Zone::Named)
+    }
+
+    /// The instant of a local time, given as if it were UTC.
+    ///
+    /// Of a local time that occurs twice the first is taken; one that a clock skipped is
+    /// read with the offset before the gap (RFC 5545, section 3.3.5).
+    fn instant(&self, local_s: i64, nanos: u32) -> Option<Instant> {
+        match self {
+            Zone::Fixed(offset_s) => Instant::from_s_ns(local_s - offset_s, nanos),
+            Zone::Named(zone) => {
+                let as_utc = jiff::Timestamp::from_second(local_s).ok()?;
+                let local = Offset::UTC.to_datetime(as_utc);
+                let at = zone.to_ambiguous_timestamp(local).compatible().ok()?;
+                Instant::from_s_ns(at.as_second(), nanos)
+            }
+        }
+    }
+}
+
+/// A way of writing an instant.
+#[derive(Clone, Debug)]
+pub(crate) enum TimeForm {
+    /// Whichever of the others it looks like.
+    Auto,
+    /// `2018-12-18T09:30:00.25+01:00`.
+    Rfc3339,
+    /// `18/Dec/2018:09:30:00 +0100`, in brackets or not.
+    Clf,
+    /// A number of units since the epoch, ten to this power of which are a nanosecond short of none:
+    /// 9 for seconds, 6 for milliseconds, 3 for microseconds, 0 for nanoseconds.
+    Epoch(i64),
+    /// A strptime pattern.
+    Strptime(Strptime),
+}
+
+impl TimeForm {
+    /// The form of that name, or of that strptime pattern.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, as the end of a sentence.
+    pub(crate) fn parse(text: &str) -> Result<TimeForm, String> {
+        Ok(match text {
+            "rfc3339" => TimeForm::Rfc3339,
+            "clf" => TimeForm::Clf,
+            "epoch_s" => TimeForm::Epoch(9),
+            "epoch_ms" => TimeForm::Epoch(6),
+            "epoch_us" => TimeForm::Epoch(3),
+            "epoch_ns" => TimeForm::Epoch(0),
+            _ if text.contains('%') => TimeForm::Strptime(Strptime::new(text)?),
+            _ => {
+                return Err(format!(
+                    "unknown way `{text}` to write a time, expected rfc3339, clf, epoch_s, epoch_ms, \
+                     epoch_us, epoch_ns or a strptime pattern"
+                ));
+            }
+        })
+    }
+
+    /// Reads the whole text; `None` if it is not of this form or beyond the range of instants.
+    pub(crate) fn read(&self, text: &str, zone: &Zone) -> Option<Instant> {
+        match self {
+            TimeForm::Auto => read_auto(text, zone),
+            TimeForm::Rfc3339 => read_rfc3339(text, zone),
+            TimeForm::Clf => read_clf(text, zone),
+            TimeForm::Epoch(power) => read_epoch(&Decimal::parse(text)?, *power),
+            TimeForm::Strptime(pattern) => pattern.read(text, zone),
+        }
+    }
+}
+
+/// Tells the form by its looks, and a number's unit by the count of its digits before the point:
+/// seconds have at most 11 until the year 5138, and each finer unit three more.
+fn read_auto(text: &str, zone: &Zone) -> Option<Instant> {
+    match text.as_bytes() {
+        [a, b, c, d, b'-', ..] if [a, b, c, d].iter().all(|digit| digit.is_ascii_digit()) => {
+            read_rfc3339(text, zone)
+        }
+        [b'[', ..] | [_, _, b'/', ..] => read_clf(text, zone),
+        _ => {
+            let number = Decimal::parse(text)?;
+            let power = match number.whole_digits() {
+                ..=11 => 9,
+                12..=14 => 6,
+                15..=17 => 3,
+                18..=20 => 0,
+                _ => return None,
+            };
+            read_epoch(&number, power)
+        }
+    }
+}
+
+fn read_epoch(number: &Decimal<'_>, power: i64) -> Option<Instant> {
+    let (magnitude, _) = number.scaled(power)?;
+    let ns = i128::try_from(magnitude).ok()?;
+    i64::try_from(if number.negative { -ns } else { ns }).ok().map(Instant::from_ns)
+}
+
+fn read_rfc3339(text: &str, zone: &Zone) -> Option<Instant> {
+    let (local_s, nanos, rest) = parse_local(text.as_bytes())?;
+    with_offset(local_s, nanos, rest, zone)
+}
+
+/// The instant of a local time and the offset that follows it, if one does.
+fn with_offset(local_s: i64, nanos: u32, rest: &[u8], zone: &Zone) -> Option<Instant> {
+    match rest {
+        b"" => zone.instant(local_s, nanos),
+        b"Z" | b"z" => Instant::from_s_ns(local_s, nanos),
+        _ => Instant::from_s_ns(local_s - parse_offset(rest)?, nanos),
+    }
+}
+
+/// Reads the time of the Common Log Format: `18/Dec/2018:09:30:00 +0100`. A fraction may follow the seconds.
+fn read_clf(text: &str, zone: &Zone) -> Option<Instant> {
+    let text = text.as_bytes();
+    let text = match text {
+        [b'[', inner @ .., b']'] => inner,
+        _ => text,
+    };
+    let [d1, d2, b'/', m1, m2, m3, b'/', y1, y2, y3, y4, b':', rest @ ..] = text else {
+        return None;
+    };
+    let [h1, h2, b':', n1, n2, b':', s1, s2, rest @ ..] = rest else {
+        return None;
+    };
+    let month = month([*m1, *m2, *m3])?;
+    let day = pair(*d1, *d2)?;
+    let year = i64::from(pair(*y1, *y2)? * 100 + pair(*y3, *y4)?);
+    let (h, m, s) = (pair(*h1, *h2)?, pair(*n1, *n2)?, pair(*s1, *s2)?);
+    if day < 1 || day > days_in_month(year, month) || h > 23 || m > 59 || s > 60 {
+        return None;
+    }
+    let local_s = days_from_civil(year, month, day) * S_PER_DAY + i64::from(h * 3600 + m * 60 + s);
+    let (nanos, rest) = match rest {
+        [b'.', after @ ..] => {
+            let count = after.iter().take_while(|b| b.is_ascii_digit()).count();
+            (fraction_ns(&after[..count])?, &after[count..])
+        }
+        _ => (0, rest),
+    };
+    with_offset(local_s, nanos, rest.strip_prefix(b" ").unwrap_or(rest), zone)
+}
+
+/// The number of an English month's first three letters, in any case.
+fn month(name: [u8; 3]) -> Option<u32> {
+    Some(match &name.map(|b| b.to_ascii_lowercase()) {
+        b"jan" => 1,
+        b"feb" => 2,
+        b"mar" => 3,
+        b"apr" => 4,
+        b"may" => 5,
+        b"jun" => 6,
+        b"jul" => 7,
+        b"aug" => 8,
+        b"sep" => 9,
+        b"oct" => 10,
+        b"nov" => 11,
+        b"dec" => 12,
+        _ => return None,
+    })
+}
+
+fn pair(tens: u8, ones: u8) -> Option<u32> {
+    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+    (tens <= 9 && ones <= 9).then(|| u32::from(tens) * 10 + u32::from(ones))
+}
+
+/// A strptime pattern that names whole instants.
+#[derive(Clone, Debug)]
+pub(crate) struct Strptime {
+    /// The pattern with `%Z` replaced by `%z`.
+    pattern: String,
+    /// Whether it had a `%Z`: a zone's abbreviation stands in the text.
+    abbreviated: bool,
+}
+
+/// Zone abbreviations with one meaning (RFC 2822, section 4.3). Others, such as IST, have several.
+const ABBREVIATIONS: [(&str, &str); 11] = [
+    ("UTC", "+0000"),
+    ("GMT", "+0000"),
+    ("Z", "+0000"),
+    ("EST", "-0500"),
+    ("EDT", "-0400"),
+    ("CST", "-0600"),
+    ("CDT", "-0500"),
+    ("MST", "-0700"),
+    ("MDT", "-0600"),
+    ("PST", "-0800"),
+    ("PDT", "-0700"),
+];
+
+impl Strptime {
+    /// Checks that the pattern can be read and names a date.
+    fn new(text: &str) -> Result<Strptime, String> {
+        let pattern = text.replace("%Z", "%z");
+        let strptime = Strptime { abbreviated: pattern != text, pattern };
+        // A pattern that writes an instant must be able to read it back, whatever the instant.
+        let sample = jiff::Timestamp::UNIX_EPOCH.to_zoned_datetime(TimeZone::UTC);
+        let written = jiff::fmt::strtime::format(&strptime.pattern, &sample)
+            .map_err(|error| format!("unreadable strptime pattern `{text}`: {error}"))?;
+        match BrokenDownTime::parse(&strptime.pattern, &written) {
+            Err(error) => Err(format!("unreadable strptime pattern `{text}`: {error}")),
+            Ok(time) if time.to_timestamp().is_err() && time.to_datetime().is_err() => {
+                Err(format!("strptime pattern `{text}` names no date with its year"))
+            }
+            Ok(_) => Ok(strptime),
+        }
+    }
+
+    fn read(&self, text: &str, zone: &Zone) -> Option<Instant> {
+        let text = if self.abbreviated { with_numeric_zone(text) } else { Cow::Borrowed(text) };
+        let time = match BrokenDownTime::parse(&self.pattern, text.as_bytes()) {
+            Ok(time) => time,
+            // The library takes nine digits of a fraction at most.
+            Err(_) => BrokenDownTime::parse(&self.pattern, nine_digits(&text)?.as_bytes()).ok()?,
+        };
+        let at = if let Some(zone) = time.iana_time_zone() {
+            let zone = TimeZoneDatabase::bundled().get(zone).ok()?;
+            zone.to_ambiguous_timestamp(time.to_datetime().ok()?).compatible().ok()?
+        } else if let Ok(at) = time.to_timestamp() {
+            at
+        } else {
+            let local = Offset::UTC.to_timestamp(time.to_datetime().ok()?).ok()?;
+            let nanos = local.as_nanosecond();
+            let second = i64::try_from(nanos.div_euclid(1_000_000_000)).ok()?;
+            let nanos = u32::try_from(nanos.rem_euclid(1_000_000_000)).ok()?;
+            return zone.instant(second, nanos);
+        };
+        i64::try_from(at.as_nanosecond()).ok().map(Instant::from_ns)
+    }
+}
+
+/// The text with its last zone abbreviation as a numeric offset. One that has such an offset stays as it is.
+fn with_numeric_zone(text: &str) -> Cow<'_, str> {
+    let word = text.split(|c: char| !c.is_ascii_alphabetic()).rev().find_map(|word| {
+        ABBREVIATIONS.iter().find(|(name, _)| *name == word).map(|pair| (word, pair.1))
+    });
+    let Some((word, offset)) = word else { return Cow::Borrowed(text) };
+    // A word is a slice of the text, so the distance of their addresses is its offset.
+    let start = word.as_ptr().addr() - text.as_ptr().addr();
+    Cow::Owned(format!("{}{offset}{}", &text[..start], &text[start + word.len()..]))
+}
+
+/// The text with runs of digits after a point cut to nine, or `None` if there is no longer one.
+fn nine_digits(text: &str) -> Option<String> {
+    let mut cut = String::with_capacity(text.len());
+    let mut count = None;
+    for c in text.chars() {
+        count = match (c, count) {
+            ('.' | ',', _) => Some(0),
+            ('0'..='9', Some(n)) => Some(n + 1),
+            _ => None,
+        };
+        if count.is_none_or(|n| n <= 9) {
+            cut.push(c);
+        }
+    }
+    (cut.len() < text.len()).then_some(cut)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(form: &str, text: &str) -> Option<String> {
+        in_zone(form, text, "UTC")
+    }
+
+    fn in_zone(form: &str, text: &str, zone: &str) -> Option<String> {
+        let form = if form.is_empty() { TimeForm::Auto } else { TimeForm::parse(form).unwrap() };
+        form.read(text, &Zone::parse(zone).unwrap()).map(|at| at.to_string())
+    }
+
+    fn at(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    #[test]
+    fn clf_with_any_offset_and_in_brackets() {
+        assert_eq!(read("clf", "10/Oct/2000:13:55:36 -0700"), at("2000-10-10T20:55:36Z"));
+        assert_eq!(read("clf", "[10/Oct/2000:13:55:36 -0700]"), at("2000-10-10T20:55:36Z"));
+        assert_eq!(read("clf", "10/Oct/2000:13:55:36.25 +0000"), at("2000-10-10T13:55:36.25Z"));
+        assert_eq!(read("clf", "31/Dec/2016:23:59:60 +0000"), at("2017-01-01T00:00:00Z"));
+        for bad in [
+            "29/Feb/2018:00:00:00 +0000",
+            "00/Jan/2018:00:00:00 +0000",
+            "10/Okt/2000:13:55:36 +0000",
+            "10/Oct/2000:24:55:36 +0000",
+            "10/Oct/2000:13:55:36 +0000 ",
+            "10/Oct/2000:13:55:36 CET",
+            "10/Oct/2000",
+        ] {
+            assert_eq!(read("clf", bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn epoch_numbers_are_exact_and_digits_past_the_ninth_cut() {
+        assert_eq!(read("epoch_s", "1545091200.1234567899"), at("2018-12-18T00:00:00.123456789Z"));
+        assert_eq!(read("epoch_s", "1.5450912e9"), at("2018-12-18T00:00:00Z"));
+        assert_eq!(read("epoch_ms", "1545091200000.5"), at("2018-12-18T00:00:00.0005Z"));
+        assert_eq!(read("epoch_us", "1545091200000001"), at("2018-12-18T00:00:00.000001Z"));
+        assert_eq!(read("epoch_ns", "1545091200000000001"), at("2018-12-18T00:00:00.000000001Z"));
+        assert_eq!(read("epoch_s", "-0.25"), at("1969-12-31T23:59:59.75Z"));
+        assert_eq!(read("epoch_s", "99999999999999"), None);
+        assert_eq!(read("epoch_s", "soon"), None);
+    }
+
+    #[test]
+    fn without_a_form_looks_decide() {
+        for text in [
+            "2018-12-18T00:00:00Z",
+            "2018-12-18 01:00:00+01:00",
+            "18/Dec/2018:00:00:00 +0000",
+            "[18/Dec/2018:01:00:00 +0100]",
+            "1545091200",
+            "1545091200.0",
+            "1545091200000",
+            "1545091200000000",
+            "1545091200000000000",
+        ] {
+            assert_eq!(read("", text), at("2018-12-18T00:00:00Z"), "{text}");
+        }
+        for bad in ["2018", "", "yesterday", "123456789012345678901", "2262-04-12T00:00:00Z"] {
+            assert_ne!(read("", bad), at("2018-12-18T00:00:00Z"), "{bad}");
+        }
+        assert_eq!(read("", "2262-04-12T00:00:00Z"), None);
+    }
+
+    #[test]
+    fn a_time_without_offset_is_utc_unless_the_format_sets_a_zone() {
+        let noon = "2018-07-01T12:00:00";
+        assert_eq!(in_zone("rfc3339", noon, "UTC"), at("2018-07-01T12:00:00Z"));
+        assert_eq!(in_zone("rfc3339", noon, "Europe/Berlin"), at("2018-07-01T10:00:00Z"));
+        assert_eq!(in_zone("rfc3339", noon, "-03:30"), at("2018-07-01T15:30:00Z"));
+        let own = "2018-07-01T12:00:00+00:00";
+        assert_eq!(in_zone("rfc3339", own, "Europe/Berlin"), at("2018-07-01T12:00:00Z"));
+        assert_eq!(in_zone("clf", "01/Jul/2018:12:00:00", "+0200"), at("2018-07-01T10:00:00Z"));
+        let plain = "%Y-%m-%d %H:%M:%S";
+        assert_eq!(
+            in_zone(plain, "2018-01-01 12:00:00", "Europe/Berlin"),
+            at("2018-01-01T11:00:00Z")
+        );
+        assert!(Zone::parse("Mars/Olympus").is_none());
+    }
+
+    #[test]
+    fn local_times_that_occur_twice_or_never() {
+        let berlin = |text| in_zone("rfc3339", text, "Europe/Berlin");
+        assert_eq!(berlin("2018-10-28T02:30:00"), at("2018-10-28T00:30:00Z"));
+        assert_eq!(berlin("2018-03-25T02:30:00"), at("2018-03-25T01:30:00Z"));
+    }
+
+    #[test]
+    fn strptime_patterns_honour_offsets_zones_and_fractions() {
+        let pattern = "%B %d, %YT%H:%M:%S %z";
+        assert_eq!(read(pattern, "November 23, 2021T00:18:22 +0100"), at("2021-11-22T23:18:22Z"));
+        assert_eq!(
+            read("%d.%m.%Y %H:%M:%S.%f", "18.12.2018 00:00:00.5"),
+            at("2018-12-18T00:00:00.5Z")
+        );
+        assert_eq!(
+            read("%Y-%m-%d %H:%M:%S.%f", "2018-12-18 00:00:00.12345678999"),
+            at("2018-12-18T00:00:00.123456789Z")
+        );
+        let named = "%a, %d %b %Y %H:%M:%S %Z";
+        assert_eq!(read(named, "Tue, 18 Dec 2018 00:00:00 GMT"), at("2018-12-18T00:00:00Z"));
+        assert_eq!(read(named, "Tue, 18 Dec 2018 00:00:00 PST"), at("2018-12-18T08:00:00Z"));
+        assert_eq!(read(named, "Tue, 18 Dec 2018 00:00:00 +0100"), at("2018-12-17T23:00:00Z"));
+        assert_eq!(read(named, "Tue, 18 Dec 2018 00:00:00 IST"), None);
+        assert_eq!(
+            read("%Y-%m-%d %H:%M %Q", "2018-07-01 12:00 Europe/Berlin"),
+            at("2018-07-01T10:00:00Z")
+        );
+        assert_eq!(read("%s", "1545091200"), at("2018-12-18T00:00:00Z"));
+    }
+
+    #[test]
+    fn a_pattern_that_can_name_no_instant_is_refused() {
+        for bad in ["%H:%M:%S", "%b %d %H:%M:%S", "%Y-%m-%d %!", "iso", "%c"] {
+            assert!(TimeForm::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

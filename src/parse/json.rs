@@ -1,0 +1,453 @@
+//! Format kind `json`: one JSON object a line.
+//!
+//! The names a format asks for are laid out as a tree once; a line is then walked along it, and what
+//! the tree does not name is only checked to be JSON, never built. What a value means is not known here.
+
+use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::call::Reason;
+use crate::parse::escape::unescape_json;
+use crate::parse::{Cell, Scratch};
+
+/// The most segments a dotted name may have. A name of n segments may be split in 2^(n-1) ways,
+/// since keys may contain dots.
+const SEGMENTS_MAX: usize = 8;
+
+/// What a slot is filled from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Name {
+    /// A dotted name or a JSON pointer.
+    Field(String),
+    /// A header, by its name in any case.
+    Header(String),
+}
+
+/// Where in an object the slots' values are.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    root: Node,
+    /// For each slot its candidates; the first present one counts.
+    slots: Vec<Vec<usize>>,
+    candidates: usize,
+}
+
+/// A place in an object that a name leads to or through.
+#[derive(Debug, Default)]
+struct Node {
+    /// Sorted by key, then dotted before pointer.
+    children: Vec<Child>,
+    /// The candidate that is filled from a scalar here.
+    candidate: Option<usize>,
+    /// Candidates filled from an object of headers here: lower-case name and candidate.
+    headers: Vec<(String, usize)>,
+}
+
+#[derive(Debug)]
+struct Child {
+    key: String,
+    /// Whether it was named by a pointer, which may lead into arrays.
+    pointer: bool,
+    node: Node,
+}
+
+impl Plan {
+    /// Lays out the names, one slot each; `headers` names the object that holds headers.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with a name, as a sentence.
+    pub(crate) fn new(names: &[Name], headers: Option<&str>) -> Result<Plan, String> {
+        let mut plan = Plan { root: Node::default(), slots: Vec::new(), candidates: 0 };
+        for name in names {
+            let mut candidates = Vec::new();
+            let (path, header) = match name {
+                Name::Field(field) => (field.as_str(), None),
+                Name::Header(header) => {
+                    let Some(object) = headers else {
+                        return Err(format!(
+                            "header `{header}` is asked for, but `headers` is not set"
+                        ));
+                    };
+                    (object, Some(header.to_ascii_lowercase()))
+                }
+            };
+            for (keys, pointer) in readings(path)? {
+                let node = plan.root.reach(&keys, pointer);
+                let new = plan.candidates;
+                let candidate = match &header {
+                    None => *node.candidate.get_or_insert(new),
+                    Some(header) => match node.headers.iter().find(|(name, _)| name == header) {
+                        Some((_, candidate)) => *candidate,
+                        None => {
+                            node.headers.push((header.clone(), new));
+                            new
+                        }
+                    },
+                };
+                plan.candidates += usize::from(candidate == new);
+                candidates.push(candidate);
+            }
+            plan.slots.push(candidates);
+        }
+        Ok(plan)
+    }
+
+    /// Fills the scratch's slots from a line.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::Malformed`] unless the line is one JSON object.
+    pub(crate) fn fill(&self, line: &str, scratch: &mut Scratch) -> Result<(), Reason> {
+        scratch.text.clear();
+        scratch.candidates.clear();
+        scratch.candidates.resize(self.candidates, Cell::Absent);
+        let mut walk = Walk { line, candidates: &mut scratch.candidates, text: &mut scratch.text };
+        let mut parser = serde_json::Deserializer::from_str(line);
+        Object { node: &self.root, walk: &mut walk }
+            .deserialize(&mut parser)
+            .and_then(|()| parser.end())
+            .map_err(|_| Reason::Malformed)?;
+        scratch.slots.clear();
+        let candidates = &scratch.candidates;
+        scratch.slots.extend(self.slots.iter().map(|of_slot| {
+            of_slot
+                .iter()
+                .map(|&candidate| candidates[candidate])
+                .find(|cell| *cell != Cell::Absent)
+                .unwrap_or_default()
+        }));
+        Ok(())
+    }
+}
+
+/// The ways to read a name as a path of keys, the one that counts first in front; and whether it is a pointer.
+fn readings(name: &str) -> Result<Vec<(Vec<String>, bool)>, String> {
+    if let Some(pointer) = name.strip_prefix('/') {
+        // RFC 6901: `~1` is a slash, `~0` a tilde, in this order.
+        let keys = pointer.split('/').map(|key| key.replace("~1", "/").replace("~0", "~"));
+        return Ok(vec![(keys.collect(), true)]);
+    }
+    if name.is_empty() {
+        return Err("a field name is empty".to_owned());
+    }
+    let segments: Vec<&str> = name.split('.').collect();
+    if segments.len() > SEGMENTS_MAX {
+        return Err(format!(
+            "field name `{name}` has {} segments, at most {SEGMENTS_MAX} are read",
+            segments.len()
+        ));
+    }
+    let mut all = Vec::new();
+    split(&segments, &mut Vec::new(), &mut all);
+    Ok(all)
+}
+
+/// All splits of dotted segments into keys, those with the longer first key in front.
+fn split(segments: &[&str], keys: &mut Vec<String>, all: &mut Vec<(Vec<String>, bool)>) {
+    if segments.is_empty() {
+        all.push((keys.clone(), false));
+        return;
+    }
+    for count in (1..=segments.len()).rev() {
+        keys.push(segments[..count].join("."));
+        split(&segments[count..], keys, all);
+        keys.pop();
+    }
+}
+
+impl Node {
+    /// The node at the end of a path, made if need be.
+    fn reach(&mut self, keys: &[String], pointer: bool) -> &mut Node {
+        let Some((key, rest)) = keys.split_first() else { return self };
+        let wanted = (key.as_str(), pointer);
+        let found = self
+            .children
+            .binary_search_by(|child| (child.key.as_str(), child.pointer).cmp(&wanted));
+        let idx = found.unwrap_or_else(|idx| {
+            self.children.insert(idx, Child { key: key.clone(), pointer, node: Node::default() });
+            idx
+        });
+        self.children[idx].node.reach(rest, pointer)
+    }
+
+    /// The children of that key: one, or two if both a dotted name and a pointer lead there.
+    fn children_of(&self, key: &str) -> impl Iterator<Item = &Child> {
+        let start = self.children.partition_point(|child| child.key.as_str() < key);
+        self.children[start..].iter().take_while(move |child| child.key == key)
+    }
+
+    /// Forgets what was found here and below: of a repeated key the last counts, whole.
+    fn clear(&self, candidates: &mut [Cell]) {
+        for candidate in self.candidate.iter().chain(self.headers.iter().map(|(_, c)| c)) {
+            candidates[*candidate] = Cell::Absent;
+        }
+        for child in &self.children {
+            child.node.clear(candidates);
+        }
+    }
+}
+
+/// The line being walked and what was found in it so far.
+struct Walk<'w, 'de> {
+    line: &'de str,
+    candidates: &'w mut [Cell],
+    text: &'w mut String,
+}
+
+impl<'de> Walk<'_, 'de> {
+    /// Takes what the tree wants of one value.
+    fn value(&mut self, node: &Node, raw: &'de RawValue) -> Result<(), serde_json::Error> {
+        node.clear(self.candidates);
+        match raw.get().as_bytes().first() {
+            Some(b'{') if !node.children.is_empty() || !node.headers.is_empty() => {
+                let mut parser = serde_json::Deserializer::from_str(raw.get());
+                Object { node, walk: self }.deserialize(&mut parser)
+            }
+            Some(b'[') if node.children.iter().any(|child| child.pointer) => {
+                let mut parser = serde_json::Deserializer::from_str(raw.get());
+                Array { node, walk: self }.deserialize(&mut parser)
+            }
+            _ => {
+                if let Some(candidate) = node.candidate {
+                    self.candidates[candidate] = self.scalar(raw);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The cell of a string, number or boolean; anything else is absent.
+    fn scalar(&mut self, raw: &'de RawValue) -> Cell {
+        let raw = raw.get();
+        let inner = match raw.as_bytes() {
+            [b'"', .., b'"'] => &raw[1..raw.len() - 1],
+            [b'{' | b'[' | b'n', ..] => return Cell::Absent,
+            _ => raw,
+        };
+        if memchr::memchr(b'\\', inner.as_bytes()).is_some() {
+            let start = self.text.len();
+            unescape_json(inner, self.text);
+            return Cell::decoded(self.text, start);
+        }
+        // A raw value borrows from the line, so the distance of their addresses is its offset.
+        let start = inner.as_ptr().addr() - self.line.as_ptr().addr();
+        Cell::in_line(self.line, start, start + inner.len())
+    }
+
+    /// The cell of a header's value, which may be a list of which the first present counts.
+    fn header(&mut self, raw: &'de RawValue) -> Result<Cell, serde_json::Error> {
+        if !raw.get().starts_with('[') {
+            return Ok(self.scalar(raw));
+        }
+        let elements: Vec<&RawValue> = serde_json::from_str(raw.get())?;
+        let cells = elements.into_iter().map(|element| self.scalar(element));
+        Ok(cells.into_iter().find(|cell| *cell != Cell::Absent).unwrap_or_default())
+    }
+}
+
+/// An object to be walked along a node.
+struct Object<'o, 'w, 'de> {
+    node: &'o Node,
+    walk: &'o mut Walk<'w, 'de>,
+}
+
+impl<'de> DeserializeSeed<'de> for Object<'_, '_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Object<'_, '_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        use serde::de::Error;
+        // Keys are taken raw too: a lone surrogate in one is no reason to lose the line.
+        while let Some(key) = map.next_key::<&RawValue>()? {
+            let raw: &RawValue = map.next_value()?;
+            let mut decoded = String::new();
+            let raw_key = key.get();
+            let inner = &raw_key[1..raw_key.len() - 1];
+            let key = if inner.contains('\\') {
+                unescape_json(inner, &mut decoded);
+                decoded.as_str()
+            } else {
+                inner
+            };
+            for child in self.node.children_of(key) {
+                self.walk.value(&child.node, raw).map_err(A::Error::custom)?;
+            }
+            for (name, candidate) in &self.node.headers {
+                if name.eq_ignore_ascii_case(key) {
+                    self.walk.candidates[*candidate] =
+                        self.walk.header(raw).map_err(A::Error::custom)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An array to be walked along a node that pointers lead through.
+struct Array<'o, 'w, 'de> {
+    node: &'o Node,
+    walk: &'o mut Walk<'w, 'de>,
+}
+
+impl<'de> DeserializeSeed<'de> for Array<'_, '_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Array<'_, '_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        use serde::de::Error;
+        let mut idx = 0usize;
+        while let Some(raw) = seq.next_element::<&RawValue>()? {
+            let key = idx.to_string();
+            for child in self.node.children_of(&key).filter(|child| child.pointer) {
+                self.walk.value(&child.node, raw).map_err(A::Error::custom)?;
+            }
+            idx += 1;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The value that one name finds in a line; the error if the line is malformed.
+    fn find(line: &str, name: &str) -> Result<Option<String>, Reason> {
+        slot(line, Name::Field(name.to_owned()))
+    }
+
+    fn slot(line: &str, name: Name) -> Result<Option<String>, Reason> {
+        let plan = Plan::new(&[name], Some("request.headers")).unwrap();
+        let mut scratch = Scratch::default();
+        plan.fill(line, &mut scratch)?;
+        Ok(crate::parse::Values::new(line, &scratch).get(0).map(str::to_owned))
+    }
+
+    fn some(text: &str) -> Result<Option<String>, Reason> {
+        Ok(Some(text.to_owned()))
+    }
+
+    #[test]
+    fn text_is_taken_from_strings_numbers_and_booleans_only() {
+        assert_eq!(find(r#"{"a":"x"}"#, "a"), some("x"));
+        assert_eq!(find(r#"{"a":1.50}"#, "a"), some("1.50"));
+        assert_eq!(find(r#"{"a": true }"#, "a"), some("true"));
+        assert_eq!(find(r#"{"a":"\u0041\"\ud83d"}"#, "a"), some("A\"\u{fffd}"));
+        for absent in [
+            r#"{}"#,
+            r#"{"a":null}"#,
+            r#"{"a":""}"#,
+            r#"{"a":"-"}"#,
+            r#"{"a":["x"]}"#,
+            r#"{"a":{"b":1}}"#,
+            r#"{"a":"\u002d"}"#,
+        ] {
+            assert_eq!(find(absent, "a"), Ok(None), "{absent}");
+        }
+    }
+
+    #[test]
+    fn anything_but_one_valid_object_is_malformed() {
+        for bad in [
+            "",
+            "[]",
+            "1",
+            "\"x\"",
+            "{",
+            r#"{"a":1"#,
+            r#"{"a":1}{}"#,
+            r#"{"a":1} x"#,
+            r#"{"a":01}"#,
+            r#"{"a":1,}"#,
+            r#"{a:1}"#,
+            r#"{"z":[1,}"#,
+            r#"{"z":nul}"#,
+            "{\"z\":\"a\tb\"}",
+            "{\"z\tz\":1}",
+            r#"{"z":"\x"}"#,
+            r#"{"z":"\u12"}"#,
+            r#"{1:2}"#,
+            r#"{"a":1]"#,
+        ] {
+            assert_eq!(find(bad, "a"), Err(Reason::Malformed), "{bad}");
+        }
+        assert_eq!(find(" {\"a\" : 1 } \t", "a"), some("1"));
+        let deep = format!(r#"{{"z":{}{},"a":1}}"#, "[".repeat(10_000), "]".repeat(10_000));
+        assert_eq!(find(&deep, "a"), some("1"));
+    }
+
+    #[test]
+    fn of_a_repeated_key_the_last_counts() {
+        assert_eq!(find(r#"{"a":1,"a":2}"#, "a"), some("2"));
+        assert_eq!(find(r#"{"a":1,"a":null}"#, "a"), Ok(None));
+        assert_eq!(find(r#"{"a":{"b":1},"a":{"c":2}}"#, "a.b"), Ok(None));
+        assert_eq!(find(r#"{"a":{"b":1},"a":3}"#, "a.b"), Ok(None));
+        assert_eq!(find(r#"{"a":1,"\u0061":2}"#, "a"), some("2"));
+    }
+
+    #[test]
+    fn a_key_with_the_dots_goes_before_nesting() {
+        let line = r#"{"a":{"b":{"c":1},"b.c":2},"a.b":{"c":3},"a.b.c":4}"#;
+        assert_eq!(find(line, "a.b.c"), some("4"));
+        assert_eq!(find(&line.replace("\"a.b.c\":4", "\"a.b.c\":null"), "a.b.c"), some("3"));
+        assert_eq!(find(r#"{"a":{"b":{"c":1},"b.c":2}}"#, "a.b.c"), some("2"));
+        assert_eq!(find(r#"{"a":{"b":{"c":1}}}"#, "a.b.c"), some("1"));
+        assert_eq!(find(r#"{"a.b":1,"a":{"b":2}}"#, "a.b"), some("1"));
+    }
+
+    #[test]
+    fn pointers_lead_into_objects_and_arrays() {
+        assert_eq!(find(r#"{"a":{"b":"x"}}"#, "/a/b"), some("x"));
+        assert_eq!(find(r#"{"a":[1,{"b":"x"}]}"#, "/a/1/b"), some("x"));
+        assert_eq!(find(r#"{"a/b":{"c~d":"x"}}"#, "/a~1b/c~0d"), some("x"));
+        assert_eq!(find(r#"{"~1":"x"}"#, "/~01"), some("x"));
+        assert_eq!(find(r#"{"a.b":"x"}"#, "/a.b"), some("x"));
+        assert_eq!(find(r#"{"a":{"b":"x"}}"#, "/a.b"), Ok(None));
+        assert_eq!(find(r#"{"a":["x"]}"#, "/a/00"), Ok(None));
+        assert_eq!(find(r#"{"a":["x"]}"#, "a.0"), Ok(None));
+    }
+
+    #[test]
+    fn headers_are_found_in_any_case_and_may_be_lists() {
+        let header = |line| slot(line, Name::Header("X-Api-Key".to_owned()));
+        assert_eq!(header(r#"{"request":{"headers":{"x-api-key":"k"}}}"#), some("k"));
+        assert_eq!(header(r#"{"request.headers":{"X-API-KEY":["","k","l"]}}"#), some("k"));
+        assert_eq!(header(r#"{"request":{"headers":{"x-api-key":[]}}}"#), Ok(None));
+        assert_eq!(header(r#"{"request":{"headers":"x-api-key"}}"#), Ok(None));
+        assert_eq!(
+            header(r#"{"request":{"headers":{"x-api-key":"a","X-Api-Key":"b"}}}"#),
+            some("b")
+        );
+    }
+
+    #[test]
+    fn names_that_cannot_be_read_are_refused() {
+        let refused = |name: &str| Plan::new(&[Name::Field(name.to_owned())], None).is_err();
+        assert!(refused(""));
+        assert!(refused("a.b.c.d.e.f.g.h.i"));
+        assert!(Plan::new(&[Name::Header("x".to_owned())], None).is_err());
+    }
+}

@@ -1,0 +1,87 @@
+//! The bytes of one line → a call, or the reason why they are none. No I/O.
+//!
+//! In two steps: a module per format kind (`json`, `pattern`) finds the values a format asks for and
+//! leaves each in a numbered slot; `fields` makes a call of the slots. A kind knows nothing
+//! of calls, and the fields know nothing of kinds, so either can be added to or made faster alone.
+
+pub(crate) mod escape;
+pub(crate) mod fields;
+pub(crate) mod instant;
+pub(crate) mod json;
+pub(crate) mod number;
+pub(crate) mod pattern;
+pub(crate) mod request;
+mod shape;
+
+pub use shape::shape;
+
+/// What parsing a line needs besides the line: buffers that are reused from line to line.
+///
+/// A call may borrow from it, so each worker has its own.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// One for each slot of the format.
+    slots: Vec<Cell>,
+    /// Candidates for slots, for kinds where several places may hold one value.
+    candidates: Vec<Cell>,
+    /// Decoded text, of values that are not in the line as they are.
+    text: String,
+    bytes: Vec<u8>,
+}
+
+/// Where a value is. Offsets are `u32`, since no line is longer than [`crate::limits::LINE_BYTES_MAX`]
+/// and decoding never makes it longer than thrice that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Cell {
+    /// Nowhere: missing, empty, null or `-`.
+    #[default]
+    Absent,
+    /// In the line as it is.
+    Line { start: u32, end: u32 },
+    /// In the scratch's decoded text.
+    Text { start: u32, end: u32 },
+}
+
+impl Cell {
+    /// The cell of a value that stands in the line as it is.
+    fn in_line(line: &str, start: usize, end: usize) -> Cell {
+        match (&line[start..end], u32::try_from(start), u32::try_from(end)) {
+            ("" | "-", ..) => Cell::Absent,
+            (_, Ok(start), Ok(end)) => Cell::Line { start, end },
+            _ => Cell::Absent,
+        }
+    }
+
+    /// The cell of the value that was decoded to the end of `text`, from `start` on.
+    fn decoded(text: &str, start: usize) -> Cell {
+        match (&text[start..], u32::try_from(start), u32::try_from(text.len())) {
+            ("" | "-", ..) => Cell::Absent,
+            (_, Ok(start), Ok(end)) => Cell::Text { start, end },
+            _ => Cell::Absent,
+        }
+    }
+}
+
+/// The values of one line, by slot.
+#[derive(Clone, Copy)]
+pub(crate) struct Values<'a> {
+    line: &'a str,
+    text: &'a str,
+    slots: &'a [Cell],
+}
+
+impl<'a> Values<'a> {
+    /// The values that a kind left in the scratch.
+    pub(crate) fn new(line: &'a str, scratch: &'a Scratch) -> Values<'a> {
+        Values { line, text: &scratch.text, slots: &scratch.slots }
+    }
+
+    /// The value in a slot; never empty and never `-`.
+    fn get(&self, slot: usize) -> Option<&'a str> {
+        match self.slots.get(slot)? {
+            Cell::Absent => None,
+            Cell::Line { start, end } => self.line.get(*start as usize..*end as usize),
+            Cell::Text { start, end } => self.text.get(*start as usize..*end as usize),
+        }
+    }
+}

@@ -1,0 +1,736 @@
+//! Format kind `pattern`: lines written after an nginx `log_format` or an Apache `LogFormat` string.
+//!
+//! A pattern is literals and captures in turn; a capture ends where the next literal begins. What a
+//! well-known variable means is told here as a [`Role`]; what becomes of it is for the format to say.
+
+use memchr::memmem::Finder;
+
+use crate::call::Reason;
+use crate::parse::escape::unescape_log;
+use crate::parse::instant::TimeForm;
+use crate::parse::{Cell, Scratch};
+
+/// A compiled pattern. Each capture is the slot of its index.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// What the line begins with.
+    prefix: String,
+    captures: Vec<Capture>,
+    apache: bool,
+}
+
+/// One variable of a pattern.
+#[derive(Debug)]
+pub(crate) struct Capture {
+    /// As written, without `$` or `%`.
+    pub(crate) name: String,
+    /// What the variable means, where it is well known.
+    pub(crate) role: Option<Role>,
+    /// Whether the format asks for it.
+    wanted: bool,
+    /// Whether it stands between double quotes, so that a backslash escapes.
+    quoted: bool,
+    /// The literal that ends it; empty only for the last.
+    until: Finder<'static>,
+}
+
+/// What a well-known variable means. Of several with one meaning the one with the lower rank counts first.
+#[derive(Clone, Debug)]
+pub(crate) enum Role {
+    /// The time; whether it is that of the response, where the log tells how long it took.
+    At { form: TimeForm, is_end: bool, rank: u8 },
+    /// The whole request line.
+    Request,
+    /// The method alone.
+    Method,
+    /// The request target: rank 0 with its query, above that the path alone.
+    Target { rank: u8 },
+    /// The query string alone.
+    Query,
+    /// The host.
+    Host { rank: u8 },
+    /// The status.
+    Status { rank: u8 },
+    /// Bytes sent.
+    Bytes { rank: u8 },
+    /// The latency, in units of ten to the `power` nanoseconds.
+    Latency { power: i64, rank: u8 },
+    /// The caller's address.
+    RemoteAddr { rank: u8 },
+    /// The caller's program.
+    UserAgent,
+    /// The request's id.
+    RequestId { rank: u8 },
+    /// The user who logged in.
+    User,
+}
+
+/// A pattern that cannot be compiled.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct PatternError {
+    /// Characters before the place, plus one.
+    pub(crate) column: usize,
+    pub(crate) message: String,
+}
+
+impl Plan {
+    /// Compiles a pattern. It is an Apache one if it has `%` and no `$name`.
+    ///
+    /// # Errors
+    ///
+    /// A directive that does not exist, captures with nothing between them, no capture at all.
+    pub(crate) fn new(pattern: &str) -> Result<Plan, PatternError> {
+        let chars = unwrapped(pattern)?;
+        let has_variable = chars
+            .windows(2)
+            .any(|pair| pair[0].0 == '$' && (pair[1].0 == '{' || is_name(pair[1].0)));
+        let apache = !has_variable && chars.iter().any(|(c, _)| *c == '%');
+        let mut tokens = if apache { apache_tokens(&chars)? } else { nginx_tokens(&chars)? };
+        join_times(&mut tokens);
+        join_targets(&mut tokens);
+        assemble(tokens, apache)
+    }
+
+    /// The captures, in order.
+    pub(crate) fn captures(&self) -> &[Capture] {
+        &self.captures
+    }
+
+    /// The slot of a variable, named with or without its `$` or `%`, and asks for it.
+    pub(crate) fn ask(&mut self, name: &str) -> Option<usize> {
+        let bare = name.strip_prefix(if self.apache { '%' } else { '$' }).unwrap_or(name);
+        let same = |capture: &Capture| capture.name == bare;
+        let alike = |capture: &Capture| {
+            self.apache
+                && unmodified(&capture.name).eq_ignore_ascii_case_in_braces(unmodified(bare))
+        };
+        let slot =
+            self.captures.iter().position(same).or_else(|| self.captures.iter().position(alike))?;
+        self.captures[slot].wanted = true;
+        Some(slot)
+    }
+
+    /// The slot of a request header, and asks for it.
+    pub(crate) fn ask_header(&mut self, header: &str) -> Option<usize> {
+        if self.apache {
+            return self.ask(&format!("{{{header}}}i"));
+        }
+        self.ask(&format!("http_{}", header.to_ascii_lowercase().replace('-', "_")))
+    }
+
+    /// Asks for a capture by its slot.
+    pub(crate) fn ask_slot(&mut self, slot: usize) {
+        self.captures[slot].wanted = true;
+    }
+
+    /// Fills the scratch's slots from a line.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::Malformed`] unless the whole line, blanks at its end aside, is as the pattern says.
+    pub(crate) fn fill(&self, line: &str, scratch: &mut Scratch) -> Result<(), Reason> {
+        scratch.text.clear();
+        scratch.slots.clear();
+        if !line.starts_with(&self.prefix) {
+            return Err(Reason::Malformed);
+        }
+        let mut start = self.prefix.len();
+        for capture in &self.captures {
+            let (end, next) = capture.end(line, start).ok_or(Reason::Malformed)?;
+            if !capture.fits(&line[start..end]) {
+                return Err(Reason::Malformed);
+            }
+            let cell =
+                if capture.wanted { capture.cell(line, start, end, scratch) } else { Cell::Absent };
+            scratch.slots.push(cell);
+            start = next;
+        }
+        if line[start..].trim_end_matches([' ', '\t']).is_empty() {
+            Ok(())
+        } else {
+            Err(Reason::Malformed)
+        }
+    }
+}
+
+impl Capture {
+    /// Where the capture that begins at `start` ends, and where the next one begins.
+    fn end(&self, line: &str, start: usize) -> Option<(usize, usize)> {
+        let literal = self.until.needle();
+        if literal.is_empty() {
+            let value = line[start..].trim_end_matches([' ', '\t']);
+            return Some((start + value.len(), line.len()));
+        }
+        let bytes = line.as_bytes();
+        let mut from = start;
+        loop {
+            let at = from + self.until.find(&bytes[from..])?;
+            if self.quoted {
+                let slashes = bytes[start..at].iter().rev().take_while(|&&b| b == b'\\').count();
+                if slashes % 2 == 1 {
+                    from = at + 1;
+                    continue;
+                }
+            }
+            return Some((at, at + literal.len()));
+        }
+    }
+
+    /// Whether a value can be what the variable writes. It tells lines apart that have a column more or
+    /// less, such as combined ones from common ones, or from those with the virtual host in front.
+    fn fits(&self, value: &str) -> bool {
+        match self.role {
+            Some(
+                Role::Method
+                | Role::Status { .. }
+                | Role::Bytes { .. }
+                | Role::Latency { .. }
+                | Role::RemoteAddr { .. },
+            ) => memchr::memchr(b' ', value.as_bytes()).is_none(),
+            // User names may have spaces; but `-` alone means none, so after it a column is too many.
+            Some(Role::User) => !value.starts_with("- "),
+            _ => true,
+        }
+    }
+
+    fn cell(&self, line: &str, start: usize, end: usize, scratch: &mut Scratch) -> Cell {
+        let raw = &line[start..end];
+        if self.quoted && memchr::memchr(b'\\', raw.as_bytes()).is_some() {
+            let begin = scratch.text.len();
+            if unescape_log(raw, &mut scratch.text, &mut scratch.bytes) {
+                return Cell::decoded(&scratch.text, begin);
+            }
+        }
+        Cell::in_line(line, start, end)
+    }
+}
+
+/// Compares Apache directives: header names without regard to case, the rest as it is.
+trait Directive {
+    fn eq_ignore_ascii_case_in_braces(&self, other: &str) -> bool;
+}
+
+impl Directive for str {
+    fn eq_ignore_ascii_case_in_braces(&self, other: &str) -> bool {
+        match (self.rsplit_once('}'), other.rsplit_once('}')) {
+            (Some((name, letter)), Some((other, same))) => {
+                letter == same && name.eq_ignore_ascii_case(other)
+            }
+            _ => self == other,
+        }
+    }
+}
+
+/// A character of a pattern and its column.
+type Placed = (char, usize);
+
+/// A part of a pattern.
+#[derive(Debug)]
+enum Token {
+    Literal(String),
+    Capture { name: String, column: usize, role: Option<Role>, time: Option<TimePart> },
+}
+
+/// What an Apache time directive writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum TimePart {
+    /// A strftime pattern.
+    Strftime { pattern: String, is_end: bool },
+    /// A fraction of the second.
+    Fraction,
+}
+
+fn error(column: usize, message: impl Into<String>) -> PatternError {
+    PatternError { column, message: message.into() }
+}
+
+/// The pattern itself, out of the directive that a server's configuration has it in:
+/// `log_format main '…' '…';`, `LogFormat "…" combined`, or quoted strings alone.
+/// Backslash escapes are resolved, as the server does when it reads them.
+fn unwrapped(pattern: &str) -> Result<Vec<Placed>, PatternError> {
+    let placed: Vec<Placed> = pattern.chars().zip(1..).collect();
+    let trimmed = pattern.trim_start();
+    let nginx = trimmed.starts_with("log_format ") || trimmed.starts_with('\'');
+    let apache = trimmed.get(..10).is_some_and(|word| word.eq_ignore_ascii_case("LogFormat "));
+    if !nginx && !apache {
+        return Ok(unescaped(&placed));
+    }
+    let mut strings = Vec::new();
+    let mut i = 0;
+    while i < placed.len() {
+        let (quote, column) = placed[i];
+        i += 1;
+        if !matches!(quote, '\'' | '"') {
+            continue;
+        }
+        let start = i;
+        while placed.get(i).is_some_and(|(c, _)| *c != quote) {
+            i += if placed[i].0 == '\\' { 2 } else { 1 };
+        }
+        if i >= placed.len() {
+            return Err(error(column, "quoted string without its closing quote"));
+        }
+        strings.extend(unescaped(&placed[start..i]));
+        i += 1;
+        if apache {
+            break;
+        }
+    }
+    if strings.is_empty() {
+        return Err(error(1, "found no quoted string after the directive"));
+    }
+    Ok(strings)
+}
+
+fn unescaped(placed: &[Placed]) -> Vec<Placed> {
+    let mut out = Vec::with_capacity(placed.len());
+    let mut i = 0;
+    while i < placed.len() {
+        let (c, column) = placed[i];
+        let escaped = match placed.get(i + 1) {
+            Some(('"' | '\'' | '\\', _)) if c == '\\' => Some(placed[i + 1].0),
+            Some(('t', _)) if c == '\\' => Some('\t'),
+            _ => None,
+        };
+        out.push((escaped.unwrap_or(c), column));
+        i += if escaped.is_some() { 2 } else { 1 };
+    }
+    out
+}
+
+fn is_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
+}
+
+fn push_literal(tokens: &mut Vec<Token>, text: &str) {
+    match tokens.last_mut() {
+        Some(Token::Literal(literal)) => literal.push_str(text),
+        _ => tokens.push(Token::Literal(text.to_owned())),
+    }
+}
+
+fn nginx_tokens(chars: &[Placed]) -> Result<Vec<Token>, PatternError> {
+    let mut tokens = Vec::new();
+    let mut i = 0;
+    while i < chars.len() {
+        let (c, column) = chars[i];
+        let braced = chars.get(i + 1).is_some_and(|(c, _)| *c == '{');
+        let start = if braced { i + 2 } else { i + 1 };
+        let name: String = chars[start.min(chars.len())..]
+            .iter()
+            .map(|(c, _)| *c)
+            .take_while(|c| is_name(*c))
+            .collect();
+        if c != '$' || (name.is_empty() && !braced) {
+            push_literal(&mut tokens, c.encode_utf8(&mut [0; 4]));
+            i += 1;
+            continue;
+        }
+        i = start + name.len();
+        if braced {
+            if name.is_empty() || chars.get(i).is_none_or(|(c, _)| *c != '}') {
+                return Err(error(column, "`${` without a name and `}`"));
+            }
+            i += 1;
+        }
+        let role = nginx_role(&name);
+        tokens.push(Token::Capture { name, column, role, time: None });
+    }
+    Ok(tokens)
+}
+
+/// What nginx's variables mean (nginx, `ngx_http_log_module` and `ngx_http_core_module`).
+///
+/// nginx writes a line when the response is done, and its times are that moment's.
+fn nginx_role(name: &str) -> Option<Role> {
+    let at = |form, rank| Role::At { form, is_end: true, rank };
+    Some(match name {
+        "msec" => at(TimeForm::Epoch(9), 0),
+        "time_iso8601" => at(TimeForm::Rfc3339, 1),
+        "time_local" => at(TimeForm::Clf, 2),
+        "request" => Role::Request,
+        "request_method" => Role::Method,
+        "request_uri" => Role::Target { rank: 0 },
+        "uri" | "document_uri" => Role::Target { rank: 1 },
+        "args" | "query_string" => Role::Query,
+        "host" => Role::Host { rank: 0 },
+        "http_host" => Role::Host { rank: 1 },
+        "status" => Role::Status { rank: 0 },
+        "body_bytes_sent" => Role::Bytes { rank: 0 },
+        "bytes_sent" => Role::Bytes { rank: 1 },
+        "request_time" => Role::Latency { power: 9, rank: 0 },
+        "remote_addr" => Role::RemoteAddr { rank: 0 },
+        "http_user_agent" => Role::UserAgent,
+        "request_id" => Role::RequestId { rank: 0 },
+        "http_x_request_id" => Role::RequestId { rank: 1 },
+        "remote_user" => Role::User,
+        _ => return None,
+    })
+}
+
+fn apache_tokens(chars: &[Placed]) -> Result<Vec<Token>, PatternError> {
+    let mut tokens = Vec::new();
+    let mut i = 0;
+    while i < chars.len() {
+        let (c, column) = chars[i];
+        i += 1;
+        if c != '%' {
+            push_literal(&mut tokens, c.encode_utf8(&mut [0; 4]));
+            continue;
+        }
+        if chars.get(i).is_some_and(|(c, _)| *c == '%') {
+            push_literal(&mut tokens, "%");
+            i += 1;
+            continue;
+        }
+        let start = i;
+        while chars.get(i).is_some_and(|(c, _)| matches!(c, '!' | ',' | '<' | '>' | '0'..='9')) {
+            i += 1;
+        }
+        let mut argument = None;
+        if chars.get(i).is_some_and(|(c, _)| *c == '{') {
+            let Some(length) = chars[i..].iter().position(|(c, _)| *c == '}') else {
+                return Err(error(column, "`%{` without `}`"));
+            };
+            argument = Some(chars[i + 1..i + length].iter().map(|(c, _)| *c).collect::<String>());
+            i += length + 1;
+        }
+        let letters = if chars.get(i).is_some_and(|(c, _)| *c == '^') { 3 } else { 1 };
+        let end = (i + letters).min(chars.len());
+        let letter: String = chars[i..end].iter().map(|(c, _)| *c).collect();
+        i = end;
+        let name: String = chars[start..end].iter().map(|(c, _)| *c).collect();
+        let needs_argument = matches!(letter.as_str(), "C" | "e" | "i" | "n" | "o" | "^ti" | "^to");
+        let known = needs_argument
+            || (letter.len() == 1 && "aABbDfhHIklLmpPqrRsStTuUvVXO".contains(&letter));
+        if !known {
+            return Err(error(column, format!("`%{name}` is no directive of Apache's LogFormat")));
+        }
+        if needs_argument && argument.is_none() {
+            return Err(error(
+                column,
+                format!("`%{name}` needs a name in braces: `%{{NAME}}{letter}`"),
+            ));
+        }
+        let bracketed = letter == "t" && argument.is_none();
+        let (role, time) = match (letter.as_str(), &argument) {
+            ("t", Some(format)) => apache_time(format, column)?,
+            _ => (apache_role(&name, &letter, argument.as_deref()), None),
+        };
+        if bracketed {
+            push_literal(&mut tokens, "[");
+        }
+        tokens.push(Token::Capture { name, column, role, time });
+        if bracketed {
+            push_literal(&mut tokens, "]");
+        }
+    }
+    Ok(tokens)
+}
+
+/// What Apache's directives mean (Apache HTTP Server, `mod_log_config`). `%t` is the time the request was received.
+fn apache_role(name: &str, letter: &str, argument: Option<&str>) -> Option<Role> {
+    let is_header = |header: &str| argument.is_some_and(|name| name.eq_ignore_ascii_case(header));
+    Some(match (letter, argument) {
+        ("t", _) => Role::At { form: TimeForm::Clf, is_end: false, rank: 0 },
+        ("r", _) => Role::Request,
+        ("m", _) => Role::Method,
+        ("U", _) => Role::Target { rank: 1 },
+        ("q", _) => Role::Query,
+        ("V", _) => Role::Host { rank: 0 },
+        ("v", _) => Role::Host { rank: 2 },
+        ("i", _) if is_header("Host") => Role::Host { rank: 1 },
+        ("s", _) => Role::Status { rank: u8::from(!name.contains('>')) },
+        ("b", _) => Role::Bytes { rank: 0 },
+        ("B", _) => Role::Bytes { rank: 1 },
+        ("O", _) => Role::Bytes { rank: 2 },
+        ("D", _) | ("T", Some("us")) => Role::Latency { power: 3, rank: 0 },
+        ("T", Some("ms")) => Role::Latency { power: 6, rank: 1 },
+        ("T", None | Some("s")) => Role::Latency { power: 9, rank: 2 },
+        ("a", None) => Role::RemoteAddr { rank: 0 },
+        ("h", _) => Role::RemoteAddr { rank: 1 },
+        ("a", Some(_)) => Role::RemoteAddr { rank: 2 },
+        ("i", _) if is_header("User-Agent") => Role::UserAgent,
+        ("i" | "o", _) if is_header("X-Request-Id") => Role::RequestId { rank: 0 },
+        ("L", _) => Role::RequestId { rank: 1 },
+        ("u", _) => Role::User,
+        _ => return None,
+    })
+}
+
+/// What `%{FORMAT}t` writes: a role where it is a time by itself, and its part of a longer one.
+fn apache_time(
+    format: &str,
+    column: usize,
+) -> Result<(Option<Role>, Option<TimePart>), PatternError> {
+    let is_end = format.starts_with("end:");
+    let format = format.strip_prefix("end:").or(format.strip_prefix("begin:")).unwrap_or(format);
+    let at = |form| Role::At { form, is_end, rank: 0 };
+    Ok(match format {
+        "sec" => (Some(at(TimeForm::Epoch(9))), None),
+        "msec" => (Some(at(TimeForm::Epoch(6))), None),
+        "usec" => (Some(at(TimeForm::Epoch(3))), None),
+        "msec_frac" | "usec_frac" => (None, Some(TimePart::Fraction)),
+        "" => return Err(error(column, "`%{}t` without a format")),
+        _ => {
+            // A time of day alone is no time, but may be part of one.
+            let role = TimeForm::parse(format).ok().map(at);
+            (role, Some(TimePart::Strftime { pattern: format.to_owned(), is_end }))
+        }
+    })
+}
+
+/// Makes one capture of a time written in several directives, as Apache's manual does it:
+/// `%{%d/%b/%Y %T}t.%{msec_frac}t %{%z}t`.
+fn join_times(tokens: &mut Vec<Token>) {
+    let mut i = 0;
+    while i + 2 < tokens.len() {
+        let joined = match &tokens[i..i + 3] {
+            [
+                Token::Capture {
+                    name,
+                    column,
+                    time: Some(TimePart::Strftime { pattern, is_end }),
+                    ..
+                },
+                Token::Literal(between),
+                Token::Capture { time: Some(next), .. },
+            ] => {
+                let next = match next {
+                    TimePart::Strftime { pattern, .. } => pattern.as_str(),
+                    TimePart::Fraction => "%f",
+                };
+                let pattern = format!("{pattern}{}{next}", between.replace('%', "%%"));
+                let form = TimeForm::parse(&pattern).ok();
+                let is_end = *is_end;
+                Token::Capture {
+                    name: name.clone(),
+                    column: *column,
+                    role: form.map(|form| Role::At { form, is_end, rank: 0 }),
+                    time: Some(TimePart::Strftime { pattern, is_end }),
+                }
+            }
+            _ => {
+                i += 1;
+                continue;
+            }
+        };
+        tokens.splice(i..i + 3, [joined]);
+    }
+}
+
+/// Makes one capture of a path and the query that follows it at once: `%U%q`, `$uri$is_args$args`.
+fn join_targets(tokens: &mut Vec<Token>) {
+    let is = |token: Option<&Token>, names: &[&str]| matches!(token, Some(Token::Capture { name, .. }) if names.contains(&unmodified(name)));
+    for i in 0..tokens.len() {
+        let path = is(tokens.get(i), &["U", "uri", "document_uri"]);
+        if path && is(tokens.get(i + 1), &["q"]) {
+            tokens.remove(i + 1);
+        } else if path
+            && is(tokens.get(i + 1), &["is_args"])
+            && is(tokens.get(i + 2), &["args", "query_string"])
+        {
+            tokens.drain(i + 1..i + 3);
+        }
+    }
+}
+
+/// An Apache directive without the conditions and the choice of request before it: `>s` is `s`.
+fn unmodified(name: &str) -> &str {
+    name.trim_start_matches(|c: char| matches!(c, '!' | ',' | '<' | '>') || c.is_ascii_digit())
+}
+
+fn assemble(tokens: Vec<Token>, apache: bool) -> Result<Plan, PatternError> {
+    let mut prefix = None;
+    let mut captures: Vec<Capture> = Vec::new();
+    let mut before = String::new();
+    let mut tokens = tokens.into_iter().peekable();
+    if let Some(Token::Literal(literal)) =
+        tokens.next_if(|token| matches!(token, Token::Literal(_)))
+    {
+        before.clone_from(&literal);
+        prefix = Some(literal);
+    }
+    while let Some(token) = tokens.next() {
+        let Token::Capture { name, role, .. } = token else { continue };
+        let mut until = String::new();
+        match tokens.next() {
+            Some(Token::Literal(literal)) => until = literal,
+            Some(Token::Capture { name: next, column, .. }) => {
+                return Err(error(
+                    column,
+                    format!(
+                        "nothing stands between `{name}` and `{next}`, so none can tell where one ends"
+                    ),
+                ));
+            }
+            None => {}
+        }
+        if tokens.peek().is_none() {
+            // Blanks at the end of a line are no part of it.
+            until.truncate(until.trim_end_matches([' ', '\t']).len());
+        }
+        let quoted = before.ends_with('"') && until.starts_with('"');
+        let finder = Finder::new(until.as_bytes()).into_owned();
+        captures.push(Capture { name, role, wanted: false, quoted, until: finder });
+        before = until;
+    }
+    if captures.is_empty() {
+        return Err(error(
+            1,
+            "found no variable, expected nginx's `$name` or Apache's `%` directives",
+        ));
+    }
+    Ok(Plan { prefix: prefix.unwrap_or_default(), captures, apache })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The captures of a line, by name.
+    fn captured(pattern: &str, line: &str) -> Result<Vec<(String, Option<String>)>, Reason> {
+        let mut plan = Plan::new(pattern).unwrap();
+        (0..plan.captures.len()).for_each(|slot| plan.ask_slot(slot));
+        let mut scratch = Scratch::default();
+        plan.fill(line, &mut scratch)?;
+        let values = crate::parse::Values::new(line, &scratch);
+        let value = |slot: usize| values.get(slot).map(str::to_owned);
+        Ok(plan
+            .captures
+            .iter()
+            .enumerate()
+            .map(|(slot, c)| (c.name.clone(), value(slot)))
+            .collect())
+    }
+
+    fn values(pattern: &str, line: &str) -> Result<Vec<String>, Reason> {
+        let all = captured(pattern, line)?;
+        Ok(all.into_iter().map(|(_, value)| value.unwrap_or_default()).collect())
+    }
+
+    fn refused(pattern: &str) -> usize {
+        Plan::new(pattern).unwrap_err().column
+    }
+
+    #[test]
+    fn a_capture_ends_at_the_first_occurrence_of_the_next_literal() {
+        assert_eq!(values("$a - ${b} [$c]", "x - y z [w]").unwrap(), ["x", "y z", "w"]);
+        assert_eq!(values("$a - $b", "x - y - z").unwrap(), ["x", "y - z"]);
+        assert_eq!(values("<$a>$b", "<>x"), Ok(vec![String::new(), "x".to_owned()]));
+    }
+
+    #[test]
+    fn the_whole_line_must_fit_but_for_blanks_at_its_end() {
+        assert_eq!(values("$a \"$b\"", "x \"y\" \t").unwrap(), ["x", "y"]);
+        assert_eq!(values("$a $b ", "x y ").unwrap(), ["x", "y"]);
+        assert_eq!(values("$a $b", "x ").unwrap(), ["x", ""]);
+        for bad in ["x \"y\" z", "x \"y", "x y", ""] {
+            assert_eq!(values("$a \"$b\"", bad), Err(Reason::Malformed), "{bad}");
+        }
+        assert_eq!(values("A$a", "Bx"), Err(Reason::Malformed));
+    }
+
+    #[test]
+    fn a_column_too_many_does_not_fit() {
+        let combined = r#"%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i""#;
+        let line =
+            r#"10.0.0.7 - - [18/Dec/2018:09:30:00 +0000] "GET /x HTTP/1.1" 200 5 "-" "curl""#;
+        assert!(values(combined, line).is_ok());
+        for host in ["api.example:443 ", "- "] {
+            assert_eq!(values(combined, &format!("{host}{line}")), Err(Reason::Malformed));
+        }
+        let common = r#"%h %l %u %t "%r" %>s %b"#;
+        assert_eq!(values(common, line), Err(Reason::Malformed));
+    }
+
+    #[test]
+    fn between_quotes_a_backslash_escapes() {
+        let pattern = r#""$a" $b"#;
+        assert_eq!(values(pattern, r#""x \" y" \n"#).unwrap(), ["x \" y", "\\n"]);
+        assert_eq!(values(pattern, r#""x\\" z"#).unwrap(), ["x\\", "z"]);
+        assert_eq!(values(pattern, r#""\x22\xC3\xA9" z"#).unwrap(), ["\"é", "z"]);
+        assert_eq!(values(pattern, r#""\xFF" z"#).unwrap(), [r"\xFF", "z"]);
+        assert_eq!(values(pattern, r#""x\" z"#), Err(Reason::Malformed));
+    }
+
+    #[test]
+    fn absent_values_are_absent() {
+        let all = captured("$a $b|$c", "- |x").unwrap();
+        let values: Vec<_> = all.into_iter().map(|(_, value)| value).collect();
+        assert_eq!(values, [None, None, Some("x".to_owned())]);
+    }
+
+    #[test]
+    fn apache_directives_in_all_their_spellings() {
+        let combined = r#"%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-agent}i\""#;
+        let line =
+            r#"10.0.0.7 - j doe [10/Oct/2000:13:55:36 -0700] "GET / HTTP/1.0" 200 - "-" "x \"y\"""#;
+        let all = captured(combined, line).unwrap();
+        let names: Vec<_> = all.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["h", "l", "u", "t", "r", ">s", "b", "{Referer}i", "{User-agent}i"]);
+        assert_eq!(all[2].1.as_deref(), Some("j doe"));
+        assert_eq!(all[3].1.as_deref(), Some("10/Oct/2000:13:55:36 -0700"));
+        assert_eq!(all[8].1.as_deref(), Some("x \"y\""));
+        let odd = "%400,501{User-agent}i|%!200,304{Referer}i|%<s|%{c}a|%{ms}T|%100%%|%{x}^ti";
+        assert_eq!(refused(odd), 60);
+        assert!(
+            Plan::new("%400,501{User-agent}i|%!200,304{Referer}i|%<s|%{c}a|%{ms}T|100%%|%{x}^ti")
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn variables_are_asked_for_with_or_without_their_sign() {
+        let mut plan = Plan::new("%h %>s %{X-Api-Key}i").unwrap();
+        assert_eq!(plan.ask("s"), Some(1));
+        assert_eq!(plan.ask("%>s"), Some(1));
+        assert_eq!(plan.ask("{x-api-key}i"), Some(2));
+        assert_eq!(plan.ask_header("x-API-key"), Some(2));
+        assert_eq!(plan.ask("H"), None);
+        let mut plan = Plan::new("$status $http_x_api_key").unwrap();
+        assert_eq!(plan.ask("$status"), Some(0));
+        assert_eq!(plan.ask_header("X-Api-Key"), Some(1));
+        assert_eq!(plan.ask("%status"), None);
+    }
+
+    #[test]
+    fn a_bad_pattern_says_at_which_column() {
+        assert_eq!(refused("$a$b"), 3);
+        assert_eq!(refused("%h%u"), 3);
+        assert_eq!(refused("%h %Q"), 4);
+        assert_eq!(refused("%h %i"), 4);
+        assert_eq!(refused("%h %{x"), 4);
+        assert_eq!(refused("%h %"), 4);
+        assert_eq!(refused("é ${a"), 3);
+        assert_eq!(refused("no variable"), 1);
+        assert_eq!(refused("log_format main '$a"), 17);
+    }
+
+    #[test]
+    fn a_directive_is_taken_as_the_user_has_it() {
+        let nginx = "log_format main escape=json '$a - $b '\n    '\"$c\"';";
+        assert_eq!(values(nginx, "x - y \"z\"").unwrap(), ["x", "y", "z"]);
+        let apache = r#"LogFormat "%h \"%r\"" mine"#;
+        assert_eq!(values(apache, "x \"y\"").unwrap(), ["x", "y"]);
+        assert_eq!(values("'$a' ' $b'", "x y").unwrap(), ["x", "y"]);
+    }
+
+    #[test]
+    fn a_time_in_several_directives_is_one() {
+        let plan = Plan::new("[%{%d/%b/%Y %T}t.%{msec_frac}t %{%z}t] %s").unwrap();
+        assert_eq!(plan.captures.len(), 2);
+        let Some(Role::At { form, .. }) = &plan.captures[0].role else { panic!("no time") };
+        let at = form.read("18/Dec/2018 00:00:00.250 +0000", &crate::parse::instant::Zone::UTC);
+        assert_eq!(at.unwrap().to_string(), "2018-12-18T00:00:00.25Z");
+    }
+
+    #[test]
+    fn a_path_and_its_query_are_one() {
+        assert_eq!(
+            values("%m %U%q %H", "GET /x?y=1 HTTP/1.1").unwrap(),
+            ["GET", "/x?y=1", "HTTP/1.1"]
+        );
+        assert_eq!(values("$uri$is_args$args $status", "/x?y 200").unwrap(), ["/x?y", "200"]);
+    }
+}

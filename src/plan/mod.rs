@@ -1,0 +1,672 @@
+//! Command line and configuration to a plan: whatever depends on the machine is resolved here, once.
+//!
+//! Below this file nothing reads the clock, the environment, the terminal or the current folder.
+
+mod config;
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+
+pub use config::ConfigFile;
+
+use crate::call::Outcome;
+use crate::cli::{AuditArgs, CallsArgs, CheckArgs, ColorArg, DistinctArg, IoArg, ReadArgs};
+use crate::error::{Error, Result};
+use crate::findings::{Kind, Severities, Severity, Suppression};
+use crate::formats::Format;
+use crate::input::{self, Found, Io};
+use crate::judge::Verdict;
+use crate::limits;
+use crate::nearest::similar;
+use crate::report::{Expect, Partial};
+use crate::time::{Instant, parse_table_instant};
+
+/// The configuration that is looked for in the current folder.
+const CONFIG_NAME: &str = "overstay.toml";
+/// The source of logs given as arguments that no source of the config claims.
+const ARGUMENT_SOURCE: &str = "logs";
+/// Columns of a terminal report that no terminal shows.
+const WIDTH_DEFAULT: usize = 80;
+
+/// Where the register is.
+#[derive(Clone, Debug)]
+pub struct RegisterPlan {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// The instant to know it at.
+    pub as_known_at: Option<Instant>,
+    /// The default propagation, in seconds.
+    pub propagation_s: u64,
+}
+
+/// One input to read.
+#[derive(Clone, Debug)]
+pub struct InputPlan {
+    /// Where it is.
+    pub found: Found,
+    /// Index into [`ReadPlan::sources`].
+    pub source: u32,
+    /// Its format; `None`: to be told from its first lines.
+    pub format: Option<usize>,
+}
+
+/// What to read, and by what to judge it.
+#[derive(Debug)]
+pub struct ReadPlan {
+    /// The register, if there is one.
+    pub register: Option<RegisterPlan>,
+    /// All formats: the built-in ones and the config's.
+    pub formats: Vec<Format>,
+    /// The sources, by name.
+    pub sources: Vec<(String, Option<Expect>)>,
+    /// The inputs, by path, then source.
+    pub inputs: Vec<InputPlan>,
+    /// What was asked for and is not there.
+    pub unread: Vec<Partial>,
+    /// The window's start.
+    pub since: Option<Instant>,
+    /// The window's end.
+    pub until: Option<Instant>,
+    /// How many rejects an input may have.
+    pub max_rejects: MaxRejects,
+    /// How to read.
+    pub options: input::Options,
+    /// Worker threads; `None`: one for each core.
+    pub threads: Option<usize>,
+    /// Whether to show progress on standard error.
+    pub progress: bool,
+    /// Whether to say on standard error how it went.
+    pub notes: bool,
+    /// BLAKE3 of the configuration, hex.
+    pub config_digest: Option<String>,
+    /// Configured severities.
+    pub severities: Severities,
+    /// Configured suppressions.
+    pub suppressions: Vec<Suppression>,
+}
+
+/// How many rejects an input may have before its report is partial.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum MaxRejects {
+    /// So many.
+    Count(u64),
+    /// Such a share of its calls and counted rejects, in percent.
+    Percent(f64),
+}
+
+/// One report to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// As what.
+    pub kind: OutputKind,
+    /// Where to; `None`: standard output.
+    pub path: Option<PathBuf>,
+}
+
+/// The kinds of report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputKind {
+    /// For people.
+    Terminal,
+    /// `overstay.report/1`.
+    Json,
+}
+
+/// What standard output can show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Display {
+    /// Columns.
+    pub width: usize,
+    /// Whether to colour.
+    pub colour: bool,
+}
+
+/// The plan of `audit`.
+#[derive(Debug)]
+pub struct AuditPlan {
+    /// What to read.
+    pub read: ReadPlan,
+    /// What to write.
+    pub outputs: Vec<Output>,
+    /// What standard output can show.
+    pub display: Display,
+    /// The severity that turns the exit status.
+    pub fail_on: Option<Severity>,
+}
+
+/// The filters of `calls`: of each kind one must hold, if there are any.
+#[derive(Clone, Debug, Default)]
+pub struct Filters {
+    /// Start of a finding's id.
+    pub finding: Option<String>,
+    /// Partners.
+    pub partners: Vec<String>,
+    /// Credentials, as given.
+    pub credentials: Vec<String>,
+    /// Apis.
+    pub apis: Vec<String>,
+    /// Operations.
+    pub operations: Vec<String>,
+    /// Verdicts, also as what is held against a call beside its verdict; `hindsight` too.
+    pub verdicts: Vec<String>,
+    /// Outcomes.
+    pub outcomes: Vec<Outcome>,
+    /// Subjects.
+    pub subjects: Vec<String>,
+}
+
+/// What `calls` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallsOutput {
+    /// Each call as a JSON object.
+    Json,
+    /// The log's own lines.
+    Raw,
+    /// Each value of a field once.
+    Distinct(DistinctArg),
+}
+
+/// The plan of `calls`.
+#[derive(Debug)]
+pub enum CallsPlan {
+    /// Print calls.
+    Stream {
+        /// What to read.
+        read: Box<ReadPlan>,
+        /// Which calls.
+        filters: Filters,
+        /// As what.
+        output: CallsOutput,
+    },
+    /// Compare a report's evidence with the logs.
+    Verify {
+        /// The report.
+        report: PathBuf,
+        /// The folder that its paths start from.
+        base: PathBuf,
+    },
+}
+
+/// The plan of `check`.
+#[derive(Debug)]
+pub struct CheckPlan {
+    /// The configuration, checked already, if there is one.
+    pub config: Option<PathBuf>,
+    /// The register's folder.
+    pub register: Option<PathBuf>,
+    /// Only problems.
+    pub quiet: bool,
+}
+
+/// Plans `audit`.
+///
+/// # Errors
+///
+/// On wrong usage, a configuration that does not fit, and logs that are not there.
+pub fn audit(args: &AuditArgs) -> Result<AuditPlan> {
+    let config = find_config(args.read.config.as_deref())?;
+    let mut read = read_plan(&args.read, config.as_ref())?;
+    read.options.digest = args.digest;
+    let fail_on = args.fail_on.as_deref().map(severity).transpose()?;
+    let outputs = outputs(args, config.as_ref())?;
+    Ok(AuditPlan { read, outputs, display: display(args.color), fail_on })
+}
+
+/// Plans `calls`.
+///
+/// # Errors
+///
+/// As [`audit`].
+pub fn calls(args: &CallsArgs) -> Result<CallsPlan> {
+    let config = find_config(args.read.config.as_deref())?;
+    if let Some(report) = &args.verify {
+        let base = config.as_ref().map_or_else(PathBuf::new, |c| c.folder().to_owned());
+        return Ok(CallsPlan::Verify { report: report.clone(), base });
+    }
+    let read = read_plan(&args.read, config.as_ref())?;
+    let verdict = |name: &String| match Kind::from_name(name).is_some()
+        || Verdict::from_name(name).is_some()
+    {
+        true => Ok(name.clone()),
+        false => Err(unknown(
+            "--verdict",
+            name,
+            Kind::all().map(Kind::as_str).chain(["open", "granted"]),
+        )),
+    };
+    let outcome = |name: &String| {
+        Outcome::from_name(name)
+            .ok_or_else(|| unknown("--outcome", name, Outcome::ALL.map(Outcome::as_str)))
+    };
+    let filters = Filters {
+        finding: args.finding.clone(),
+        partners: args.partner.clone(),
+        credentials: args.credential.clone(),
+        apis: args.api.clone(),
+        operations: args.operation.clone(),
+        verdicts: args.verdict.iter().map(verdict).collect::<Result<_>>()?,
+        outcomes: args.outcome.iter().map(outcome).collect::<Result<_>>()?,
+        subjects: args.subject.clone(),
+    };
+    let output = match (args.raw, args.distinct) {
+        (_, Some(field)) => CallsOutput::Distinct(field),
+        (true, None) => CallsOutput::Raw,
+        (false, None) => CallsOutput::Json,
+    };
+    if filters.finding.is_some() && read.inputs.iter().any(|input| input.found.is_stream()) {
+        return Err(Error::new(
+            "--finding reads the logs twice, and standard input or a pipe can be read once",
+        )
+        .hint("save it to a file first"));
+    }
+    Ok(CallsPlan::Stream { read: Box::new(read), filters, output })
+}
+
+/// Plans `check`.
+///
+/// # Errors
+///
+/// If the configuration does not fit, or there is nothing to check.
+pub fn check(args: &CheckArgs) -> Result<CheckPlan> {
+    let config = find_config(args.config.as_deref())?;
+    if let Some(config) = &config {
+        formats_of(Some(config))?;
+        config.severities()?;
+        config.suppressions()?;
+        sources_of(Some(config), &formats_of(Some(config))?)?;
+    }
+    let register = register_plan(args.register.as_deref(), config.as_ref(), None)?;
+    if register.is_none() && config.is_none() {
+        return Err(Error::new("there is nothing to check")
+            .hint("give --config FILE or --register DIR, or run it where overstay.toml is"));
+    }
+    Ok(CheckPlan {
+        config: config.map(|config| config.path),
+        register: register.map(|register| register.folder),
+        quiet: args.quiet,
+    })
+}
+
+fn unknown<'a>(flag: &str, found: &str, known: impl IntoIterator<Item = &'a str>) -> Error {
+    let known: Vec<&str> = known.into_iter().collect();
+    let error =
+        Error::new(format!("{flag}: found `{found}`, expected one of {}", known.join(", ")));
+    match similar(found, known.iter().copied()) {
+        Some(nearest) => error.hint(format!("did you mean `{nearest}`?")),
+        None => error,
+    }
+}
+
+fn severity(name: &str) -> Result<Severity> {
+    Severity::from_name(name)
+        .ok_or_else(|| unknown("--fail-on", name, Severity::ALL.map(Severity::as_str)))
+}
+
+fn find_config(given: Option<&Path>) -> Result<Option<ConfigFile>> {
+    match given {
+        Some(path) => ConfigFile::read(path).map(Some),
+        None if Path::new(CONFIG_NAME).is_file() => {
+            ConfigFile::read(Path::new(CONFIG_NAME)).map(Some)
+        }
+        None => Ok(None),
+    }
+}
+
+fn register_plan(
+    given: Option<&str>,
+    config: Option<&ConfigFile>,
+    as_known_at: Option<Instant>,
+) -> Result<Option<RegisterPlan>> {
+    let configured = config.and_then(|config| Some((config, config.tables.register.as_ref()?)));
+    let propagation_s = configured.map_or(0, |(_, register)| register.propagation_s);
+    let folder = match (given, configured) {
+        (Some(given), _) => PathBuf::from(given),
+        (None, Some((config, register))) => config.folder().join(&register.source),
+        (None, None) => return Ok(None),
+    };
+    let shown = given.unwrap_or(configured.map_or("", |(_, register)| &register.source));
+    for scheme in ["sqlite:", "postgres:", "postgresql:"] {
+        if shown.starts_with(scheme) {
+            return Err(Error::new(format!(
+                "register `{shown}`: this version reads registers from folders of CSV tables only"
+            ))
+            .hint("export the tables to CSV, one file a table, and name the folder"));
+        }
+    }
+    Ok(Some(RegisterPlan { folder, as_known_at, propagation_s }))
+}
+
+fn formats_of(config: Option<&ConfigFile>) -> Result<Vec<Format>> {
+    let mut formats: Vec<Format> =
+        Format::BUILT_IN.into_iter().filter_map(Format::built_in).collect();
+    if let Some(config) = config {
+        for (name, table) in &config.tables.formats {
+            let format = Format::from_toml(name, table).map_err(|error| {
+                let told = config.error(format!("[formats.{name}]: {error}"));
+                match error.hint_text() {
+                    Some(hint) => told.hint(hint),
+                    None => told,
+                }
+            })?;
+            // A format of the config may bear the name of a built-in one, and replaces it.
+            formats.retain(|built_in| built_in.name() != name);
+            formats.push(format);
+        }
+    }
+    Ok(formats)
+}
+
+fn format_index(formats: &[Format], name: &str, place: &str) -> Result<Option<usize>> {
+    if name == "auto" {
+        return Ok(None);
+    }
+    let found = formats.iter().position(|format| format.name() == name);
+    found
+        .map(Some)
+        .ok_or_else(|| unknown(place, name, formats.iter().map(Format::name).chain(["auto"])))
+}
+
+/// A source of the config, with the files it claims.
+struct SourcePlan {
+    name: String,
+    expect: Option<Expect>,
+    format: Option<usize>,
+    patterns: Vec<String>,
+}
+
+fn sources_of(config: Option<&ConfigFile>, formats: &[Format]) -> Result<Vec<SourcePlan>> {
+    let Some(config) = config else { return Ok(Vec::new()) };
+    let mut sources: Vec<SourcePlan> = Vec::new();
+    for logs in &config.tables.logs {
+        if sources.iter().any(|source| source.name == logs.source) {
+            return Err(config.error(format!(
+                "[[logs]] source: found `{}` twice, expected each name once",
+                logs.source
+            )));
+        }
+        let place = format!("{}: [[logs]] {}: format", config.path.display(), logs.source);
+        let format = match &logs.format {
+            Some(name) => format_index(formats, name, &place)?,
+            None => None,
+        };
+        sources.push(SourcePlan {
+            name: logs.source.clone(),
+            expect: logs.expect.map(Expect::from),
+            format,
+            patterns: logs.paths.clone(),
+        });
+    }
+    Ok(sources)
+}
+
+fn read_plan(args: &ReadArgs, config: Option<&ConfigFile>) -> Result<ReadPlan> {
+    let since = instant("--since", args.since.as_deref())?;
+    let until = instant("--until", args.until.as_deref())?;
+    if let (Some(since), Some(until)) = (since, until)
+        && since >= until
+    {
+        return Err(Error::new(format!("--since {since} is not before --until {until}")));
+    }
+    let as_known_at = instant("--as-known-at", args.as_known_at.as_deref())?;
+    let formats = formats_of(config)?;
+    let sources = sources_of(config, &formats)?;
+    let log_format = match &args.log_format {
+        Some(name) => Some(format_index(&formats, name, "--log-format")?),
+        None => None,
+    };
+    let mut gathered = Gathered::default();
+    if args.logs.is_empty() {
+        let Some(config) = config.filter(|_| !sources.is_empty()) else {
+            return Err(Error::new("there are no logs to read").hint(
+                "name them as arguments, or under [[logs]] in overstay.toml, or give the configuration with --config FILE",
+            ));
+        };
+        gathered.configured(config.folder(), &sources)?;
+    } else {
+        let folder = config.map_or(Path::new(""), ConfigFile::folder);
+        gathered.arguments(&args.logs, folder, &sources)?;
+    }
+    let mut plan = gathered.finish(&sources, log_format);
+    if plan.inputs.is_empty() {
+        let reasons = plan.unread.iter().map(|p| format!("{}: {}", p.path, p.reason));
+        return Err(Error::new(format!(
+            "no input could be read: {}",
+            reasons.collect::<Vec<_>>().join("; ")
+        )));
+    }
+    plan.register = register_plan(args.register.as_deref(), config, as_known_at)?;
+    if plan.register.is_none() && as_known_at.is_some() {
+        return Err(Error::new("--as-known-at needs a register").hint("give --register DIR"));
+    }
+    let stderr_is_terminal = std::io::stderr().is_terminal();
+    Ok(ReadPlan {
+        formats,
+        since,
+        until,
+        max_rejects: max_rejects(&args.max_rejects)?,
+        options: input::Options {
+            io: match args.io {
+                IoArg::Auto => Io::Auto,
+                IoArg::Mmap => Io::Mmap,
+                IoArg::Read => Io::Read,
+            },
+            chunk_bytes: args.chunk_bytes.unwrap_or(limits::CHUNK_BYTES).max(1),
+            ..input::Options::default()
+        },
+        threads: args.threads.filter(|&threads| threads > 0),
+        progress: stderr_is_terminal && !args.quiet,
+        notes: !args.quiet,
+        config_digest: config.map(|config| config.digest.clone()),
+        severities: config.map(ConfigFile::severities).transpose()?.unwrap_or_default(),
+        suppressions: config.map(ConfigFile::suppressions).transpose()?.unwrap_or_default(),
+        ..plan
+    })
+}
+
+/// The inputs found so far.
+#[derive(Default)]
+struct Gathered {
+    /// Each with the index of its source in the config, if one claims it.
+    found: Vec<(Found, Option<usize>)>,
+    unread: Vec<Partial>,
+}
+
+impl Gathered {
+    /// All that the sources of the config name.
+    ///
+    /// # Errors
+    ///
+    /// If two sources name the same file: its calls would count twice.
+    fn configured(&mut self, folder: &Path, sources: &[SourcePlan]) -> Result<()> {
+        let mut claimed: BTreeMap<PathBuf, &str> = BTreeMap::new();
+        for (index, source) in sources.iter().enumerate() {
+            let mut of_source = Vec::new();
+            for pattern in &source.patterns {
+                let findings = input::find(pattern, Some(folder))?;
+                if findings.found.is_empty() && findings.unreadable.is_empty() {
+                    self.unread.push(Partial {
+                        path: pattern.clone(),
+                        reason: format!("matches nothing (source {})", source.name),
+                    });
+                }
+                of_source.extend(findings.found);
+                self.unreadable(findings.unreadable);
+            }
+            let once = input::once(of_source);
+            for found in &once {
+                let Some(path) = found.canonical() else { continue };
+                if let Some(other) = claimed.insert(path, &source.name) {
+                    return Err(Error::new(format!(
+                        "{}: found in the sources {other} and {}, expected each log in one",
+                        found.shown, source.name
+                    ))
+                    .hint("its calls would count twice; make the paths of one source narrower"));
+                }
+            }
+            self.found.extend(once.into_iter().map(|found| (found, Some(index))));
+        }
+        Ok(())
+    }
+
+    /// The logs given as arguments, each in the source of the config that claims it, if one does.
+    fn arguments(&mut self, logs: &[String], folder: &Path, sources: &[SourcePlan]) -> Result<()> {
+        let mut claimed: BTreeMap<PathBuf, usize> = BTreeMap::new();
+        for (index, source) in sources.iter().enumerate() {
+            for pattern in source.patterns.iter().filter(|pattern| *pattern != "-") {
+                for found in input::find(pattern, Some(folder))?.found {
+                    claimed.extend(found.canonical().map(|path| (path, index)));
+                }
+            }
+        }
+        let mut all = Vec::new();
+        for log in logs {
+            let findings = input::find(log, None)?;
+            if findings.found.is_empty() && findings.unreadable.is_empty() {
+                return Err(Error::new(format!(
+                    "{log}: matches nothing, expected a file, a folder with logs, a glob, or `-`"
+                )));
+            }
+            all.extend(findings.found);
+            self.unreadable(findings.unreadable);
+        }
+        for found in input::once(all) {
+            let source = found.canonical().and_then(|path| claimed.get(&path).copied());
+            self.found.push((found, source));
+        }
+        Ok(())
+    }
+
+    fn unreadable(&mut self, unreadable: Vec<(String, String)>) {
+        self.unread.extend(unreadable.into_iter().map(|(path, reason)| Partial { path, reason }));
+    }
+
+    /// Numbers sources by name and inputs by path.
+    fn finish(self, sources: &[SourcePlan], log_format: Option<Option<usize>>) -> ReadPlan {
+        let name = |source: Option<usize>| match source {
+            Some(index) => sources[index].name.as_str(),
+            None => ARGUMENT_SOURCE,
+        };
+        // A source without a file is listed too: its silence is what coverage is about.
+        let mut listed: BTreeMap<&str, Option<Expect>> =
+            sources.iter().map(|source| (source.name.as_str(), source.expect)).collect();
+        for (_, source) in &self.found {
+            listed.entry(name(*source)).or_insert(None);
+        }
+        let ids: BTreeMap<&str, u32> = listed.keys().copied().zip(0..).collect();
+        let mut inputs: Vec<InputPlan> = self
+            .found
+            .into_iter()
+            .map(|(found, source)| InputPlan {
+                found,
+                source: ids[name(source)],
+                format: log_format
+                    .unwrap_or_else(|| source.and_then(|index| sources[index].format)),
+            })
+            .collect();
+        inputs.sort_by(|a, b| (&a.found.shown, a.source).cmp(&(&b.found.shown, b.source)));
+        ReadPlan {
+            register: None,
+            formats: Vec::new(),
+            sources: listed.into_iter().map(|(name, expect)| (name.to_owned(), expect)).collect(),
+            inputs,
+            unread: self.unread,
+            since: None,
+            until: None,
+            max_rejects: MaxRejects::Count(0),
+            options: input::Options::default(),
+            threads: None,
+            progress: false,
+            notes: false,
+            config_digest: None,
+            severities: Severities::new(),
+            suppressions: Vec::new(),
+        }
+    }
+}
+
+fn instant(flag: &str, text: Option<&str>) -> Result<Option<Instant>> {
+    let Some(text) = text else { return Ok(None) };
+    parse_table_instant(text).map(Some).map_err(|_| {
+        Error::new(format!("{flag}: found `{text}`, expected RFC 3339 (2018-12-18T09:30:00Z), a date, or Unix seconds"))
+    })
+}
+
+fn max_rejects(text: &str) -> Result<MaxRejects> {
+    let wrong = || {
+        Error::new(format!(
+            "--max-rejects: found `{text}`, expected a number (100) or a share (1%)"
+        ))
+    };
+    match text.strip_suffix('%') {
+        Some(percent) => {
+            let percent: f64 = percent.parse().map_err(|_| wrong())?;
+            (0.0..=100.0)
+                .contains(&percent)
+                .then_some(MaxRejects::Percent(percent))
+                .ok_or_else(wrong)
+        }
+        None => text.parse().map(MaxRejects::Count).map_err(|_| wrong()),
+    }
+}
+
+fn outputs(args: &AuditArgs, config: Option<&ConfigFile>) -> Result<Vec<Output>> {
+    let mut outputs: Vec<Output> = Vec::new();
+    for text in &args.report {
+        outputs.push(output(text, Path::new(""))?);
+    }
+    if args.json {
+        outputs.push(Output { kind: OutputKind::Json, path: None });
+    }
+    if outputs.is_empty()
+        && let Some(config) = config
+    {
+        for text in &config.tables.report.outputs {
+            outputs.push(output(text, config.folder())?);
+        }
+    }
+    if outputs.is_empty() {
+        outputs.push(Output { kind: OutputKind::Terminal, path: None });
+    }
+    if outputs.iter().filter(|output| output.path.is_none()).count() > 1 {
+        return Err(Error::new("two reports to standard output, expected one at most")
+            .hint("give the others a path: --report json=report.json"));
+    }
+    Ok(outputs)
+}
+
+fn output(text: &str, folder: &Path) -> Result<Output> {
+    let (kind, path) = match text.split_once('=') {
+        Some((_, "")) => {
+            return Err(Error::new(format!("--report {text}: found no path after `=`")));
+        }
+        Some((kind, path)) => (kind, Some(folder.join(path))),
+        None => (text, None),
+    };
+    let kind = match kind {
+        "terminal" => OutputKind::Terminal,
+        "json" => OutputKind::Json,
+        other => return Err(unknown("--report", other, ["terminal", "json"])),
+    };
+    Ok(Output { kind, path })
+}
+
+/// What standard output can show.
+fn display(color: ColorArg) -> Display {
+    let is_terminal = std::io::stdout().is_terminal();
+    let colour = match color {
+        ColorArg::Always => true,
+        ColorArg::Never => false,
+        ColorArg::Auto => {
+            anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
+        }
+    };
+    let asked = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let measured = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    let width = match asked {
+        Some(columns) => columns,
+        None if is_terminal => measured().unwrap_or(WIDTH_DEFAULT),
+        None => WIDTH_DEFAULT,
+    };
+    Display { width, colour }
+}

@@ -1,0 +1,101 @@
+//! What a credential is and how it may be shown. The same for logs and register.
+
+use sha2::{Digest, Sha256};
+
+/// What a credential's hash begins with where it stands for the credential.
+const HASH_PREFIX: &str = "sha256:";
+
+/// The identity of a credential: the hash where `text` is `sha256:` and 64 hex digits
+/// in either case, else the SHA-256 of `text`.
+pub fn credential_digest(text: &str) -> [u8; 32] {
+    hashed(text).and_then(digest_of_hex).unwrap_or_else(|| Sha256::digest(text.as_bytes()).into())
+}
+
+/// How reports show a credential: `…` and its last four characters, or hex digits of its hash
+/// in lower case. One of four characters or fewer stands whole behind the `…`.
+pub fn mask(text: &str) -> String {
+    let start = text.char_indices().rev().nth(3).map_or(0, |(start, _)| start);
+    let end = &text[start..];
+    match is_hash(text) {
+        true => format!("…{}", end.to_ascii_lowercase()),
+        false => format!("…{end}"),
+    }
+}
+
+/// How a credential is shown that calls or rows may spell in plain or as its hash: of its spellings
+/// the smallest counts, in plain before its hash.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Shown {
+    is_hash: bool,
+    masked: String,
+}
+
+impl Shown {
+    /// How this spelling is shown.
+    pub fn new(text: &str) -> Shown {
+        Shown { is_hash: is_hash(text), masked: mask(text) }
+    }
+
+    /// What reports print.
+    pub fn masked(&self) -> &str {
+        &self.masked
+    }
+}
+
+/// Whether `text` is a credential's hash: `sha256:` and 64 hex digits.
+pub(super) fn is_hash(text: &str) -> bool {
+    hashed(text).is_some_and(|hex| digest_of_hex(hex).is_some())
+}
+
+/// What follows `sha256:`, if `text` begins with it.
+pub(super) fn hashed(text: &str) -> Option<&str> {
+    text.strip_prefix(HASH_PREFIX)
+}
+
+/// Reads 64 hex digits.
+fn digest_of_hex(hex: &str) -> Option<[u8; 32]> {
+    let digits = hex.as_bytes();
+    if digits.len() != 64 {
+        return None;
+    }
+    let mut digest = [0; 32];
+    for (byte, pair) in digest.iter_mut().zip(digits.chunks_exact(2)) {
+        let (high, low) = (char::from(pair[0]).to_digit(16)?, char::from(pair[1]).to_digit(16)?);
+        *byte = (high * 16 + low) as u8;
+    }
+    Some(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// FIPS 180-4, the example "abc".
+    const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+    #[test]
+    fn a_plain_value_and_its_hash_are_one_credential() {
+        let plain = credential_digest("abc");
+        assert_eq!(plain, credential_digest(&format!("sha256:{ABC}")));
+        assert_eq!(plain, credential_digest(&format!("sha256:{}", ABC.to_uppercase())));
+    }
+
+    #[test]
+    fn what_only_looks_like_a_hash_is_a_plain_value() {
+        for text in [format!("sha256:{}", &ABC[1..]), format!("sha256:{}g", &ABC[1..])] {
+            assert!(!is_hash(&text));
+            assert_eq!(credential_digest(&text), <[u8; 32]>::from(Sha256::digest(&text)));
+        }
+        assert_ne!(credential_digest(ABC), credential_digest("abc"));
+    }
+
+    #[test]
+    fn masked_but_for_the_last_four() {
+        assert_eq!(mask("key-12345678"), "…5678");
+        assert_eq!(mask("1234"), "…1234");
+        assert_eq!(mask("ab"), "…ab");
+        assert_eq!(mask("schlüßel"), "…üßel");
+        assert_eq!(mask(&format!("sha256:{}", ABC.to_uppercase())), "…15ad");
+        assert_eq!(mask("sha256:XYZW"), "…XYZW");
+    }
+}

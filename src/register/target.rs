@@ -1,0 +1,243 @@
+//! Request targets, reduced to what routes compare: a host and segments.
+//!
+//! Knows no routes. Templates go through the same reduction, so that both sides agree.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// Where a segment stands in its text: start and end, in bytes.
+pub(super) type Span = (usize, usize);
+
+/// A request target reduced: `http://API.example:80/a//%7e/./b/../c?d` is host `api.example` and `/a/~/c`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The host of a full URL, in lower case, without port.
+    pub host: Option<String>,
+    /// The path's segments, none of them empty.
+    pub segments: Vec<String>,
+}
+
+impl fmt::Display for Target {
+    /// The path: a slash before each segment; of none, a slash.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.segments.is_empty() {
+            return f.write_str("/");
+        }
+        self.segments.iter().try_for_each(|segment| write!(f, "/{segment}"))
+    }
+}
+
+/// Reduces a request target: cut at the first `?` or `#`; scheme, user and host of a full URL
+/// taken off; escapes of unreserved characters decoded, hex digits of the others upper-cased,
+/// broken ones left; empty and `.` segments removed, `..` with the segment before it.
+pub fn normalise(target: &str) -> Target {
+    let (host, path) = cut(target);
+    let (mut text, mut segments) = (String::new(), Vec::new());
+    let path = decode_unreserved(path, &mut text);
+    split(path, &mut segments);
+    Target {
+        host: host.map(str::to_ascii_lowercase),
+        segments: segments.iter().map(|&(start, end)| path[start..end].to_owned()).collect(),
+    }
+}
+
+/// Cuts a target into the host of a full URL (bare, in its own case) and the path, still escaped.
+pub(super) fn cut(target: &str) -> (Option<&str>, &str) {
+    let end = memchr::memchr2(b'?', b'#', target.as_bytes()).unwrap_or(target.len());
+    let target = &target[..end];
+    if target.starts_with('/') {
+        return (None, target);
+    }
+    let Some(rest) = after_scheme(target) else {
+        return (None, target);
+    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    (bare_host(host), path)
+}
+
+/// What follows `scheme://`, if the text begins so (RFC 3986, section 3.1).
+fn after_scheme(text: &str) -> Option<&str> {
+    let (scheme, rest) = text.split_once("://")?;
+    let of_scheme = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic());
+    (is_scheme && scheme.bytes().all(of_scheme)).then_some(rest)
+}
+
+/// A host without its port and without the brackets of an IPv6 address; `None` if nothing is left.
+pub(super) fn bare_host(text: &str) -> Option<&str> {
+    let bare = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => match text.split_once(':') {
+            // A second colon makes it an IPv6 address, which has no port without brackets.
+            Some((host, port)) if !port.contains(':') => host,
+            _ => text,
+        },
+    };
+    (!bare.is_empty()).then_some(bare)
+}
+
+/// Decodes escapes of unreserved characters (RFC 3986, section 2.3) and upper-cases the others,
+/// into `buffer` if there are escapes at all.
+pub(super) fn decode_unreserved<'t>(path: &'t str, buffer: &'t mut String) -> &'t str {
+    if memchr::memchr(b'%', path.as_bytes()).is_none() {
+        return path;
+    }
+    buffer.clear();
+    let mut rest = path;
+    while let Some(start) = memchr::memchr(b'%', rest.as_bytes()) {
+        buffer.push_str(&rest[..start]);
+        match escape(&rest.as_bytes()[start..]) {
+            Some(byte) => {
+                if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+                    buffer.push(char::from(byte));
+                } else {
+                    buffer.push('%');
+                    buffer.extend([hex_digit(byte >> 4), hex_digit(byte & 15)]);
+                }
+                rest = &rest[start + 3..];
+            }
+            None => {
+                buffer.push('%');
+                rest = &rest[start + 1..];
+            }
+        }
+    }
+    buffer.push_str(rest);
+    buffer
+}
+
+/// Finds the segments of a path that [`decode_unreserved`] gave: spans of its text.
+pub(super) fn split(path: &str, segments: &mut Vec<Span>) {
+    segments.clear();
+    let bytes = path.as_bytes();
+    let mut start = 0;
+    for end in memchr::memchr_iter(b'/', bytes).chain([bytes.len()]) {
+        match &bytes[start..end] {
+            b"" | b"." => {}
+            b".." => {
+                segments.pop();
+            }
+            _ => segments.push((start, end)),
+        }
+        start = end + 1;
+    }
+}
+
+/// All escapes of a segment decoded; as it is if that gives no UTF-8. Broken escapes stay.
+pub(super) fn decode(segment: &str) -> Cow<'_, str> {
+    if memchr::memchr(b'%', segment.as_bytes()).is_none() {
+        return Cow::Borrowed(segment);
+    }
+    let bytes = segment.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        match escape(&bytes[at..]) {
+            Some(byte) => {
+                decoded.push(byte);
+                at += 3;
+            }
+            None => {
+                decoded.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8(decoded).map_or(Cow::Borrowed(segment), Cow::Owned)
+}
+
+/// The byte that `%XX` at the beginning stands for.
+fn escape(bytes: &[u8]) -> Option<u8> {
+    let [b'%', high, low, ..] = bytes else {
+        return None;
+    };
+    let (high, low) = (char::from(*high).to_digit(16)?, char::from(*low).to_digit(16)?);
+    Some((high * 16 + low) as u8)
+}
+
+/// A digit of 0 to 15 in upper case.
+fn hex_digit(digit: u8) -> char {
+    char::from(b"0123456789ABCDEF"[usize::from(digit)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(target: &str) -> String {
+        normalise(target).to_string()
+    }
+
+    fn host(target: &str) -> Option<String> {
+        normalise(target).host
+    }
+
+    #[test]
+    fn cut_at_the_first_question_mark_or_hash() {
+        assert_eq!(path("/a/b?c#d"), "/a/b");
+        assert_eq!(path("/a#b?c"), "/a");
+        assert_eq!(path("?x"), "/");
+        assert_eq!(path("/go?to=http://other/x"), "/go");
+        assert_eq!(path("http://api.example?x/y"), "/");
+        assert_eq!(path("/a%3Fb"), "/a%3Fb");
+    }
+
+    #[test]
+    fn a_full_url_loses_scheme_and_host() {
+        assert_eq!(path("https://api.example/a/b"), "/a/b");
+        assert_eq!(path("HTTP://api.example"), "/");
+        assert_eq!(host("https://API.Example:8443/a"), Some("api.example".to_owned()));
+        assert_eq!(host("https://user:p@ss@api.example:1/a"), Some("api.example".to_owned()));
+        assert_eq!(host("https://[2001:DB8::1]:443/a"), Some("2001:db8::1".to_owned()));
+        assert_eq!(host("file:///a"), None);
+    }
+
+    #[test]
+    fn what_has_no_scheme_in_front_is_a_path() {
+        for target in ["//api.example/a", "api.example/a", "/api.example/a"] {
+            assert_eq!((host(target), path(target)), (None, "/api.example/a".to_owned()));
+        }
+        assert_eq!(path("/proxy/http://x/y"), "/proxy/http:/x/y");
+        assert_eq!(path("1http://x/y"), "/1http:/x/y");
+        assert_eq!(path("api.example:443"), "/api.example:443");
+    }
+
+    #[test]
+    fn escapes_of_unreserved_characters_are_decoded_once() {
+        assert_eq!(path("/%7Euser/%61%2D%5f%30"), "/~user/a-_0");
+        assert_eq!(path("/a%2fb/%c3%a9"), "/a%2Fb/%C3%A9");
+        assert_eq!(path("/%2561/%257e"), "/%2561/%257e");
+        assert_eq!(path("/%/%6/%6g/%zz%7"), "/%/%6/%6g/%zz%7");
+        assert_eq!(path("/%%41é%41"), "/%AéA");
+    }
+
+    #[test]
+    fn empty_and_dot_segments_go_and_two_dots_take_one_along() {
+        assert_eq!(path("//a///b/"), "/a/b");
+        assert_eq!(path("/./a/./b/."), "/a/b");
+        assert_eq!(path("/a/b/../c"), "/a/c");
+        assert_eq!(path("/../../a"), "/a");
+        assert_eq!(path("/a/%2E%2e/b/%2e"), "/b");
+        assert_eq!(path("/a/..b/..."), "/a/..b/...");
+        assert_eq!(path("/a//../b"), "/b");
+        assert_eq!(path(""), "/");
+    }
+
+    #[test]
+    fn hosts_lose_port_and_brackets() {
+        assert_eq!(bare_host("api.example:443"), Some("api.example"));
+        assert_eq!(bare_host("api.example"), Some("api.example"));
+        assert_eq!(bare_host("[::1]:80"), Some("::1"));
+        assert_eq!(bare_host("[::1]"), Some("::1"));
+        assert_eq!(bare_host("2001:db8::1"), Some("2001:db8::1"));
+        assert_eq!(bare_host(":80"), None);
+    }
+
+    #[test]
+    fn values_are_decoded_whole_or_not_at_all() {
+        assert_eq!(decode("a%40b%2Fc"), "a@b/c");
+        assert_eq!(decode("%C3%A9%"), "é%");
+        assert_eq!(decode("%C3x"), "%C3x");
+    }
+}

@@ -1,0 +1,11 @@
+//! From a report to bytes: one pure function each. None decides about content, none knows
+//! where its bytes go.
+
+mod escape;
+mod json;
+mod table;
+mod terminal;
+
+pub use escape::for_terminal;
+pub use json::{json, json_line};
+pub use terminal::{Screen, terminal};

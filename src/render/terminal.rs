@@ -1,0 +1,1096 @@
+//! The report as a person reads it: the answer on the first screen, the details below it.
+//!
+//! Decides nothing about content, but bounds what is listed, and says each time how much more
+//! there is and where. Knows neither the terminal nor the environment: the [`Screen`] is given.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufWriter, Write};
+
+use anstyle::{AnsiColor, Style};
+
+use super::escape::for_terminal;
+use super::table::{
+    Cell, Column, Laid, Need, flow, lay_out, least_width, natural_width, paint, width, wrap,
+};
+use crate::call::Outcome;
+use crate::findings::{Kind, Severity};
+use crate::judge::Verdict;
+use crate::report::text::{
+    bytes, counted, duration, latency, people, people_of, thousands, to_the_second,
+};
+use crate::report::{End, EndStatus, Finding, Partner, Report, SourceCoverage, Status, Usage};
+use crate::time::Instant;
+
+/// What the report is shown on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Screen {
+    /// Cells in a line; taken as at least [`Screen::WIDTH_MIN`].
+    pub width: usize,
+    /// Whether colours are wanted. They repeat what the words say.
+    pub colour: bool,
+}
+
+impl Screen {
+    /// Below so many cells a line there is nothing left to lay out.
+    pub const WIDTH_MIN: usize = 48;
+}
+
+/// Rows of a table; the rest is counted. Partners, and what was not judged.
+const ROWS_MAX: usize = 50;
+/// Findings of severity `info` listed; graver ones all are.
+const INFO_MAX: usize = 10;
+/// Ends listed that were not cut.
+const ENDS_MAX: usize = 20;
+/// Partial inputs listed.
+const PARTIAL_MAX: usize = 20;
+/// Rejects listed; the shapes of more add little.
+const REJECTS_MAX: usize = 6;
+/// Names in a list within a sentence.
+const NAMES_MAX: usize = 8;
+/// Where the text after a label such as `READ` begins.
+const LABEL_WIDTH: usize = 12;
+/// Under the first line of a finding, after its severity.
+const FINDING_INDENT: usize = 10;
+/// Names of partners, apis and grants are not truncated below this.
+const NAME_MIN: usize = 8;
+/// Nor a finding's below this on a screen that has room for it on one line.
+const NAME_ONE_LINE_MIN: usize = 20;
+/// Nor the id or kind that a suppression names.
+const WHAT_MIN: usize = 18;
+
+const MORE: &str = "--json lists all";
+
+/// Writes the report as text of at most the screen's width, its first screen first.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn terminal(report: &Report, screen: &Screen, out: &mut dyn Write) -> io::Result<()> {
+    let mut page = Page {
+        out: BufWriter::new(out),
+        width: screen.width.max(Screen::WIDTH_MIN),
+        colour: screen.colour,
+    };
+    let judged = report.register.digest.is_some();
+    headline(&mut page, report)?;
+    partial(&mut page, report)?;
+    page.blank()?;
+    if judged {
+        findings(&mut page, report)?;
+        page.labelled("ENDS", &ends_line(report))?;
+        exceptions_line(&mut page, report)?;
+    }
+    page.labelled("READ", &read_line(report))?;
+    scope_lines(&mut page, report)?;
+    if judged {
+        partners(&mut page, report)?;
+        ends(&mut page, report)?;
+        exceptions(&mut page, report)?;
+        suppressions(&mut page, report)?;
+    } else {
+        unjudged(&mut page, report)?;
+    }
+    rejects(&mut page, report)?;
+    next(&mut page, report)?;
+    page.out.flush()
+}
+
+/// Where lines go, and how wide they may be.
+struct Page<'a> {
+    out: BufWriter<&'a mut dyn Write>,
+    width: usize,
+    colour: bool,
+}
+
+impl Page<'_> {
+    fn line(&mut self, text: &str) -> io::Result<()> {
+        writeln!(self.out, "{text}")
+    }
+
+    fn blank(&mut self) -> io::Result<()> {
+        self.line("")
+    }
+
+    /// Lines indented by so many cells, wrapped between words.
+    fn wrapped(&mut self, indent: usize, text: &str, style: Style) -> io::Result<()> {
+        let pad = " ".repeat(indent);
+        for line in wrap(text, self.width - indent) {
+            let line = paint(&line, style, self.colour);
+            self.line(&format!("{pad}{line}"))?;
+        }
+        Ok(())
+    }
+
+    /// A label and the text after it.
+    fn labelled(&mut self, label: &str, text: &str) -> io::Result<()> {
+        for (i, line) in wrap(text, self.width - LABEL_WIDTH).iter().enumerate() {
+            let label = if i == 0 { label } else { "" };
+            let gap = " ".repeat(LABEL_WIDTH - label.len());
+            let label = paint(label, if i == 0 { BOLD } else { Style::new() }, self.colour);
+            self.line(&format!("{label}{gap}{line}"))?;
+        }
+        Ok(())
+    }
+
+    /// A heading over a section.
+    fn section(&mut self, title: &str) -> io::Result<()> {
+        self.blank()?;
+        self.wrapped(0, title, BOLD)
+    }
+
+    /// A table with its heading; what does not fit is named.
+    fn table(&mut self, columns: &[Column]) -> io::Result<()> {
+        let Laid { heading, rows, left_out } = lay_out(columns, self.width, self.colour);
+        self.line(&heading)?;
+        for row in rows {
+            self.line(&row)?;
+        }
+        if !left_out.is_empty() {
+            let names: Vec<&str> = left_out.iter().map(|&i| columns[i].title).collect();
+            self.note(&format!("left out at this width: {}", names.join(", ")))?;
+        }
+        Ok(())
+    }
+
+    /// An aside, such as how much more there is.
+    fn note(&mut self, text: &str) -> io::Result<()> {
+        self.wrapped(0, &format!("… {text}"), Style::new())
+    }
+}
+
+const BOLD: Style = Style::new().bold();
+const ALARM: Style = AnsiColor::Red.on_default().bold();
+
+const fn style_of(severity: Severity) -> Style {
+    match severity {
+        Severity::Critical => ALARM,
+        Severity::High => AnsiColor::Red.on_default(),
+        Severity::Medium => AnsiColor::Yellow.on_default(),
+        Severity::Low => AnsiColor::Cyan.on_default(),
+        Severity::Info => Style::new().dimmed(),
+    }
+}
+
+/// A name, harmless; `-` where there is none.
+fn name(text: Option<&str>) -> Cow<'_, str> {
+    text.map_or(Cow::Borrowed("-"), for_terminal)
+}
+
+fn when(at: Option<Instant>) -> String {
+    at.map_or_else(|| "-".to_owned(), to_the_second)
+}
+
+/// Leaves the day alone of a column of instants, where the time of day finds no room.
+fn day_where_narrow(columns: &mut [Column], instants: usize, screen: usize) {
+    if natural_width(columns) > screen {
+        for cell in &mut columns[instants].cells {
+            cell.text.truncate("2018-12-18".len());
+        }
+    }
+}
+
+fn cell(text: Option<&str>) -> Cell {
+    name(text).into_owned().into()
+}
+
+fn styled(text: String, style: Style) -> Cell {
+    Cell { text, style }
+}
+
+/// The names, and how many more there are of them.
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let names: Vec<Cow<'_, str>> = names.map(for_terminal).collect();
+    let shown = names.iter().take(NAMES_MAX).map(Cow::as_ref).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMES_MAX) {
+        0 => shown,
+        more => format!("{shown} and {} more", thousands(more as u64)),
+    }
+}
+
+fn headline(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    page.wrapped(0, &for_terminal(&report.headline), BOLD)
+}
+
+/// What was not read, right under the headline: no findings over logs that nobody read
+/// would be the worst of reports.
+fn partial(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    if report.status == Status::Complete && report.partial.is_empty() {
+        return Ok(());
+    }
+    page.blank()?;
+    page.wrapped(0, "PARTIAL: what follows is not about all that was asked for", ALARM)?;
+    for partial in report.partial.iter().take(PARTIAL_MAX) {
+        let text = format!("{}: {}", for_terminal(&partial.path), for_terminal(&partial.reason));
+        page.wrapped(2, &text, Style::new())?;
+    }
+    match report.partial.len().saturating_sub(PARTIAL_MAX) {
+        0 => Ok(()),
+        more => page.note(&format!("{} more; {MORE}", thousands(more as u64))),
+    }
+}
+
+/// The findings, the gravest first, on one line each where the screen is wide enough.
+fn findings(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    let mut open: Vec<&Finding> =
+        report.findings.iter().filter(|finding| finding.suppressed_by.is_none()).collect();
+    if open.is_empty() {
+        let hidden = report.findings.len() as u64;
+        let text = match hidden {
+            0 => "No findings.".to_owned(),
+            _ => {
+                format!("No findings but {}.", counted(hidden, "suppressed one", "suppressed ones"))
+            }
+        };
+        return page.wrapped(0, &text, Style::new());
+    }
+    open.sort_by(|a, b| gravity(b).cmp(&gravity(a)).then_with(|| a.id.cmp(&b.id)));
+    let graver = open.iter().filter(|finding| finding.severity > Severity::Info).count();
+    let more = open.len().saturating_sub(graver + INFO_MAX);
+    open.truncate(graver + INFO_MAX);
+
+    let mut columns = finding_columns(&open);
+    if least_width(&columns) <= page.width {
+        for row in lay_out(&columns, page.width, page.colour).rows {
+            page.line(&row)?;
+        }
+    } else {
+        for name in &mut columns[2..4] {
+            name.need = Need::ShrinkTo(NAME_MIN);
+        }
+        let (first, second) = columns.split_at(FIRST_LINE_COLUMNS);
+        let laid = lay_out(first, page.width, page.colour);
+        for (i, row) in laid.rows.iter().enumerate() {
+            page.line(row)?;
+            // What found no place on the first line comes on the second: nothing is lost.
+            let pieces = laid.left_out.iter().map(|&column| &first[column]).chain(second);
+            let pieces = pieces.map(|column| column.cells[i].text.trim());
+            let pieces = pieces.filter(|text| !text.is_empty() && *text != "-");
+            for line in flow(pieces, "  ", page.width - FINDING_INDENT) {
+                page.line(&format!("{}{line}", " ".repeat(FINDING_INDENT)))?;
+            }
+        }
+    }
+    match more as u64 {
+        0 => Ok(()),
+        1 => page.note(&format!("1 more finding of severity info; {MORE}")),
+        n => page.note(&format!("{} more findings of severity info; {MORE}", thousands(n))),
+    }
+}
+
+/// What makes a finding come before another: severity, people, overstay.
+fn gravity(finding: &Finding) -> (Severity, u64, Option<u64>) {
+    (finding.severity, finding.subjects.count, finding.overstay_s)
+}
+
+/// How many of the columns share the first line on a narrow screen.
+const FIRST_LINE_COLUMNS: usize = 6;
+
+fn finding_columns(findings: &[&Finding]) -> Vec<Column> {
+    let whole = || Column::left("", Need::Whole);
+    let name = || Column::left("", Need::ShrinkTo(NAME_ONE_LINE_MIN));
+    let extra = Column::left("", Need::Extra);
+    let mut columns =
+        vec![whole(), whole(), name(), name(), whole(), whole(), whole(), whole(), extra];
+    let reach: Vec<(String, &str)> = findings.iter().map(|finding| reach(finding)).collect();
+    let number_width = reach.iter().map(|(number, _)| width(number)).max().unwrap_or(0);
+    for (finding, (number, unit)) in findings.iter().zip(reach) {
+        let style = style_of(finding.severity);
+        let credential = finding.credentials.first().map(String::as_str);
+        let (who, what) = match finding.kind {
+            Kind::Verdict(Verdict::UnknownCredential) => (credential, None),
+            Kind::Verdict(Verdict::StaleCredential) => (finding.partner.as_deref(), credential),
+            _ => (finding.partner.as_deref(), finding.api.as_deref()),
+        };
+        let operations = finding.operations.join(", ");
+        let row: [Cell; 9] = [
+            styled(finding.severity.as_str().to_uppercase(), style),
+            finding.kind.as_str().to_owned().into(),
+            cell(who),
+            cell(what),
+            format!("{number:>number_width$} {unit}").into(),
+            finding.overstay_s.map_or_else(|| "-".to_owned(), duration).into(),
+            cell(Some(&finding.id)),
+            for_terminal(&operations).into_owned().into(),
+            calls_of(finding, unit).into(),
+        ];
+        for (column, cell) in columns.iter_mut().zip(row) {
+            column.cells.push(cell);
+        }
+    }
+    columns
+}
+
+/// How far a finding reaches, as number and unit: people; without any in the logs, calls.
+fn reach(finding: &Finding) -> (String, &'static str) {
+    let people = finding.subjects.count;
+    if people > 0 {
+        let text = people_of(&finding.subjects);
+        let number = text.split(' ').next().unwrap_or_default().to_owned();
+        return (number, if people == 1 { "person" } else { "people" });
+    }
+    let (n, unit) = if finding.served > 0 {
+        (finding.served, "served")
+    } else if finding.denied > 0 {
+        (finding.denied, "denied")
+    } else {
+        (finding.failed, "failed")
+    };
+    (thousands(n), unit)
+}
+
+/// The finding's calls by outcome, but for those that `reach` has shown already.
+fn calls_of(finding: &Finding, shown: &str) -> String {
+    let counts =
+        [(finding.served, "served"), (finding.denied, "denied"), (finding.failed, "failed")];
+    let counts = counts.into_iter().filter(|(n, what)| *n > 0 && *what != shown);
+    counts.map(|(n, what)| format!("{} {what}", thousands(n))).collect::<Vec<_>>().join(", ")
+}
+
+/// `14: 11 cut (median lag 38 s), 2 untested, 1 open`.
+fn ends_line(report: &Report) -> String {
+    let of = |status| report.ends.iter().filter(move |end| end.status == status);
+    let (cut, untested) = (of(EndStatus::Cut).count(), of(EndStatus::Untested).count());
+    let open = of(EndStatus::Open).count();
+    if report.ends.is_empty() {
+        return "0 in the window".to_owned();
+    }
+    let mut lags: Vec<u64> = of(EndStatus::Cut).filter_map(|end| end.lag_s).collect();
+    lags.sort_unstable();
+    // The lower of two middle ones: a lag that was seen.
+    let median = lags.get(lags.len().saturating_sub(1) / 2);
+    let lag = median.map_or_else(String::new, |&s| format!(" (median lag {})", duration(s)));
+    let parts = [(cut, format!("cut{lag}")), (untested, "untested".into()), (open, "open".into())];
+    let parts: Vec<String> = parts
+        .into_iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, what)| format!("{} {what}", thousands(n as u64)))
+        .collect();
+    format!("{}: {}", thousands(report.ends.len() as u64), parts.join(", "))
+}
+
+fn exceptions_line(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    let exceptions = thousands(report.exceptions.len() as u64);
+    let hidden = report.findings.iter().filter(|finding| finding.suppressed_by.is_some()).count();
+    let expired = report.suppressions.iter().filter(|suppression| suppression.expired).count();
+    let mut hidden = thousands(hidden as u64);
+    if expired > 0 {
+        hidden.push_str(&format!(" ({} expired)", thousands(expired as u64)));
+    }
+    let room = LABEL_WIDTH + "2     SUPPRESSED  ".len() + width(&hidden);
+    if room > page.width {
+        page.labelled("EXCEPTIONS", &exceptions)?;
+        return page.labelled("SUPPRESSED", &hidden);
+    }
+    let label = |text| paint(text, BOLD, page.colour);
+    let (left, right) = (label("EXCEPTIONS"), label("SUPPRESSED"));
+    page.line(&format!("{left}  {exceptions:<4}  {right}  {hidden}"))
+}
+
+/// `718 of 744 hours, 19 of 20 sources (gw-eu-7 silent 26 h), 1,204 rejects`.
+fn read_line(report: &Report) -> String {
+    let mut parts = Vec::new();
+    let sources = &report.coverage.sources;
+    let of = |expect: Option<&str>| -> Vec<&SourceCoverage> {
+        sources.iter().filter(|source| source.expect == expect).collect()
+    };
+    for (expect, unit, unit_s, word) in
+        [("hourly", "h", 3600, "hours"), ("daily", "d", 86_400, "days")]
+    {
+        let declared = of(Some(expect));
+        if declared.is_empty() {
+            continue;
+        }
+        let expected = declared.iter().map(|source| source.hours_expected).max().unwrap_or(0);
+        let missing = silent_s(&declared).div_ceil(unit_s);
+        parts.push(format!(
+            "{} of {} {word}",
+            thousands(expected.saturating_sub(missing)),
+            thousands(expected)
+        ));
+        let silent: Vec<String> = declared
+            .iter()
+            .filter(|source| !source.gaps.is_empty())
+            .map(|source| {
+                let units = silent_s(&[source]).div_ceil(unit_s);
+                format!("{} silent {} {unit}", for_terminal(&source.source), thousands(units))
+            })
+            .collect();
+        let whole = thousands((declared.len() - silent.len()) as u64);
+        let all = counted(declared.len() as u64, "source", "sources");
+        // Escaped already: nothing is left in them to escape twice.
+        match silent.is_empty() {
+            true => parts.push(format!("{whole} of {all}")),
+            false => parts
+                .push(format!("{whole} of {all} ({})", listed(silent.iter().map(String::as_str)))),
+        }
+    }
+    let undeclared = of(None);
+    if !undeclared.is_empty() {
+        if parts.is_empty() {
+            parts.push(hours_with_calls(report));
+        }
+        let n = counted(undeclared.len() as u64, "source", "sources");
+        parts.push(format!("{n} (completeness not declared)"));
+    }
+    if sources.is_empty() {
+        parts.push(counted(report.inputs.len() as u64, "input", "inputs"));
+    }
+    let accounting = &report.accounting;
+    parts.push(counted(accounting.rejected, "reject", "rejects"));
+    for (n, one, many) in [
+        (accounting.outside_window, "call outside the window", "calls outside the window"),
+        (accounting.duplicates, "repeat", "repeats"),
+    ] {
+        if n > 0 {
+            parts.push(counted(n, one, many));
+        }
+    }
+    parts.join(", ")
+}
+
+/// Seconds in which at least one of the sources was silent.
+fn silent_s(sources: &[&SourceCoverage]) -> u64 {
+    let mut gaps: Vec<(Instant, Instant)> =
+        sources.iter().flat_map(|source| &source.gaps).map(|gap| (gap.from, gap.until)).collect();
+    gaps.sort_unstable();
+    let mut total_s = 0;
+    let mut seen = Instant::MIN;
+    for (from, until) in gaps {
+        total_s += until.seconds_since(from.max(seen));
+        seen = seen.max(until);
+    }
+    total_s
+}
+
+fn hours_with_calls(report: &Report) -> String {
+    let in_series: BTreeSet<Instant> = report.series.iter().filter_map(|row| row.hour).collect();
+    let beyond = report.series.iter().any(|row| row.hour.is_none());
+    let of_sources = report.coverage.sources.iter().map(|source| source.hours_seen).max();
+    let hours = (in_series.len() as u64).max(of_sources.unwrap_or(0));
+    let more = if beyond { "more than " } else { "" };
+    format!("{more}{} with calls", counted(hours, "hour", "hours"))
+}
+
+/// What narrows the report: a window, an earlier state of the register.
+fn scope_lines(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    let window = match (report.window.since, report.window.until) {
+        (None, None) => None,
+        (Some(since), None) => Some(format!("since {since}")),
+        (None, Some(until)) => Some(format!("until {until}")),
+        (Some(since), Some(until)) => Some(format!("since {since}, until {until}")),
+    };
+    if let Some(window) = window {
+        page.labelled("WINDOW", &window)?;
+    }
+    if let Some(at) = report.register.as_known_at {
+        page.labelled("REGISTER", &format!("as known at {at}"))?;
+    }
+    Ok(())
+}
+
+fn partners(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    let (mut calling, silent): (Vec<&Partner>, Vec<&Partner>) =
+        report.partners.iter().partition(|partner| partner.calls > 0);
+    calling.sort_by(|a, b| {
+        (b.overstayed_calls, b.calls)
+            .cmp(&(a.overstayed_calls, a.calls))
+            .then_with(|| a.partner.cmp(&b.partner))
+    });
+    let more = calling.len().saturating_sub(ROWS_MAX);
+    calling.truncate(ROWS_MAX);
+    let nobody = Nobody::of(report);
+    if !calling.is_empty() || nobody.calls > 0 {
+        page.blank()?;
+        page.table(&partner_columns(&calling, &nobody, page.width))?;
+    }
+    if more > 0 {
+        let more = counted(more as u64, "more partner", "more partners");
+        page.note(&format!("{more} with fewer calls overstayed, or fewer calls; {MORE}"))?;
+    }
+    if !silent.is_empty() {
+        let names = listed(silent.iter().map(|partner| partner.partner.as_str()));
+        let text = counted(silent.len() as u64, "partner", "partners");
+        page.wrapped(0, &format!("{text} made no call: {names}"), Style::new())?;
+    }
+    let unused = report.coverage.grants_without_calls;
+    if unused > 0 && report.accounting.calls > 0 {
+        let text = counted(unused, "grant was", "grants were");
+        page.wrapped(0, &format!("{text} used by no call"), Style::new())?;
+    }
+    Ok(())
+}
+
+/// The calls of no known partner, so that the table adds up to all calls.
+#[derive(Default)]
+struct Nobody<'a> {
+    calls: u64,
+    outcomes: BTreeMap<&'a str, u64>,
+    bytes_served: u64,
+    apis: BTreeSet<&'a str>,
+    last: Option<Instant>,
+}
+
+impl Nobody<'_> {
+    fn of(report: &Report) -> Nobody<'_> {
+        let mut nobody = Nobody::default();
+        for row in report.usage.iter().filter(|row| row.partner.is_none()) {
+            nobody.calls += row.calls;
+            *nobody.outcomes.entry(row.outcome).or_default() += row.calls;
+            if Outcome::from_name(row.outcome).is_some_and(Outcome::counts_as_served) {
+                nobody.bytes_served += row.bytes;
+            }
+            nobody.apis.extend(row.api.as_deref());
+            nobody.last = nobody.last.max(Some(row.last));
+        }
+        nobody
+    }
+
+    fn outcome(&self, outcome: Outcome) -> u64 {
+        self.outcomes.get(outcome.as_str()).copied().unwrap_or(0)
+    }
+}
+
+fn partner_columns(partners: &[&Partner], nobody: &Nobody<'_>, screen: usize) -> Vec<Column> {
+    let dash = || "-".to_owned();
+    // One column: a number of each partner, and what stands for those of no partner.
+    let number = |title, need, of: &dyn Fn(&Partner) -> String, none: String| {
+        let mut column = Column::right(title, need);
+        column.cells.extend(partners.iter().map(|partner| Cell::from(of(partner))));
+        if nobody.calls > 0 {
+            column.cells.push(none.into());
+        }
+        column
+    };
+    let text = |title, need, of: &dyn Fn(&Partner) -> String, none: String| Column {
+        right: false,
+        ..number(title, need, of, none)
+    };
+    let thousands_or_none = |n: u64| if n == 0 { dash() } else { thousands(n) };
+    let quantile = |us: Option<u64>| us.map_or_else(dash, latency);
+    let mut columns = vec![
+        text(
+            "PARTNER",
+            Need::ShrinkTo(NAME_MIN),
+            &|p| for_terminal(&p.partner).into_owned(),
+            "(no known partner)".to_owned(),
+        ),
+        number("CALLS", Need::Whole, &|p| thousands(p.calls), thousands(nobody.calls)),
+        number(
+            "SERVED",
+            Need::Whole,
+            &|p| thousands(p.served),
+            thousands(nobody.outcome(Outcome::Served)),
+        ),
+        number(
+            "DENIED",
+            Need::Whole,
+            &|p| thousands(p.denied),
+            thousands(nobody.outcome(Outcome::Denied)),
+        ),
+        number("OVERSTAYED", Need::Whole, &|p| thousands(p.overstayed_calls), dash()),
+        number("PEOPLE", Need::Whole, &|p| people(p.subjects), dash()),
+        number("APIS", Need::Whole, &|p| thousands(p.apis), thousands(nobody.apis.len() as u64)),
+    ];
+    let last = text("LAST CALL", Need::Whole, &|p| when(p.last), when(nobody.last));
+    columns.push(last);
+    day_where_narrow(&mut columns, 7, screen);
+    columns.push(number(
+        "LONGEST",
+        Need::Extra,
+        &|p| p.overstay_s_max.map_or_else(dash, duration),
+        dash(),
+    ));
+    columns.push(number(
+        "FAILED",
+        Need::Extra,
+        &|p| thousands(p.failed),
+        thousands(nobody.outcome(Outcome::Failed)),
+    ));
+    if nobody.outcome(Outcome::Unknown) > 0 || partners.iter().any(|p| p.unknown > 0) {
+        columns.push(number(
+            "UNKNOWN",
+            Need::Extra,
+            &|p| thousands_or_none(p.unknown),
+            thousands_or_none(nobody.outcome(Outcome::Unknown)),
+        ));
+    }
+    columns.push(number(
+        "BYTES",
+        Need::Extra,
+        &|p| bytes(p.bytes_served),
+        bytes(nobody.bytes_served),
+    ));
+    if partners.iter().any(|p| p.latency_us.count > 0) {
+        columns.push(number("P50", Need::Extra, &|p| quantile(p.latency_us.p50), dash()));
+        columns.push(number("P99", Need::Extra, &|p| quantile(p.latency_us.p99), dash()));
+    }
+    if partners.iter().any(|p| p.name.is_some()) {
+        columns.push(text(
+            "NAME",
+            Need::Extra,
+            &|p| name(p.name.as_deref()).into_owned(),
+            String::new(),
+        ));
+    }
+    columns
+}
+
+/// The ends that someone must look at: still open, or proven by no call.
+fn ends(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    let mut loose: Vec<&End> =
+        report.ends.iter().filter(|end| end.status != EndStatus::Cut).collect();
+    if loose.is_empty() {
+        return Ok(());
+    }
+    // Open before untested, the longest lag first; the report's own order after that.
+    loose.sort_by_key(|end| (end.status == EndStatus::Untested, std::cmp::Reverse(end.lag_s)));
+    let more = loose.len().saturating_sub(ENDS_MAX);
+    loose.truncate(ENDS_MAX);
+    page.section("ENDS OPEN OR UNTESTED")?;
+    let column = |title, need, of: &dyn Fn(&End) -> Cell| Column {
+        cells: loose.iter().map(|end| of(end)).collect(),
+        ..Column::left(title, need)
+    };
+    let status = |end: &End| match end.status {
+        EndStatus::Open => styled("open".to_owned(), ALARM),
+        EndStatus::Untested => "untested".to_owned().into(),
+        EndStatus::Cut => "cut".to_owned().into(),
+    };
+    let mut columns = vec![
+        column("STATUS", Need::Whole, &status),
+        column("PARTNER", Need::ShrinkTo(NAME_MIN), &|end| cell(Some(&end.partner))),
+        column("API", Need::ShrinkTo(NAME_MIN), &|end| cell(Some(&end.api))),
+        column("REASON", Need::ShrinkTo(NAME_MIN), &|end| end.reason.as_str().to_owned().into()),
+        column("ENDED AT", Need::Whole, &|end| to_the_second(end.ended_at).into()),
+        column("SERVED FOR", Need::Whole, &|end| {
+            end.lag_s.map_or_else(|| "-".to_owned(), duration).into()
+        }),
+        column("GRANT", Need::Extra, &|end| cell(Some(&end.grant))),
+        column("OPERATIONS", Need::Extra, &|end| cell(Some(&end.operations.join(", ")))),
+        column("LAST SERVED", Need::Extra, &|end| when(end.last_served).into()),
+        column("FIRST DENIED", Need::Extra, &|end| when(end.first_denied).into()),
+    ];
+    day_where_narrow(&mut columns[..6], 4, page.width);
+    page.table(&columns)?;
+    match more {
+        0 => Ok(()),
+        more => page.note(&format!("{}; {MORE}", counted(more as u64, "more end", "more ends"))),
+    }
+}
+
+/// Every exception, every time, also those without a call.
+fn exceptions(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    if report.exceptions.is_empty() {
+        return Ok(());
+    }
+    page.section("EXCEPTIONS: grants that override missing consent")?;
+    let mut columns = vec![
+        Column::left("GRANT", Need::ShrinkTo(NAME_MIN)),
+        Column::left("PARTNER", Need::ShrinkTo(NAME_MIN)),
+        Column::left("API", Need::ShrinkTo(NAME_MIN)),
+        Column::right("CALLS", Need::Whole),
+        Column::right("PEOPLE", Need::Whole),
+        Column::left("JUSTIFICATION", Need::ShrinkTo(NAME_MIN)),
+    ];
+    for exception in &report.exceptions {
+        let justification = match exception.justification.as_deref() {
+            Some(text) => cell(Some(text)),
+            None => "(none given)".to_owned().into(),
+        };
+        let row = [
+            cell(Some(&exception.grant)),
+            cell(Some(&exception.partner)),
+            cell(Some(&exception.api)),
+            thousands(exception.calls).into(),
+            people(exception.subjects).into(),
+            justification,
+        ];
+        for (column, cell) in columns.iter_mut().zip(row) {
+            column.cells.push(cell);
+        }
+    }
+    page.table(&columns)
+}
+
+fn suppressions(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    if report.suppressions.is_empty() {
+        return Ok(());
+    }
+    page.section("SUPPRESSIONS: findings that someone answers for")?;
+    let mut columns = vec![
+        Column::left("WHAT", Need::ShrinkTo(WHAT_MIN)),
+        Column::right("HIDES", Need::Whole),
+        Column::left("UNTIL", Need::Whole),
+        Column::left("STATUS", Need::Whole),
+        Column::left("OWNER", Need::ShrinkTo(NAME_MIN)),
+        Column::left("REASON", Need::ShrinkTo(NAME_MIN)),
+    ];
+    for suppression in &report.suppressions {
+        let kind = suppression.kind.map(|kind| kind.as_str());
+        let status = match suppression.expired {
+            true => styled("expired".to_owned(), ALARM),
+            false => "in force".to_owned().into(),
+        };
+        let row = [
+            cell(suppression.finding.as_deref().or(kind)),
+            thousands(suppression.hides).into(),
+            to_the_second(suppression.until).into(),
+            status,
+            cell(Some(&suppression.owner)),
+            cell(Some(&suppression.reason)),
+        ];
+        for (column, cell) in columns.iter_mut().zip(row) {
+            column.cells.push(cell);
+        }
+    }
+    day_where_narrow(&mut columns, 2, page.width);
+    page.table(&columns)
+}
+
+/// Use per credential and path, where there is no register to judge it by.
+fn unjudged(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    #[derive(Default)]
+    struct Row {
+        calls: u64,
+        served: u64,
+        denied: u64,
+        people: Vec<u64>,
+        last: Option<Instant>,
+    }
+    type Key<'a> = (Option<&'a str>, Option<&'a str>, Option<&'a str>);
+    let mut rows: BTreeMap<Key<'_>, Row> = BTreeMap::new();
+    for usage in &report.usage {
+        let Usage { credential, api, operation, .. } = usage;
+        let key = (credential.as_deref(), api.as_deref(), operation.as_deref());
+        let row = rows.entry(key).or_default();
+        row.calls += usage.calls;
+        match Outcome::from_name(usage.outcome) {
+            Some(Outcome::Served) => row.served += usage.calls,
+            Some(Outcome::Denied) => row.denied += usage.calls,
+            _ => {}
+        }
+        row.people.extend((usage.subjects > 0).then_some(usage.subjects));
+        row.last = row.last.max(Some(usage.last));
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut rows: Vec<(Key<'_>, Row)> = rows.into_iter().collect();
+    rows.sort_by_key(|(_, row)| std::cmp::Reverse(row.calls));
+    let more = rows.len().saturating_sub(ROWS_MAX);
+    rows.truncate(ROWS_MAX);
+    let mut columns = vec![
+        Column::left("CREDENTIAL", Need::Whole),
+        Column::left("PATH", Need::ShrinkTo(NAME_MIN)),
+        Column::left("OPERATION", Need::ShrinkTo(NAME_MIN)),
+        Column::right("CALLS", Need::Whole),
+        Column::right("SERVED", Need::Whole),
+        Column::right("DENIED", Need::Whole),
+        Column::right("PEOPLE", Need::Whole),
+        Column::left("LAST CALL", Need::Whole),
+    ];
+    for ((credential, path, operation), row) in &rows {
+        // Outcomes may share people, so of several counts the greatest is a lower bound.
+        let most = people(row.people.iter().copied().max().unwrap_or(0));
+        let bound = if row.people.len() > 1 { "≥" } else { "" };
+        let cells = [
+            cell(*credential),
+            cell(*path),
+            cell(*operation),
+            thousands(row.calls).into(),
+            thousands(row.served).into(),
+            thousands(row.denied).into(),
+            format!("{bound}{most}").into(),
+            when(row.last).into(),
+        ];
+        for (column, cell) in columns.iter_mut().zip(cells) {
+            column.cells.push(cell);
+        }
+    }
+    day_where_narrow(&mut columns, 7, page.width);
+    page.blank()?;
+    page.table(&columns)?;
+    match more {
+        0 => Ok(()),
+        more => page.note(&format!("{}; {MORE}", counted(more as u64, "more row", "more rows"))),
+    }
+}
+
+/// What the rejects look like: how many for each reason, and some shapes.
+fn rejects(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    if report.accounting.rejected == 0 && report.rejects.sample.is_empty() {
+        return Ok(());
+    }
+    let counts = &report.rejects.by_reason;
+    let reasons = [
+        (counts.too_long, "too-long"),
+        (counts.not_utf8, "not-utf8"),
+        (counts.malformed, "malformed"),
+        (counts.no_time, "no-time"),
+        (counts.no_target, "no-target"),
+        (counts.bad_value, "bad-value"),
+    ];
+    let reasons: Vec<String> = reasons
+        .into_iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, reason)| format!("{} {reason}", thousands(n)))
+        .collect();
+    page.section(&format!("REJECTS: {}", reasons.join(", ")))?;
+    // The first of each reason come first: many of one must not crowd out the others.
+    let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut sample: Vec<(usize, &crate::report::Reject)> = report
+        .rejects
+        .sample
+        .iter()
+        .map(|reject| {
+            let nth = seen.entry(reject.reason).or_default();
+            *nth += 1;
+            (*nth, reject)
+        })
+        .collect();
+    sample.sort_by_key(|(nth, _)| *nth);
+    sample.truncate(REJECTS_MAX);
+    sample.sort_by_key(|(_, reject)| *reject);
+    let mut columns = vec![
+        Column::left("REASON", Need::Whole),
+        Column::left("PATH", Need::ShrinkTo(NAME_MIN)),
+        Column::right("LINE", Need::Whole),
+        Column::left("SHAPE", Need::ShrinkTo(NAME_MIN)),
+    ];
+    for (_, reject) in &sample {
+        let row = [
+            reject.reason.to_owned().into(),
+            cell(Some(&reject.path)),
+            thousands(reject.line).into(),
+            for_terminal(&reject.shape).into_owned().into(),
+        ];
+        for (column, cell) in columns.iter_mut().zip(row) {
+            column.cells.push(cell);
+        }
+    }
+    if sample.is_empty() { Ok(()) } else { page.table(&columns) }
+}
+
+/// Where to go from here: the gravest finding's calls, and what its kind means.
+fn next(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    let open = report.findings.iter().filter(|finding| finding.suppressed_by.is_none());
+    let gravest = open.max_by(|a, b| gravity(a).cmp(&gravity(b)).then_with(|| b.id.cmp(&a.id)));
+    let Some(finding) = gravest else {
+        return Ok(());
+    };
+    page.blank()?;
+    page.line(&format!("next: overstay explain {}", finding.kind))?;
+    page.line(&format!("      overstay calls --finding {}", for_terminal(&finding.id)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Gap, fixtures};
+
+    fn shown(report: &Report, width: usize, colour: bool) -> String {
+        let mut out = Vec::new();
+        terminal(report, &Screen { width, colour }, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn all() -> Vec<Report> {
+        let mut no_partner_calls = fixtures::small();
+        no_partner_calls.partners[0] = fixtures::partner("reelhouse", 0, 0, 0);
+        vec![
+            fixtures::full(),
+            fixtures::small(),
+            fixtures::empty(),
+            fixtures::partial(),
+            fixtures::unjudged(),
+            no_partner_calls,
+        ]
+    }
+
+    #[test]
+    fn a_small_report_at_80_columns() {
+        let expected = r#"
+1 of 1 partner overstayed: 3 served calls, 2 people. Longest: reelhouse, 1 y 13
+d.
+
+CRITICAL  after-revocation  reelhouse  messages  2 people  1 y 13 d
+          os-7f3k2mq4t6xa  delete, read  3 served, 1 denied
+ENDS        1: 1 open
+EXCEPTIONS  1     SUPPRESSED  0 (1 expired)
+READ        2 hours with calls, 1 source (completeness not declared), 1 reject
+
+PARTNER    CALLS  SERVED  DENIED  OVERSTAYED  PEOPLE  APIS  LAST CALL
+reelhouse      4       3       1           3       2     1  2018-12-18T10:30:00Z
+
+ENDS OPEN OR UNTESTED
+STATUS  PARTNER    API       REASON            ENDED AT              SERVED FOR
+open    reelhouse  messages  after-revocation  2017-12-05T00:00:00Z  1 y 13 d
+
+EXCEPTIONS: grants that override missing consent
+GRANT              PARTNER    API       CALLS  PEOPLE  JUSTIFICATION
+g-reelhouse-legal  reelhouse  messages      0       0  court order 12/44
+
+SUPPRESSIONS: findings that someone answers for
+WHAT             HIDES  UNTIL       STATUS   OWNER           REASON
+os-22222222222a      0  2018-12-01  expired  api-governance  wind-down agreed, …
+
+REJECTS: 1 malformed
+REASON     PATH           LINE  SHAPE
+malformed  gateway.jsonl     3  {"aa":"9999-99-99a99:
+
+next: overstay explain after-revocation
+      overstay calls --finding os-7f3k2mq4t6xa
+"#;
+        assert_eq!(shown(&fixtures::small(), 80, false), &expected[1..]);
+    }
+
+    #[test]
+    fn a_finding_takes_one_line_where_there_is_room() {
+        let wide = shown(&fixtures::full(), 120, false);
+        let line = "CRITICAL  after-revocation    reelhouse                messages  ~8,201 people  \
+                    1 y 13 d   os-jjjjjjjjjjjj  delete, read\n";
+        assert!(wide.contains(line), "{wide}");
+        assert!(wide.contains(
+            "READ        718 of 744 hours, 2 of 3 sources (gw-eu-7 silent 26 h), 1,204 rejects\n"
+        ));
+        assert!(wide.contains("ENDS        4: 2 cut (median lag 38 s), 1 untested, 1 open\n"));
+        // The suppressed one is counted, not listed.
+        assert!(!wide.contains("MEDIUM    uncertified"));
+        assert!(wide.contains("SUPPRESSED  1 (1 expired)"));
+    }
+
+    #[test]
+    fn the_gravest_come_first() {
+        let text = shown(&fixtures::full(), 160, false);
+        let kinds: Vec<&str> = text
+            .lines()
+            .filter(|line| line.contains(" os-"))
+            .filter_map(|line| line.split_whitespace().nth(1))
+            .collect();
+        let expected = [
+            "after-revocation",
+            "dormant-api",
+            "without-consent",
+            "purpose-ended", // critical: people, id
+            "out-of-scope",
+            "stale-credential",
+            "hindsight",
+            "unknown-credential",
+            "after-expiry",
+            "unlisted-api",
+            "consent-overridden",
+            "before-grant",
+            "anonymous",
+            "never-granted",
+            "propagating",
+        ];
+        assert_eq!(kinds[..expected.len()], expected);
+    }
+
+    #[test]
+    fn what_was_not_read_is_said_before_any_finding() {
+        let text = shown(&fixtures::partial(), 80, false);
+        let partial = text.find("\nPARTIAL: ").unwrap();
+        assert!(partial < text.find("CRITICAL").unwrap());
+        assert!(text.contains(
+            "\n  gateway-2.jsonl.gz: gzip: ends early\n  logs/eu-*.jsonl: matches nothing\n"
+        ));
+    }
+
+    #[test]
+    fn use_without_a_register() {
+        let expected = r#"
+Nothing was judged: there is no register. Counted: 4 calls, 1 credential, 1
+path.
+
+READ        2 hours with calls, 1 source (completeness not declared), 1 reject
+
+CREDENTIAL  PATH            OPERATION  CALLS  SERVED  DENIED  PEOPLE  LAST CALL
+…k7Qa       /v1/users/{id…  read           4       3       1       1  2018-12-18
+"#;
+        let text = shown(&fixtures::unjudged(), 80, false);
+        assert!(text.starts_with(&expected[1..]), "{text}");
+    }
+
+    #[test]
+    fn no_line_is_wider_than_the_screen() {
+        let poison = " 東京東京東京東京東京東京東京東京東京東京東京東京 \u{202e}\u{1b}[2J🇩🇪é";
+        for report in all() {
+            for report in [fixtures::poisoned(report.clone(), poison), report] {
+                for screen in (0..200).step_by(3) {
+                    for line in shown(&report, screen, false).lines() {
+                        let widest = screen.max(Screen::WIDTH_MIN);
+                        assert!(
+                            unicode_width::UnicodeWidthStr::width(line) <= widest,
+                            "{screen}: {line}"
+                        );
+                        assert!(!line.ends_with(' '), "{screen}: {line:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn hostile_text_stays_text() {
+        for report in all() {
+            for poison in
+                ["\u{1b}[31m\u{7}", "\u{202e}\u{2066}\u{feff}", "\u{9b}\u{7f}\u{0}", "\r", "\n"]
+            {
+                let text = shown(&fixtures::poisoned(report.clone(), poison), 120, false);
+                let hostile =
+                    text.chars().find(|&c| c != '\n' && super::super::escape::is_hostile(c));
+                assert_eq!(hostile, None, "{text}");
+            }
+            // Escaped, both are as long: a real line break would make a line more.
+            let lines = |poison| {
+                shown(&fixtures::poisoned(report.clone(), poison), 120, false).lines().count()
+            };
+            assert_eq!(lines("\n"), lines("\r"));
+        }
+    }
+
+    #[test]
+    fn colour_only_repeats_what_the_words_say() {
+        for report in all() {
+            let (plain, coloured) = (shown(&report, 100, false), shown(&report, 100, true));
+            assert!(coloured.contains('\u{1b}') && !plain.contains('\u{1b}'));
+            assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
+        }
+    }
+
+    #[test]
+    fn nothing_is_cut_in_silence() {
+        let mut report = fixtures::small();
+        report.partners =
+            (0..70).map(|i| fixtures::partner(&format!("p{i:02}"), 5, 0, 0)).collect();
+        report.findings =
+            (0..30).map(|i| fixtures::finding(&format!("os-{i:012}"), "propagating")).collect();
+        report.ends = vec![report.ends[0].clone(); 21];
+        let text = shown(&report, 120, false);
+        for said in [
+            "… 20 more findings of severity info; --json lists all\n",
+            "… 20 more partners with fewer calls overstayed, or fewer calls; --json lists all\n",
+            "… 1 more end; --json lists all\n",
+        ] {
+            assert!(text.contains(said), "{said}{text}");
+        }
+        let narrow = shown(&fixtures::full(), 50, false);
+        assert!(narrow.contains("… left out at this width: "), "{narrow}");
+    }
+
+    #[test]
+    fn hours_are_silent_where_any_source_was() {
+        let mut report = fixtures::full();
+        let gap = |from, until| Gap { from: fixtures::at(from), until: fixtures::at(until) };
+        // Overlaps the other source's gap by an hour, and adds one.
+        report.coverage.sources[0].gaps = vec![gap("2018-12-09T11:00:00Z", "2018-12-09T13:00:00Z")];
+        report.coverage.sources[2].expect = None;
+        assert_eq!(
+            read_line(&report),
+            "717 of 744 hours, 0 of 2 sources (gw-eu-1 silent 2 h, gw-eu-7 silent 26 h), \
+             1 source (completeness not declared), 1,204 rejects"
+        );
+    }
+}

@@ -1,0 +1,718 @@
+//! From what was counted to a report: a pure function of tally, register and plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::call::{Outcome, Reason};
+use crate::findings::{
+    self, Edges, Found, Row, Severities, Suppression as Decision, Target, UnknownCredentials,
+};
+use crate::judge::Judge;
+use crate::register::{GrantId, PartnerId, Shown, credential_digest};
+use crate::tally::{
+    self, Bounded, Cells, Estimate, FinishedSeries, Latencies, Names, OTHER, Span, Tally,
+    outcome_index,
+};
+
+/// How often a source is expected to hold calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// In every hour.
+    Hourly,
+    /// On every day.
+    Daily,
+}
+
+/// All that a report is made of beside the tally and the judge.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// `--since`.
+    pub since: Option<Instant>,
+    /// `--until`.
+    pub until: Option<Instant>,
+    /// BLAKE3 of the configuration file, hex.
+    pub config_digest: Option<String>,
+    /// The sources, sorted by name; a tally refers to them by index.
+    pub sources: Vec<(String, Option<Expect>)>,
+    /// The inputs, sorted by path, then source; a tally refers to them by index.
+    pub inputs: Vec<InputFacts>,
+    /// What was asked for and not read as it should have been, beside the inputs' own faults.
+    pub unread: Vec<Partial>,
+    /// Configured severities.
+    pub severities: Severities,
+    /// Configured suppressions.
+    pub suppressions: Vec<Decision>,
+}
+
+/// What is known of an input beside its sums.
+#[derive(Clone, Debug, Default)]
+pub struct InputFacts {
+    /// As named by the user or found below it.
+    pub path: String,
+    /// Its source's name.
+    pub source: String,
+    /// The format it was read in.
+    pub format: Option<String>,
+    /// `gzip`, `zstd` or none.
+    pub compression: Option<&'static str>,
+    /// Decompressed bytes read.
+    pub bytes: u64,
+    /// BLAKE3 of the file as it lies, hex.
+    pub digest: Option<String>,
+    /// Why it was not read to its end, if so.
+    pub fault: Option<String>,
+    /// Why its rejects are too many, if they are.
+    pub rejects_fault: Option<String>,
+    /// Whether not a line of it was read.
+    pub unopened: bool,
+    /// Whether that is because no format could be told.
+    pub unknown_format: bool,
+}
+
+/// A tally's cells with their names.
+fn named_rows(judge: Option<&Judge<'_>>, cells: Cells, named: Bounded<Names, Cells>) -> Vec<Row> {
+    let nothing_logged = Names::default();
+    let (kept, other) = named.finish();
+    let known = cells.0.into_iter().map(|cell| (Some(&nothing_logged), cell));
+    let logged =
+        kept.iter().flat_map(|(names, cells)| cells.0.iter().map(move |cell| (Some(names), cell)));
+    let logged = logged.map(|(names, (key, cell))| (names, (*key, cell.clone())));
+    let cut_off = other.into_iter().flat_map(|cells| cells.0).map(|cell| (None, cell));
+    known
+        .chain(logged)
+        .chain(cut_off)
+        .map(|(names, (key, cell))| Row::new(judge, key, names, cell))
+        .collect()
+}
+
+/// The findings of a tally.
+#[derive(Debug)]
+pub struct Judgement {
+    /// By id.
+    pub found: Vec<Found>,
+    /// Unknown credentials, those that are a finding each apart.
+    pub unknown: UnknownCredentials,
+}
+
+/// Finds what [`build`] reports as findings, and nothing else.
+pub fn judgement(judge: &Judge<'_>, tally: Tally, facts: &Facts) -> Judgement {
+    let rows = named_rows(Some(judge), tally.cells, tally.named);
+    let (kept, other) = tally.unknown.finish();
+    let unknown = UnknownCredentials::new(kept, other);
+    let stale = tally.stale.into_iter().collect();
+    let found = findings::collect(judge, &rows, &stale, &unknown, &facts.severities);
+    Judgement { found, unknown }
+}
+
+/// Builds the report. Without a judge nothing was judged.
+pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
+    let Tally { cells, named, unknown, stale, partners, apis, series, sources, inputs, rejects } =
+        tally;
+    let rows = named_rows(judge, cells, named);
+    let mut span = Span::default();
+    for row in &rows {
+        span.add(row.cell.first);
+        span.add(row.cell.latest.at);
+    }
+    let window =
+        Window { since: facts.since, until: facts.until, first: span.first, last: span.last };
+    let edges = edges(&window);
+    let window_end = facts.until.or(span.last);
+    let found = judge.map_or_else(Vec::new, |judge| {
+        let (kept, other) = unknown.finish();
+        let unknown = UnknownCredentials::new(kept, other);
+        let stale = stale.into_iter().collect();
+        findings::collect(judge, &rows, &stale, &unknown, &facts.severities)
+    });
+
+    let inputs = input_rows(facts, &inputs);
+    let partial = partial(facts);
+    let mut report = Report {
+        schema: SCHEMA,
+        program: concat!("overstay ", env!("CARGO_PKG_VERSION")).to_owned(),
+        status: if partial.is_empty() { Status::Complete } else { Status::Partial },
+        partial,
+        headline: String::new(),
+        window,
+        config: Config { digest: facts.config_digest.clone() },
+        register: register_row(judge),
+        accounting: accounting(&inputs),
+        rejects: reject_rows(&rejects, facts),
+        usage: usage_rows(judge, &rows),
+        partners: partner_rows(judge, &rows, &partners),
+        apis: api_rows(judge, &rows, &apis),
+        series: series_rows(judge, series.finish()),
+        ends: end_rows(judge, &rows, edges),
+        exceptions: exception_rows(judge, &rows),
+        suppressions: suppression_rows(judge, facts, &found, window_end),
+        findings: finding_rows(judge, found, facts, window_end),
+        flipped: Vec::new(),
+        coverage: coverage(judge, &rows, facts, &sources, edges),
+        inputs,
+    };
+    let mut people = tally::Subjects::default();
+    let overstayed = rows.iter().filter(|row| row.key.overstayed());
+    overstayed.for_each(|row| people.merge(&row.cell.subjects));
+    report.headline = text::headline(&report, &people.estimate().into());
+    report
+}
+
+/// The window that ends and coverage are judged in; none where nothing says.
+fn edges(window: &Window) -> Option<Edges> {
+    let start = window.since.or(window.first)?;
+    let just_after = |last: Instant| Instant::from_ns(last.ns().saturating_add(1));
+    let end = window.until.or(window.last.map(just_after))?;
+    Some(Edges { start, end })
+}
+
+impl From<Estimate> for Subjects {
+    fn from(estimate: Estimate) -> Subjects {
+        let Estimate { count, exact, low, high } = estimate;
+        Subjects { count, exact, low, high }
+    }
+}
+
+fn partner_name(judge: Option<&Judge<'_>>, id: Option<PartnerId>) -> Option<String> {
+    Some(judge?.register.partners[id?.0 as usize].id.clone())
+}
+
+fn grant_name(judge: Option<&Judge<'_>>, id: Option<GrantId>) -> Option<String> {
+    Some(judge?.register.grants[id?.0 as usize].id.clone())
+}
+
+fn partial(facts: &Facts) -> Vec<Partial> {
+    let mut partial = facts.unread.clone();
+    for input in &facts.inputs {
+        let reasons = input.fault.iter().chain(&input.rejects_fault);
+        partial.extend(
+            reasons.map(|reason| Partial { path: input.path.clone(), reason: reason.clone() }),
+        );
+    }
+    partial.sort();
+    partial
+}
+
+fn register_row(judge: Option<&Judge<'_>>) -> Register {
+    let register = judge.map(|judge| judge.register);
+    let counts = register.map(|register| register.counts).unwrap_or_default();
+    Register {
+        digest: register.map(|register| findings::hex(&register.digest)),
+        partners: counts.partners,
+        credentials: counts.credentials,
+        apis: counts.apis,
+        grants: counts.grants,
+        as_known_at: register.and_then(|register| register.as_known_at),
+    }
+}
+
+fn input_rows(facts: &Facts, sums: &hashbrown::HashMap<u32, tally::InputSums>) -> Vec<Input> {
+    let empty = tally::InputSums::default();
+    let row = |(index, input): (u32, &InputFacts)| {
+        let sums = sums.get(&index).unwrap_or(&empty);
+        Input {
+            path: input.path.clone(),
+            source: input.source.clone(),
+            format: input.format.clone(),
+            compression: input.compression,
+            bytes: input.bytes,
+            digest: input.digest.clone(),
+            lines: sums.lines(),
+            blank: sums.blank,
+            calls: sums.calls,
+            rejected: sums.rejected,
+            outside_window: sums.outside_window,
+            duplicates: 0,
+            pending_bytes: 0,
+            gap_bytes: sums.gap_bytes,
+            first: sums.span.first,
+            last: sums.span.last,
+            complete: input.fault.is_none(),
+        }
+    };
+    (0..).zip(&facts.inputs).map(row).collect()
+}
+
+fn accounting(inputs: &[Input]) -> Accounting {
+    inputs.iter().fold(Accounting::default(), |sum, input| Accounting {
+        lines: sum.lines + input.lines,
+        blank: sum.blank + input.blank,
+        calls: sum.calls + input.calls,
+        rejected: sum.rejected + input.rejected,
+        outside_window: sum.outside_window + input.outside_window,
+        duplicates: sum.duplicates + input.duplicates,
+    })
+}
+
+fn reject_rows(rejects: &tally::Rejects, facts: &Facts) -> Rejects {
+    let of = |reason: Reason| rejects.counts[reason as usize];
+    let mut sample: Vec<Reject> = rejects
+        .kept()
+        .map(|reject| Reject {
+            path: facts.inputs[reject.input as usize].path.clone(),
+            line: reject.line,
+            offset: reject.offset,
+            reason: reject.reason.as_str(),
+            shape: reject.shape.clone(),
+        })
+        .collect();
+    sample.sort();
+    Rejects {
+        by_reason: RejectCounts {
+            too_long: of(Reason::TooLong),
+            not_utf8: of(Reason::NotUtf8),
+            malformed: of(Reason::Malformed),
+            no_time: of(Reason::NoTime),
+            no_target: of(Reason::NoTarget),
+            bad_value: of(Reason::BadValue),
+        },
+        sample,
+    }
+}
+
+/// What a usage row's calls have in common, in the order of its fields.
+type UsageKey<'a> = (
+    Option<PartnerId>,
+    Option<&'a str>,
+    Option<&'a str>,
+    Option<&'static str>,
+    Vec<&'static str>,
+    Option<GrantId>,
+    Outcome,
+    Option<Unjudged>,
+);
+
+/// A credential where nothing was judged: how it is shown, and its digest.
+type Unjudged = (String, Option<[u8; 32]>);
+
+fn usage_rows(judge: Option<&Judge<'_>>, rows: &[Row]) -> Vec<Usage> {
+    // One credential may be logged in plain and as its hash.
+    let mut shown: BTreeMap<[u8; 32], Shown> = BTreeMap::new();
+    for text in rows.iter().filter_map(|row| row.credential.as_deref()) {
+        let spelled = Shown::new(text);
+        shown
+            .entry(credential_digest(text))
+            .and_modify(|shown| *shown = shown.clone().min(spelled.clone()))
+            .or_insert(spelled);
+    }
+    let unjudged = |text: &str| match text {
+        OTHER => (OTHER.to_owned(), None),
+        _ => {
+            let digest = credential_digest(text);
+            (shown[&digest].masked().to_owned(), Some(digest))
+        }
+    };
+    let mut usage: BTreeMap<UsageKey<'_>, tally::Cell> = BTreeMap::new();
+    for row in rows {
+        let key = (
+            row.key.partner,
+            row.api.as_deref(),
+            row.operation.as_deref(),
+            row.key.verdict.map(Verdict::as_str),
+            row.key.also.names(),
+            row.key.grant,
+            row.key.outcome,
+            row.credential.as_deref().map(unjudged),
+        );
+        match usage.get_mut(&key) {
+            Some(cell) => cell.merge(&row.cell),
+            None => {
+                usage.insert(key, row.cell.clone());
+            }
+        }
+    }
+    let mut rows: Vec<Usage> = usage
+        .into_iter()
+        .map(|((partner, api, operation, verdict, also, grant, outcome, credential), cell)| Usage {
+            partner: partner_name(judge, partner),
+            api: api.map(str::to_owned),
+            operation: operation.map(str::to_owned),
+            verdict: verdict.and_then(Verdict::from_name),
+            also,
+            grant: grant_name(judge, grant),
+            outcome: outcome.as_str(),
+            calls: cell.calls,
+            bytes: cell.bytes,
+            subjects: cell.subjects.estimate().count,
+            first: cell.first,
+            last: cell.latest.at,
+            credential: credential.map(|(shown, _)| shown),
+        })
+        .collect();
+    // Outcomes go by their names in the report, as all else.
+    rows.sort_by(|a, b| {
+        let key = |row: &'_ Usage| {
+            (
+                row.partner.clone(),
+                row.api.clone(),
+                row.operation.clone(),
+                row.verdict.map(Verdict::as_str),
+                row.also.clone(),
+                row.grant.clone(),
+                row.outcome,
+                row.credential.clone(),
+            )
+        };
+        key(a).cmp(&key(b))
+    });
+    rows
+}
+
+/// What the rows of one partner or api add up to.
+#[derive(Default)]
+struct Sums {
+    calls: [u64; 4],
+    bytes_served: u64,
+    overstayed: u64,
+    overstay_ns_max: Option<i64>,
+    subjects: tally::Subjects,
+    span: tally::Span,
+    others: BTreeSet<String>,
+}
+
+impl Sums {
+    fn add(&mut self, row: &Row, other: Option<String>) {
+        self.calls[outcome_index(row.key.outcome)] += row.cell.calls;
+        if row.served() {
+            self.bytes_served = self.bytes_served.saturating_add(row.cell.bytes);
+        }
+        if row.key.overstayed() {
+            self.overstayed += row.cell.calls;
+            self.overstay_ns_max = self.overstay_ns_max.max(Some(row.cell.overstay_ns_max));
+        }
+        self.subjects.merge(&row.cell.subjects);
+        self.span.add(row.cell.first);
+        self.span.add(row.cell.latest.at);
+        self.others.extend(other);
+    }
+
+    fn of(&self, outcome: Outcome) -> u64 {
+        self.calls[outcome_index(outcome)]
+    }
+}
+
+fn latency(latencies: Option<&Latencies>) -> Latency {
+    let Some(latencies) = latencies else { return Latency::default() };
+    Latency {
+        count: latencies.count(),
+        p50: latencies.quantile_us(0.5),
+        p90: latencies.quantile_us(0.9),
+        p99: latencies.quantile_us(0.99),
+        max: latencies.max_us(),
+    }
+}
+
+fn partner_rows(
+    judge: Option<&Judge<'_>>,
+    rows: &[Row],
+    latencies: &hashbrown::HashMap<PartnerId, Latencies>,
+) -> Vec<Partner> {
+    let Some(judge) = judge else { return Vec::new() };
+    let mut sums: Vec<Sums> = judge.register.partners.iter().map(|_| Sums::default()).collect();
+    for row in rows {
+        if let Some(partner) = row.key.partner {
+            sums[partner.0 as usize].add(row, row.api.clone());
+        }
+    }
+    let row = |(id, (partner, sums)): (u32, (&crate::register::Partner, Sums))| Partner {
+        partner: partner.id.clone(),
+        name: partner.name.clone(),
+        calls: sums.calls.iter().sum(),
+        served: sums.of(Outcome::Served),
+        denied: sums.of(Outcome::Denied),
+        failed: sums.of(Outcome::Failed),
+        unknown: sums.of(Outcome::Unknown),
+        bytes_served: sums.bytes_served,
+        subjects: sums.subjects.estimate().count,
+        apis: sums.others.len() as u64,
+        overstayed_calls: sums.overstayed,
+        overstay_s_max: sums
+            .overstay_ns_max
+            .map(|ns| u64::try_from(ns / crate::time::NS_PER_S).unwrap_or(0)),
+        latency_us: latency(latencies.get(&PartnerId(id))),
+        first: sums.span.first,
+        last: sums.span.last,
+    };
+    (0..)
+        .zip(judge.register.partners.iter().zip(sums))
+        // One that the register names but does not list, as known, is listed only for its calls.
+        .filter(|(_, (partner, sums))| partner.listed || sums.span.first.is_some())
+        .map(row)
+        .collect()
+}
+
+fn api_rows(
+    judge: Option<&Judge<'_>>,
+    rows: &[Row],
+    by_api: &hashbrown::HashMap<crate::register::ApiId, tally::ApiSums>,
+) -> Vec<Api> {
+    let Some(judge) = judge else { return Vec::new() };
+    let mut sums: Vec<Sums> = judge.register.apis.iter().map(|_| Sums::default()).collect();
+    for row in rows {
+        if let Some(api) = row.key.api {
+            sums[api.0 as usize].add(row, partner_name(Some(judge), row.key.partner));
+        }
+    }
+    let row = |(id, (api, sums)): (u32, (&crate::register::Api, Sums))| {
+        let facts = api.versions.last().map(|version| version.row.clone()).unwrap_or_default();
+        let beside = by_api.get(&crate::register::ApiId(id));
+        Api {
+            api: api.id.clone(),
+            name: facts.name,
+            data_class: facts.data_class,
+            dormant_since: facts.dormant_since,
+            calls: sums.calls.iter().sum(),
+            served: sums.of(Outcome::Served),
+            partners: sums.others.len() as u64,
+            subjects: sums.subjects.estimate().count,
+            calls_without_subject: beside.map_or(0, |sums| sums.calls_without_subject),
+            latency_us: latency(beside.map(|sums| &sums.latencies)),
+            first: sums.span.first,
+            last: sums.span.last,
+        }
+    };
+    (0..).zip(judge.register.apis.iter().zip(sums)).map(row).collect()
+}
+
+fn series_rows(judge: Option<&Judge<'_>>, series: FinishedSeries) -> Vec<Hour> {
+    let row = |hour: Option<i64>, partner, counts: &tally::HourCounts| Hour {
+        hour: hour.map(Instant::from_hour),
+        partner: partner_name(judge, partner),
+        served: counts.served,
+        denied: counts.denied,
+        failed: counts.failed,
+        overstayed: counts.overstayed,
+    };
+    let before = series.before.iter().map(|(partner, counts)| row(None, *partner, counts));
+    let hours = series.hours.iter().map(|((hour, partner), c)| row(Some(*hour), *partner, c));
+    before.chain(hours).collect()
+}
+
+fn end_rows(judge: Option<&Judge<'_>>, rows: &[Row], edges: Option<Edges>) -> Vec<End> {
+    let Some(judge) = judge else { return Vec::new() };
+    let register = judge.register;
+    let row = |end: findings::End| {
+        let status = match (end.is_open(judge.propagation_s(end.api)), end.first_denied) {
+            (true, _) => EndStatus::Open,
+            (false, Some(_)) => EndStatus::Cut,
+            (false, None) => EndStatus::Untested,
+        };
+        End {
+            partner: register.partners[end.partner.0 as usize].id.clone(),
+            api: register.apis[end.api.0 as usize].id.clone(),
+            grant: register.grants[end.grant.0 as usize].id.clone(),
+            reason: end.reason,
+            ended_at: end.ended_at,
+            lag_s: end.last_served.map(|last_served| last_served.seconds_since(end.ended_at)),
+            operations: end.operations.into_iter().collect(),
+            last_served: end.last_served,
+            first_denied: end.first_denied,
+            status,
+        }
+    };
+    let mut ends: Vec<End> = findings::ends(judge, rows, edges).into_iter().map(row).collect();
+    ends.sort_by(|a, b| end_order(a).cmp(&end_order(b)));
+    ends
+}
+
+fn end_order(end: &End) -> (&str, &str, &str, &str, Instant) {
+    (&end.partner, &end.api, &end.grant, end.reason.as_str(), end.ended_at)
+}
+
+fn exception_rows(judge: Option<&Judge<'_>>, rows: &[Row]) -> Vec<Exception> {
+    let Some(judge) = judge else { return Vec::new() };
+    let register = judge.register;
+    let overridden = Some(Verdict::ConsentOverridden);
+    let row = |(id, grant): (u32, &crate::register::Grant)| {
+        let row = &grant.versions.last().filter(|version| version.row.overrides_consent)?.row;
+        let (mut calls, mut subjects) = (0, tally::Subjects::default());
+        let excused = rows.iter().filter(|row| {
+            row.key.grant == Some(GrantId(id))
+                && (row.key.verdict == overridden || row.key.also.axis == overridden)
+        });
+        excused.for_each(|row| {
+            calls += row.cell.calls;
+            subjects.merge(&row.cell.subjects);
+        });
+        Some(Exception {
+            grant: grant.id.clone(),
+            partner: register.partners[row.partner.0 as usize].id.clone(),
+            api: register.apis[row.api.0 as usize].id.clone(),
+            justification: row.justification.clone(),
+            calls,
+            subjects: subjects.estimate().count,
+        })
+    };
+    (0..).zip(&register.grants).filter_map(row).collect()
+}
+
+fn suppression_rows(
+    judge: Option<&Judge<'_>>,
+    facts: &Facts,
+    found: &[Found],
+    window_end: Option<Instant>,
+) -> Vec<Suppression> {
+    let row = |decision: &Decision| {
+        let expired = decision.expired(window_end);
+        let hidden = found.iter().filter(|finding| {
+            !expired && decision.covers(finding, partner_name(judge, finding.partner).as_deref())
+        });
+        let (finding, kind) = match &decision.target {
+            Target::Finding(id) => (Some(id.clone()), None),
+            Target::Kind { kind, .. } => (None, Some(*kind)),
+        };
+        Suppression {
+            finding,
+            kind,
+            owner: decision.owner.clone(),
+            reason: decision.reason.clone(),
+            until: decision.until,
+            expired,
+            hides: hidden.count() as u64,
+        }
+    };
+    let mut rows: Vec<Suppression> = facts.suppressions.iter().map(row).collect();
+    rows.sort_by(|a, b| {
+        let key = |row: &Suppression| {
+            let kind = row.kind.map(|kind| kind.as_str());
+            (row.finding.clone(), kind, row.owner.clone(), row.reason.clone(), row.until)
+        };
+        key(a).cmp(&key(b))
+    });
+    rows
+}
+
+fn finding_rows(
+    judge: Option<&Judge<'_>>,
+    found: Vec<Found>,
+    facts: &Facts,
+    window_end: Option<Instant>,
+) -> Vec<Finding> {
+    let Some(judge) = judge else { return Vec::new() };
+    let row = |found: Found| {
+        let partner = partner_name(Some(judge), found.partner);
+        let in_force = facts.suppressions.iter().filter(|s| !s.expired(window_end));
+        let suppressed_by = in_force
+            .filter(|decision| decision.covers(&found, partner.as_deref()))
+            .map(|decision| decision.owner.clone())
+            .min();
+        let evidence = found.evidence.iter().map(|proof| Evidence {
+            path: facts.inputs[proof.place.input as usize].path.clone(),
+            offset: proof.place.offset,
+            length: proof.length,
+            blake3: findings::hex(&proof.blake3),
+            at: proof.at,
+        });
+        let api = found.api_id.map(|id| &judge.register.apis[id.0 as usize]);
+        let mut finding = Finding {
+            evidence: evidence.collect(),
+            served: found.served(),
+            denied: found.of(Outcome::Denied),
+            failed: found.of(Outcome::Failed),
+            subjects: found.subjects.estimate().into(),
+            data_class: api
+                .and_then(|api| api.versions.last())
+                .and_then(|version| version.row.data_class.clone()),
+            grant: grant_name(Some(judge), found.grant),
+            id: found.id,
+            kind: found.kind,
+            severity: found.severity,
+            status: None,
+            first_seen: None,
+            suppressed_by,
+            partner,
+            api: found.api,
+            operations: found.operations.into_iter().collect(),
+            credentials: found.credentials.into_iter().collect(),
+            since: found.since,
+            lapsed_at: found.lapsed_at,
+            first: found.first,
+            last: found.last,
+            overstay_s: found.overstay_s,
+            hindsight: found.hindsight,
+            bytes_served: found.bytes_served,
+            anomaly: None,
+            summary: String::new(),
+        };
+        finding.summary = text::summary(&finding);
+        finding
+    };
+    found.into_iter().map(row).collect()
+}
+
+fn coverage(
+    judge: Option<&Judge<'_>>,
+    rows: &[Row],
+    facts: &Facts,
+    sums: &hashbrown::HashMap<u32, tally::SourceSums>,
+    edges: Option<Edges>,
+) -> Coverage {
+    let empty = tally::SourceSums::default();
+    let sources = (0..).zip(&facts.sources).map(|(index, (source, expect))| {
+        let sums = sums.get(&index).unwrap_or(&empty);
+        let seen = seen(*expect, &sums.hours, edges);
+        SourceCoverage {
+            source: source.clone(),
+            expect: expect.map(|expect| match expect {
+                Expect::Hourly => "hourly",
+                Expect::Daily => "daily",
+            }),
+            hours_expected: seen.hours_expected,
+            hours_seen: seen.hours_seen,
+            gaps: seen.gaps,
+            calls: sums.calls,
+            anonymous: sums.anonymous,
+        }
+    });
+    let sources = sources.collect();
+    let callers: BTreeSet<PartnerId> = rows.iter().filter_map(|row| row.key.partner).collect();
+    let used: BTreeSet<GrantId> = rows.iter().filter_map(|row| row.key.grant).collect();
+    Coverage {
+        sources,
+        partners_without_calls: judge.map_or(0, |judge| {
+            let partners = (0..).map(PartnerId).zip(&judge.register.partners);
+            let silent = partners.filter(|(id, partner)| partner.listed && !callers.contains(id));
+            silent.count() as u64
+        }),
+        grants_without_calls: judge
+            .map_or(0, |judge| (judge.register.grants.len() - used.len()) as u64),
+    }
+}
+
+/// Which of the hours expected hold a call.
+struct Seen {
+    hours_expected: u64,
+    hours_seen: u64,
+    gaps: Vec<Gap>,
+}
+
+/// Walks the window by hours or days. A daily source's day counts as its 24 hours.
+fn seen(expect: Option<Expect>, hours: &BTreeSet<i64>, edges: Option<Edges>) -> Seen {
+    let hours_in_unit = match expect {
+        Some(Expect::Hourly) => 1,
+        Some(Expect::Daily) => 24,
+        None => {
+            return Seen { hours_expected: 0, hours_seen: hours.len() as u64, gaps: Vec::new() };
+        }
+    };
+    let Some(edges) = edges.filter(|edges| edges.start < edges.end) else {
+        return Seen { hours_expected: 0, hours_seen: 0, gaps: Vec::new() };
+    };
+    let unit = |hour: i64| hour.div_euclid(hours_in_unit);
+    let last_instant = Instant::from_ns(edges.end.ns().saturating_sub(1));
+    let (from, until) = (unit(edges.start.hour()), unit(last_instant.hour()) + 1);
+    let units: BTreeSet<i64> =
+        hours.iter().map(|&hour| unit(hour)).filter(|unit| (from..until).contains(unit)).collect();
+    let mut gaps = Vec::new();
+    let mut next = from;
+    for &unit in units.iter().chain([&until]) {
+        if next < unit {
+            gaps.push(Gap {
+                from: Instant::from_hour(next * hours_in_unit),
+                until: Instant::from_hour(unit * hours_in_unit),
+            });
+        }
+        next = unit + 1;
+    }
+    let in_hours = |units: i64| u64::try_from(units * hours_in_unit).unwrap_or(0);
+    Seen { hours_expected: in_hours(until - from), hours_seen: in_hours(units.len() as i64), gaps }
+}

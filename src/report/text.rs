@@ -1,0 +1,614 @@
+//! Numbers and facts as people read them: the headline, a finding's sentence, durations, sizes.
+//!
+//! Pure text from plain data. Names go in as the register and the logs have them:
+//! whoever shows the text escapes it for its medium.
+
+use std::collections::BTreeSet;
+
+use super::{Finding, Partner, Report, Status, Subjects};
+use crate::findings::Kind;
+use crate::judge::Verdict;
+use crate::limits::SUBJECTS_EXACT_MAX;
+use crate::time::{Instant, NS_PER_S};
+
+/// The first line a person reads.
+///
+/// `overstayed_people` counts the distinct people of all overstayed calls, as
+/// [`Partner::overstayed_calls`] defines them; no row of a report has that sum.
+/// It never sounds like an all-clear where something was not read, nothing was
+/// read, nothing was judged, or there are findings of another kind.
+pub fn headline(report: &Report, overstayed_people: &Subjects) -> String {
+    let mut text = if report.accounting.calls == 0 {
+        headline_without_calls(report)
+    } else if report.register.digest.is_none() {
+        headline_unjudged(report)
+    } else if report.partners.iter().any(|partner| partner.overstayed_calls > 0) {
+        headline_overstayed(report, overstayed_people)
+    } else {
+        headline_in_time(report)
+    };
+    if report.status == Status::Partial {
+        text.push(' ');
+        text.push_str(&partial_sentence(report));
+    }
+    text
+}
+
+fn headline_overstayed(report: &Report, people: &Subjects) -> String {
+    let overstayed: Vec<&Partner> =
+        report.partners.iter().filter(|partner| partner.overstayed_calls > 0).collect();
+    let calls = overstayed.iter().map(|partner| partner.overstayed_calls).sum();
+    let mut text = format!(
+        "{} of {} overstayed: {}",
+        thousands(overstayed.len() as u64),
+        counted(report.partners.len() as u64, "partner", "partners"),
+        counted(calls, "served call", "served calls"),
+    );
+    // A log that names no subject has touched people all the same: "0 people" would deny it.
+    if people.count > 0 {
+        text.push_str(&format!(", {}", people_of(people)));
+    }
+    text.push('.');
+    // Partners come sorted by id, so of two equal ones the first is named.
+    let longest = overstayed
+        .iter()
+        .filter_map(|partner| partner.overstay_s_max.map(|s| (s, partner)))
+        .reduce(|a, b| if b.0 > a.0 { b } else { a });
+    if let Some((seconds, partner)) = longest {
+        text.push_str(&format!(" Longest: {}, {}.", partner.partner, duration(seconds)));
+    }
+    text
+}
+
+fn headline_in_time(report: &Report) -> String {
+    let calls = report.accounting.calls;
+    let by_partners: u64 = report.partners.iter().map(|partner| partner.calls).sum();
+    let callers = report.partners.iter().filter(|partner| partner.calls > 0).count() as u64;
+    let callers = counted(callers, "partner", "partners");
+    let whole = report.status == Status::Complete;
+    let mut text = String::from("No partner overstayed");
+    text.push_str(if whole { ": " } else { " in what was read: " });
+    text.push_str(&counted(calls, "call", "calls"));
+    if by_partners == calls {
+        text.push_str(&format!(" of {callers}"));
+    } else if by_partners == 0 {
+        text.push_str(", none of them a partner's");
+    } else {
+        text.push_str(&format!(", {} of them of {callers}", thousands(by_partners)));
+    }
+    if whole {
+        let inputs = counted(report.inputs.len() as u64, "input", "inputs");
+        match report.accounting.rejected {
+            0 => text.push_str(&format!(", all read from {inputs}")),
+            n => text.push_str(&format!(
+                ", read from {inputs} with {}",
+                counted(n, "reject", "rejects")
+            )),
+        }
+    }
+    text.push('.');
+    let open = || report.findings.iter().filter(|finding| finding.suppressed_by.is_none());
+    if let Some(gravest) = open().map(|finding| finding.severity).max() {
+        text.push_str(&match open().count() as u64 {
+            1 => format!(" But there is 1 finding, of severity {gravest}."),
+            n => format!(" But there are {} findings, the gravest {gravest}.", thousands(n)),
+        });
+    }
+    text
+}
+
+fn headline_unjudged(report: &Report) -> String {
+    let credentials: BTreeSet<&str> =
+        report.usage.iter().filter_map(|row| row.credential.as_deref()).collect();
+    let paths: BTreeSet<&str> = report.usage.iter().filter_map(|row| row.api.as_deref()).collect();
+    format!(
+        "Nothing was judged: there is no register. Counted: {}, {}, {}.",
+        counted(report.accounting.calls, "call", "calls"),
+        counted(credentials.len() as u64, "credential", "credentials"),
+        counted(paths.len() as u64, "path", "paths"),
+    )
+}
+
+fn headline_without_calls(report: &Report) -> String {
+    if report.inputs.is_empty() {
+        return "No calls were read, which clears nobody: there was no input.".to_owned();
+    }
+    let inputs = counted(report.inputs.len() as u64, "input", "inputs");
+    let accounting = &report.accounting;
+    let kinds = [
+        (accounting.rejected, "rejected"),
+        (accounting.outside_window, "outside the window"),
+        (accounting.duplicates, "repeats"),
+        (accounting.blank, "blank"),
+    ];
+    let kinds: Vec<String> = kinds
+        .into_iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, what)| format!("{} {what}", thousands(n)))
+        .collect();
+    let lines = counted(accounting.lines, "line", "lines");
+    let mut text = format!("No calls were read from {inputs}, which clears nobody: {lines}");
+    if !kinds.is_empty() {
+        text.push_str(&format!(", of them {}", kinds.join(", ")));
+    }
+    text.push('.');
+    text
+}
+
+fn partial_sentence(report: &Report) -> String {
+    let bad: BTreeSet<&str> = report.partial.iter().map(|partial| partial.path.as_str()).collect();
+    let all: BTreeSet<&str> = report.inputs.iter().map(|input| input.path.as_str()).collect();
+    let all = all.union(&bad).count() as u64;
+    match bad.len() as u64 {
+        0 => "PARTIAL: not everything was read.".to_owned(),
+        n => format!(
+            "PARTIAL: {} of {} {} not read whole.",
+            thousands(n),
+            counted(all, "input", "inputs"),
+            if n == 1 { "was" } else { "were" },
+        ),
+    }
+}
+
+/// The finding in a sentence, without a final period. Its own `summary` is not looked at.
+pub fn summary(finding: &Finding) -> String {
+    let api = finding.api.as_deref();
+    let grant = finding.grant.as_deref().unwrap_or("(none)");
+    let tally = tally(finding);
+    let verdict = match finding.kind {
+        Kind::Verdict(verdict) => verdict,
+        Kind::Hindsight => {
+            return format!(
+                "{}, in order only by what was recorded after the calls{}: {tally}",
+                used(finding),
+                finding.grant.as_deref().map_or_else(String::new, |g| format!(" (grant {g})")),
+            );
+        }
+    };
+    let happened = match verdict {
+        Verdict::Anonymous => {
+            let target = api.unwrap_or("targets of no listed api");
+            return format!("calls without a credential to {target}{}: {tally}", called(finding));
+        }
+        Verdict::UnknownCredential => {
+            let credential = finding.credentials.first().map_or("(none)", String::as_str);
+            return if credential == "(other)" {
+                format!("other credentials that the register does not know: {tally}")
+            } else {
+                format!("credential {credential}, which the register does not know: {tally}")
+            };
+        }
+        Verdict::UnlistedApi => {
+            return match api {
+                Some(api) => {
+                    let called = called(finding);
+                    format!("calls to {api}{called}, which the register does not list: {tally}")
+                }
+                None => format!("calls to targets that no route of the register fits: {tally}"),
+            };
+        }
+        Verdict::ConsentOverridden => {
+            return format!(
+                "{} without the consent of the people concerned, which grant {grant} overrides: {tally}",
+                used(finding)
+            );
+        }
+        Verdict::WithoutConsent => {
+            let last = match (finding.since, finding.overstay_s) {
+                (Some(since), Some(s)) => {
+                    format!(", the last {} after a withdrawal at {since}", duration(s))
+                }
+                _ => String::new(),
+            };
+            return format!(
+                "{} under grant {grant} without the consent of the people concerned: {tally}{last}",
+                used(finding)
+            );
+        }
+        Verdict::BeforeGrant => format!("before grant {grant} began"),
+        Verdict::OutOfScope => "for operations that none of its live grants covers".to_owned(),
+        Verdict::NeverGranted => "without any grant that ever covered it".to_owned(),
+        Verdict::DormantApi => after(finding, "the api was declared dormant"),
+        Verdict::Uncertified => {
+            after(finding, &format!("the certification of grant {grant} lapsed"))
+        }
+        Verdict::PurposeEnded => after(finding, &format!("the purpose of grant {grant} ended")),
+        Verdict::AfterRevocation => after(finding, &format!("grant {grant} was revoked")),
+        Verdict::AfterExpiry => after(finding, &format!("grant {grant} expired")),
+        Verdict::Propagating => {
+            let after = after(finding, &format!("grant {grant} was revoked"));
+            format!("{after}, while caches may still serve")
+        }
+        Verdict::StaleCredential if finding.since.is_none() => "before it was valid".to_owned(),
+        Verdict::StaleCredential => after(finding, "it ceased to be valid"),
+        // In order, so never a finding; said all the same rather than assumed away.
+        Verdict::Open | Verdict::Granted => "in order".to_owned(),
+    };
+    format!("{} {happened}: {tally}", used(finding))
+}
+
+/// `PARTNER used API (OPERATIONS)`, or `tried` where nothing was served.
+fn used(finding: &Finding) -> String {
+    let verb = if finding.served > 0 { "used" } else { "tried" };
+    let partner = finding.partner.as_deref().unwrap_or("an unknown partner");
+    let target = match (&finding.api, finding.kind) {
+        (_, Kind::Verdict(Verdict::StaleCredential)) => {
+            format!("credential {}", finding.credentials.join(", "))
+        }
+        (Some(api), _) => api.clone(),
+        (None, _) => "an unlisted api".to_owned(),
+    };
+    format!("{partner} {verb} {target}{}", called(finding))
+}
+
+/// ` (read, delete)`, or nothing.
+fn called(finding: &Finding) -> String {
+    match finding.operations.as_slice() {
+        [] => String::new(),
+        operations => format!(" ({})", operations.join(", ")),
+    }
+}
+
+/// `for 1 y 12 d after EVENT at T`.
+///
+/// The overstay runs from the instant at which access was last in order, which
+/// may lie before the event (a dormant api whose grant is revoked later): then
+/// the two are told apart.
+fn after(finding: &Finding, event: &str) -> String {
+    let at = finding.since.map_or_else(String::new, |since| format!(" at {since}"));
+    match finding.overstay_s {
+        Some(s) if finding.since == finding.lapsed_at => {
+            format!("for {} after {event}{at}", duration(s))
+        }
+        Some(s) => {
+            format!("after {event}{at}, up to {} after access was last in order", duration(s))
+        }
+        None => format!("after {event}{at}"),
+    }
+}
+
+/// `41,207 served calls, 8,201 people, 12 denied`, or `12 calls, all refused`.
+fn tally(finding: &Finding) -> String {
+    let Finding { served, denied, failed, .. } = *finding;
+    if served == 0 {
+        let calls = counted(denied + failed, "call", "calls");
+        return match (denied, failed) {
+            (_, 0) if denied == 1 => format!("{calls}, refused"),
+            (_, 0) => format!("{calls}, all refused"),
+            (0, _) if failed == 1 => format!("{calls}, failed"),
+            (0, _) => format!("{calls}, all failed"),
+            _ => format!(
+                "{calls}, none served ({} denied, {} failed)",
+                thousands(denied),
+                thousands(failed)
+            ),
+        };
+    }
+    let mut text = counted(served, "served call", "served calls");
+    if finding.subjects.count > 0 {
+        text.push_str(&format!(", {}", people_of(&finding.subjects)));
+    }
+    for (n, what) in [(denied, "denied"), (failed, "failed")] {
+        if n > 0 {
+            text.push_str(&format!(", {} {what}", thousands(n)));
+        }
+    }
+    text
+}
+
+/// `8,201 people`, `1 person`; an estimate is marked: `~8,201 people`.
+pub fn people_of(subjects: &Subjects) -> String {
+    let mark = if subjects.exact { "" } else { "~" };
+    format!("{mark}{}", counted(subjects.count, "person", "people"))
+}
+
+/// A count of people that says nothing of its exactness: beyond
+/// [`SUBJECTS_EXACT_MAX`] every count is an estimate, and marked `~`.
+pub fn people(count: u64) -> String {
+    let mark = if count > SUBJECTS_EXACT_MAX as u64 { "~" } else { "" };
+    format!("{mark}{}", thousands(count))
+}
+
+/// `1 call`, `41,207 calls`.
+pub fn counted(n: u64, one: &str, many: &str) -> String {
+    format!("{} {}", thousands(n), if n == 1 { one } else { many })
+}
+
+/// A number with separators: `41,207`.
+pub fn thousands(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Whole seconds in their biggest unit and the next one, rounded down: `2 y 112 d`,
+/// `3 d 4 h`, `5 h 12 min`, `38 s`. A year is 365 days.
+pub fn duration(seconds: u64) -> String {
+    const UNITS: [(u64, &str); 5] =
+        [(365 * 86_400, "y"), (86_400, "d"), (3600, "h"), (60, "min"), (1, "s")];
+    let first = UNITS.iter().position(|(unit_s, _)| seconds >= *unit_s).unwrap_or(4);
+    let (unit_s, unit) = UNITS[first];
+    let mut text = format!("{} {unit}", thousands(seconds / unit_s));
+    if let Some((next_s, next)) = UNITS.get(first + 1) {
+        let rest = seconds % unit_s / next_s;
+        if rest > 0 {
+            text.push_str(&format!(" {rest} {next}"));
+        }
+    }
+    text
+}
+
+/// Bytes in their biggest binary unit with one decimal, rounded down: `1.2 GiB`, `512 B`.
+pub fn bytes(n: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if n < 1024 {
+        return format!("{n} B");
+    }
+    let power = n.ilog2() / 10;
+    let tenths = (u128::from(n) * 10) >> (10 * power);
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[power as usize - 1])
+}
+
+/// Microseconds as `850 us`, `38 ms` or `1.2 s`, rounded down.
+pub fn latency(us: u64) -> String {
+    match us {
+        0..1000 => format!("{us} us"),
+        1000..1_000_000 => format!("{} ms", us / 1000),
+        _ => format!("{}.{} s", thousands(us / 1_000_000), us / 100_000 % 10),
+    }
+}
+
+/// The instant without its fraction of a second.
+pub fn to_the_second(at: Instant) -> String {
+    Instant::from_ns(at.ns().div_euclid(NS_PER_S).saturating_mul(NS_PER_S)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixtures::{self, exactly};
+
+    #[test]
+    fn headlines() {
+        let check = |report: &Report, people: u64, expected: &str| {
+            assert_eq!(headline(report, &exactly(people)), expected);
+        };
+        let mut report = fixtures::small();
+        check(
+            &report,
+            2,
+            "1 of 1 partner overstayed: 3 served calls, 2 people. Longest: reelhouse, 1 y 13 d.",
+        );
+        check(
+            &report,
+            0,
+            "1 of 1 partner overstayed: 3 served calls. Longest: reelhouse, 1 y 13 d.",
+        );
+        check(
+            &fixtures::partial(),
+            1,
+            "1 of 1 partner overstayed: 3 served calls, 1 person. Longest: reelhouse, 1 y 13 d. \
+             PARTIAL: 2 of 3 inputs were not read whole.",
+        );
+
+        report.partners = vec![fixtures::partner("a", 3, 0, 0), fixtures::partner("b", 1, 0, 0)];
+        report.findings.clear();
+        check(
+            &report,
+            0,
+            "No partner overstayed: 4 calls of 2 partners, read from 1 input with 1 reject.",
+        );
+        report.accounting.rejected = 0;
+        check(&report, 0, "No partner overstayed: 4 calls of 2 partners, all read from 1 input.");
+        report.accounting.calls = 6;
+        check(
+            &report,
+            0,
+            "No partner overstayed: 6 calls, 4 of them of 2 partners, all read from 1 input.",
+        );
+    }
+
+    #[test]
+    fn no_headline_gives_a_false_all_clear() {
+        let mut report = fixtures::partial();
+        report.partners[0].overstayed_calls = 0;
+        let people = Subjects::default();
+        assert_eq!(
+            headline(&report, &people),
+            "No partner overstayed in what was read: 4 calls of 1 partner. But there is 1 finding, \
+             of severity critical. PARTIAL: 2 of 3 inputs were not read whole."
+        );
+        report.findings[0].suppressed_by = Some("api-governance".to_owned());
+        assert!(!headline(&report, &people).contains("finding"));
+        report.partial.clear();
+        assert!(headline(&report, &people).ends_with(" PARTIAL: not everything was read."));
+
+        assert_eq!(
+            headline(&fixtures::empty(), &people),
+            "No calls were read from 1 input, which clears nobody: 0 lines."
+        );
+        let mut report = fixtures::empty();
+        report.accounting = crate::report::Accounting {
+            lines: 1100,
+            rejected: 1099,
+            blank: 1,
+            ..Default::default()
+        };
+        assert_eq!(
+            headline(&report, &people),
+            "No calls were read from 1 input, which clears nobody: 1,100 lines, of them 1,099 rejected, 1 blank."
+        );
+        report.inputs.clear();
+        assert!(headline(&report, &people).starts_with("No calls were read"));
+        assert_eq!(
+            headline(&fixtures::unjudged(), &people),
+            "Nothing was judged: there is no register. Counted: 4 calls, 1 credential, 1 path."
+        );
+    }
+
+    #[test]
+    fn every_kind_has_its_sentence() {
+        let expected = [
+            (
+                "anonymous",
+                "calls without a credential to messages (delete, read): 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "unknown-credential",
+                "credential …k7Qa, which the register does not know: 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "unlisted-api",
+                "calls to messages (delete, read), which the register does not list: 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "dormant-api",
+                "reelhouse used messages (delete, read) for 1 y 13 d after the api was declared dormant at 2017-12-05T00:00:00Z: 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "consent-overridden",
+                "reelhouse used messages (delete, read) without the consent of the people concerned, which grant g overrides: 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "without-consent",
+                "reelhouse used messages (delete, read) under grant g without the consent of the people concerned: 3 served calls, 2 people, 1 denied, the last 1 y 13 d after a withdrawal at 2017-12-05T00:00:00Z",
+            ),
+            (
+                "uncertified",
+                "reelhouse used messages (delete, read) for 1 y 13 d after the certification of grant g lapsed at 2017-12-05T00:00:00Z: 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "purpose-ended",
+                "reelhouse used messages (delete, read) for 1 y 13 d after the purpose of grant g ended at 2017-12-05T00:00:00Z: 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "propagating",
+                "reelhouse used messages (delete, read) for 1 y 13 d after grant g was revoked at 2017-12-05T00:00:00Z, while caches may still serve: 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "after-revocation",
+                "reelhouse used messages (delete, read) for 1 y 13 d after grant g was revoked at 2017-12-05T00:00:00Z: 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "after-expiry",
+                "reelhouse used messages (delete, read) for 1 y 13 d after grant g expired at 2017-12-05T00:00:00Z: 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "before-grant",
+                "reelhouse used messages (delete, read) before grant g began: 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "out-of-scope",
+                "reelhouse used messages (delete, read) for operations that none of its live grants covers: 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "never-granted",
+                "reelhouse used messages (delete, read) without any grant that ever covered it: 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "stale-credential",
+                "reelhouse used credential …k7Qa (delete, read) for 1 y 13 d after it ceased to be valid at 2017-12-05T00:00:00Z: 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "hindsight",
+                "reelhouse used messages (delete, read), in order only by what was recorded after the calls (grant g): 3 served calls, 2 people, 1 denied",
+            ),
+        ];
+        let kinds: Vec<&str> = Kind::all().map(Kind::as_str).collect();
+        assert_eq!(kinds, expected.map(|(kind, _)| kind));
+        for (kind, sentence) in expected {
+            let finding = Finding { grant: Some("g".to_owned()), ..fixtures::finding("os-", kind) };
+            assert_eq!(summary(&finding), sentence);
+        }
+    }
+
+    #[test]
+    fn a_sentence_says_what_was_refused_and_what_is_not_known() {
+        let refused = Finding {
+            served: 0,
+            denied: 1200,
+            overstay_s: None,
+            subjects: exactly(0),
+            grant: Some("g".to_owned()),
+            ..fixtures::finding("os-", "after-revocation")
+        };
+        let tried = "reelhouse tried messages (delete, read) after grant g was revoked at 2017-12-05T00:00:00Z: ";
+        assert_eq!(summary(&refused), format!("{tried}1,200 calls, all refused"));
+        let mixed = Finding { denied: 1, failed: 2, ..refused.clone() };
+        assert_eq!(summary(&mixed), format!("{tried}3 calls, none served (1 denied, 2 failed)"));
+        let one = Finding { denied: 1, ..refused.clone() };
+        assert_eq!(summary(&one), format!("{tried}1 call, refused"));
+
+        // Access had lapsed before the revocation: the two are told apart.
+        let lapsed = Finding {
+            lapsed_at: Some(fixtures::at("2017-01-01")),
+            operations: Vec::new(),
+            denied: 0,
+            ..fixtures::finding("os-", "after-expiry")
+        };
+        assert_eq!(
+            summary(&lapsed),
+            "reelhouse used messages after grant g-reelhouse-messages expired at 2017-12-05T00:00:00Z, \
+             up to 1 y 13 d after access was last in order: 3 served calls, 2 people"
+        );
+        let early = Finding {
+            since: None,
+            overstay_s: None,
+            ..fixtures::finding("os-", "stale-credential")
+        };
+        assert!(summary(&early).contains("before it was valid"));
+        let others = Finding {
+            credentials: vec!["(other)".to_owned()],
+            ..fixtures::finding("os-", "unknown-credential")
+        };
+        assert!(
+            summary(&others).starts_with("other credentials that the register does not know: ")
+        );
+    }
+
+    #[test]
+    fn numbers_for_people() {
+        for (n, text) in
+            [(0, "0"), (999, "999"), (1000, "1,000"), (u64::MAX, "18,446,744,073,709,551,615")]
+        {
+            assert_eq!(thousands(n), text);
+        }
+        for (s, text) in [
+            (0, "0 s"),
+            (38, "38 s"),
+            (60, "1 min"),
+            (3599, "59 min 59 s"),
+            (5 * 3600 + 12 * 60 + 59, "5 h 12 min"),
+            (3 * 86_400 + 4 * 3600, "3 d 4 h"),
+            (3 * 86_400 + 59, "3 d"),
+            ((365 + 12) * 86_400, "1 y 12 d"),
+            ((2 * 365 + 112) * 86_400 + 86_399, "2 y 112 d"),
+        ] {
+            assert_eq!(duration(s), text);
+        }
+        for (n, text) in [
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            ((1 << 20) - 1, "1023.9 KiB"),
+            (1_288_490_189, "1.2 GiB"),
+            (u64::MAX, "15.9 EiB"),
+        ] {
+            assert_eq!(bytes(n), text);
+        }
+        for (us, text) in [(999, "999 us"), (38_400, "38 ms"), (1_290_000, "1.2 s")] {
+            assert_eq!(latency(us), text);
+        }
+        assert_eq!((people(512), people(513)), ("512".to_owned(), "~513".to_owned()));
+        assert_eq!(
+            people_of(&Subjects { exact: false, count: 8201, low: 1, high: 1 }),
+            "~8,201 people"
+        );
+        assert_eq!(to_the_second(Instant::from_ns(-1)), "1969-12-31T23:59:59Z");
+    }
+}

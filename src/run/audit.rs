@@ -1,0 +1,66 @@
+//! `overstay audit`: read, join, report.
+
+use std::io::Write;
+
+use super::output::write_file;
+use super::read::{Reading, read};
+use super::{Ended, Status, load_register};
+use crate::error::{Error, Result};
+use crate::judge::Judge;
+use crate::plan::{AuditPlan, Display, Output, OutputKind};
+use crate::render::{self, Screen};
+use crate::report::{self, Report};
+
+/// Reports on all logs of the plan, `stdout` being standard output.
+///
+/// # Errors
+///
+/// If no report can be made or written.
+pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
+    let register = plan.read.register.as_ref().map(load_register).transpose()?;
+    let judge = register.as_ref().map(Judge::new);
+    let Reading { tally, facts, volume } = read(&plan.read, judge.as_ref())?;
+    let report = report::build(judge.as_ref(), tally, &facts);
+    for output in &plan.outputs {
+        write(&report, output, plan.display, stdout)?;
+    }
+    let warnings = report.partial.iter().map(|p| format!("{}: {}", p.path, p.reason)).collect();
+    Ok(Ended { status: status(&report, plan), warnings, read: Some(volume) })
+}
+
+fn status(report: &Report, plan: &AuditPlan) -> Status {
+    let grave = |finding: &report::Finding| {
+        finding.suppressed_by.is_none()
+            && plan.fail_on.is_some_and(|fail_on| finding.severity >= fail_on)
+    };
+    match report.status {
+        report::Status::Partial => Status::Partial,
+        report::Status::Complete if report.findings.iter().any(grave) => Status::Found,
+        report::Status::Complete => Status::Done,
+    }
+}
+
+fn write(
+    report: &Report,
+    output: &Output,
+    display: Display,
+    stdout: &mut (dyn Write + Send),
+) -> Result<()> {
+    let render = |screen: Screen, out: &mut dyn Write| match output.kind {
+        OutputKind::Terminal => render::terminal(report, &screen, out),
+        OutputKind::Json => render::json(report, out),
+    };
+    match &output.path {
+        Some(path) => {
+            // A file has no width of its own; it gets that of the screen beside it, and no colour.
+            let screen = Screen { width: display.width, colour: false };
+            write_file(path, |out| render(screen, out))
+        }
+        None => {
+            let screen = Screen { width: display.width, colour: display.colour };
+            render(screen, stdout)
+                .and_then(|()| stdout.flush())
+                .map_err(|error| Error::io("standard output", error))
+        }
+    }
+}

@@ -1,0 +1,432 @@
+//! `overstay calls`: the judged calls as a stream, in the order of the logs.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+
+use serde::Serialize;
+
+use super::read::{self, Opened, Reading};
+use super::verify::verify;
+use super::{Ended, Status, Volume, load_register};
+use crate::call::{Call, Reason};
+use crate::cli::DistinctArg;
+use crate::error::{Error, Result};
+use crate::findings::{self, Found, UnknownCredentials, hex};
+use crate::input::{Line, Piece};
+use crate::judge::{Judge, Judged, Memory, Name, Presented, Verdict};
+use crate::parse::Scratch;
+use crate::plan::{CallsOutput, CallsPlan, Filters, ReadPlan};
+use crate::register::{credential_digest, mask};
+use crate::render::json_line;
+use crate::tally::{InputSums, OTHER};
+use crate::time::Instant;
+
+/// Prints the calls of the plan to `stdout`.
+///
+/// # Errors
+///
+/// If there is no register, no such finding, or nothing could be read.
+pub fn calls(plan: &CallsPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
+    match plan {
+        CallsPlan::Stream { read, filters, output } => stream(read, filters, *output, stdout),
+        CallsPlan::Verify { report, base } => verify(report, base, stdout),
+    }
+}
+
+fn stream(
+    plan: &ReadPlan,
+    filters: &Filters,
+    output: CallsOutput,
+    stdout: &mut (dyn Write + Send),
+) -> Result<Ended> {
+    let register = plan.register.as_ref().ok_or_else(|| {
+        Error::new("calls are judged by a register, and there is none")
+            .hint("give --register DIR, or the configuration with --config FILE")
+    })?;
+    let register = load_register(register)?;
+    let judge = Judge::new(&register);
+    let finding = match &filters.finding {
+        Some(prefix) => Some(find(plan, &judge, prefix)?),
+        None => None,
+    };
+    let selection = Selection::new(&judge, filters, finding);
+    let mut out = Out { stdout, seen: HashSet::new(), closed: None };
+    let (mut warnings, mut volume, mut unopened) = (Vec::new(), Volume::default(), Vec::new());
+    warnings.extend(plan.unread.iter().map(|p| format!("{}: {}", p.path, p.reason)));
+    let bar = read::progress_bar(plan);
+    let pool = read::pool(plan)?;
+    for input in &plan.inputs {
+        let Opened { input: opened, format } = match read::open(plan, input) {
+            Ok(opened) => opened,
+            Err(facts) => {
+                let fault = facts.fault.unwrap_or_default();
+                unopened.push(format!("{}: {fault}", facts.path));
+                continue;
+            }
+        };
+        let Some(format) = format else { continue };
+        let source = &plan.sources[input.source as usize].0;
+        let work = Work {
+            plan,
+            judge: &judge,
+            selection: &selection,
+            output,
+            source,
+            path: &input.found.shown,
+        };
+        let mut sums = InputSums::default();
+        let mut lines_before = 0;
+        let outcome = pool.install(|| {
+            opened.for_each_in_order(
+                &|bytes| bar.inc(bytes),
+                |piece| work.piece(format, piece),
+                |printed| {
+                    sums.merge(&printed.sums);
+                    let flow = out.print(&printed, lines_before);
+                    lines_before += printed.lines;
+                    flow
+                },
+            )
+        });
+        volume.lines += lines_before;
+        volume.bytes += outcome.bytes;
+        volume.inputs += 1;
+        if let Some(error) = out.closed.take() {
+            return Err(Error::io("standard output", error));
+        }
+        let fault = outcome.fault.as_ref().map(|fault| fault.reason().to_owned());
+        let rejects = read::too_many_rejects(plan.max_rejects, &sums);
+        warnings.extend(
+            fault.into_iter().chain(rejects).map(|why| format!("{}: {why}", input.found.shown)),
+        );
+    }
+    bar.finish_and_clear();
+    if volume.inputs == 0 && !unopened.is_empty() {
+        return Err(Error::new(format!("no input could be read: {}", unopened.join("; "))));
+    }
+    warnings.extend(unopened);
+    out.stdout.flush().map_err(|error| Error::io("standard output", error))?;
+    let status = if warnings.is_empty() { Status::Done } else { Status::Partial };
+    Ok(Ended { status, warnings, read: Some(volume) })
+}
+
+/// The finding that is asked for, and how credentials of findings are named.
+struct Wanted {
+    id: String,
+    /// Unknown credentials that are a finding each; the others share one.
+    unknown: HashSet<[u8; 32]>,
+}
+
+/// Reads the logs once to learn which findings there are.
+fn find(plan: &ReadPlan, judge: &Judge<'_>, prefix: &str) -> Result<Wanted> {
+    let Reading { tally, facts, .. } = read::read(plan, Some(judge))?;
+    let crate::report::Judgement { found, unknown } =
+        crate::report::judgement(judge, tally, &facts);
+    let matching: Vec<&Found> = found.iter().filter(|found| found.id.starts_with(prefix)).collect();
+    match matching.as_slice() {
+        [one] => Ok(Wanted { id: one.id.clone(), unknown: top(&unknown) }),
+        [] => Err(Error::new(format!("--finding: found no finding that begins with `{prefix}` in these logs"))
+            .hint("`overstay audit` lists the findings; the same logs, register and window give the same ids")),
+        several => {
+            let ids: Vec<&str> = several.iter().map(|found| found.id.as_str()).collect();
+            Err(Error::new(format!("--finding: `{prefix}` begins {} findings: {}", ids.len(), ids.join(", ")))
+                .hint("give more of the id"))
+        }
+    }
+}
+
+fn top(unknown: &UnknownCredentials) -> HashSet<[u8; 32]> {
+    unknown.top.iter().map(|(digest, _)| *digest).collect()
+}
+
+/// Which calls are asked for.
+struct Selection<'p> {
+    judge: &'p Judge<'p>,
+    filters: &'p Filters,
+    finding: Option<Wanted>,
+    /// Credentials asked for whole.
+    digests: Vec<[u8; 32]>,
+    /// Credentials asked for as reports show them.
+    shown: Vec<&'p str>,
+}
+
+impl<'p> Selection<'p> {
+    fn new(judge: &'p Judge<'p>, filters: &'p Filters, finding: Option<Wanted>) -> Selection<'p> {
+        let (shown, whole): (Vec<&str>, Vec<&str>) =
+            filters.credentials.iter().map(String::as_str).partition(|text| text.starts_with('…'));
+        let digests = whole.into_iter().map(credential_digest).collect();
+        Selection { judge, filters, finding, digests, shown }
+    }
+
+    fn includes(&self, call: &Call<'_>, judged: &Judged<'_>, names: &Names<'_>) -> bool {
+        let one_of = |wanted: &[String], name: Option<&str>| {
+            wanted.is_empty() || wanted.iter().any(|wanted| Some(wanted.as_str()) == name)
+        };
+        let filters = self.filters;
+        (filters.outcomes.is_empty() || filters.outcomes.contains(&call.outcome))
+            && one_of(&filters.partners, names.partner)
+            && one_of(&filters.apis, names.api)
+            && one_of(&filters.operations, names.operation)
+            && one_of(&filters.subjects, judged.subject.as_deref())
+            && self.has_verdict(judged)
+            && self.has_credential(judged, names)
+            && self.has_finding(call, judged)
+    }
+
+    fn has_verdict(&self, judged: &Judged<'_>) -> bool {
+        let wanted = &self.filters.verdicts;
+        let also = || judged.also.names();
+        wanted.is_empty()
+            || wanted.iter().any(|name| judged.verdict.as_str() == name)
+            || wanted.iter().any(|name| also().contains(&name.as_str()))
+    }
+
+    fn has_credential(&self, judged: &Judged<'_>, names: &Names<'_>) -> bool {
+        if self.filters.credentials.is_empty() {
+            return true;
+        }
+        let digest = match judged.presented {
+            Presented::Nothing => return false,
+            Presented::Known(id) => self.judge.register.credentials[id.0 as usize].digest,
+            Presented::Unknown(digest) => digest,
+        };
+        self.digests.contains(&digest)
+            || names.credential.as_deref().is_some_and(|shown| self.shown.contains(&shown))
+    }
+
+    fn has_finding(&self, call: &Call<'_>, judged: &Judged<'_>) -> bool {
+        let Some(wanted) = &self.finding else { return true };
+        let credential_of = |digest: &[u8; 32]| match wanted.unknown.contains(digest) {
+            true => hex(digest),
+            false => OTHER.to_owned(),
+        };
+        findings::ids_of_call(self.judge, call, judged, credential_of).contains(&wanted.id)
+    }
+}
+
+/// The names of what a call involves.
+struct Names<'a> {
+    partner: Option<&'a str>,
+    credential: Option<Cow<'a, str>>,
+    api: Option<&'a str>,
+    operation: Option<&'a str>,
+    grant: Option<&'a str>,
+}
+
+impl<'a> Names<'a> {
+    fn new(judge: &'a Judge<'_>, call: &Call<'_>, judged: &'a Judged<'_>) -> Names<'a> {
+        let register = judge.register;
+        Names {
+            partner: judged.partner.map(|id| register.partners[id.0 as usize].id.as_str()),
+            credential: match judged.presented {
+                Presented::Known(id) => {
+                    Some(Cow::Borrowed(&register.credentials[id.0 as usize].shown))
+                }
+                Presented::Nothing | Presented::Unknown(_) => {
+                    call.credential.as_deref().map(|text| Cow::Owned(mask(text)))
+                }
+            },
+            api: match &judged.api {
+                Name::Known(id) => Some(&register.apis[id.0 as usize].id),
+                other => other.logged(),
+            },
+            operation: judge.operation_name(&judged.operation),
+            grant: judged.grant.map(|id| register.grants[id.0 as usize].id.as_str()),
+        }
+    }
+}
+
+/// A call's fields before the line number, which is known only when its turn comes.
+#[derive(Serialize)]
+struct Head<'a> {
+    at: Instant,
+    source: &'a str,
+    path: &'a str,
+    offset: u64,
+}
+
+/// A call's fields after the line number.
+#[derive(Serialize)]
+struct Tail<'a> {
+    partner: Option<&'a str>,
+    credential: Option<&'a str>,
+    api: Option<&'a str>,
+    operation: Option<&'a str>,
+    verdict: Verdict,
+    also: Vec<&'static str>,
+    grant: Option<&'a str>,
+    since: Option<Instant>,
+    lapsed_at: Option<Instant>,
+    outcome: &'static str,
+    status: Option<u16>,
+    bytes: Option<u64>,
+    latency_us: Option<u64>,
+    subject: Option<&'a str>,
+    actor: Option<&'a str>,
+    method: Option<&'a str>,
+    host: Option<&'a str>,
+    remote_addr: Option<&'a str>,
+    user_agent: Option<&'a str>,
+    request_id: Option<&'a str>,
+}
+
+/// What is printed of a piece.
+#[derive(Default)]
+struct Printed {
+    /// Lines of the piece.
+    lines: u64,
+    /// Where they went, but for blank ones.
+    sums: InputSums,
+    items: Vec<Item>,
+}
+
+enum Item {
+    /// A call: its line in the piece, what goes before and after the line number.
+    Json { line: u64, head: Vec<u8>, tail: Vec<u8> },
+    /// A line as it is.
+    Raw(Vec<u8>),
+    /// A value of the field asked for.
+    Value(DistinctArg, String),
+}
+
+/// What is the same for all lines of an input.
+struct Work<'p> {
+    plan: &'p ReadPlan,
+    judge: &'p Judge<'p>,
+    selection: &'p Selection<'p>,
+    output: CallsOutput,
+    source: &'p str,
+    path: &'p str,
+}
+
+impl Work<'_> {
+    fn piece(&self, format: &crate::formats::Format, piece: Piece<'_>) -> Printed {
+        let mut printed = Printed::default();
+        let (mut scratch, mut memory) = (Scratch::default(), Memory::default());
+        for line in piece.lines() {
+            match line {
+                Line::Blank => {}
+                Line::TooLong { .. } => printed.sums.reject(Reason::TooLong),
+                Line::Content { offset, bytes } => match format.parse(bytes, &mut scratch) {
+                    Err(reason) => printed.sums.reject(reason),
+                    Ok(call) if !read::within(call.at, self.plan) => {
+                        printed.sums.outside_window += 1;
+                    }
+                    Ok(call) => {
+                        printed.sums.calls += 1;
+                        let judged = self.judge.judge(&call, &mut memory);
+                        let line = printed.lines;
+                        printed.items.extend(self.item(&call, &judged, line, offset, bytes));
+                    }
+                },
+            }
+            printed.lines += 1;
+        }
+        printed
+    }
+
+    fn item(
+        &self,
+        call: &Call<'_>,
+        judged: &Judged<'_>,
+        line: u64,
+        offset: u64,
+        bytes: &[u8],
+    ) -> Option<Item> {
+        let names = Names::new(self.judge, call, judged);
+        if !self.selection.includes(call, judged, &names) {
+            return None;
+        }
+        Some(match self.output {
+            CallsOutput::Raw => Item::Raw(bytes.to_vec()),
+            CallsOutput::Distinct(field) => Item::Value(
+                field,
+                match field {
+                    DistinctArg::Subject => judged.subject.as_deref(),
+                    DistinctArg::Actor => judged.actor.as_deref(),
+                    DistinctArg::Partner => names.partner,
+                    DistinctArg::Credential => names.credential.as_deref(),
+                    DistinctArg::Api => names.api,
+                    DistinctArg::Operation => names.operation,
+                }?
+                .to_owned(),
+            ),
+            CallsOutput::Json => {
+                let head = Head { at: call.at, source: self.source, path: self.path, offset };
+                let tail = Tail {
+                    partner: names.partner,
+                    credential: names.credential.as_deref(),
+                    api: names.api,
+                    operation: names.operation,
+                    verdict: judged.verdict,
+                    also: judged.also.names(),
+                    grant: names.grant,
+                    since: judged.since,
+                    lapsed_at: judged.lapsed_at,
+                    outcome: call.outcome.as_str(),
+                    status: call.status,
+                    bytes: call.bytes,
+                    latency_us: call.latency_us,
+                    subject: judged.subject.as_deref(),
+                    actor: judged.actor.as_deref(),
+                    method: call.method.as_deref(),
+                    host: call.host.as_deref(),
+                    remote_addr: call.remote_addr.as_deref(),
+                    user_agent: call.user_agent.as_deref(),
+                    request_id: call.request_id.as_deref(),
+                };
+                Item::Json { line, head: to_json(&head), tail: to_json(&tail) }
+            }
+        })
+    }
+}
+
+fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
+    let mut line = Vec::new();
+    // Writing to memory does not fail, and these values have nothing that JSON lacks.
+    let written = json_line(value, &mut line);
+    debug_assert!(written.is_ok());
+    line
+}
+
+/// Standard output, and what went there.
+struct Out<'o> {
+    stdout: &'o mut (dyn Write + Send),
+    /// Hashes of the distinct values printed, 128 bits of BLAKE3 each.
+    seen: HashSet<[u8; 16]>,
+    closed: Option<io::Error>,
+}
+
+impl Out<'_> {
+    fn print(&mut self, printed: &Printed, lines_before: u64) -> ControlFlow<()> {
+        for item in &printed.items {
+            if let Err(error) = self.item(item, lines_before) {
+                self.closed = Some(error);
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn item(&mut self, item: &Item, lines_before: u64) -> io::Result<()> {
+        match item {
+            Item::Json { line, head, tail } => {
+                self.stdout.write_all(&head[..head.len() - 1])?;
+                write!(self.stdout, ",\"line\":{},", lines_before + line + 1)?;
+                self.stdout.write_all(&tail[1..])?;
+            }
+            Item::Raw(bytes) => self.stdout.write_all(bytes)?,
+            Item::Value(field, value) => {
+                let mut key = [0; 16];
+                key.copy_from_slice(&blake3::hash(value.as_bytes()).as_bytes()[..16]);
+                if !self.seen.insert(key) {
+                    return Ok(());
+                }
+                json_line(&BTreeMap::from([(field.as_str(), value)]), self.stdout)?;
+            }
+        }
+        self.stdout.write_all(b"\n")
+    }
+}

@@ -1,0 +1,57 @@
+//! `overstay check`: every problem of config and register at once.
+
+use std::io::Write;
+
+use super::{Ended, Status};
+use crate::error::{Error, Result};
+use crate::plan::CheckPlan;
+use crate::register::{self, Level, Source};
+
+/// Checks, printing a line for each problem to `stdout`.
+///
+/// # Errors
+///
+/// If the register can't be read at all.
+pub fn check(plan: &CheckPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
+    let written = |error| Error::io("standard output", error);
+    let (mut errors, mut warnings) = (0, 0);
+    if let Some(folder) = &plan.register {
+        let tables = register::load(&Source::Folder(folder.clone()))?;
+        for problem in register::check(&tables) {
+            match problem.level {
+                Level::Error => errors += 1,
+                Level::Warning => warnings += 1,
+            }
+            writeln!(stdout, "{problem}").map_err(written)?;
+        }
+        if !plan.quiet {
+            let counts = register::build(&tables, None, 0).counts;
+            let said = match (errors, warnings) {
+                (0, 0) => "no problems".to_owned(),
+                _ => format!("{}, {}", counted(errors, "error"), counted(warnings, "warning")),
+            };
+            writeln!(
+                stdout,
+                "{}: {said}; {}, {} of credentials, {}, {}",
+                folder.display(),
+                counted(counts.partners, "partner"),
+                counted(counts.credentials, "row"),
+                counted(counts.apis, "api"),
+                counted(counts.grants, "grant"),
+            )
+            .map_err(written)?;
+        }
+    }
+    if !plan.quiet
+        && let Some(config) = &plan.config
+    {
+        writeln!(stdout, "{}: no problems", config.display()).map_err(written)?;
+    }
+    stdout.flush().map_err(written)?;
+    Ok(Ended::new(if errors > 0 { Status::Failed } else { Status::Done }))
+}
+
+fn counted(count: u64, word: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {word}{s}")
+}

@@ -1,0 +1,113 @@
+//! One file for each command: its phases, in order.
+
+mod read;
+mod audit;
+mod calls;
+mod verify;
+mod check;
+mod explain;
+mod output;
+
+use std::fmt;
+
+pub use audit::audit;
+pub use calls::calls;
+pub use check::check;
+pub use explain::explain;
+
+use crate::error::Result;
+use crate::plan::RegisterPlan;
+use crate::register::{self, Level, Register, Source, Tables};
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Done.
+    Done,
+    /// Done, and a finding is at or above `--fail-on`.
+    Found,
+    /// Failed, no report.
+    Failed,
+    /// A report was made, but it is partial.
+    Partial,
+}
+
+impl Status {
+    /// The process's exit status.
+    pub const fn code(self) -> u8 {
+        match self {
+            Status::Done => 0,
+            Status::Found => 1,
+            Status::Failed => 2,
+            Status::Partial => 3,
+        }
+    }
+}
+
+/// What a command leaves to be said on standard error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// How it ended.
+    pub status: Status,
+    /// Warnings, a line each.
+    pub warnings: Vec<String>,
+    /// What was read: lines, and bytes as they lie. None where nothing was.
+    pub read: Option<Volume>,
+}
+
+impl Ended {
+    /// Ended with nothing to say.
+    pub fn new(status: Status) -> Ended {
+        Ended { status, warnings: Vec::new(), read: None }
+    }
+}
+
+/// How much was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Volume {
+    /// Lines.
+    pub lines: u64,
+    /// Decompressed bytes.
+    pub bytes: u64,
+    /// Inputs.
+    pub inputs: u64,
+}
+
+/// Loads, checks and builds the register.
+///
+/// # Errors
+///
+/// If it can't be read, or has errors: all of them at once.
+fn load_register(plan: &RegisterPlan) -> Result<Register> {
+    let tables = load_tables(plan)?;
+    let errors: Vec<_> = register::check(&tables)
+        .into_iter()
+        .filter(|problem| problem.level == Level::Error)
+        .collect();
+    if errors.is_empty() {
+        return Ok(register::build(&tables, plan.as_known_at, plan.propagation_s));
+    }
+    let folder = plan.folder.display();
+    let count = errors.len();
+    let told = Lines(errors);
+    let word = if count == 1 { "error" } else { "errors" };
+    Err(crate::error::Error::new(format!("{folder}: the register has {count} {word}:\n{told}"))
+        .hint("nothing was judged; mend the register, `overstay check` tells when it is well"))
+}
+
+fn load_tables(plan: &RegisterPlan) -> Result<Tables> {
+    register::load(&Source::Folder(plan.folder.clone()))
+}
+
+/// Each on a line of its own.
+struct Lines<T>(Vec<T>);
+
+impl<T: fmt::Display> fmt::Display for Lines<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, item) in self.0.iter().enumerate() {
+            let newline = if index == 0 { "" } else { "\n" };
+            write!(f, "{newline}{item}")?;
+        }
+        Ok(())
+    }
+}

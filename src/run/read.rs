@@ -1,0 +1,339 @@
+//! Reads all inputs in parallel into one tally.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use rayon::prelude::*;
+
+use super::Volume;
+use crate::call::{Call, Reason};
+use crate::error::{Error, Result};
+use crate::formats::{self, Format};
+use crate::input::{Fault, Input, Line, Piece};
+use crate::judge::{Judge, Memory};
+use crate::parse::{self, Scratch};
+use crate::plan::{InputPlan, MaxRejects, ReadPlan};
+use crate::register::template_of;
+use crate::report::{Facts, InputFacts};
+use crate::tally::{InputSums, Place, Reject, Tally};
+use crate::time::Instant;
+
+/// What reading came to.
+pub(super) struct Reading {
+    /// Everything counted.
+    pub(super) tally: Tally,
+    /// Everything else a report needs.
+    pub(super) facts: Facts,
+    /// How much it was.
+    pub(super) volume: Volume,
+}
+
+/// Reads all inputs of the plan. Without a judge nothing is judged.
+///
+/// # Errors
+///
+/// If none of them could be read.
+pub(super) fn read(plan: &ReadPlan, judge: Option<&Judge<'_>>) -> Result<Reading> {
+    let bar = progress_bar(plan);
+    let (tally, mut inputs) = pool(plan)?.install(|| {
+        plan.inputs
+            .par_iter()
+            .enumerate()
+            .with_max_len(1)
+            .map(|(index, input)| {
+                let (tally, facts) = read_input(plan, judge, index as u32, input, &bar);
+                (tally, vec![(index, facts)])
+            })
+            .reduce(
+                || (Tally::default(), Vec::new()),
+                |(mut tally, mut inputs), (other, others)| {
+                    tally.merge(other);
+                    inputs.extend(others);
+                    (tally, inputs)
+                },
+            )
+    });
+    bar.finish_and_clear();
+    inputs.sort_unstable_by_key(|(index, _)| *index);
+    let inputs: Vec<InputFacts> = inputs.into_iter().map(|(_, facts)| facts).collect();
+    if let Some(error) = nothing_read(&inputs) {
+        return Err(error);
+    }
+    let volume = Volume {
+        lines: tally.inputs.values().map(InputSums::lines).sum(),
+        bytes: inputs.iter().map(|input| input.bytes).sum(),
+        inputs: inputs.len() as u64,
+    };
+    let facts = Facts {
+        since: plan.since,
+        until: plan.until,
+        config_digest: plan.config_digest.clone(),
+        sources: plan.sources.clone(),
+        inputs,
+        unread: plan.unread.clone(),
+        severities: plan.severities.clone(),
+        suppressions: plan.suppressions.clone(),
+    };
+    Ok(Reading { tally, facts, volume })
+}
+
+/// The error if no input at all could be read.
+fn nothing_read(inputs: &[InputFacts]) -> Option<Error> {
+    let faults: Option<Vec<String>> = inputs
+        .iter()
+        .map(|input| {
+            let fault = input.fault.as_ref().filter(|_| input.unopened)?;
+            Some(format!("{}: {fault}", input.path))
+        })
+        .collect();
+    let faults = faults?;
+    let error = Error::new(format!("no input could be read: {}", faults.join("; ")));
+    Some(match inputs.iter().any(|input| input.unknown_format) {
+        true => error.hint(
+            "set the format with --log-format NAME, or `format` of the source in overstay.toml",
+        ),
+        false => error,
+    })
+}
+
+/// A pool of as many threads as the plan says.
+pub(super) fn pool(plan: &ReadPlan) -> Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(plan.threads.unwrap_or(0))
+        .build()
+        .map_err(|error| Error::new(format!("could not start worker threads: {error}")))
+}
+
+/// A bar over the bytes of all inputs as they lie, hidden unless the plan shows progress.
+pub(super) fn progress_bar(plan: &ReadPlan) -> ProgressBar {
+    if !plan.progress {
+        return ProgressBar::hidden();
+    }
+    let bytes = plan.inputs.iter().map(|input| input.found.size()).sum::<Option<u64>>();
+    let (bar, template) = match bytes {
+        Some(bytes) => (
+            ProgressBar::new(bytes),
+            "{bar:30} {bytes} of {total_bytes}  {bytes_per_sec}  {eta} left",
+        ),
+        // Standard input and pipes have no end that is known beforehand.
+        None => (ProgressBar::no_length(), "{spinner} {bytes}  {bytes_per_sec}  {elapsed}"),
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// An input that is open, with the format it is read in.
+pub(super) struct Opened<'p> {
+    /// The lines.
+    pub(super) input: Input,
+    /// Their format; `None` if there is not a line to tell it from.
+    pub(super) format: Option<&'p Format>,
+}
+
+/// Opens an input and settles its format.
+///
+/// # Errors
+///
+/// The facts that tell why not.
+pub(super) fn open<'p>(
+    plan: &'p ReadPlan,
+    input: &InputPlan,
+) -> std::result::Result<Opened<'p>, Box<InputFacts>> {
+    let facts = || InputFacts {
+        path: input.found.shown.clone(),
+        source: plan.sources[input.source as usize].0.clone(),
+        unopened: true,
+        ..InputFacts::default()
+    };
+    let mut opened = Input::open(&input.found, &plan.options).map_err(|error| {
+        // The error names the input, and so does every report of it.
+        let text = error.to_string();
+        let prefix = format!("{}: ", input.found.shown);
+        let fault = text.strip_prefix(&prefix).unwrap_or(&text).to_owned();
+        Box::new(InputFacts { fault: Some(fault), ..facts() })
+    })?;
+    if let Some(index) = input.format {
+        return Ok(Opened { input: opened, format: Some(&plan.formats[index]) });
+    }
+    let formats: Vec<&Format> = plan.formats.iter().collect();
+    match formats::detect(&formats, opened.head()) {
+        Ok(index) => Ok(Opened { input: opened, format: Some(formats[index]) }),
+        Err(undetected) if undetected.shapes.is_empty() => {
+            Ok(Opened { input: opened, format: None })
+        }
+        Err(undetected) => Err(Box::new(InputFacts {
+            compression: opened.compression().map(|compression| compression.as_str()),
+            fault: Some(undetected.to_string()),
+            unknown_format: true,
+            ..facts()
+        })),
+    }
+}
+
+/// What one worker makes of the pieces it takes.
+struct Work {
+    tally: Tally,
+    /// Lines of each piece, by its index.
+    lines: Vec<(usize, u64)>,
+    scratch: Scratch,
+    memory: Memory,
+}
+
+fn read_input(
+    plan: &ReadPlan,
+    judge: Option<&Judge<'_>>,
+    index: u32,
+    input: &InputPlan,
+    bar: &ProgressBar,
+) -> (Tally, InputFacts) {
+    let Opened { input: opened, format } = match open(plan, input) {
+        Ok(opened) => opened,
+        Err(facts) => return (Tally::default(), *facts),
+    };
+    let compression = opened.compression().map(|compression| compression.as_str());
+    let reader = Reader { plan, judge, format, input: index, source: input.source };
+    let outcome = opened.fold(
+        &|bytes| bar.inc(bytes),
+        || Work {
+            tally: Tally::default(),
+            lines: Vec::new(),
+            scratch: Scratch::default(),
+            memory: Memory::default(),
+        },
+        |work, piece| reader.piece(work, piece),
+        |mut work, other| {
+            work.tally.merge(other.tally);
+            work.lines.extend(other.lines);
+            work
+        },
+    );
+    let Work { mut tally, mut lines, .. } = outcome.value;
+    lines.sort_unstable();
+    let mut before = 0;
+    for (_, count) in &mut lines {
+        before += std::mem::replace(count, before);
+    }
+    tally.rejects.number_lines(&lines);
+
+    let empty = InputSums::default();
+    let sums = tally.inputs.get(&index).unwrap_or(&empty);
+    let facts = InputFacts {
+        path: input.found.shown.clone(),
+        source: plan.sources[input.source as usize].0.clone(),
+        format: format.map(|format| format.name().to_owned()),
+        compression,
+        bytes: outcome.bytes,
+        digest: outcome.digest,
+        fault: outcome.fault.as_ref().map(Fault::reason).map(str::to_owned),
+        rejects_fault: too_many_rejects(plan.max_rejects, sums),
+        unopened: false,
+        unknown_format: false,
+    };
+    (tally, facts)
+}
+
+/// What is the same for all lines of an input.
+struct Reader<'p> {
+    plan: &'p ReadPlan,
+    judge: Option<&'p Judge<'p>>,
+    format: Option<&'p Format>,
+    input: u32,
+    source: u32,
+}
+
+impl Reader<'_> {
+    fn piece(&self, work: &mut Work, piece: Piece<'_>) {
+        let mut lines = piece.lines();
+        let mut count = 0;
+        for line in lines.by_ref() {
+            match line {
+                Line::Blank => self.sums(&mut work.tally).blank += 1,
+                Line::Content { offset, bytes } => {
+                    self.line(work, piece.index, count, offset, bytes);
+                }
+                Line::TooLong { offset, head, .. } => {
+                    let reject = self.reject(piece.index, count, offset, Reason::TooLong, head);
+                    work.tally.add_reject(reject);
+                }
+            }
+            count += 1;
+        }
+        let gap_bytes = lines.gap_bytes();
+        if gap_bytes > 0 {
+            self.sums(&mut work.tally).gap_bytes += gap_bytes;
+        }
+        work.lines.push((piece.index, count));
+    }
+
+    fn line(&self, work: &mut Work, piece: usize, line: u64, offset: u64, bytes: &[u8]) {
+        let parsed = match self.format {
+            Some(format) => format.parse(bytes, &mut work.scratch),
+            // Its first lines were all blank: there was nothing to tell a format from.
+            None => Err(Reason::Malformed),
+        };
+        let call = match parsed {
+            Ok(call) => call,
+            Err(reason) => {
+                let reject = self.reject(piece, line, offset, reason, bytes);
+                work.tally.add_reject(reject);
+                return;
+            }
+        };
+        if !within(call.at, self.plan) {
+            self.sums(&mut work.tally).outside_window += 1;
+            return;
+        }
+        let place = Place { source: self.source, input: self.input, offset };
+        match self.judge {
+            Some(judge) => {
+                let judged = judge.judge(&call, &mut work.memory);
+                work.tally.add(judge, &call, &judged, place, bytes);
+            }
+            None => {
+                let (path, operation) = as_logged(&call);
+                work.tally.add_unjudged(&call, &path, &operation, place);
+            }
+        }
+    }
+
+    fn sums<'t>(&self, tally: &'t mut Tally) -> &'t mut InputSums {
+        tally.inputs.entry(self.input).or_default()
+    }
+
+    fn reject(&self, piece: usize, line: u64, offset: u64, reason: Reason, bytes: &[u8]) -> Reject {
+        Reject { input: self.input, offset, line, piece, reason, shape: parse::shape(bytes) }
+    }
+}
+
+/// Whether an instant lies in the plan's window.
+pub(super) fn within(at: Instant, plan: &ReadPlan) -> bool {
+    plan.since.is_none_or(|since| since <= at) && plan.until.is_none_or(|until| at < until)
+}
+
+/// Where a call went and what for, by its log alone.
+fn as_logged(call: &Call<'_>) -> (String, String) {
+    let path = match (&call.api, &call.path) {
+        (Some(api), _) => api.clone().into_owned(),
+        (None, Some(path)) => template_of(path),
+        (None, None) => String::new(),
+    };
+    let operation = match &call.operation {
+        Some(operation) => operation.clone().into_owned(),
+        None => crate::register::operation_of_method(call.method.as_deref()).into_owned(),
+    };
+    (path, operation)
+}
+
+/// Why an input's rejects are too many, if they are. `no-target` does not count.
+pub(super) fn too_many_rejects(max: MaxRejects, sums: &InputSums) -> Option<String> {
+    let rejected = sums.rejected_counted;
+    let lines = sums.calls + sums.outside_window + rejected;
+    let (passed, limit) = match max {
+        MaxRejects::Count(count) => (rejected > count, count.to_string()),
+        // In integers the product would overflow late and the share round; a double is exact enough to compare.
+        MaxRejects::Percent(percent) => {
+            (rejected as f64 * 100.0 > percent * lines as f64, format!("{percent}%"))
+        }
+    };
+    passed.then(|| format!("{rejected} of {lines} lines rejected, more than --max-rejects {limit}"))
+}

@@ -1,0 +1,162 @@
+//! `overstay calls --verify`: does the evidence of a report still lie where the report says, unchanged?
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Ended, Status};
+use crate::error::{Error, Result};
+use crate::findings::hex;
+use crate::input::{self, Input, Line, Options};
+use crate::render::json_line;
+
+/// What of a report is verified.
+#[derive(Deserialize)]
+struct Report {
+    schema: String,
+    findings: Vec<Finding>,
+}
+
+#[derive(Deserialize)]
+struct Finding {
+    id: String,
+    evidence: Vec<Evidence>,
+}
+
+#[derive(Clone, Deserialize)]
+struct Evidence {
+    path: String,
+    offset: u64,
+    length: u64,
+    blake3: String,
+}
+
+/// How one line of evidence fared.
+#[derive(Serialize)]
+struct Verified<'a> {
+    finding: &'a str,
+    path: &'a str,
+    offset: u64,
+    length: u64,
+    status: &'static str,
+}
+
+/// Compares every line of evidence, printing a JSON object for each to `stdout`.
+///
+/// Paths start from `base`, the folder of the configuration, as they did when the report was made.
+///
+/// # Errors
+///
+/// If the report can't be read.
+pub(super) fn verify(path: &Path, base: &Path, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
+    let shown = path.display();
+    let bytes = std::fs::read(path).map_err(|error| Error::io(&shown, error))?;
+    let report: Report = serde_json::from_slice(&bytes).map_err(|error| {
+        Error::new(format!(
+            "{shown}: {}: {}: found no JSON report: {error}",
+            error.line(),
+            error.column()
+        ))
+        .hint("give a file that `overstay audit --report json=FILE` wrote")
+    })?;
+    if report.schema != crate::report::SCHEMA {
+        return Err(Error::new(format!(
+            "{shown}: found schema `{}`, expected `{}`",
+            report.schema,
+            crate::report::SCHEMA
+        )));
+    }
+    let mut by_path: BTreeMap<&str, Vec<(&str, &Evidence)>> = BTreeMap::new();
+    for finding in &report.findings {
+        for evidence in &finding.evidence {
+            by_path.entry(&evidence.path).or_default().push((&finding.id, evidence));
+        }
+    }
+    let (mut checked, mut warnings) = (0u64, Vec::new());
+    for (path, mut evidence) in by_path {
+        evidence.sort_by_key(|(id, evidence)| (evidence.offset, *id));
+        let hashes = hashes(path, base, &evidence);
+        let mut changed = 0;
+        for (finding, evidence) in &evidence {
+            let status = match &hashes {
+                Err(_) => "unreadable",
+                Ok(hashes)
+                    if hashes.get(&evidence.offset)
+                        == Some(&(evidence.length, evidence.blake3.clone())) =>
+                {
+                    "same"
+                }
+                Ok(_) => "changed",
+            };
+            changed += u64::from(status == "changed");
+            checked += 1;
+            let Evidence { path, offset, length, .. } = evidence;
+            let verified = Verified { finding, path, offset: *offset, length: *length, status };
+            json_line(&verified, stdout)
+                .and_then(|()| stdout.write_all(b"\n"))
+                .map_err(|error| Error::io("standard output", error))?;
+        }
+        if let Err(error) = hashes {
+            warnings.push(error.to_string());
+        } else if changed > 0 {
+            warnings.push(format!(
+                "{path}: {changed} of {} lines of evidence changed or are gone",
+                evidence.len()
+            ));
+        }
+    }
+    stdout.flush().map_err(|error| Error::io("standard output", error))?;
+    let status = if warnings.is_empty() { Status::Done } else { Status::Failed };
+    if checked == 0 {
+        warnings.push(format!("{shown}: its findings have no evidence to verify"));
+    }
+    Ok(Ended { status, warnings, read: None })
+}
+
+/// Length and hash of each line of evidence that lies at the offset of one, by that offset.
+fn hashes(
+    path: &str,
+    base: &Path,
+    evidence: &[(&str, &Evidence)],
+) -> Result<BTreeMap<u64, (u64, String)>> {
+    let gone = || Error::new(format!("{path}: the log is not there"));
+    if path == "-" {
+        return Err(Error::new("-: standard input can't be read again"));
+    }
+    let found = [Some(base), None]
+        .into_iter()
+        .filter_map(|base| input::find(path, base).ok())
+        .find_map(|findings| findings.found.into_iter().next())
+        .ok_or_else(gone)?;
+    let input = Input::open(&found, &Options::default())?;
+    let wanted: Vec<u64> = evidence.iter().map(|(_, evidence)| evidence.offset).collect();
+    let last = wanted.last().copied().unwrap_or(0);
+    let mut hashes = BTreeMap::new();
+    let outcome = input.for_each_in_order(
+        &|_| {},
+        |piece| {
+            let mut of_piece = Vec::new();
+            for line in piece.lines() {
+                if let Line::Content { offset, bytes } = line
+                    && wanted.binary_search(&offset).is_ok()
+                {
+                    let hash = hex(blake3::hash(bytes).as_bytes());
+                    of_piece.push((offset, (bytes.len() as u64, hash)));
+                }
+            }
+            (piece.offset, of_piece)
+        },
+        |(piece_offset, of_piece)| {
+            hashes.extend(of_piece);
+            // Pieces come in order: past the last wanted line there is nothing to learn.
+            if piece_offset > last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        },
+    );
+    match outcome.fault {
+        Some(input::Fault::Shrank(reason)) => Err(Error::new(format!("{path}: {reason}"))),
+        _ => Ok(hashes),
+    }
+}

@@ -1,0 +1,136 @@
+//! The smallest sums: calls that are alike in everything a report tells apart.
+
+use super::evidence::Evidence;
+use super::subjects::Subjects;
+use crate::call::Outcome;
+use crate::judge::{Also, OperationId, TimelineId, Verdict};
+use crate::register::{ApiId, CredentialId, GrantId, PartnerId};
+use crate::time::Instant;
+
+/// What the calls of one cell have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CellKey {
+    /// Who called, if the register knows.
+    pub partner: Option<PartnerId>,
+    /// What was called, if the register knows it.
+    pub api: Option<ApiId>,
+    /// For what, if the register has a word for it.
+    pub operation: Option<OperationId>,
+    /// The verdict; `None` where nothing was judged.
+    pub verdict: Option<Verdict>,
+    /// What else is held against the calls.
+    pub also: Also,
+    /// The grant that the grant axis names.
+    pub grant: Option<GrantId>,
+    /// The timeline and its step that the calls were judged by.
+    pub step: Option<(TimelineId, u32)>,
+    /// Whether access was in order once, and has lapsed.
+    pub lapsed: bool,
+    /// What the API did.
+    pub outcome: Outcome,
+}
+
+impl CellKey {
+    /// Whether these calls are overstayed: served (or unknown) after access was last in order,
+    /// and later than caches may lawfully still serve.
+    pub fn overstayed(&self) -> bool {
+        self.lapsed && self.outcome.counts_as_served() && self.verdict != Some(Verdict::Propagating)
+    }
+
+    /// Whether these calls belong to a finding.
+    pub fn held_against(&self) -> bool {
+        self.verdict.is_some_and(|verdict| !verdict.in_order()) || self.also.hindsight
+    }
+}
+
+/// What finding-related facts the last calls have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Latest {
+    /// The last instant.
+    pub at: Instant,
+    /// Of the calls at it, the earliest instant since which the verdict holds.
+    pub since: Option<Instant>,
+    /// Likewise for the grant axis held against them beside the verdict.
+    pub axis_since: Option<Instant>,
+    /// Likewise when access was last in order.
+    pub lapsed_at: Option<Instant>,
+}
+
+/// The earlier of two, where either may be missing.
+fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+impl Latest {
+    /// Takes the later of the two; of two at one instant, each earliest value.
+    pub fn merge(&mut self, other: Latest) {
+        match other.at.cmp(&self.at) {
+            std::cmp::Ordering::Less => {}
+            std::cmp::Ordering::Greater => *self = other,
+            std::cmp::Ordering::Equal => {
+                self.since = earlier(self.since, other.since);
+                self.axis_since = earlier(self.axis_since, other.axis_since);
+                self.lapsed_at = earlier(self.lapsed_at, other.lapsed_at);
+            }
+        }
+    }
+}
+
+/// The sums over the calls of one cell.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    /// How many.
+    pub calls: u64,
+    /// Bytes sent, at most [`u64::MAX`].
+    pub bytes: u64,
+    /// Distinct people.
+    pub subjects: Subjects,
+    /// The first call.
+    pub first: Instant,
+    /// The longest (at - lapsed_at), in nanoseconds, where access has lapsed.
+    pub overstay_ns_max: i64,
+    /// The last call, and what holds of it.
+    pub latest: Latest,
+    /// The credentials used, sorted.
+    pub credentials: Vec<CredentialId>,
+    /// Lines that prove it, where something is held against the calls and they were served.
+    pub evidence: Evidence,
+}
+
+impl Cell {
+    /// A cell without any call yet, to be followed by the first one's sums.
+    pub fn new(first: Latest) -> Cell {
+        Cell {
+            calls: 0,
+            bytes: 0,
+            subjects: Subjects::default(),
+            first: first.at,
+            overstay_ns_max: 0,
+            latest: first,
+            credentials: Vec::new(),
+            evidence: Evidence::default(),
+        }
+    }
+
+    /// Adds all of `other`.
+    pub fn merge(&mut self, other: &Cell) {
+        self.calls += other.calls;
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.subjects.merge(&other.subjects);
+        self.first = self.first.min(other.first);
+        self.overstay_ns_max = self.overstay_ns_max.max(other.overstay_ns_max);
+        self.latest.merge(other.latest);
+        other.credentials.iter().for_each(|&credential| self.add_credential(credential));
+        self.evidence.merge(&other.evidence);
+    }
+
+    /// Notes a credential used.
+    pub fn add_credential(&mut self, credential: CredentialId) {
+        if let Err(index) = self.credentials.binary_search(&credential) {
+            self.credentials.insert(index, credential);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! How long calls took: a histogram with two significant digits that merges exactly.
+
+use hdrhistogram::Histogram;
+
+/// Significant decimal digits kept.
+const DIGITS: u8 = 2;
+
+/// Latencies in microseconds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Latencies {
+    /// None until the first latency: many partners log none, and an empty histogram takes kilobytes.
+    histogram: Option<Box<Histogram<u64>>>,
+    max_us: u64,
+}
+
+impl Latencies {
+    /// Adds one.
+    pub fn add(&mut self, latency_us: u64) {
+        self.max_us = self.max_us.max(latency_us);
+        let histogram = self.histogram.get_or_insert_with(empty);
+        histogram.record(latency_us.min(LARGEST_US)).expect(GROWS);
+    }
+
+    /// Adds all of `other`.
+    pub fn merge(&mut self, other: &Latencies) {
+        self.max_us = self.max_us.max(other.max_us);
+        if let Some(theirs) = &other.histogram {
+            let ours = self.histogram.get_or_insert_with(empty);
+            ours.add(theirs.as_ref()).expect(GROWS);
+        }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.histogram.as_ref().map_or(0, |histogram| histogram.len())
+    }
+
+    /// The longest, exactly; `None` if there is none.
+    pub fn max_us(&self) -> Option<u64> {
+        self.histogram.as_ref().map(|_| self.max_us)
+    }
+
+    /// The latency that a share `quantile` of the calls (0 to 1) does not exceed:
+    /// the upper edge of its bucket, but never above the longest.
+    pub fn quantile_us(&self, quantile: f64) -> Option<u64> {
+        let histogram = self.histogram.as_ref()?;
+        Some(histogram.value_at_quantile(quantile).min(self.max_us))
+    }
+}
+
+/// 2^62 us, far beyond any call: the range within which the histogram grows without loss.
+const LARGEST_US: u64 = 1 << 62;
+
+const GROWS: &str = "the histogram grows to any value it is given";
+
+fn empty() -> Box<Histogram<u64>> {
+    let mut histogram = Histogram::new(DIGITS).expect("two significant digits are supported");
+    histogram.auto(true);
+    Box::new(histogram)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The upper edge of a value's bucket: 256 sub-buckets, worked out from the format's description.
+    fn edge(value: u64) -> u64 {
+        if value < 256 {
+            return value;
+        }
+        let shift = (64 - value.leading_zeros()) - 8;
+        (((value >> shift) + 1) << shift) - 1
+    }
+
+    proptest! {
+        #[test]
+        fn quantiles_equal_those_of_the_sorted_list_to_two_digits(
+            mut values in prop::collection::vec(prop_oneof![0u64..300, 0u64..10_000_000, Just(1u64 << 61)], 1..300),
+            cut in 0usize..300,
+        ) {
+            let cut = cut.min(values.len());
+            let build = |values: &[u64]| {
+                let mut latencies = Latencies::default();
+                values.iter().for_each(|&value| latencies.add(value));
+                latencies
+            };
+            let mut merged = build(&values[..cut]);
+            merged.merge(&build(&values[cut..]));
+            values.sort_unstable();
+            let max = values[values.len() - 1];
+            prop_assert_eq!(merged.count(), values.len() as u64);
+            prop_assert_eq!(merged.max_us(), Some(max));
+            for quantile in [0.5, 0.9, 0.99] {
+                let rank = (quantile * values.len() as f64).ceil().max(1.0) as usize;
+                prop_assert_eq!(merged.quantile_us(quantile), Some(edge(values[rank - 1]).min(max)));
+            }
+        }
+    }
+}

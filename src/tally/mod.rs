@@ -1,0 +1,512 @@
+//! What is counted: sums that merge in any order to the same result.
+//!
+//! A [`Tally`] is a commutative monoid: `add`, `merge` and an empty one. Chunks, threads and
+//! files all meet in `merge`, and nothing in it depends on which came first.
+
+mod bounded;
+mod cell;
+mod evidence;
+mod latency;
+mod rejects;
+mod series;
+mod subjects;
+
+use std::collections::BTreeSet;
+
+use hashbrown::HashMap;
+
+pub use bounded::{Bounded, Key, Merge};
+pub use cell::{Cell, CellKey, Latest};
+pub use evidence::{Evidence, Place, Proof};
+pub use latency::Latencies;
+pub use rejects::{Reject, Rejects};
+pub use series::{Finished as FinishedSeries, HourCounts, Series};
+pub use subjects::{Estimate, Subjects, hash as subject_hash};
+
+use crate::call::{Call, Outcome, Reason};
+use crate::judge::{Also, Judge, Judged, Presented, Verdict};
+use crate::limits;
+use crate::register::{ApiId, CredentialId, PartnerId, Shown};
+use crate::time::Instant;
+
+/// What stands for all names that a bound cut off.
+pub const OTHER: &str = "(other)";
+
+/// Names that only the log brings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Names {
+    /// The credential as presented, where nothing is judged.
+    pub credential: Option<Box<str>>,
+    /// The api, or the templated path where nothing is judged.
+    pub api: Option<Box<str>>,
+    /// The operation.
+    pub operation: Option<Box<str>>,
+}
+
+impl Key for Names {
+    fn bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for name in [&self.credential, &self.api, &self.operation] {
+            match name {
+                None => bytes.push(0),
+                Some(name) => {
+                    bytes.push(1);
+                    bytes.extend((name.len() as u64).to_le_bytes());
+                    bytes.extend(name.as_bytes());
+                }
+            }
+        }
+        bytes
+    }
+}
+
+impl Key for [u8; 32] {
+    fn bytes(&self) -> Vec<u8> {
+        self.to_vec()
+    }
+}
+
+/// Cells by their keys.
+#[derive(Clone, Debug, Default)]
+pub struct Cells(pub HashMap<CellKey, Cell>);
+
+impl Merge for Cells {
+    fn merge(&mut self, other: Cells) {
+        // Sums do not depend on the order.
+        for (key, cell) in other.0 {
+            match self.0.entry(key) {
+                hashbrown::hash_map::Entry::Occupied(mut ours) => ours.get_mut().merge(&cell),
+                hashbrown::hash_map::Entry::Vacant(place) => {
+                    place.insert(cell);
+                }
+            }
+        }
+    }
+}
+
+/// The sums for one credential that is stale or unknown.
+#[derive(Clone, Debug, Default)]
+pub struct Group {
+    /// How reports show the credential, if it is one that only the log brings.
+    pub shown: Option<Shown>,
+    /// Calls by outcome, in the order of [`Outcome::ALL`].
+    pub calls: [u64; 4],
+    /// Bytes of calls served or unknown.
+    pub bytes_served: u64,
+    /// Calls that the register's later versions turned around.
+    pub hindsight: u64,
+    /// Distinct people of calls served or unknown.
+    pub subjects: Subjects,
+    /// The first and the last call.
+    pub span: Span,
+    /// The last call, and what holds of it.
+    pub latest: Option<GroupLatest>,
+    /// The last served or unknown call, and what holds of it.
+    pub latest_served: Option<GroupLatest>,
+    /// The operations called.
+    pub operations: BTreeSet<String>,
+    /// Lines that prove it.
+    pub evidence: Evidence,
+}
+
+/// What holds of a credential's last call.
+#[derive(Clone, Copy, Debug)]
+pub struct GroupLatest {
+    /// The facts.
+    pub facts: Latest,
+    /// Whose credential it was; of several at one instant, the first.
+    pub partner: Option<PartnerId>,
+}
+
+/// Merges what is known of the last call.
+fn merge_latest(ours: &mut Option<GroupLatest>, theirs: Option<GroupLatest>) {
+    let Some(theirs) = theirs else { return };
+    let Some(ours) = ours else {
+        *ours = Some(theirs);
+        return;
+    };
+    match theirs.facts.at.cmp(&ours.facts.at) {
+        std::cmp::Ordering::Greater => ours.partner = theirs.partner,
+        std::cmp::Ordering::Equal => ours.partner = ours.partner.min(theirs.partner),
+        std::cmp::Ordering::Less => {}
+    }
+    ours.facts.merge(theirs.facts);
+}
+
+impl Merge for Group {
+    fn merge(&mut self, other: Group) {
+        if let Some(shown) = other.shown {
+            self.show(shown);
+        }
+        for (ours, theirs) in self.calls.iter_mut().zip(other.calls) {
+            *ours += theirs;
+        }
+        self.bytes_served = self.bytes_served.saturating_add(other.bytes_served);
+        self.hindsight += other.hindsight;
+        self.subjects.merge(&other.subjects);
+        self.span.merge(other.span);
+        merge_latest(&mut self.latest, other.latest);
+        merge_latest(&mut self.latest_served, other.latest_served);
+        self.operations.extend(other.operations);
+        self.bound_operations();
+        self.evidence.merge(&other.evidence);
+    }
+}
+
+impl Group {
+    /// Keeps the first in byte order; one more than the bound tells that there were more.
+    fn bound_operations(&mut self) {
+        while self.operations.len() > limits::OPERATIONS_PER_CREDENTIAL_MAX + 1 {
+            self.operations.pop_last();
+        }
+    }
+
+    /// Notes a spelling of the credential.
+    fn show(&mut self, shown: Shown) {
+        self.shown = Some(match self.shown.take() {
+            Some(ours) => ours.min(shown),
+            None => shown,
+        });
+    }
+
+    /// All calls.
+    pub fn total(&self) -> u64 {
+        self.calls.iter().sum()
+    }
+}
+
+/// The first and the last of some calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    /// The first.
+    pub first: Option<Instant>,
+    /// The last.
+    pub last: Option<Instant>,
+}
+
+impl Span {
+    /// Adds one instant.
+    pub fn add(&mut self, at: Instant) {
+        self.first = Some(self.first.map_or(at, |first| first.min(at)));
+        self.last = Some(self.last.map_or(at, |last| last.max(at)));
+    }
+
+    /// Adds all of `other`.
+    pub fn merge(&mut self, other: Span) {
+        [other.first, other.last].into_iter().flatten().for_each(|at| self.add(at));
+    }
+}
+
+/// What an api's calls add up to beside its cells.
+#[derive(Clone, Debug, Default)]
+pub struct ApiSums {
+    /// How long they took.
+    pub latencies: Latencies,
+    /// Those that name no subject, where consent is required.
+    pub calls_without_subject: u64,
+}
+
+/// What a source's calls add up to.
+#[derive(Clone, Debug, Default)]
+pub struct SourceSums {
+    /// All calls.
+    pub calls: u64,
+    /// Those without a credential.
+    pub anonymous: u64,
+    /// Hours with a call: [`Instant::hour`].
+    pub hours: BTreeSet<i64>,
+}
+
+/// Where the lines of one input went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InputSums {
+    /// Blank lines.
+    pub blank: u64,
+    /// Calls counted.
+    pub calls: u64,
+    /// Rejects.
+    pub rejected: u64,
+    /// Rejects that count for `--max-rejects`: all but `no-target`.
+    pub rejected_counted: u64,
+    /// Calls outside the window.
+    pub outside_window: u64,
+    /// NUL bytes left by truncation.
+    pub gap_bytes: u64,
+    /// The first and the last call counted.
+    pub span: Span,
+}
+
+impl InputSums {
+    /// All lines.
+    pub fn lines(&self) -> u64 {
+        self.blank + self.calls + self.rejected + self.outside_window
+    }
+
+    /// Counts a reject.
+    pub fn reject(&mut self, reason: Reason) {
+        self.rejected += 1;
+        self.rejected_counted += u64::from(reason != Reason::NoTarget);
+    }
+
+    /// Adds all of `other`.
+    pub fn merge(&mut self, other: &InputSums) {
+        self.blank += other.blank;
+        self.calls += other.calls;
+        self.rejected += other.rejected;
+        self.rejected_counted += other.rejected_counted;
+        self.outside_window += other.outside_window;
+        self.gap_bytes += other.gap_bytes;
+        self.span.merge(other.span);
+    }
+}
+
+/// Everything that is counted.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    /// Calls whose api and operation the register has words for.
+    pub cells: Cells,
+    /// The others.
+    pub named: Bounded<Names, Cells>,
+    /// Unknown credentials, by digest.
+    pub unknown: Bounded<[u8; 32], Group>,
+    /// Stale credentials.
+    pub stale: HashMap<CredentialId, Group>,
+    /// How long each partner's calls took.
+    pub partners: HashMap<PartnerId, Latencies>,
+    /// Each api's sums.
+    pub apis: HashMap<ApiId, ApiSums>,
+    /// Calls by the hour.
+    pub series: Series,
+    /// By source.
+    pub sources: HashMap<u32, SourceSums>,
+    /// By input.
+    pub inputs: HashMap<u32, InputSums>,
+    /// Lines that are no calls.
+    pub rejects: Rejects,
+}
+
+impl Default for Tally {
+    fn default() -> Tally {
+        Tally {
+            cells: Cells::default(),
+            named: Bounded::new(limits::LOGGED_NAMES_MAX),
+            unknown: Bounded::new(limits::UNKNOWN_CREDENTIALS_MAX),
+            stale: HashMap::new(),
+            partners: HashMap::new(),
+            apis: HashMap::new(),
+            series: Series::default(),
+            sources: HashMap::new(),
+            inputs: HashMap::new(),
+            rejects: Rejects::default(),
+        }
+    }
+}
+
+impl Tally {
+    /// Counts one call that `judge` has judged, `line` being its text.
+    pub fn add(
+        &mut self,
+        judge: &Judge<'_>,
+        call: &Call<'_>,
+        judged: &Judged<'_>,
+        place: Place,
+        line: &[u8],
+    ) {
+        let key = CellKey {
+            partner: judged.partner,
+            api: judged.api.known(),
+            operation: judged.operation.known(),
+            verdict: Some(judged.verdict),
+            also: judged.also,
+            grant: judged.grant,
+            step: judged.step,
+            lapsed: judged.lapsed_at.is_some(),
+            outcome: call.outcome,
+        };
+        let latest = Latest {
+            at: call.at,
+            since: judged.since,
+            axis_since: judged.axis_since,
+            lapsed_at: judged.lapsed_at,
+        };
+        let subject = judged.subject.as_deref().map(subject_hash);
+        let cells = match (judged.api.logged(), judged.operation.logged()) {
+            (None, None) => &mut self.cells,
+            (api, operation) => self.named.entry(&Names {
+                credential: None,
+                api: api.map(Box::from),
+                operation: operation.map(Box::from),
+            }),
+        };
+        let cell = cells.0.entry(key).or_insert_with(|| Cell::new(latest));
+        count(cell, call, latest, subject);
+        if let Presented::Known(credential) = judged.presented {
+            cell.add_credential(credential);
+        }
+        if key.held_against() && call.outcome.counts_as_served() {
+            cell.evidence.add(call.at, place, line);
+        }
+
+        if let Presented::Known(credential) = judged.presented
+            && (judged.also.stale || judged.verdict == Verdict::StaleCredential)
+        {
+            let facts = Latest { since: judged.stale_since, ..latest };
+            let group = self.stale.entry(credential).or_default();
+            add_to_group(group, judge, call, judged, facts, subject, place, line);
+        }
+        if let Presented::Unknown(digest) = judged.presented
+            && judged.verdict == Verdict::UnknownCredential
+        {
+            let group = self.unknown.entry(&digest);
+            if let Some(credential) = call.credential.as_deref() {
+                group.show(Shown::new(credential));
+            }
+            add_to_group(group, judge, call, judged, latest, subject, place, line);
+        }
+
+        self.add_to_partner_and_api(judge, call, judged);
+        self.series.add(call.at.hour(), judged.partner, call.outcome, key.overstayed());
+        self.count_source_and_input(call, place);
+    }
+
+    /// Counts one call that nothing is known of but what its log says.
+    ///
+    /// `path` is its templated path, or the api that the log names.
+    pub fn add_unjudged(&mut self, call: &Call<'_>, path: &str, operation: &str, place: Place) {
+        let key = CellKey {
+            partner: None,
+            api: None,
+            operation: None,
+            verdict: None,
+            also: Also::default(),
+            grant: None,
+            step: None,
+            lapsed: false,
+            outcome: call.outcome,
+        };
+        let latest = Latest { at: call.at, since: None, axis_since: None, lapsed_at: None };
+        let names = Names {
+            credential: call.credential.as_deref().map(Box::from),
+            api: Some(Box::from(path)),
+            operation: Some(Box::from(operation)),
+        };
+        let subject = call.subject.before.as_deref().or(call.subject.after.as_deref());
+        let cell = self.named.entry(&names).0.entry(key).or_insert_with(|| Cell::new(latest));
+        count(cell, call, latest, subject.map(subject_hash));
+        self.series.add(call.at.hour(), None, call.outcome, false);
+        self.count_source_and_input(call, place);
+    }
+
+    /// Counts a line that is no call.
+    pub fn add_reject(&mut self, reject: Reject) {
+        self.inputs.entry(reject.input).or_default().reject(reject.reason);
+        self.rejects.add(reject);
+    }
+
+    fn add_to_partner_and_api(&mut self, judge: &Judge<'_>, call: &Call<'_>, judged: &Judged<'_>) {
+        if let Some(api) = judged.api.known() {
+            let sums = self.apis.entry(api).or_default();
+            let without_subject = judge.consent_required(api) && judged.subject.is_none();
+            sums.calls_without_subject += u64::from(without_subject);
+            call.latency_us.iter().for_each(|&latency_us| sums.latencies.add(latency_us));
+        }
+        if let (Some(partner), Some(latency_us)) = (judged.partner, call.latency_us) {
+            self.partners.entry(partner).or_default().add(latency_us);
+        }
+    }
+
+    fn count_source_and_input(&mut self, call: &Call<'_>, place: Place) {
+        let source = self.sources.entry(place.source).or_default();
+        source.calls += 1;
+        source.anonymous += u64::from(call.credential.is_none());
+        add_hour(&mut source.hours, call.at.hour());
+        let input = self.inputs.entry(place.input).or_default();
+        input.calls += 1;
+        input.span.add(call.at);
+    }
+
+    /// Adds all of `other`.
+    // Sums do not depend on the order.
+    pub fn merge(&mut self, other: Tally) {
+        self.cells.merge(other.cells);
+        self.named.merge(other.named);
+        self.unknown.merge(other.unknown);
+        for (credential, group) in other.stale {
+            self.stale.entry(credential).or_default().merge(group);
+        }
+        for (partner, latencies) in &other.partners {
+            self.partners.entry(*partner).or_default().merge(latencies);
+        }
+        for (api, sums) in &other.apis {
+            let ours = self.apis.entry(*api).or_default();
+            ours.latencies.merge(&sums.latencies);
+            ours.calls_without_subject += sums.calls_without_subject;
+        }
+        self.series.merge(other.series);
+        for (source, sums) in other.sources {
+            let ours = self.sources.entry(source).or_default();
+            ours.calls += sums.calls;
+            ours.anonymous += sums.anonymous;
+            sums.hours.into_iter().for_each(|hour| add_hour(&mut ours.hours, hour));
+        }
+        for (input, sums) in &other.inputs {
+            self.inputs.entry(*input).or_default().merge(sums);
+        }
+        self.rejects.merge(other.rejects);
+    }
+}
+
+/// Keeps the latest hours, as the series does.
+fn add_hour(hours: &mut BTreeSet<i64>, hour: i64) {
+    // Most calls fall into the hour of the call before; an insertion that finds it is cheap.
+    if hours.insert(hour) && hours.len() > limits::SERIES_HOURS_MAX {
+        hours.pop_first();
+    }
+}
+
+fn count(cell: &mut Cell, call: &Call<'_>, latest: Latest, subject: Option<u64>) {
+    cell.calls += 1;
+    cell.bytes = cell.bytes.saturating_add(call.bytes.unwrap_or(0));
+    cell.first = cell.first.min(call.at);
+    cell.latest.merge(latest);
+    if let Some(lapsed_at) = latest.lapsed_at {
+        let overstay_ns = call.at.ns().saturating_sub(lapsed_at.ns());
+        cell.overstay_ns_max = cell.overstay_ns_max.max(overstay_ns);
+    }
+    subject.iter().for_each(|&hash| cell.subjects.add(hash));
+}
+
+#[expect(clippy::too_many_arguments, reason = "the facts of one call, each used once")]
+fn add_to_group(
+    group: &mut Group,
+    judge: &Judge<'_>,
+    call: &Call<'_>,
+    judged: &Judged<'_>,
+    facts: Latest,
+    subject: Option<u64>,
+    place: Place,
+    line: &[u8],
+) {
+    group.calls[outcome_index(call.outcome)] += 1;
+    group.hindsight += u64::from(judged.also.hindsight);
+    group.span.add(call.at);
+    if let Some(name) = judge.operation_name(&judged.operation)
+        && !group.operations.contains(name)
+    {
+        group.operations.insert(name.to_owned());
+        group.bound_operations();
+    }
+    let latest = Some(GroupLatest { facts, partner: judged.partner });
+    merge_latest(&mut group.latest, latest);
+    if call.outcome.counts_as_served() {
+        merge_latest(&mut group.latest_served, latest);
+        group.bytes_served = group.bytes_served.saturating_add(call.bytes.unwrap_or(0));
+        subject.iter().for_each(|&hash| group.subjects.add(hash));
+        group.evidence.add(call.at, place, line);
+    }
+}
+
+/// Position in [`Outcome::ALL`].
+pub fn outcome_index(outcome: Outcome) -> usize {
+    outcome as usize
+}

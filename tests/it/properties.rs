@@ -1,0 +1,195 @@
+//! The laws: the compiled judge and the whole program against the naive twin.
+
+use std::borrow::Cow;
+use std::path::Path;
+use std::process::Command;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+use overstay::call::{Call, Outcome, Sourced};
+use overstay::judge::{Judge, Memory, Name};
+use overstay::register::{self, Level, Source};
+
+use crate::twin::{self, generate};
+
+fn config(cases: u32) -> Config {
+    Config { cases, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() }
+}
+
+fn as_program(call: &twin::Call) -> Call<'_> {
+    fn text(text: &Option<String>) -> Option<Cow<'_, str>> {
+        text.as_deref().map(Cow::Borrowed)
+    }
+    Call {
+        at: call.at,
+        credential: text(&call.credential),
+        method: text(&call.method),
+        path: text(&call.path),
+        host: text(&call.host),
+        api: text(&call.api),
+        operation: text(&call.operation),
+        outcome: Outcome::from_name(call.outcome.as_str()).unwrap(),
+        status: None,
+        bytes: call.bytes,
+        latency_us: call.latency_us,
+        subject: Sourced { before: text(&call.user), route: Some("user"), after: None },
+        actor: Sourced::default(),
+        remote_addr: None,
+        user_agent: None,
+        request_id: None,
+    }
+}
+
+/// What the program's judge says, in the twin's terms.
+fn judged(judge: &Judge<'_>, call: &twin::Call, memory: &mut Memory) -> twin::Judged {
+    let call = as_program(call);
+    let judged = judge.judge(&call, memory);
+    let register = judge.register;
+    twin::Judged {
+        verdict: judged.verdict,
+        also: judged.also.names(),
+        grant: judged.grant.map(|id| register.grants[id.0 as usize].id.clone()),
+        since: judged.since,
+        lapsed_at: judged.lapsed_at,
+        partner: judged.partner.map(|id| register.partners[id.0 as usize].id.clone()),
+        api: match &judged.api {
+            Name::Known(id) => Some(register.apis[id.0 as usize].id.clone()),
+            other => other.logged().map(str::to_owned),
+        },
+        operation: judge.operation_name(&judged.operation).map(str::to_owned),
+        subject: judged.subject.map(Cow::into_owned),
+        held: Vec::new(),
+    }
+}
+
+/// 20,000 registers with ties, overlaps, versions, purposes, certificates, propagation, consents, moved credentials, open
+/// and dormant apis; each with calls at and around its boundaries.
+#[test]
+fn the_compiled_judge_says_what_the_twin_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let known_at = prop_oneof![7 => Just(None), 3 => generate::call_at().prop_map(Some)];
+    let propagation_s = prop_oneof![Just(0), Just(1800), Just(3600)];
+    let cases = (generate::register(), known_at, propagation_s, vec(generate::call(), 6));
+    TestRunner::new(config(20_000))
+        .run(&cases, |(rows, as_known_at, propagation_s, calls)| {
+            rows.write_csv(folder.path());
+            let tables = register::load(&Source::Folder(folder.path().to_owned())).unwrap();
+            let errors: Vec<String> = register::check(&tables)
+                .iter()
+                .filter(|problem| problem.level == Level::Error)
+                .map(ToString::to_string)
+                .collect();
+            prop_assert!(errors.is_empty(), "the register drawn has errors: {errors:?}");
+            let register = register::build(&tables, as_known_at, propagation_s);
+            let judge = Judge::new(&register);
+            let mut memory = Memory::default();
+            for call in &calls {
+                let twin = twin::judge(&rows, as_known_at, propagation_s, call);
+                let program = judged(&judge, call, &mut memory);
+                let twin = twin::Judged { held: Vec::new(), ..twin };
+                prop_assert_eq!(program, twin, "{:?}", call);
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+/// How the program is told to read: nothing of it may show in the report.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    threads: u32,
+    chunk_bytes: u32,
+    io: &'static str,
+}
+
+fn run(folder: &Path, arguments: &[String], strategy: Reading) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_overstay"))
+        .args(["audit", "--json", "--quiet", "--config"])
+        .arg(folder.join("overstay.toml"))
+        .args(arguments)
+        .args(["--threads", &strategy.threads.to_string()])
+        .args(["--chunk-bytes", &strategy.chunk_bytes.to_string(), "--io", strategy.io])
+        .env_clear()
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{strategy:?}: {stderr}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Sentences and digests are not the twin's business: it takes over the program's.
+fn with_texts_of(mut twin: overstay::report::Report, program: &serde_json::Value) -> String {
+    let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+    twin.headline = text(&program["headline"]).unwrap();
+    twin.config.digest = text(&program["config"]["digest"]);
+    twin.register.digest = text(&program["register"]["digest"]);
+    for finding in &mut twin.findings {
+        let findings = program["findings"].as_array().unwrap();
+        let same = findings.iter().find(|f| f["id"] == finding.id.as_str());
+        finding.summary = same.and_then(|same| text(&same["summary"])).unwrap_or_default();
+    }
+    let mut bytes = Vec::new();
+    overstay::render::json(&twin, &mut bytes).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+/// Any thread count, chunks down to one line, mapped and read, plain, gzip and zstd: the twin's report, to the byte.
+#[test]
+fn the_program_reports_what_the_twin_reports() {
+    let strategies = (
+        1..5u32,
+        prop_oneof![Just(1), Just(64), Just(1000), Just(4 << 20)],
+        prop_oneof![Just("mmap"), Just("read"), Just("auto")],
+    );
+    let cases = (generate::case(), vec(strategies, 3));
+    TestRunner::new(config(1_000))
+        .run(&cases, |(case, strategies)| {
+            let folder = tempfile::tempdir().unwrap();
+            case.write(folder.path());
+            let mut expected = None;
+            for (threads, chunk_bytes, io) in strategies {
+                let strategy = Reading { threads, chunk_bytes, io };
+                let program = run(folder.path(), &case.arguments(), strategy);
+                let json: serde_json::Value = serde_json::from_str(&program).unwrap();
+                adds_up(&json);
+                let expected =
+                    expected.get_or_insert_with(|| with_texts_of(twin::report(&case), &json));
+                if program != *expected {
+                    prop_assert!(false, "{strategy:?}\n{}", difference(&program, expected));
+                }
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+/// Every line is accounted for, every call is in a usage row.
+fn adds_up(report: &serde_json::Value) {
+    let number = |value: &serde_json::Value| value.as_u64().unwrap();
+    let parts = ["blank", "calls", "rejected", "outside_window", "duplicates"];
+    let sum_of = |of: &serde_json::Value| parts.iter().map(|part| number(&of[*part])).sum::<u64>();
+    let accounting = &report["accounting"];
+    assert_eq!(number(&accounting["lines"]), sum_of(accounting));
+    let inputs = report["inputs"].as_array().unwrap();
+    for input in inputs {
+        assert_eq!(number(&input["lines"]), sum_of(input), "{input}");
+    }
+    let total = |name: &str| inputs.iter().map(|input| number(&input[name])).sum::<u64>();
+    assert_eq!(number(&accounting["lines"]), total("lines"));
+    let usage = report["usage"].as_array().unwrap();
+    let calls = usage.iter().map(|row| number(&row["calls"])).sum::<u64>();
+    assert_eq!(calls, number(&accounting["calls"]));
+    let reasons = report["rejects"]["by_reason"].as_object().unwrap();
+    assert_eq!(reasons.values().map(number).sum::<u64>(), number(&accounting["rejected"]));
+}
+
+/// The lines around the first that differ.
+fn difference(program: &str, twin: &str) -> String {
+    let (program, twin): (Vec<&str>, Vec<&str>) =
+        (program.lines().collect(), twin.lines().collect());
+    let at = program.iter().zip(&twin).take_while(|(a, b)| a == b).count();
+    let part = |lines: &[&str]| lines[at.saturating_sub(12)..(at + 8).min(lines.len())].join("\n");
+    format!("from line {at}, the program:\n{}\n\nthe twin:\n{}", part(&program), part(&twin))
+}
