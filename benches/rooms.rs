@@ -75,7 +75,7 @@ fn register() -> Register {
     write("apis", "api", each(10, &|n| format!("api-{n}")));
     write("routes", "path,api", each(10, &|n| format!("/v2/api-{n}/users/{{user}},api-{n}")));
     let grant = |n: usize| {
-        let revoked_at = if n % 5 == 0 { "2018-12-01" } else { "" };
+        let revoked_at = if n.is_multiple_of(5) { "2018-12-01" } else { "" };
         format!("g{n},partner-{},api-{},read,2015-01-01,{revoked_at}", n / 10, n % 10)
     };
     write("grants", "grant,partner,api,operations,granted_at,revoked_at", each(500, &grant));

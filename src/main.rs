@@ -11,6 +11,10 @@ use overstay::render::for_terminal;
 use overstay::run::{Ended, Status};
 use overstay::{plan, run};
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the only clock there is, for the note on throughput"
+)]
 fn main() -> ExitCode {
     let started = Instant::now();
     let cli = match Cli::try_parse() {

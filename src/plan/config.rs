@@ -62,6 +62,28 @@ impl ConfigFile {
         Error::new(format!("{}: {what}", self.path.display()))
     }
 
+    /// What the file says that this version has no use for, a line each.
+    ///
+    /// # Errors
+    ///
+    /// If leaving it aside would give wrong counts.
+    pub fn unused(&self) -> Result<Vec<String>> {
+        let Tables { state, privacy, anomaly, alert, logs, .. } = &self.tables;
+        if let Some(logs) = logs.iter().find(|logs| logs.dedupe) {
+            let source = &logs.source;
+            return Err(self
+                .error(format!("[[logs]] {source}: found `dedupe = true`, and this version does not look for repeats"))
+                .hint("remove repeated records first, or set it to false and know that they count twice"));
+        }
+        let tables =
+            [("state", state), ("privacy", privacy), ("anomaly", anomaly), ("alert", alert)];
+        let given = tables.into_iter().filter(|(_, table)| table.is_some());
+        let unused = given.map(|(name, _)| {
+            format!("{}: [{name}] is not used by this version", self.path.display())
+        });
+        Ok(unused.collect())
+    }
+
     /// The configured severities.
     ///
     /// # Errors
@@ -158,6 +180,14 @@ pub struct Tables {
     pub severity: BTreeMap<String, String>,
     /// `[[suppress]]`.
     pub suppress: Vec<Suppress>,
+    /// `[state]`: this version keeps none.
+    pub state: Option<toml::Table>,
+    /// `[privacy]`: this version stores nothing to encipher.
+    pub privacy: Option<toml::Table>,
+    /// `[anomaly]`: this version has no history to measure by.
+    pub anomaly: Option<toml::Table>,
+    /// `[alert]`: this version sends none.
+    pub alert: Option<toml::Table>,
 }
 
 /// `[register]`.
@@ -183,6 +213,11 @@ pub struct Logs {
     pub format: Option<String>,
     /// How often it is expected to hold calls.
     pub expect: Option<ExpectWord>,
+    /// Whether to look for repeats: not in this version.
+    #[serde(default)]
+    pub dedupe: bool,
+    /// How long a run that keeps state looks back; this version keeps none.
+    pub lookback: Option<String>,
 }
 
 /// `expect` of `[[logs]]`.

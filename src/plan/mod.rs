@@ -84,6 +84,8 @@ pub struct ReadPlan {
     pub severities: Severities,
     /// Configured suppressions.
     pub suppressions: Vec<Suppression>,
+    /// What the configuration says in vain, a line each.
+    pub unused: Vec<String>,
 }
 
 /// How many rejects an input may have before its report is partial.
@@ -195,6 +197,8 @@ pub struct CheckPlan {
     pub config: Option<PathBuf>,
     /// The register's folder.
     pub register: Option<PathBuf>,
+    /// What the configuration says in vain, a line each.
+    pub unused: Vec<String>,
     /// Only problems.
     pub quiet: bool,
 }
@@ -282,6 +286,7 @@ pub fn check(args: &CheckArgs) -> Result<CheckPlan> {
             .hint("give --config FILE or --register DIR, or run it where overstay.toml is"));
     }
     Ok(CheckPlan {
+        unused: config.as_ref().map(ConfigFile::unused).transpose()?.unwrap_or_default(),
         config: config.map(|config| config.path),
         register: register.map(|register| register.folder),
         quiet: args.quiet,
@@ -460,6 +465,7 @@ fn read_plan(args: &ReadArgs, config: Option<&ConfigFile>) -> Result<ReadPlan> {
         config_digest: config.map(|config| config.digest.clone()),
         severities: config.map(ConfigFile::severities).transpose()?.unwrap_or_default(),
         suppressions: config.map(ConfigFile::suppressions).transpose()?.unwrap_or_default(),
+        unused: config.map(ConfigFile::unused).transpose()?.unwrap_or_default(),
         ..plan
     })
 }
@@ -581,6 +587,7 @@ impl Gathered {
             config_digest: None,
             severities: Severities::new(),
             suppressions: Vec::new(),
+            unused: Vec::new(),
         }
     }
 }
@@ -652,6 +659,7 @@ fn output(text: &str, folder: &Path) -> Result<Output> {
 }
 
 /// What standard output can show.
+#[expect(clippy::disallowed_methods, reason = "this is where the terminal is asked, once")]
 fn display(color: ColorArg) -> Display {
     let is_terminal = std::io::stdout().is_terminal();
     let colour = match color {

@@ -113,7 +113,7 @@ impl<'t> Known<'t> {
             }
         };
         let noun = self.noun;
-        Some((format!("found {}, expected a {noun} of the {noun}s table", quoted(id)), hint))
+        Some((format!("found {}, expected one of the {noun}s table", quoted(id)), hint))
     }
 }
 

@@ -94,7 +94,7 @@ pub struct Judgement {
     pub unknown: UnknownCredentials,
 }
 
-/// Finds what [`build`] reports as findings, and nothing else.
+/// Finds what [`build()`] reports as findings, and nothing else.
 pub fn judgement(judge: &Judge<'_>, tally: Tally, facts: &Facts) -> Judgement {
     let rows = named_rows(Some(judge), tally.cells, tally.named);
     let (kept, other) = tally.unknown.finish();

@@ -24,7 +24,8 @@ pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     for output in &plan.outputs {
         write(&report, output, plan.display, stdout)?;
     }
-    let warnings = report.partial.iter().map(|p| format!("{}: {}", p.path, p.reason)).collect();
+    let partial = report.partial.iter().map(|p| format!("{}: {}", p.path, p.reason));
+    let warnings = plan.read.unused.iter().cloned().chain(partial).collect();
     Ok(Ended { status: status(&report, plan), warnings, read: Some(volume) })
 }
 

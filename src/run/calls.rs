@@ -109,6 +109,7 @@ fn stream(
     warnings.extend(unopened);
     out.stdout.flush().map_err(|error| Error::io("standard output", error))?;
     let status = if warnings.is_empty() { Status::Done } else { Status::Partial };
+    warnings.extend(plan.unused.iter().cloned());
     Ok(Ended { status, warnings, read: Some(volume) })
 }
 

@@ -6,6 +6,7 @@ use super::{Ended, Status};
 use crate::error::{Error, Result};
 use crate::plan::CheckPlan;
 use crate::register::{self, Level, Source};
+use crate::render::for_terminal;
 
 /// Checks, printing a line for each problem to `stdout`.
 ///
@@ -15,14 +16,27 @@ use crate::register::{self, Level, Source};
 pub fn check(plan: &CheckPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
     let written = |error| Error::io("standard output", error);
     let (mut errors, mut warnings) = (0, 0);
+    for unused in &plan.unused {
+        writeln!(stdout, "warning: {}", for_terminal(unused)).map_err(written)?;
+    }
     if let Some(folder) = &plan.register {
         let tables = register::load(&Source::Folder(folder.clone()))?;
         for problem in register::check(&tables) {
-            match problem.level {
-                Level::Error => errors += 1,
-                Level::Warning => warnings += 1,
+            let label = match problem.level {
+                Level::Error => {
+                    errors += 1;
+                    "error"
+                }
+                Level::Warning => {
+                    warnings += 1;
+                    "warning"
+                }
+            };
+            let told = for_terminal(&problem.to_string()).into_owned();
+            writeln!(stdout, "{label}: {told}").map_err(written)?;
+            if let Some(hint) = &problem.hint {
+                writeln!(stdout, "  hint: {}", for_terminal(hint)).map_err(written)?;
             }
-            writeln!(stdout, "{problem}").map_err(written)?;
         }
         if !plan.quiet {
             let counts = register::build(&tables, None, 0).counts;

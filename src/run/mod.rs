@@ -8,16 +8,14 @@ mod check;
 mod explain;
 mod output;
 
-use std::fmt;
-
 pub use audit::audit;
 pub use calls::calls;
 pub use check::check;
 pub use explain::explain;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::plan::RegisterPlan;
-use crate::register::{self, Level, Register, Source, Tables};
+use crate::register::{self, Level, Problem, Register, Source, Tables};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,9 +87,10 @@ fn load_register(plan: &RegisterPlan) -> Result<Register> {
     }
     let folder = plan.folder.display();
     let count = errors.len();
-    let told = Lines(errors);
+    let told: Vec<String> = errors.iter().map(with_hint).collect();
     let word = if count == 1 { "error" } else { "errors" };
-    Err(crate::error::Error::new(format!("{folder}: the register has {count} {word}:\n{told}"))
+    let told = told.join("\n");
+    Err(Error::new(format!("{folder}: the register has {count} {word}:\n{told}"))
         .hint("nothing was judged; mend the register, `overstay check` tells when it is well"))
 }
 
@@ -99,15 +98,10 @@ fn load_tables(plan: &RegisterPlan) -> Result<Tables> {
     register::load(&Source::Folder(plan.folder.clone()))
 }
 
-/// Each on a line of its own.
-struct Lines<T>(Vec<T>);
-
-impl<T: fmt::Display> fmt::Display for Lines<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, item) in self.0.iter().enumerate() {
-            let newline = if index == 0 { "" } else { "\n" };
-            write!(f, "{newline}{item}")?;
-        }
-        Ok(())
+/// A problem, its hint on a line of its own.
+fn with_hint(problem: &Problem) -> String {
+    match &problem.hint {
+        Some(hint) => format!("{problem}\n  hint: {hint}"),
+        None => problem.to_string(),
     }
 }

@@ -134,3 +134,30 @@ impl Cell {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// "those of its last served call (at the same instant: the earlier)", whichever comes first.
+    #[test]
+    fn of_two_last_calls_at_one_instant_the_earlier_facts_count() {
+        let at = |ns| Some(Instant::from_ns(ns));
+        let latest = |ns, since, lapsed_at| Latest {
+            at: Instant::from_ns(ns),
+            since,
+            axis_since: None,
+            lapsed_at,
+        };
+        let merged = |mut a: Latest, b: Latest| {
+            a.merge(b);
+            a
+        };
+        let (a, b) = (latest(9, at(5), None), latest(9, at(7), at(3)));
+        assert_eq!(merged(a, b), latest(9, at(5), at(3)));
+        assert_eq!(merged(b, a), latest(9, at(5), at(3)));
+        let later = latest(10, at(8), at(8));
+        assert_eq!(merged(a, later), later);
+        assert_eq!(merged(later, a), later);
+    }
+}

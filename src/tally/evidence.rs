@@ -88,3 +88,39 @@ fn is_late(latest: &[Proof], at: Instant, place: Place) -> bool {
     latest.len() < EVIDENCE_EACH_END
         || latest.first().is_some_and(|first| (at, place) > (first.at, first.place))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// However lines are split and ordered, the three earliest and the three latest are kept.
+        #[test]
+        fn keeps_both_ends_in_any_order(
+            lines in prop::collection::hash_set((0i64..6, 0u32..3, 0u64..20), 0..30),
+            cut in 0usize..30,
+        ) {
+            let mut lines: Vec<(Instant, Place)> = lines
+                .into_iter()
+                .map(|(ns, input, offset)| {
+                    (Instant::from_ns(ns), Place { source: 0, input, offset })
+                })
+                .collect();
+            let build = |lines: &[(Instant, Place)]| {
+                let mut evidence = Evidence::default();
+                lines.iter().for_each(|(at, place)| evidence.add(*at, *place, b"line"));
+                evidence
+            };
+            let cut = cut.min(lines.len());
+            let mut merged = build(&lines[cut..]);
+            merged.merge(&build(&lines[..cut]));
+            let kept: Vec<_> = merged.proofs().iter().map(|proof| (proof.at, proof.place)).collect();
+            lines.sort_unstable();
+            let ends = lines.len().saturating_sub(3);
+            let expected: Vec<_> =
+                lines.iter().enumerate().filter(|(i, _)| *i < 3 || *i >= ends).map(|(_, l)| *l).collect();
+            prop_assert_eq!(kept, expected);
+        }
+    }
+}

@@ -6,11 +6,17 @@ use std::process::Command;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
 
 use overstay::call::{Call, Outcome, Sourced};
+use overstay::formats::Format;
 use overstay::judge::{Judge, Memory, Name};
+use overstay::parse::Scratch;
 use overstay::register::{self, Level, Source};
+use overstay::report::{Expect, Facts, InputFacts};
+use overstay::tally::{Place, Reject, Tally};
+use overstay::time::Instant;
 
 use crate::twin::{self, generate};
 
@@ -64,16 +70,61 @@ fn judged(judge: &Judge<'_>, call: &twin::Call, memory: &mut Memory) -> twin::Ju
     }
 }
 
+/// The call as one under some grant: its partner, its api, one of its operations.
+fn calling_under(rows: &twin::Rows, grant: Index, call: &twin::Call) -> twin::Call {
+    if rows.grants.is_empty() {
+        return call.clone();
+    }
+    let grant = grant.get(&rows.grants);
+    let credential = rows.credentials.iter().find(|row| row.partner == grant.partner);
+    let operation = grant.operations.iter().find(|operation| *operation != "*");
+    twin::Call {
+        credential: credential.map(|row| row.credential.clone()).or(call.credential.clone()),
+        api: Some(grant.api.clone()),
+        operation: operation.cloned().or(call.operation.clone()),
+        ..call.clone()
+    }
+}
+
+/// The call at, just before and just after every instant at which anything in the register can change.
+fn around_boundaries(rows: &twin::Rows, propagation_s: u64, call: &twin::Call) -> Vec<twin::Call> {
+    let mut instants: Vec<Instant> = rows.recordings().into_iter().flatten().collect();
+    let mut ends: Vec<Instant> = Vec::new();
+    for row in &rows.grants {
+        instants.extend(row.granted_at.into_iter().chain(row.certified_until));
+        ends.extend(row.expires_at.into_iter().chain(row.revoked_at));
+    }
+    for row in &rows.credentials {
+        instants.extend(row.valid_from);
+        ends.extend(row.valid_until);
+    }
+    instants.extend(rows.purposes.iter().filter_map(|row| row.ended_at));
+    instants.extend(rows.apis.iter().filter_map(|row| row.dormant_since));
+    instants.extend(rows.consents.iter().map(|row| row.at));
+    let of_apis = rows.apis.iter().filter_map(|row| row.propagation_s);
+    for propagation_s in of_apis.chain([propagation_s]) {
+        instants.extend(ends.iter().map(|end| end.saturating_add_s(propagation_s)));
+    }
+    instants.extend(ends);
+    instants.sort_unstable();
+    instants.dedup();
+    let around = |at: Instant| [-1, 0, 1].map(|ns| Instant::from_ns(at.ns().saturating_add(ns)));
+    instants.into_iter().flat_map(around).map(|at| twin::Call { at, ..call.clone() }).collect()
+}
+
 /// 20,000 registers with ties, overlaps, versions, purposes, certificates, propagation, consents, moved credentials, open
-/// and dormant apis; each with calls at and around its boundaries.
+/// and dormant apis; each with calls at and around all its boundaries.
 #[test]
 fn the_compiled_judge_says_what_the_twin_says() {
     let folder = tempfile::tempdir().unwrap();
     let known_at = prop_oneof![7 => Just(None), 3 => generate::call_at().prop_map(Some)];
     let propagation_s = prop_oneof![Just(0), Just(1800), Just(3600)];
-    let cases = (generate::register(), known_at, propagation_s, vec(generate::call(), 6));
+    let cases =
+        (generate::register(), known_at, propagation_s, any::<Index>(), vec(generate::call(), 4));
     TestRunner::new(config(20_000))
-        .run(&cases, |(rows, as_known_at, propagation_s, calls)| {
+        .run(&cases, |(rows, as_known_at, propagation_s, grant, mut calls)| {
+            let under_grant = calling_under(&rows, grant, &calls[0]);
+            calls.extend(around_boundaries(&rows, propagation_s, &under_grant));
             rows.write_csv(folder.path());
             let tables = register::load(&Source::Folder(folder.path().to_owned())).unwrap();
             let errors: Vec<String> = register::check(&tables)
@@ -159,6 +210,82 @@ fn the_program_reports_what_the_twin_reports() {
                 if program != *expected {
                     prop_assert!(false, "{strategy:?}\n{}", difference(&program, expected));
                 }
+            }
+            Ok(())
+        })
+        .unwrap();
+}
+
+/// A tally of some lines, each given with its place.
+fn tally(judge: &Judge<'_>, format: &Format, lines: &[(Place, Vec<u8>)]) -> Tally {
+    let (mut scratch, mut memory) = (Scratch::default(), Memory::default());
+    let mut tally = Tally::default();
+    for (place, bytes) in lines {
+        match format.parse(bytes, &mut scratch) {
+            Ok(call) => {
+                let judged = judge.judge(&call, &mut memory);
+                tally.add(judge, &call, &judged, *place, bytes);
+            }
+            Err(reason) => tally.add_reject(Reject {
+                input: place.input,
+                offset: place.offset,
+                line: place.offset,
+                piece: 0,
+                reason,
+                shape: overstay::parse::shape(bytes),
+            }),
+        }
+    }
+    tally
+}
+
+/// `merge` is associative and commutative, and the empty tally its identity: seen in the report of any split, in any order.
+#[test]
+fn tallies_merge_in_any_order() {
+    let config_text: toml::Table = twin::FORMAT.parse().unwrap();
+    let table = config_text["formats"]["twin"].as_table().unwrap();
+    let format = Format::from_toml("twin", table).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let splits = vec(0..4usize, 60);
+    let cases = (generate::register(), vec(generate::input_case(), 1..3), splits);
+    TestRunner::new(config(1_000))
+        .run(&cases, |(rows, inputs, splits)| {
+            rows.write_csv(folder.path());
+            let tables = register::load(&Source::Folder(folder.path().to_owned())).unwrap();
+            let register = register::build(&tables, None, 0);
+            let judge = Judge::new(&register);
+            let mut parts: Vec<Vec<(Place, Vec<u8>)>> = vec![Vec::new(); 4];
+            let mut all = Vec::new();
+            for (input, case) in (0..).zip(&inputs) {
+                for (offset, line) in (0..).zip(&case.lines) {
+                    let place = Place { source: 0, input, offset };
+                    parts[splits[all.len() % splits.len()]].push((place, line.content.clone()));
+                    all.push((place, line.content.clone()));
+                }
+            }
+            let facts = Facts {
+                sources: vec![("core".to_owned(), Some(Expect::Hourly))],
+                inputs: inputs.iter().map(|_| InputFacts::default()).collect(),
+                ..Facts::default()
+            };
+            let report = |tally: Tally| {
+                let mut bytes = Vec::new();
+                let report = overstay::report::build(Some(&judge), tally, &facts);
+                overstay::render::json(&report, &mut bytes).unwrap();
+                String::from_utf8(bytes).unwrap()
+            };
+            let part = |i: usize| tally(&judge, &format, &parts[i]);
+            let sum = |mut a: Tally, b: Tally| {
+                a.merge(b);
+                a
+            };
+            let whole = report(tally(&judge, &format, &all));
+            let left = sum(sum(sum(part(0), part(1)), part(2)), part(3));
+            let right = sum(part(3), sum(part(2), sum(part(1), part(0))));
+            let pairs = sum(sum(part(2), part(0)), sum(Tally::default(), sum(part(3), part(1))));
+            for merged in [left, right, sum(pairs, Tally::default())] {
+                let merged = report(merged);
+                prop_assert!(merged == whole, "{}", difference(&merged, &whole));
             }
             Ok(())
         })

@@ -587,7 +587,7 @@ fn line_case() -> impl Strategy<Value = LineCase> {
     )
 }
 
-fn input_case() -> impl Strategy<Value = InputCase> {
+pub fn input_case() -> impl Strategy<Value = InputCase> {
     let compressions = one_of(&[None, None, Some("gzip"), Some("zstd")]);
     let flags = (prop::bool::weighted(0.1), prop::bool::weighted(0.8));
     (text(&["core", "edge"]), compressions, flags, vec(line_case(), 0..25)).prop_map(
