@@ -93,9 +93,9 @@ fn api_row(
     api: impl Strategy<Value = String>,
     recorded: impl Strategy<Value = Option<Instant>>,
 ) -> impl Strategy<Value = ApiRow> {
-    let propagation_s = one_of(&[0, 1800, 3600, 5400]);
-    let flags = (prop::bool::weighted(0.1), prop::bool::weighted(0.4));
-    (api, recorded, flags, maybe(0.2, instant()), maybe(0.4, propagation_s)).prop_map(
+    let propagation_s = one_of(&[0, 1800, 3600, 5400, 7200]);
+    let flags = (prop::bool::weighted(0.06), prop::bool::weighted(0.3));
+    (api, recorded, flags, maybe(0.2, instant()), maybe(0.6, propagation_s)).prop_map(
         |(api, recorded_at, (open, consent_required), dormant_since, propagation_s)| ApiRow {
             recorded_at,
             name: recorded_at.map(|at| format!("as of {at}")),
@@ -125,7 +125,7 @@ fn operations() -> impl Strategy<Value = Vec<String>> {
     let some = prop::sample::subsequence(names.to_vec(), 1..=3);
     prop_oneof![
         1 => Just(vec!["*".to_owned()]),
-        3 => some.prop_map(|names| names.into_iter().map(str::to_owned).collect()),
+        2 => some.prop_map(|names| names.into_iter().map(str::to_owned).collect()),
     ]
 }
 
@@ -133,8 +133,9 @@ fn grant_row() -> impl Strategy<Value = GrantRow> {
     // `messages` and `photos` carry most of the grants, and two partners.
     let apis = text(&["messages", "photos", "messages", "photos", "health", "attic"]);
     let partners = text(&["ames", "ames", "bolt", "bolt", "cove"]);
-    let who = (text(&["g1", "g2", "g3", "g4", "g5", "g6"]), partners, apis, operations());
-    let when = (maybe(0.7, instant()), maybe(0.4, instant()), maybe(0.4, instant()));
+    let ids = text(&["g1", "g2", "g3", "g4", "g5", "g6", "g7", "g8"]);
+    let who = (ids, partners, apis, operations());
+    let when = (maybe(0.5, instant()), maybe(0.35, instant()), maybe(0.45, instant()));
     let what = (
         maybe(0.5, text(&PURPOSES)),
         maybe(0.25, instant()),
@@ -165,8 +166,9 @@ fn grant_row() -> impl Strategy<Value = GrantRow> {
 }
 
 fn credential_row() -> impl Strategy<Value = CredentialRow> {
-    let when = (maybe(0.6, instant()), maybe(0.6, instant()));
-    (presented_known(), when, text(&PARTNERS), maybe(0.2, instant())).prop_map(
+    let when = (maybe(0.5, instant()), maybe(0.5, instant()));
+    let partners = text(&["ames", "ames", "bolt", "bolt", "cove"]);
+    (presented_known(), when, partners, maybe(0.2, instant())).prop_map(
         |(credential, (valid_from, valid_until), partner, recorded_at)| CredentialRow {
             recorded_at,
             credential,
@@ -177,14 +179,30 @@ fn credential_row() -> impl Strategy<Value = CredentialRow> {
     )
 }
 
+/// Most often the first key is `ames`'s all the time, and the second `bolt`'s.
+fn credential_rows() -> impl Strategy<Value = Vec<CredentialRow>> {
+    let usual = (prop::bool::weighted(0.85), prop::bool::weighted(0.5));
+    (usual, vec(credential_row(), 2..9)).prop_map(|((alpha, beta), rows)| {
+        let all_the_time = |credential: &str, partner: &str| CredentialRow {
+            credential: credential.to_owned(),
+            partner: partner.to_owned(),
+            ..CredentialRow::default()
+        };
+        let alpha = alpha.then(|| all_the_time(SECRETS[0], "ames"));
+        let beta = beta.then(|| all_the_time(SECRETS[1], "bolt"));
+        alpha.into_iter().chain(beta).chain(rows).collect()
+    })
+}
+
 /// One of the secrets, in plain or as its hash, in either case.
 fn presented_known() -> impl Strategy<Value = String> {
     let hashed = |secret: &str| format!("sha256:{}", credential_hex(secret));
     let upper = |secret: &str| format!("sha256:{}", credential_hex(secret).to_uppercase());
     prop_oneof![
-        6 => text(&SECRETS),
-        1 => one_of(&SECRETS).prop_map(hashed),
-        1 => one_of(&SECRETS).prop_map(upper),
+        6 => text(&SECRETS[..2]),
+        3 => text(&SECRETS),
+        1 => one_of(&SECRETS[..3]).prop_map(hashed),
+        1 => one_of(&SECRETS[..3]).prop_map(upper),
     ]
 }
 
@@ -258,10 +276,10 @@ fn consent_row() -> impl Strategy<Value = ConsentRow> {
 pub fn register() -> impl Strategy<Value = Rows> {
     let tables = (
         partner_rows(),
-        vec(credential_row(), 2..8),
+        credential_rows(),
         api_rows(),
-        vec(route_row(), 4..16),
-        vec(grant_row(), 1..12),
+        vec(route_row(), 8..24),
+        vec(grant_row(), 4..18),
         purpose_rows(),
         vec(consent_row(), 0..8),
     );
@@ -339,6 +357,9 @@ pub fn call_at() -> impl Strategy<Value = Instant> {
     (-1..14i64, one_of(&[0, 0, -1, 1])).prop_map(|(half_hours, ns)| at(half_hours, ns))
 }
 
+/// Where most calls go.
+const USUAL_TARGETS: [&str; 6] =
+    ["/photos/u1", "/photos/u2", "/photos/x", "/messages/u1", "/messages/u2", "/messages"];
 const TARGETS: [&str; 20] = [
     "/photos",
     "/photos/u1",
@@ -382,8 +403,8 @@ const USERS: [Option<&str>; 5] = [None, None, Some("u1"), Some("u2"), Some("ü 3
 /// A call as the judge is given it.
 pub fn call() -> impl Strategy<Value = Call> {
     let credential =
-        maybe(0.95, prop_oneof![9 => presented_known(), 1 => Just("nobody-9999".to_owned())]);
-    let path = maybe(0.9, text(&TARGETS));
+        maybe(0.97, prop_oneof![20 => presented_known(), 1 => Just("nobody-9999".to_owned())]);
+    let path = maybe(0.9, prop_oneof![2 => text(&USUAL_TARGETS), 1 => text(&TARGETS)]);
     let names = (one_of(&LOGGED_APIS), one_of(&LOGGED_OPERATIONS));
     let outcomes = one_of(&[
         Outcome::Served,
@@ -436,7 +457,7 @@ pub fn call() -> impl Strategy<Value = Call> {
 
 /// How a call is written down: every number picks one of several spellings of the same.
 #[derive(Clone, Copy, Debug)]
-struct Spelling {
+pub struct Spelling {
     at: usize,
     status: usize,
     absent: usize,
@@ -445,7 +466,7 @@ struct Spelling {
     spaced: bool,
 }
 
-fn spelling() -> impl Strategy<Value = Spelling> {
+pub fn spelling() -> impl Strategy<Value = Spelling> {
     (0..6usize, 0..7usize, 0..4usize, 0..12usize, 0..12usize, any::<bool>()).prop_map(
         |(at, status, absent, rotation, extra, spaced)| Spelling {
             at,
@@ -460,7 +481,7 @@ fn spelling() -> impl Strategy<Value = Spelling> {
 }
 
 /// The JSON line of a call.
-fn line(call: &Call, spelling: Spelling) -> String {
+pub fn line(call: &Call, spelling: Spelling) -> String {
     let mut fields: Vec<(&str, Value)> = vec![("at", json!(spell_at(call.at, spelling.at)))];
     let mut add = |name: &'static str, value: Option<Value>| match value {
         Some(value) => fields.push((name, value)),
@@ -610,4 +631,39 @@ pub fn case() -> impl Strategy<Value = Case> {
             Case { register, inputs, since, until, as_known_at, propagation_s, expect }
         },
     )
+}
+
+/// That many people whose data one partner saw, each in a call of its own that nobody had granted.
+pub fn crowd(people: u64) -> Case {
+    let lines: Vec<String> = (0..people)
+        .map(|i| {
+            let at = at(0, i64::try_from(i).unwrap() * 1_000_000);
+            format!("{{\"at\":\"{at}\",\"client_id\":\"xy\",\"path\":\"/people/user-{i}\",\"method\":\"GET\"}}")
+        })
+        .collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    let register = Rows {
+        partners: vec![PartnerRow { partner: "ames".to_owned(), ..PartnerRow::default() }],
+        credentials: vec![CredentialRow {
+            credential: "xy".to_owned(),
+            partner: "ames".to_owned(),
+            ..CredentialRow::default()
+        }],
+        apis: vec![ApiRow { api: "people".to_owned(), ..ApiRow::default() }],
+        routes: vec![RouteRow {
+            path: "/people/{user}".to_owned(),
+            api: "people".to_owned(),
+            ..RouteRow::default()
+        }],
+        ..Rows::default()
+    };
+    Case {
+        register: Some(register),
+        inputs: vec![InputCase::plain("logs/crowd.log", "edge", &lines)],
+        since: None,
+        until: None,
+        as_known_at: None,
+        propagation_s: 0,
+        expect: BTreeMap::new(),
+    }
 }
