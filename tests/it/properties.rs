@@ -216,6 +216,25 @@ fn the_program_reports_what_the_twin_reports() {
         .unwrap();
 }
 
+/// People past the bound of exact counting: the estimates too are the twin's.
+#[test]
+fn crowds_are_estimated_as_the_twin_estimates_them() {
+    for people in [512, 513, 600, 2_000, 20_000] {
+        let case = generate::crowd(people);
+        let folder = tempfile::tempdir().unwrap();
+        case.write(folder.path());
+        let mut expected = None;
+        for (threads, chunk_bytes) in [(1, 4 << 20), (3, 1000)] {
+            let reading = Reading { threads, chunk_bytes, io: "auto" };
+            let program = run(folder.path(), &case.arguments(), reading);
+            let json = serde_json::from_str(&program).unwrap();
+            let expected =
+                expected.get_or_insert_with(|| with_texts_of(twin::report(&case), &json));
+            assert!(program == *expected, "{people} people: {}", difference(&program, expected));
+        }
+    }
+}
+
 /// A tally of some lines, each given with its place.
 fn tally(judge: &Judge<'_>, format: &Format, lines: &[(Place, Vec<u8>)]) -> Tally {
     let (mut scratch, mut memory) = (Scratch::default(), Memory::default());
