@@ -527,6 +527,12 @@ impl Gathered {
         }
         let mut all = Vec::new();
         for log in logs {
+            if log.contains("://") {
+                return Err(Error::new(format!(
+                    "{log}: this version reads files and standard input, no URLs"
+                ))
+                .hint("fetch it first, or pipe it in: … | overstay audit -"));
+            }
             let findings = input::find(log, None)?;
             if findings.found.is_empty() && findings.unreadable.is_empty() {
                 return Err(Error::new(format!(
