@@ -228,7 +228,9 @@ pub fn calls(args: &CallsArgs) -> Result<CallsPlan> {
         let base = config.as_ref().map_or_else(PathBuf::new, |c| c.folder().to_owned());
         return Ok(CallsPlan::Verify { report: report.clone(), base });
     }
-    let read = read_plan(&args.read, config.as_ref())?;
+    let mut read = read_plan(&args.read, config.as_ref())?;
+    // On one terminal the bar and the calls would overwrite each other.
+    read.progress &= !std::io::stdout().is_terminal();
     let verdict = |name: &String| match Kind::from_name(name).is_some()
         || Verdict::from_name(name).is_some()
     {
