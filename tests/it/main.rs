@@ -7,5 +7,7 @@
     reason = "a test says what it is by its name, and may panic"
 )]
 
+mod harness;
+mod bad_input;
 mod properties;
 mod twin;

@@ -18,6 +18,7 @@ use overstay::report::{Expect, Facts, InputFacts};
 use overstay::tally::{Place, Reject, Tally};
 use overstay::time::Instant;
 
+use crate::harness::adds_up;
 use crate::twin::{self, generate};
 
 fn config(cases: u32) -> Config {
@@ -309,26 +310,6 @@ fn tallies_merge_in_any_order() {
             Ok(())
         })
         .unwrap();
-}
-
-/// Every line is accounted for, every call is in a usage row.
-fn adds_up(report: &serde_json::Value) {
-    let number = |value: &serde_json::Value| value.as_u64().unwrap();
-    let parts = ["blank", "calls", "rejected", "outside_window", "duplicates"];
-    let sum_of = |of: &serde_json::Value| parts.iter().map(|part| number(&of[*part])).sum::<u64>();
-    let accounting = &report["accounting"];
-    assert_eq!(number(&accounting["lines"]), sum_of(accounting));
-    let inputs = report["inputs"].as_array().unwrap();
-    for input in inputs {
-        assert_eq!(number(&input["lines"]), sum_of(input), "{input}");
-    }
-    let total = |name: &str| inputs.iter().map(|input| number(&input[name])).sum::<u64>();
-    assert_eq!(number(&accounting["lines"]), total("lines"));
-    let usage = report["usage"].as_array().unwrap();
-    let calls = usage.iter().map(|row| number(&row["calls"])).sum::<u64>();
-    assert_eq!(calls, number(&accounting["calls"]));
-    let reasons = report["rejects"]["by_reason"].as_object().unwrap();
-    assert_eq!(reasons.values().map(number).sum::<u64>(), number(&accounting["rejected"]));
 }
 
 /// The lines around the first that differ.
