@@ -728,12 +728,15 @@ fn suppressions(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     ];
     for suppression in &report.suppressions {
         let kind = suppression.kind.map(|kind| kind.as_str());
+        let named = [suppression.finding.as_deref(), kind];
+        let narrowed = [suppression.partner.as_deref(), suppression.api.as_deref()];
+        let what: Vec<&str> = named.into_iter().chain(narrowed).flatten().collect();
         let status = match suppression.expired {
             true => styled("expired".to_owned(), ALARM),
             false => "in force".to_owned().into(),
         };
         let row = [
-            cell(suppression.finding.as_deref().or(kind)),
+            cell(Some(&what.join(" "))),
             thousands(suppression.hides).into(),
             to_the_second(suppression.until).into(),
             status,

@@ -556,13 +556,17 @@ fn suppression_rows(
         let hidden = found.iter().filter(|finding| {
             !expired && decision.covers(finding, partner_name(judge, finding.partner).as_deref())
         });
-        let (finding, kind) = match &decision.target {
-            Target::Finding(id) => (Some(id.clone()), None),
-            Target::Kind { kind, .. } => (None, Some(*kind)),
+        let (finding, kind, partner, api) = match &decision.target {
+            Target::Finding(id) => (Some(id.clone()), None, None, None),
+            Target::Kind { kind, partner, api } => {
+                (None, Some(*kind), partner.clone(), api.clone())
+            }
         };
         Suppression {
             finding,
             kind,
+            partner,
+            api,
             owner: decision.owner.clone(),
             reason: decision.reason.clone(),
             until: decision.until,

@@ -492,6 +492,10 @@ pub struct Suppression {
     /// The kind, if it names one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<Kind>,
+    /// Only this partner's findings, if it names one.
+    pub partner: Option<String>,
+    /// Only findings on this api, if it names one.
+    pub api: Option<String>,
     /// Who answers for it.
     pub owner: String,
     /// Why.

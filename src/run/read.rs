@@ -266,12 +266,7 @@ impl Reader<'_> {
     }
 
     fn line(&self, work: &mut Work, piece: usize, line: u64, offset: u64, bytes: &[u8]) {
-        let parsed = match self.format {
-            Some(format) => format.parse(bytes, &mut work.scratch),
-            // Its first lines were all blank: there was nothing to tell a format from.
-            None => Err(Reason::Malformed),
-        };
-        let call = match parsed {
+        let call = match parsed(self.format, bytes, &mut work.scratch) {
             Ok(call) => call,
             Err(reason) => {
                 let reject = self.reject(piece, line, offset, reason, bytes);
@@ -303,6 +298,16 @@ impl Reader<'_> {
     fn reject(&self, piece: usize, line: u64, offset: u64, reason: Reason, bytes: &[u8]) -> Reject {
         Reject { input: self.input, offset, line, piece, reason, shape: parse::shape(bytes) }
     }
+}
+
+/// The call of a line, or why it is none. Without a format, since the first lines of its log were all blank and there
+/// was nothing to tell one from, no line fits.
+pub(super) fn parsed<'l>(
+    format: Option<&'l Format>,
+    line: &'l [u8],
+    scratch: &'l mut Scratch,
+) -> std::result::Result<Call<'l>, Reason> {
+    format.map_or(Err(Reason::Malformed), |format| format.parse(line, scratch))
 }
 
 /// Whether an instant lies in the plan's window.
