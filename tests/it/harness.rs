@@ -147,7 +147,6 @@ impl Case {
 }
 
 /// How the program ended, and what it said. If a test fails while it holds one, all of it is printed.
-#[must_use]
 pub struct Output {
     /// Its exit status.
     pub status: ExitStatus,
