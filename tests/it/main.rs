@@ -10,4 +10,5 @@
 mod harness;
 mod bad_input;
 mod properties;
+mod story;
 mod twin;
