@@ -8,7 +8,10 @@
 )]
 
 mod harness;
+mod audit;
 mod bad_input;
+mod calls;
+mod cli;
 mod properties;
 mod story;
 mod twin;
