@@ -298,7 +298,7 @@ fn a_log_without_permission_is_named() {
     use std::os::unix::fs::PermissionsExt as _;
     let case = Case::ready().file("logs/secret.log", calls(1));
     let secret = case.path("logs/secret.log");
-    fs::set_permissions(&secret, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o0)).unwrap();
     if fs::File::open(&secret).is_ok() {
         eprintln!("skipped: to root every file is readable");
         return;
