@@ -40,6 +40,8 @@ impl Screen {
 const ROWS_MAX: usize = 50;
 /// Findings of severity `info` listed; graver ones all are.
 const INFO_MAX: usize = 10;
+/// Findings of any severity. Names that only a hostile log brings must not bury the graver ones above them.
+const FINDINGS_MAX: usize = 500;
 /// Ends listed that were not cut.
 const ENDS_MAX: usize = 20;
 /// Partial inputs listed.
@@ -246,8 +248,7 @@ fn findings(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     }
     open.sort_by(|a, b| gravity(b).cmp(&gravity(a)).then_with(|| a.id.cmp(&b.id)));
     let graver = open.iter().filter(|finding| finding.severity > Severity::Info).count();
-    let more = open.len().saturating_sub(graver + INFO_MAX);
-    open.truncate(graver + INFO_MAX);
+    let left_out = open.split_off((graver + INFO_MAX).min(FINDINGS_MAX).min(open.len()));
 
     let mut columns = finding_columns(&open);
     if least_width(&columns) <= page.width {
@@ -271,10 +272,14 @@ fn findings(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
             }
         }
     }
-    match more as u64 {
-        0 => Ok(()),
-        1 => page.note(&format!("1 more finding of severity info; {MORE}")),
-        n => page.note(&format!("{} more findings of severity info; {MORE}", thousands(n))),
+    match left_out.first() {
+        None => Ok(()),
+        Some(first) => {
+            let severity = first.severity;
+            let more = counted(left_out.len() as u64, "more finding", "more findings");
+            let or_less = if severity == Severity::Info { "" } else { " or less" };
+            page.note(&format!("{more} of severity {severity}{or_less}; {MORE}"))
+        }
     }
 }
 
