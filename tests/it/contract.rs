@@ -187,3 +187,33 @@ fn no_color_goes_before_forced_colour() {
     assert!(run(&[("CLICOLOR_FORCE", "1")]));
     assert!(!run(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
 }
+
+/// A report replaces what is at its path; the log that it is about must not be that.
+#[test]
+fn a_report_never_replaces_a_log_it_is_about() {
+    let case = Case::ready();
+    let before = case.read("logs/good.log");
+    let audit = ["audit", "-q", "--register", "register", "logs"];
+    for path in ["logs/good.log", "register/../logs/./good.log"] {
+        let report = format!("json={path}");
+        let output = case.run(&[&audit[..], &["--report", &report]].concat()).expect_status(2);
+        let _ = output.expect_no_stdout().expect_stderr(&["expected another path", "hint: "]);
+        assert_eq!(case.read("logs/good.log"), before);
+    }
+    // Any other file is replaced, an earlier report above all.
+    case.write("r.json", "old");
+    let _ = case.run(&[&audit[..], &["--report", "json=r.json"]].concat()).expect_status(0);
+    assert!(case.read("r.json").starts_with('{'));
+}
+
+#[test]
+fn columns_of_0_mean_that_nobody_knows() {
+    let case = Case::ready();
+    let run = |columns: &str| {
+        let mut command = case.command(&["audit", "-q", "logs", "--register", "register"]);
+        command.env("COLUMNS", columns);
+        case.finish(command).expect_status(0).stdout.clone()
+    };
+    assert_eq!(run("0"), run("80"));
+    assert_ne!(run("48"), run("80"));
+}
