@@ -214,6 +214,7 @@ pub fn audit(args: &AuditArgs) -> Result<AuditPlan> {
     read.options.digest = args.digest;
     let fail_on = args.fail_on.as_deref().map(severity).transpose()?;
     let outputs = outputs(args, config.as_ref())?;
+    spare_logs(&outputs, &read.inputs)?;
     Ok(AuditPlan { read, outputs, display: display(args.color), fail_on })
 }
 
@@ -666,6 +667,25 @@ fn output(text: &str, folder: &Path) -> Result<Output> {
     Ok(Output { kind, path })
 }
 
+/// Refuses to write a report over a log that it is about: the evidence would be gone.
+fn spare_logs(outputs: &[Output], inputs: &[InputPlan]) -> Result<()> {
+    for path in outputs.iter().filter_map(|output| output.path.as_ref()) {
+        let Ok(target) = std::fs::canonicalize(path) else { continue };
+        if !target.is_file() {
+            // A pipe or a device is not replaced.
+            continue;
+        }
+        if inputs.iter().any(|input| input.found.canonical().as_ref() == Some(&target)) {
+            return Err(Error::new(format!(
+                "{}: found a log to read, expected another path for the report",
+                path.display()
+            ))
+            .hint("a report replaces what is at its path; nothing was changed"));
+        }
+    }
+    Ok(())
+}
+
 /// What standard output can show.
 #[expect(clippy::disallowed_methods, reason = "this is where the terminal is asked, once")]
 fn display(color: ColorArg) -> Display {
@@ -678,6 +698,8 @@ fn display(color: ColorArg) -> Display {
         }
     };
     let asked = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    // Some shells set it to 0 where they know no width.
+    let asked = asked.filter(|&columns| columns > 0);
     let measured = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
     let width = match asked {
         Some(columns) => columns,

@@ -13,6 +13,8 @@ mod audit;
 mod bad_input;
 mod calls;
 mod cli;
+mod contract;
 mod properties;
 mod story;
 mod twin;
+mod verdicts;
