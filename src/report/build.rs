@@ -556,9 +556,11 @@ fn suppression_rows(
         let hidden = found.iter().filter(|finding| {
             !expired && decision.covers(finding, partner_name(judge, finding.partner).as_deref())
         });
-        let (finding, kind) = match &decision.target {
-            Target::Finding(id) => (Some(id.clone()), None),
-            Target::Kind { kind, .. } => (None, Some(*kind)),
+        let (finding, kind, partner, api) = match &decision.target {
+            Target::Finding(id) => (Some(id.clone()), None, None, None),
+            Target::Kind { kind, partner, api } => {
+                (None, Some(*kind), partner.clone(), api.clone())
+            }
         };
         Suppression {
             finding,
@@ -568,13 +570,16 @@ fn suppression_rows(
             until: decision.until,
             expired,
             hides: hidden.count() as u64,
+            partner,
+            api,
         }
     };
     let mut rows: Vec<Suppression> = facts.suppressions.iter().map(row).collect();
     rows.sort_by(|a, b| {
         let key = |row: &Suppression| {
             let kind = row.kind.map(|kind| kind.as_str());
-            (row.finding.clone(), kind, row.owner.clone(), row.reason.clone(), row.until)
+            let scope = (row.partner.clone(), row.api.clone());
+            (row.finding.clone(), kind, row.owner.clone(), row.reason.clone(), row.until, scope)
         };
         key(a).cmp(&key(b))
     });

@@ -270,6 +270,8 @@ pub(crate) fn small() -> Report {
     report.suppressions = vec![Suppression {
         finding: some("os-22222222222a"),
         kind: None,
+        partner: None,
+        api: None,
         owner: "api-governance".to_owned(),
         reason: "wind-down agreed, contract 12/44".to_owned(),
         until: at("2018-12-01"),
@@ -388,6 +390,8 @@ pub(crate) fn full() -> Report {
     report.suppressions.push(Suppression {
         finding: None,
         kind: Kind::from_name("uncertified"),
+        partner: some("mapwise"),
+        api: some("location"),
         owner: "partner-management".to_owned(),
         reason: "recertification under way".to_owned(),
         until: at("2019-03-31"),
@@ -531,6 +535,8 @@ pub(crate) fn poisoned(mut report: Report, poison: &str) -> Report {
     }
     for suppression in &mut report.suppressions {
         suppression.finding.iter_mut().for_each(spoil);
+        suppression.partner.iter_mut().for_each(spoil);
+        suppression.api.iter_mut().for_each(spoil);
         spoil(&mut suppression.owner);
         spoil(&mut suppression.reason);
     }

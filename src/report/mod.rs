@@ -502,6 +502,10 @@ pub struct Suppression {
     pub expired: bool,
     /// How many findings it hides.
     pub hides: u64,
+    /// The partner whose findings alone are meant, if it names a kind and one.
+    pub partner: Option<String>,
+    /// The api on which findings alone are meant, if it names a kind and one.
+    pub api: Option<String>,
 }
 
 /// What of the expected logs was seen.
