@@ -251,6 +251,11 @@ fn cut(text: &str, bytes_max: usize) -> String {
     }
 }
 
+/// A file of the repository.
+pub fn repository(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
 /// Lines of `count` calls in order by [`Case::with_register`], a minute apart from 2018-12-18T09:00:00Z on.
 pub fn calls(count: usize) -> String {
     (0..count).map(call).collect()

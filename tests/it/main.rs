@@ -8,6 +8,7 @@
 )]
 
 mod harness;
+mod story;
 mod bad_input;
 mod properties;
 mod twin;
