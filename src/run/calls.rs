@@ -14,6 +14,7 @@ use crate::call::{Call, Reason};
 use crate::cli::DistinctArg;
 use crate::error::{Error, Result};
 use crate::findings::{self, Found, UnknownCredentials, hex};
+use crate::formats::Format;
 use crate::input::{Line, Piece};
 use crate::judge::{Judge, Judged, Memory, Name, Presented, Verdict};
 use crate::parse::Scratch;
@@ -66,7 +67,6 @@ fn stream(
                 continue;
             }
         };
-        let Some(format) = format else { continue };
         let source = &plan.sources[input.source as usize].0;
         let work = Work {
             plan,
@@ -303,14 +303,14 @@ struct Work<'p> {
 }
 
 impl Work<'_> {
-    fn piece(&self, format: &crate::formats::Format, piece: Piece<'_>) -> Printed {
+    fn piece(&self, format: Option<&Format>, piece: Piece<'_>) -> Printed {
         let mut printed = Printed::default();
         let (mut scratch, mut memory) = (Scratch::default(), Memory::default());
         for line in piece.lines() {
             match line {
                 Line::Blank => {}
                 Line::TooLong { .. } => printed.sums.reject(Reason::TooLong),
-                Line::Content { offset, bytes } => match format.parse(bytes, &mut scratch) {
+                Line::Content { offset, bytes } => match read::parse(format, bytes, &mut scratch) {
                     Err(reason) => printed.sums.reject(reason),
                     Ok(call) if !read::within(call.at, self.plan) => {
                         printed.sums.outside_window += 1;

@@ -126,7 +126,7 @@ pub(super) fn progress_bar(plan: &ReadPlan) -> ProgressBar {
 pub(super) struct Opened<'p> {
     /// The lines.
     pub(super) input: Input,
-    /// Their format; `None` if there is not a line to tell it from.
+    /// Their format; `None` if there is not a line to tell it from, or none that still stands.
     pub(super) format: Option<&'p Format>,
 }
 
@@ -158,7 +158,8 @@ pub(super) fn open<'p>(
     let formats: Vec<&Format> = plan.formats.iter().collect();
     match formats::detect(&formats, opened.head()) {
         Ok(index) => Ok(Opened { input: opened, format: Some(formats[index]) }),
-        Err(undetected) if undetected.shapes.is_empty() => {
+        // Of a log that shrank meanwhile no shape tells anything; reading on will say what became of it.
+        Err(undetected) if undetected.shapes.is_empty() || opened.is_lost() => {
             Ok(Opened { input: opened, format: None })
         }
         Err(undetected) => Err(Box::new(InputFacts {
@@ -266,12 +267,7 @@ impl Reader<'_> {
     }
 
     fn line(&self, work: &mut Work, piece: usize, line: u64, offset: u64, bytes: &[u8]) {
-        let parsed = match self.format {
-            Some(format) => format.parse(bytes, &mut work.scratch),
-            // Its first lines were all blank: there was nothing to tell a format from.
-            None => Err(Reason::Malformed),
-        };
-        let call = match parsed {
+        let call = match parse(self.format, bytes, &mut work.scratch) {
             Ok(call) => call,
             Err(reason) => {
                 let reject = self.reject(piece, line, offset, reason, bytes);
@@ -302,6 +298,18 @@ impl Reader<'_> {
 
     fn reject(&self, piece: usize, line: u64, offset: u64, reason: Reason, bytes: &[u8]) -> Reject {
         Reject { input: self.input, offset, line, piece, reason, shape: parse::shape(bytes) }
+    }
+}
+
+/// A line as a call. Without a format, because its log's first lines were all blank, none is one.
+pub(super) fn parse<'a>(
+    format: Option<&'a Format>,
+    bytes: &'a [u8],
+    scratch: &'a mut Scratch,
+) -> std::result::Result<Call<'a>, Reason> {
+    match format {
+        Some(format) => format.parse(bytes, scratch),
+        None => Err(Reason::Malformed),
     }
 }
 
