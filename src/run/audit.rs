@@ -21,7 +21,11 @@ pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     let judge = register.as_ref().map(Judge::new);
     let Reading { tally, facts, volume } = read(&plan.read, judge.as_ref())?;
     let report = report::build(judge.as_ref(), tally, &facts);
-    for output in &plan.outputs {
+    // Files first: where one can't be written there is no report at all, and a reader who closes standard output
+    // early does not keep them from being written.
+    let (files, screen): (Vec<_>, Vec<_>) =
+        plan.outputs.iter().partition(|output| output.path.is_some());
+    for output in files.into_iter().chain(screen) {
         write(&report, output, plan.display, stdout)?;
     }
     let partial = report.partial.iter().map(|p| format!("{}: {}", p.path, p.reason));
