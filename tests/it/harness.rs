@@ -133,6 +133,13 @@ impl Case {
         self.output(format!("{command:?}"), output)
     }
 
+    /// The same for a command whose standard output goes elsewhere.
+    pub fn finish_with(&self, mut command: Command) -> Output {
+        let shown = format!("{command:?}");
+        let child = command.stderr(Stdio::piped()).spawn().unwrap();
+        self.output(shown, child.wait_with_output().unwrap())
+    }
+
     /// Tells a child's end as that of [`Case::run`].
     pub fn output(&self, command: String, output: std::process::Output) -> Output {
         Output {
