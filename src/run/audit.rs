@@ -6,6 +6,7 @@ use super::output::write_file;
 use super::read::{Reading, read};
 use super::{Ended, Status, load_register};
 use crate::error::{Error, Result};
+use crate::findings::beginning;
 use crate::judge::Judge;
 use crate::plan::{AuditPlan, Display, Output, OutputKind};
 use crate::render::{self, Screen};
@@ -29,8 +30,22 @@ pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
         write(&report, output, plan.display, stdout)?;
     }
     let partial = report.partial.iter().map(|p| format!("{}: {}", p.path, p.reason));
-    let warnings = plan.read.unused.iter().cloned().chain(partial).collect();
+    let warnings = plan.read.unused.iter().cloned().chain(ambiguous(&report)).chain(partial);
+    let warnings = warnings.collect();
     Ok(Ended { status: status(&report, plan), warnings, read: Some(volume) })
+}
+
+/// Suppressions that hide nothing because what they name is the start of several ids, a line each.
+fn ambiguous(report: &Report) -> Vec<String> {
+    let ids = || report.findings.iter().map(|finding| finding.id.as_str());
+    let told = report.suppressions.iter().filter_map(|suppression| {
+        let prefix = suppression.finding.as_deref()?;
+        let several = beginning(prefix, ids()).len();
+        (several > 1).then(|| {
+            format!("[[suppress]] finding: `{prefix}` begins {several} findings and hides none")
+        })
+    });
+    told.collect()
 }
 
 fn status(report: &Report, plan: &AuditPlan) -> Status {

@@ -663,7 +663,7 @@ fn a_log_without_permission_is_named() {
     use std::os::unix::fs::PermissionsExt as _;
     let case = Case::ready().file("logs/secret.log", calls(5));
     let path = case.path("logs/secret.log");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
     if fs::File::open(&path).is_ok() {
         eprintln!("skipped: root may read everything");
         return;

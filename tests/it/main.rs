@@ -9,6 +9,10 @@
 
 mod harness;
 mod story;
+mod audit;
+mod calls;
+mod check;
+mod cli;
 mod bad_input;
 mod properties;
 mod twin;
