@@ -1,1 +1,137 @@
-//! Later.
+//! What the program says of itself: help, version, explanations, completions, manual page.
+
+use overstay::findings::Kind;
+use overstay::judge::Verdict;
+
+use crate::harness::Case;
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    let case = Case::new();
+    let output = case.run(&["--help"]).expect_status(0);
+    assert_eq!(output.stderr, "");
+    for word in ["audit", "calls", "check", "explain", "completions", "man", "Exit status: 0 done"]
+    {
+        assert!(output.stdout.contains(word), "{word}");
+    }
+    let output = case.run(&["--version"]).expect_status(0);
+    assert_eq!(output.stdout, format!("overstay {}\n", env!("CARGO_PKG_VERSION")));
+    for command in ["audit", "calls", "check", "explain", "completions", "man"] {
+        let output = case.run(&[command, "--help"]).expect_status(0);
+        assert!(output.stdout.contains("Usage: overstay "), "{command}");
+        // As wide as a page, however wide the terminal.
+        assert!(output.stdout.lines().all(|line| line.chars().count() <= 100), "{command}");
+    }
+}
+
+#[test]
+fn every_flag_of_the_contract_is_in_the_help() {
+    let case = Case::new();
+    let audit = case.run(&["audit", "--help"]).expect_status(0);
+    let calls = case.run(&["calls", "--help"]).expect_status(0);
+    for flag in [
+        "--config",
+        "--register",
+        "--log-format",
+        "--since",
+        "--until",
+        "--as-known-at",
+        "--max-rejects",
+        "--threads",
+        "--io",
+        "--quiet",
+    ] {
+        assert!(audit.stdout.contains(flag), "audit {flag}");
+        assert!(calls.stdout.contains(flag), "calls {flag}");
+    }
+    for flag in ["--report", "--json", "--fail-on", "--digest", "--color"] {
+        assert!(audit.stdout.contains(flag), "audit {flag}");
+    }
+    for flag in [
+        "--finding",
+        "--partner",
+        "--credential",
+        "--api",
+        "--operation",
+        "--verdict",
+        "--outcome",
+        "--subject",
+        "--raw",
+        "--distinct",
+        "--verify",
+    ] {
+        assert!(calls.stdout.contains(flag), "calls {flag}");
+    }
+}
+
+#[test]
+fn without_a_command_it_shows_how() {
+    let output = Case::new().run::<&str>(&[]).expect_status(2).expect_no_stdout();
+    let _ = output.expect_stderr(&["Usage: overstay", "audit"]);
+}
+
+/// Every verdict and kind of finding.
+fn kinds() -> Vec<&'static str> {
+    let mut kinds: Vec<&str> = Verdict::ALL.iter().map(|verdict| verdict.as_str()).collect();
+    kinds.extend(Kind::all().map(Kind::as_str));
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
+}
+
+#[test]
+fn every_kind_is_explained() {
+    let case = Case::new();
+    assert_eq!(kinds().len(), 18);
+    for kind in kinds() {
+        let output = case.run(&["explain", kind]).expect_status(0);
+        assert!(output.stdout.contains(kind), "{kind}");
+        let headings = output.stdout.lines().filter(|line| line.starts_with('#')).count();
+        assert!(
+            headings >= 4,
+            "{kind}: what it means, why it matters, what it cannot see, what to do"
+        );
+        assert!(output.stdout.is_ascii() || !output.stdout.contains('\u{1b}'));
+    }
+}
+
+#[test]
+fn without_a_kind_all_are_listed() {
+    let output = Case::new().run(&["explain"]).expect_status(0);
+    let listed: Vec<&str> =
+        output.stdout.lines().map(|line| line.split("  ").next().unwrap()).collect();
+    let mut sorted: Vec<&str> = listed.iter().map(|kind| kind.trim()).collect();
+    sorted.sort_unstable();
+    assert_eq!(sorted, kinds());
+    assert!(output.stdout.lines().all(|line| line.trim_end().ends_with('.')), "a sentence on each");
+}
+
+#[test]
+fn an_unknown_kind_names_the_nearest() {
+    let output =
+        Case::new().run(&["explain", "after-revokation"]).expect_status(2).expect_no_stdout();
+    let _ = output.expect_stderr(&[
+        "error: found `after-revokation`, expected a verdict or a kind of finding\n",
+        "hint: did you mean `after-revocation`?\n",
+    ]);
+    let output = Case::new().run(&["explain", "x"]).expect_status(2).expect_no_stdout();
+    let _ = output.expect_stderr(&["hint: `overstay explain` lists them\n"]);
+}
+
+#[test]
+fn completions_for_every_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = Case::new().run(&["completions", shell]).expect_status(0);
+        for word in ["overstay", "audit", "fail-on"] {
+            assert!(output.stdout.contains(word), "{shell}: {word}");
+        }
+    }
+    let _ = Case::new().run(&["completions", "sh"]).expect_status(2).expect_no_stdout();
+}
+
+#[test]
+fn the_manual_page_is_one() {
+    let output = Case::new().run(&["man"]).expect_status(0);
+    assert!(output.stdout.contains(".TH overstay 1"));
+    assert!(output.stdout.contains("audit"));
+}
