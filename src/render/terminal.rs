@@ -40,6 +40,8 @@ impl Screen {
 const ROWS_MAX: usize = 50;
 /// Findings of severity `info` listed; graver ones all are.
 const INFO_MAX: usize = 10;
+/// Findings of any severity. Names that only a hostile log brings must not bury the graver ones above them.
+const FINDINGS_MAX: usize = 500;
 /// Ends listed that were not cut.
 const ENDS_MAX: usize = 20;
 /// Partial inputs listed.
@@ -246,8 +248,7 @@ fn findings(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     }
     open.sort_by(|a, b| gravity(b).cmp(&gravity(a)).then_with(|| a.id.cmp(&b.id)));
     let graver = open.iter().filter(|finding| finding.severity > Severity::Info).count();
-    let more = open.len().saturating_sub(graver + INFO_MAX);
-    open.truncate(graver + INFO_MAX);
+    let left_out = open.split_off((graver + INFO_MAX).min(FINDINGS_MAX).min(open.len()));
 
     let mut columns = finding_columns(&open);
     if least_width(&columns) <= page.width {
@@ -271,10 +272,14 @@ fn findings(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
             }
         }
     }
-    match more as u64 {
-        0 => Ok(()),
-        1 => page.note(&format!("1 more finding of severity info; {MORE}")),
-        n => page.note(&format!("{} more findings of severity info; {MORE}", thousands(n))),
+    match left_out.first() {
+        None => Ok(()),
+        Some(first) => {
+            let severity = first.severity;
+            let more = counted(left_out.len() as u64, "more finding", "more findings");
+            let or_less = if severity == Severity::Info { "" } else { " or less" };
+            page.note(&format!("{more} of severity {severity}{or_less}; {MORE}"))
+        }
     }
 }
 
@@ -728,12 +733,15 @@ fn suppressions(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     ];
     for suppression in &report.suppressions {
         let kind = suppression.kind.map(|kind| kind.as_str());
+        let named = [suppression.finding.as_deref(), kind];
+        let narrowed = [suppression.partner.as_deref(), suppression.api.as_deref()];
+        let what: Vec<&str> = named.into_iter().chain(narrowed).flatten().collect();
         let status = match suppression.expired {
             true => styled("expired".to_owned(), ALARM),
             false => "in force".to_owned().into(),
         };
         let row = [
-            cell(suppression.finding.as_deref().or(kind)),
+            cell(Some(&what.join(" "))),
             thousands(suppression.hides).into(),
             to_the_second(suppression.until).into(),
             status,

@@ -568,21 +568,21 @@ fn suppression_rows(
         Suppression {
             finding,
             kind,
+            partner,
+            api,
             owner: decision.owner.clone(),
             reason: decision.reason.clone(),
             until: decision.until,
             expired,
             hides: hidden.count() as u64,
-            partner,
-            api,
         }
     };
     let mut rows: Vec<Suppression> = decisions.iter().map(row).collect();
     rows.sort_by(|a, b| {
         let key = |row: &Suppression| {
             let kind = row.kind.map(|kind| kind.as_str());
-            let scope = (row.partner.clone(), row.api.clone());
-            (row.finding.clone(), kind, row.owner.clone(), row.reason.clone(), row.until, scope)
+            let what = (row.finding.clone(), kind, row.partner.clone(), row.api.clone());
+            (what, row.owner.clone(), row.reason.clone(), row.until)
         };
         key(a).cmp(&key(b))
     });

@@ -492,6 +492,10 @@ pub struct Suppression {
     /// The kind, if it names one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<Kind>,
+    /// Only this partner's findings, if it names one.
+    pub partner: Option<String>,
+    /// Only findings on this api, if it names one.
+    pub api: Option<String>,
     /// Who answers for it.
     pub owner: String,
     /// Why.
@@ -502,10 +506,6 @@ pub struct Suppression {
     pub expired: bool,
     /// How many findings it hides.
     pub hides: u64,
-    /// The partner whose findings alone are meant, if it names a kind and one.
-    pub partner: Option<String>,
-    /// The api on which findings alone are meant, if it names a kind and one.
-    pub api: Option<String>,
 }
 
 /// What of the expected logs was seen.

@@ -310,18 +310,20 @@ impl Work<'_> {
             match line {
                 Line::Blank => {}
                 Line::TooLong { .. } => printed.sums.reject(Reason::TooLong),
-                Line::Content { offset, bytes } => match read::parse(format, bytes, &mut scratch) {
-                    Err(reason) => printed.sums.reject(reason),
-                    Ok(call) if !read::within(call.at, self.plan) => {
-                        printed.sums.outside_window += 1;
+                Line::Content { offset, bytes } => {
+                    match read::parsed(format, bytes, &mut scratch) {
+                        Err(reason) => printed.sums.reject(reason),
+                        Ok(call) if !read::within(call.at, self.plan) => {
+                            printed.sums.outside_window += 1;
+                        }
+                        Ok(call) => {
+                            printed.sums.calls += 1;
+                            let judged = self.judge.judge(&call, &mut memory);
+                            let line = printed.lines;
+                            printed.items.extend(self.item(&call, &judged, line, offset, bytes));
+                        }
                     }
-                    Ok(call) => {
-                        printed.sums.calls += 1;
-                        let judged = self.judge.judge(&call, &mut memory);
-                        let line = printed.lines;
-                        printed.items.extend(self.item(&call, &judged, line, offset, bytes));
-                    }
-                },
+                }
             }
             printed.lines += 1;
         }

@@ -267,7 +267,7 @@ impl Reader<'_> {
     }
 
     fn line(&self, work: &mut Work, piece: usize, line: u64, offset: u64, bytes: &[u8]) {
-        let call = match parse(self.format, bytes, &mut work.scratch) {
+        let call = match parsed(self.format, bytes, &mut work.scratch) {
             Ok(call) => call,
             Err(reason) => {
                 let reject = self.reject(piece, line, offset, reason, bytes);
@@ -301,16 +301,14 @@ impl Reader<'_> {
     }
 }
 
-/// A line as a call. Without a format, because its log's first lines were all blank, none is one.
-pub(super) fn parse<'a>(
-    format: Option<&'a Format>,
-    bytes: &'a [u8],
-    scratch: &'a mut Scratch,
-) -> std::result::Result<Call<'a>, Reason> {
-    match format {
-        Some(format) => format.parse(bytes, scratch),
-        None => Err(Reason::Malformed),
-    }
+/// The call of a line, or why it is none. Without a format, since the first lines of its log were all blank and there
+/// was nothing to tell one from, no line fits.
+pub(super) fn parsed<'l>(
+    format: Option<&'l Format>,
+    line: &'l [u8],
+    scratch: &'l mut Scratch,
+) -> std::result::Result<Call<'l>, Reason> {
+    format.map_or(Err(Reason::Malformed), |format| format.parse(line, scratch))
 }
 
 /// Whether an instant lies in the plan's window.

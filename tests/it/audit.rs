@@ -80,6 +80,63 @@ fn the_mixed_log_has_the_findings_it_was_written_for() {
     assert_eq!(stale["credentials"], json!(["…ld-5"]));
 }
 
+/// A call of globex, whose grant was revoked at 2018-06-01T00:00:00Z.
+fn late(at: &str, status: u16) -> String {
+    let call = json!({
+        "time": at, "client_id": "key-globex-2", "method": "GET", "path": "/messages/ann", "status": status,
+    });
+    format!("{call}\n")
+}
+
+#[test]
+fn an_interval_is_half_open() {
+    let case = Case::with_register().file("logs/x.log", late("2018-06-01T00:00:00Z", 200));
+    let report = audit(&case, &[]).expect_status(0).report();
+    let after = finding(&report, "after-revocation");
+    assert_eq!((&after["severity"], &after["overstay_s"]), (&json!("critical"), &json!(0)));
+    assert_eq!(report["ends"][0]["status"], "open");
+    case.write("logs/x.log", late("2018-06-01T00:00:00Z", 403));
+    let report = audit(&case, &[]).expect_status(0).report();
+    let after = finding(&report, "after-revocation");
+    assert_eq!((&after["severity"], &after["overstay_s"]), (&json!("low"), &Value::Null));
+    assert_eq!(report["ends"][0]["status"], "cut");
+    case.write("logs/x.log", late("2018-05-31T23:59:59.999999999Z", 200));
+    let report = audit(&case, &[]).expect_status(0).report();
+    assert_eq!((&report["findings"], &report["ends"]), (&json!([]), &json!([])));
+}
+
+#[test]
+fn caches_may_go_on_for_the_propagation() {
+    let log = [late("2018-06-01T00:00:59Z", 200), late("2018-06-01T00:01:00Z", 200)].concat();
+    let config = "[register]\nsource = \"register\"\npropagation_s = 60\n[[logs]]\nsource = \"a\"\npaths = [\"x.log\"]\n";
+    let case = Case::with_register().file("x.log", log).file("overstay.toml", config);
+    let verdicts = || -> Vec<Value> {
+        let report = configured(&case, &[]).expect_status(0).report();
+        report["usage"].as_array().unwrap().iter().map(|row| row["verdict"].clone()).collect()
+    };
+    assert_eq!(verdicts(), ["after-revocation", "propagating"]);
+    // What an api says of itself goes before the config.
+    case.write("register/apis.csv", "api,propagation_s\nmessages,61\n");
+    assert_eq!(verdicts(), ["propagating"]);
+}
+
+#[test]
+fn a_hashed_credential_is_the_plain_one() {
+    // SHA-256 of `key-acme-1`, as sha256sum prints it.
+    let hash = "sha256:3c6e213e0a0cb7253387f529c2838229a2db3928392972d3e0efe81aab739b2e";
+    for hash in [hash.to_owned(), hash.to_uppercase().replace("SHA256", "sha256")] {
+        let case = Case::ready().file(
+            "register/credentials.csv",
+            format!("credential,partner\n{hash},acme\nkey-globex-2,globex\n"),
+        );
+        let report = audit(&case, &[]).expect_status(0).report();
+        assert_eq!(
+            (&report["usage"][0]["verdict"], &report["usage"][0]["partner"]),
+            (&json!("granted"), &json!("acme"))
+        );
+    }
+}
+
 // --- the exit status --------------------------------------------------------------------------------------------------
 
 #[test]
@@ -98,14 +155,14 @@ fn fail_on_turns_the_status() {
         assert_eq!(report["findings"].as_array().unwrap().len(), 1);
     }
     // Off unless asked for; and nothing to find is nothing to fail on.
-    let _ = audit(&Case::mixed(), &[]).expect_status(0);
-    let _ = audit(&Case::ready(), &["--fail-on", "info"]).expect_status(0);
+    audit(&Case::mixed(), &[]).expect_status(0);
+    audit(&Case::ready(), &["--fail-on", "info"]).expect_status(0);
 }
 
 #[test]
 fn partial_goes_before_fail_on() {
     let case = Case::mixed().file("logs/cut.log.gz", cut_gzip());
-    let _ = audit(&case, &["--fail-on", "info"]).expect_status(3);
+    audit(&case, &["--fail-on", "info"]).expect_status(3);
 }
 
 // --- severities and suppressions --------------------------------------------------------------------------------------
@@ -121,7 +178,7 @@ fn severities_of_the_config_count() {
     // Nothing of it was served: an attempt that was refused is low, whatever its kind.
     assert_eq!(finding(&report, "anonymous")["severity"], "low");
     assert_eq!(finding(&report, "unknown-credential")["severity"], "high");
-    let _ = configured(&case, &["--fail-on", "critical"]).expect_status(0);
+    configured(&case, &["--fail-on", "critical"]).expect_status(0);
 }
 
 fn suppress(what: &str, until: &str) -> String {
@@ -147,7 +204,7 @@ fn a_suppressed_finding_stays_and_does_not_fail() {
             "until": "2019-01-01T00:00:00Z", "expired": false, "hides": 1,
         }])
     );
-    let _ = configured(&case, &["--fail-on", "high"]).expect_status(1);
+    configured(&case, &["--fail-on", "high"]).expect_status(1);
     let output = case.run(&["audit"]).expect_status(0);
     assert!(!output.stdout.contains("CRITICAL"), "it is counted, not listed");
     assert!(output.stdout.contains("SUPPRESSED  1"));
@@ -160,7 +217,7 @@ fn a_suppressed_finding_stays_and_does_not_fail() {
     }
     // A kind alone means all of it.
     let case = with_config(&suppress("kind = \"after-revocation\"", "2019-01-01"));
-    let _ = configured(&case, &["--fail-on", "critical"]).expect_status(0);
+    configured(&case, &["--fail-on", "critical"]).expect_status(0);
 }
 
 #[test]
@@ -188,9 +245,31 @@ fn a_suppression_whose_id_begins_several_findings_hides_none() {
     assert!(
         report["findings"].as_array().unwrap().iter().all(|f| f["suppressed_by"] == Value::Null)
     );
-    let _ = output.expect_stderr(&[
+    output.expect_stderr(&[
         "warning: [[suppress]] finding: `os-` begins 6 findings and hides none\n",
     ]);
+}
+
+#[test]
+fn a_suppression_may_end_at_a_date_of_toml() {
+    let quoted = suppress("kind = \"anonymous\"", "2019-01-31");
+    let case = with_config(&quoted.replace("\"2019-01-31\"", "2019-01-31"));
+    let report = configured(&case, &[]).expect_status(0).report();
+    assert_eq!(report["suppressions"][0]["until"], "2019-01-31T00:00:00Z");
+}
+
+#[test]
+fn suppressions_are_sorted_by_what_they_name() {
+    let of = |partner: &str| {
+        suppress(&format!("kind = \"anonymous\"\npartner = \"{partner}\""), "2019-01-01")
+    };
+    let any = suppress("kind = \"anonymous\"", "2019-01-01");
+    for text in [of("b") + &any + &of("a"), of("a") + &of("b") + &any] {
+        let report = configured(&with_config(&text), &[]).expect_status(0).report();
+        let rows = report["suppressions"].as_array().unwrap();
+        let partners: Vec<&Value> = rows.iter().map(|row| &row["partner"]).collect();
+        assert_eq!(partners, [&Value::Null, &json!("a"), &json!("b")]);
+    }
 }
 
 #[test]
@@ -412,7 +491,7 @@ fn a_silent_hour_is_a_gap() {
 fn a_log_of_two_sources_would_count_twice() {
     let config = TWO_SOURCES.replace("edge/*.log", "gw/*.log");
     let output = configured(&two_sources().file("overstay.toml", config), &[]).expect_status(2);
-    let _ = output.expect_no_stdout().expect_stderr(&[
+    output.expect_no_stdout().expect_stderr(&[
         "error: gw/2018-12-18.log: found in the sources gw and edge, expected each log in one\n",
         "hint: its calls would count twice",
     ]);
@@ -431,7 +510,7 @@ fn paths_of_a_config_start_from_its_folder() {
     command.current_dir(case.path("gw"));
     assert_eq!(case.finish(command).expect_status(0).stdout, expected.stdout);
     // Arguments start from the current folder.
-    let _ = configured(&elsewhere, &["--config", config.to_str().unwrap(), "gw"]).expect_status(2);
+    configured(&elsewhere, &["--config", config.to_str().unwrap(), "gw"]).expect_status(2);
 }
 
 #[test]
@@ -440,7 +519,7 @@ fn what_this_version_has_no_use_for_is_told() {
     let before = case.names();
     let output = configured(&case, &[]).expect_status(0);
     assert_eq!(case.names(), before, "no state");
-    let _ = output.expect_stderr(&[
+    output.expect_stderr(&[
         "warning: overstay.toml: [state] is not used by this version\n",
         "warning: overstay.toml: [alert] is not used by this version\n",
     ]);
@@ -583,7 +662,7 @@ fn the_config_says_where_reports_go() {
     assert_eq!(elsewhere.names(), [""; 0], "relative to the config");
     // The command line goes before it.
     fs::remove_file(case.path("out.json")).unwrap();
-    let _ = case.run(&["audit", "--json"]).expect_status(0).report();
+    case.run(&["audit", "--json"]).expect_status(0).report();
     assert!(!case.path("out.json").exists());
 }
 
@@ -591,9 +670,9 @@ fn the_config_says_where_reports_go() {
 fn audit_creates_no_file() {
     let case = with_config("");
     let before = case.names();
-    let _ = configured(&case, &["--digest"]).expect_status(0);
-    let _ = case.run(&["audit"]).expect_status(0);
-    let _ = case.run(&["calls"]).expect_status(0);
+    configured(&case, &["--digest"]).expect_status(0);
+    case.run(&["audit"]).expect_status(0);
+    case.run(&["calls"]).expect_status(0);
     assert_eq!(case.names(), before);
 }
 
@@ -602,7 +681,7 @@ fn quiet_keeps_notes_and_not_warnings() {
     let case = Case::mixed().file("logs/cut.gz", cut_gzip());
     let output = audit(&case, &["--quiet"]).expect_status(3);
     assert!(!output.stderr.contains("read "));
-    let _ = output.expect_stderr(&["warning: logs/cut.gz: gzip data ended early"]);
+    output.expect_stderr(&["warning: logs/cut.gz: gzip data ended early"]);
     let output = audit(&Case::mixed(), &["-q"]).expect_status(0);
     assert_eq!(output.stderr, "");
 }
@@ -639,7 +718,7 @@ fn colour_is_for_terminals_and_for_those_who_ask() {
     assert_eq!(stripped, plain);
     // Never in a file.
     let arguments = ["--color", "always", "--report", "terminal=report.txt"];
-    let _ = screen(&case, &arguments, &[]).expect_status(0);
+    screen(&case, &arguments, &[]).expect_status(0);
     assert_eq!(case.read("report.txt"), plain);
 }
 

@@ -177,16 +177,16 @@ fn a_finding_that_is_not_told_apart_or_not_there() {
     let case = Case::mixed();
     let output = run(&case, &["logs", "--finding", "os-"]).expect_status(2).expect_no_stdout();
     let id = finding(&case, "anonymous");
-    let _ = output.expect_stderr(&[
+    output.expect_stderr(&[
         "error: --finding: `os-` begins 6 findings: ",
         &id,
         "hint: give more of the id",
     ]);
     let output = run(&case, &["logs", "--finding", "os-0"]).expect_status(2).expect_no_stdout();
-    let _ = output.expect_stderr(&["error: --finding: found no finding that begins with `os-0`"]);
+    output.expect_stderr(&["error: --finding: found no finding that begins with `os-0`"]);
     // It is judged by the same window: there the finding is not.
     let arguments = ["logs", "--finding", &id, "--until", "2018-12-18T09:01:00Z"];
-    let _ = run(&case, &arguments).expect_status(2).expect_no_stdout();
+    run(&case, &arguments).expect_status(2).expect_no_stdout();
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn a_finding_is_not_sought_in_what_can_be_read_once() {
     let case = Case::mixed();
     let arguments = ["calls", "--register", "register", "--finding", "os-a", "-"];
     let output = case.run_with_input(&arguments, MIXED.as_bytes()).expect_status(2);
-    let _ = output
+    output
         .expect_no_stdout()
         .expect_stderr(&["error: --finding reads the logs twice", "hint: save it"]);
     // Other filters do with one reading.
@@ -321,7 +321,7 @@ fn calls_are_judged_as_known_at_an_instant() {
 fn with_report() -> Case {
     let case = Case::mixed();
     let arguments = ["audit", "--register", "register", "logs", "--report", "json=report.json"];
-    let _ = case.run(&arguments).expect_status(0);
+    case.run(&arguments).expect_status(0);
     case
 }
 
@@ -363,7 +363,7 @@ fn evidence_that_changed_is_told() {
     for (at, status) in verified(&output) {
         assert_eq!(status, if at == offset { "changed" } else { "same" }, "at {at}");
     }
-    let _ = output.expect_stderr(&[
+    output.expect_stderr(&[
         "warning: logs/mixed.log: 1 of 6 lines of evidence changed or are gone\n",
     ]);
 }
@@ -389,7 +389,7 @@ fn evidence_whose_log_is_gone_is_told() {
     std::fs::remove_file(case.path("logs/mixed.log")).unwrap();
     let output = case.run(&["calls", "--verify", "report.json"]).expect_status(2);
     assert!(verified(&output).iter().all(|(_, status)| status == "unreadable"));
-    let _ = output.expect_stderr(&["warning: logs/mixed.log: the log is not there\n"]);
+    output.expect_stderr(&["warning: logs/mixed.log: the log is not there\n"]);
 }
 
 #[test]
@@ -397,7 +397,7 @@ fn evidence_of_a_config_starts_from_its_folder() {
     let config =
         "[register]\nsource = \"register\"\n[[logs]]\nsource = \"gw\"\npaths = [\"logs/*\"]\n";
     let case = Case::mixed().file("overstay.toml", config);
-    let _ = case.run(&["audit", "--report", "json=report.json"]).expect_status(0);
+    case.run(&["audit", "--report", "json=report.json"]).expect_status(0);
     let elsewhere = Case::new();
     let (config, report) = (case.path("overstay.toml"), case.path("report.json"));
     let arguments = [
@@ -417,12 +417,9 @@ fn what_is_no_report_is_not_verified() {
         .file("x.json", "{\"schema\": 1")
         .file("y.json", "{\"schema\":\"other/1\",\"findings\":[]}");
     let output = case.run(&["calls", "--verify", "x.json"]).expect_status(2).expect_no_stdout();
-    let _ = output.expect_stderr(&["error: x.json: 1: ", "found no JSON report", "hint: "]);
+    output.expect_stderr(&["error: x.json: 1: ", "found no JSON report", "hint: "]);
     let output = case.run(&["calls", "--verify", "y.json"]).expect_status(2).expect_no_stdout();
-    let _ = output
-        .expect_stderr(&["error: y.json: found schema `other/1`, expected `overstay.report/1`"]);
+    output.expect_stderr(&["error: y.json: found schema `other/1`, expected `overstay.report/1`"]);
     let output = case.run(&["calls", "--verify", "missing.json"]).expect_status(2);
-    let _ = output
-        .expect_no_stdout()
-        .expect_stderr(&["error: missing.json: no such file or directory"]);
+    output.expect_no_stdout().expect_stderr(&["error: missing.json: no such file or directory"]);
 }

@@ -3,7 +3,7 @@
 use overstay::findings::Kind;
 use overstay::judge::Verdict;
 
-use crate::harness::Case;
+use crate::harness::{Case, repository};
 
 #[test]
 fn help_and_version_go_to_standard_output() {
@@ -67,7 +67,7 @@ fn every_flag_of_the_contract_is_in_the_help() {
 #[test]
 fn without_a_command_it_shows_how() {
     let output = Case::new().run::<&str>(&[]).expect_status(2).expect_no_stdout();
-    let _ = output.expect_stderr(&["Usage: overstay", "audit"]);
+    output.expect_stderr(&["Usage: overstay", "audit"]);
 }
 
 /// Every verdict and kind of finding.
@@ -86,12 +86,13 @@ fn every_kind_is_explained() {
     for kind in kinds() {
         let output = case.run(&["explain", kind]).expect_status(0);
         assert!(output.stdout.contains(kind), "{kind}");
+        assert!(output.stdout.starts_with(&format!("# {kind}\n")), "{kind}");
+        assert!(output.stdout.contains("\n## What to do\n"), "{kind}");
         let headings = output.stdout.lines().filter(|line| line.starts_with('#')).count();
         assert!(
             headings >= 4,
             "{kind}: what it means, why it matters, what it cannot see, what to do"
         );
-        assert!(output.stdout.is_ascii() || !output.stdout.contains('\u{1b}'));
     }
 }
 
@@ -110,12 +111,12 @@ fn without_a_kind_all_are_listed() {
 fn an_unknown_kind_names_the_nearest() {
     let output =
         Case::new().run(&["explain", "after-revokation"]).expect_status(2).expect_no_stdout();
-    let _ = output.expect_stderr(&[
+    output.expect_stderr(&[
         "error: found `after-revokation`, expected a verdict or a kind of finding\n",
         "hint: did you mean `after-revocation`?\n",
     ]);
     let output = Case::new().run(&["explain", "x"]).expect_status(2).expect_no_stdout();
-    let _ = output.expect_stderr(&["hint: `overstay explain` lists them\n"]);
+    output.expect_stderr(&["hint: `overstay explain` lists them\n"]);
 }
 
 #[test]
@@ -126,7 +127,7 @@ fn completions_for_every_shell() {
             assert!(output.stdout.contains(word), "{shell}: {word}");
         }
     }
-    let _ = Case::new().run(&["completions", "sh"]).expect_status(2).expect_no_stdout();
+    Case::new().run(&["completions", "sh"]).expect_status(2).expect_no_stdout();
 }
 
 #[test]
@@ -134,4 +135,20 @@ fn the_manual_page_is_one() {
     let output = Case::new().run(&["man"]).expect_status(0);
     assert!(output.stdout.contains(".TH overstay 1"));
     assert!(output.stdout.contains("audit"));
+}
+
+/// The first report in the README is the one that its command prints.
+#[test]
+fn the_readme_shows_the_first_report_as_it_looks() {
+    let readme = std::fs::read_to_string(repository("README.md")).unwrap();
+    let shown = readme.split("<!-- first report -->").nth(1).unwrap();
+    let shown = shown.split("<!-- /first report -->").next().unwrap();
+    let shown = shown.trim().trim_start_matches("```").trim_end_matches("```").trim();
+    let case = Case::new();
+    let config = repository("sample-logs/overstay.toml");
+    let mut command = case.command(&["audit", "-q", "--config", config.to_str().unwrap()]);
+    command.env("COLUMNS", "100");
+    let output = case.finish(command).expect_status(0);
+    assert!(shown.lines().count() > 30);
+    assert!(output.stdout.starts_with(shown), "the README shows another report");
 }

@@ -123,9 +123,7 @@ impl Case {
     pub fn tool<A: AsRef<OsStr>>(&self, program: &str, arguments: &[A]) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(self.folder.path()).env_clear().stdin(Stdio::null());
-        #[allow(clippy::disallowed_methods, reason = "a test belongs to no plan")]
-        let path = std::env::var_os("PATH");
-        if let Some(path) = path {
+        if let Some(path) = std::env::var_os("PATH") {
             command.env("PATH", path);
         }
         command
@@ -178,7 +176,6 @@ impl Case {
 }
 
 /// How the program ended, and what it said. If a test fails while it holds one, all of it is printed.
-#[must_use]
 pub struct Output {
     /// Its exit status.
     pub status: ExitStatus,

@@ -4,6 +4,7 @@
     missing_docs,
     unreachable_pub,
     clippy::unwrap_used,
+    clippy::disallowed_methods,
     reason = "a test says what it is by its name, and may panic"
 )]
 

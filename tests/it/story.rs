@@ -138,6 +138,47 @@ fn findings_carry_what_the_scenes_cannot_know() {
     }
 }
 
+/// The people of a finding are beyond 512 an estimate; asked for one by one they are as many as the story says.
+#[test]
+fn the_calls_of_each_finding_can_be_printed() {
+    let fields = ["kind", "partner", "api", "grant", "credentials"];
+    let config = repository("sample-logs/overstay.toml");
+    let calls = |rest: &[&str]| {
+        let arguments = [&["calls", "--config", config.to_str().unwrap()], rest].concat();
+        Case::new().run(&arguments).expect_status(0).json_lines()
+    };
+    for finding in rows(&report()["findings"]) {
+        let id = finding["id"].as_str().unwrap();
+        let of_finding = calls(&["--finding", id]);
+        let of = |outcomes: &[&str]| {
+            let one_of = |call: &&Value| outcomes.contains(&call["outcome"].as_str().unwrap());
+            of_finding.iter().filter(one_of).count() as u64
+        };
+        assert_eq!(of(&["served", "unknown"]), number(&finding["served"]), "{id}");
+        assert_eq!(of(&["denied"]), number(&finding["denied"]), "{id}");
+        assert_eq!(of(&["failed"]), number(&finding["failed"]), "{id}");
+        let told = rows(&story()["findings"])
+            .iter()
+            .find(|told| key(told, &fields) == key(finding, &fields));
+        let served = ["--outcome", "served", "--outcome", "unknown", "--distinct", "subject"];
+        let people = calls(&[&["--finding", id], &served[..]].concat()).len();
+        assert_eq!(people as u64, number(&told.unwrap()["subjects"]), "{id}");
+    }
+}
+
+#[test]
+fn the_evidence_can_be_read_again() {
+    let case = Case::new().file("report.json", report().to_string());
+    let config = repository("sample-logs/overstay.toml");
+    let output =
+        case.run(&["calls", "--config", config.to_str().unwrap(), "--verify", "report.json"]);
+    let verified = output.expect_status(0).json_lines();
+    let lines: usize = rows(&report()["findings"]).iter().map(|f| rows(&f["evidence"]).len()).sum();
+    assert_eq!(verified.len(), lines);
+    assert!(lines > 80);
+    assert!(verified.iter().all(|line| line["status"] == "same"));
+}
+
 #[test]
 fn the_headline() {
     let story = &story()["headline"];
