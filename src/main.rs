@@ -8,6 +8,7 @@ use clap::{CommandFactory as _, Parser as _};
 use overstay::cli::{Cli, Command};
 use overstay::error::{Error, Result};
 use overstay::render::for_terminal;
+use overstay::report::text::{bytes, counted};
 use overstay::run::{Ended, Status};
 use overstay::{plan, run};
 
@@ -89,11 +90,11 @@ fn say(cli: &Cli, ended: &Ended, started: Instant) {
         let seconds = started.elapsed().as_secs_f64();
         let _ = writeln!(
             stderr,
-            "read {} lines, {:.1} MB of {} inputs in {seconds:.2} s ({:.0} MB/s)",
-            read.lines,
-            read.bytes as f64 / 1e6,
-            read.inputs,
-            read.bytes as f64 / 1e6 / seconds.max(1e-9),
+            "read {}, {} of {} in {seconds:.2} s ({}/s)",
+            counted(read.lines, "line", "lines"),
+            bytes(read.bytes),
+            counted(read.inputs, "input", "inputs"),
+            bytes((read.bytes as f64 / seconds.max(1e-9)) as u64),
         );
     }
 }

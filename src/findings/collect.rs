@@ -1,11 +1,11 @@
 //! Gathers cells and credentials into findings: one for each problem.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::id::{Identity, id};
 use super::{Kind, Severity};
-use crate::call::Outcome;
-use crate::judge::{Judge, Verdict};
+use crate::call::{Call, Outcome};
+use crate::judge::{Judge, Judged, Presented, Verdict};
 use crate::limits;
 use crate::register::{ApiId, CredentialId, GrantId, PartnerId, Shown};
 use crate::tally::{
@@ -244,8 +244,8 @@ fn problem(kind: Kind, row: &Row) -> Problem {
     }
 }
 
-fn finish(judge: &Judge<'_>, problem: Problem, draft: Draft, severities: &Severities) -> Found {
-    let (kind, partner, api, grant) = problem;
+/// The id of a problem that cells show.
+fn id_of(judge: &Judge<'_>, (kind, partner, api, grant): &Problem) -> String {
     let register = judge.register;
     let identity = Identity {
         partner: partner.map_or("", |id| &register.partners[id.0 as usize].id),
@@ -253,10 +253,17 @@ fn finish(judge: &Judge<'_>, problem: Problem, draft: Draft, severities: &Severi
         grant: grant.map_or("", |id| &register.grants[id.0 as usize].id),
         credential: "",
     };
+    id(*kind, identity)
+}
+
+fn finish(judge: &Judge<'_>, problem: Problem, draft: Draft, severities: &Severities) -> Found {
+    let (kind, partner, api, grant) = problem;
+    let register = judge.register;
+    let id = id_of(judge, &(kind, partner, api.clone(), grant));
     let facts = draft.latest_served.or(draft.latest);
     let shown = |id: &CredentialId| register.credentials[id.0 as usize].shown.clone();
     Found {
-        id: id(kind, identity),
+        id,
         kind,
         severity: severity(kind, draft.latest_served.is_some(), severities),
         partner,
@@ -343,44 +350,32 @@ impl Found {
     }
 }
 
-/// The ids of the findings that cover one call, as [`collect`] would name them.
-///
-/// Credentials beyond those that become a finding each share one: `rest` tells which they are.
+/// What a log brings that is told apart in findings; all else of its kind is `(other)`.
+#[derive(Debug, Default)]
+pub struct Apart {
+    /// Unknown credentials that are a finding each.
+    pub credentials: HashSet<[u8; 32]>,
+    /// Names of apis and operations.
+    pub names: HashSet<Names>,
+}
+
+/// The ids of the findings that cover one call, as [`collect`] names them.
 pub fn ids_of_call(
     judge: &Judge<'_>,
-    call: &crate::call::Call<'_>,
-    judged: &crate::judge::Judged<'_>,
-    credential_of: impl Fn(&[u8; 32]) -> String,
+    call: &Call<'_>,
+    judged: &Judged<'_>,
+    apart: &Apart,
 ) -> Vec<String> {
-    use crate::judge::Presented;
-    let key = CellKey {
-        partner: judged.partner,
-        api: judged.api.known(),
-        operation: judged.operation.known(),
-        verdict: Some(judged.verdict),
-        also: judged.also,
-        grant: judged.grant,
-        step: judged.step,
-        lapsed: judged.lapsed_at.is_some(),
-        outcome: call.outcome,
-    };
     let facts = Latest { at: call.at, since: None, axis_since: None, lapsed_at: None };
-    let names = Names { api: judged.api.logged().map(Box::from), ..Names::default() };
-    let row = Row::new(Some(judge), key, Some(&names), Cell::new(facts));
-    let register = judge.register;
-    let mut ids: Vec<String> = kinds(&row)
-        .into_iter()
-        .map(|(kind, _)| {
-            let (kind, partner, api, grant) = problem(kind, &row);
-            let identity = Identity {
-                partner: partner.map_or("", |id| &register.partners[id.0 as usize].id),
-                api: api.as_deref().unwrap_or(""),
-                grant: grant.map_or("", |id| &register.grants[id.0 as usize].id),
-                credential: "",
-            };
-            id(kind, identity)
-        })
-        .collect();
+    let nothing_logged = Names::default();
+    let names = Names::of(judged);
+    let names = match &names {
+        None => Some(&nothing_logged),
+        Some(names) => Some(names).filter(|names| apart.names.contains(*names)),
+    };
+    let row = Row::new(Some(judge), CellKey::of(call, judged), names, Cell::new(facts));
+    let mut ids: Vec<String> =
+        kinds(&row).into_iter().map(|(kind, _)| id_of(judge, &problem(kind, &row))).collect();
     let of_credential = |verdict, digest: &str| {
         id(Kind::Verdict(verdict), Identity { credential: digest, ..Identity::default() })
     };
@@ -388,14 +383,15 @@ pub fn ids_of_call(
         Presented::Known(credential)
             if judged.also.stale || judged.verdict == Verdict::StaleCredential =>
         {
-            let digest = hex(&register.credentials[credential.0 as usize].digest);
+            let digest = hex(&judge.register.credentials[credential.0 as usize].digest);
             ids.push(of_credential(Verdict::StaleCredential, &digest));
         }
         Presented::Unknown(digest) if judged.verdict == Verdict::UnknownCredential => {
-            ids.push(of_credential(Verdict::UnknownCredential, &credential_of(&digest)));
+            let apart = apart.credentials.contains(&digest);
+            let digest = if apart { hex(&digest) } else { OTHER.to_owned() };
+            ids.push(of_credential(Verdict::UnknownCredential, &digest));
         }
         _ => {}
     }
-    ids.sort_unstable();
     ids
 }

@@ -1,11 +1,11 @@
 //! From what was counted to a report: a pure function of tally, register and plan.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::*;
 use crate::call::{Outcome, Reason};
 use crate::findings::{
-    self, Edges, Found, Row, Severities, Suppression as Decision, Target, UnknownCredentials,
+    self, Apart, Edges, Found, Row, Severities, Suppression as Decision, Target, UnknownCredentials,
 };
 use crate::judge::Judge;
 use crate::register::{GrantId, PartnerId, Shown, credential_digest};
@@ -69,20 +69,27 @@ pub struct InputFacts {
     pub unknown_format: bool,
 }
 
-/// A tally's cells with their names.
-fn named_rows(judge: Option<&Judge<'_>>, cells: Cells, named: Bounded<Names, Cells>) -> Vec<Row> {
+/// A tally's cells with their names, and which names are told apart.
+fn named_rows(
+    judge: Option<&Judge<'_>>,
+    cells: Cells,
+    named: Bounded<Names, Cells>,
+) -> (Vec<Row>, HashSet<Names>) {
     let nothing_logged = Names::default();
     let (kept, other) = named.finish();
-    let known = cells.0.into_iter().map(|cell| (Some(&nothing_logged), cell));
-    let logged =
-        kept.iter().flat_map(|(names, cells)| cells.0.iter().map(move |cell| (Some(names), cell)));
-    let logged = logged.map(|(names, (key, cell))| (names, (*key, cell.clone())));
-    let cut_off = other.into_iter().flat_map(|cells| cells.0).map(|cell| (None, cell));
-    known
-        .chain(logged)
-        .chain(cut_off)
-        .map(|(names, (key, cell))| Row::new(judge, key, names, cell))
-        .collect()
+    let known =
+        cells.0.into_iter().map(|(key, cell)| Row::new(judge, key, Some(&nothing_logged), cell));
+    let mut rows: Vec<Row> = known.collect();
+    let mut apart = HashSet::new();
+    for (names, cells) in kept {
+        let logged =
+            cells.0.into_iter().map(|(key, cell)| Row::new(judge, key, Some(&names), cell));
+        rows.extend(logged);
+        apart.insert(names);
+    }
+    let cut_off = other.into_iter().flat_map(|cells| cells.0);
+    rows.extend(cut_off.map(|(key, cell)| Row::new(judge, key, None, cell)));
+    (rows, apart)
 }
 
 /// The findings of a tally.
@@ -90,25 +97,26 @@ fn named_rows(judge: Option<&Judge<'_>>, cells: Cells, named: Bounded<Names, Cel
 pub struct Judgement {
     /// By id.
     pub found: Vec<Found>,
-    /// Unknown credentials, those that are a finding each apart.
-    pub unknown: UnknownCredentials,
+    /// What of the log they tell apart.
+    pub apart: Apart,
 }
 
 /// Finds what [`build()`] reports as findings, and nothing else.
 pub fn judgement(judge: &Judge<'_>, tally: Tally, facts: &Facts) -> Judgement {
-    let rows = named_rows(Some(judge), tally.cells, tally.named);
+    let (rows, names) = named_rows(Some(judge), tally.cells, tally.named);
     let (kept, other) = tally.unknown.finish();
     let unknown = UnknownCredentials::new(kept, other);
     let stale = tally.stale.into_iter().collect();
     let found = findings::collect(judge, &rows, &stale, &unknown, &facts.severities);
-    Judgement { found, unknown }
+    let credentials = unknown.top.iter().map(|(digest, _)| *digest).collect();
+    Judgement { found, apart: Apart { credentials, names } }
 }
 
 /// Builds the report. Without a judge nothing was judged.
 pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
     let Tally { cells, named, unknown, stale, partners, apis, series, sources, inputs, rejects } =
         tally;
-    let rows = named_rows(judge, cells, named);
+    let (rows, _) = named_rows(judge, cells, named);
     let mut span = Span::default();
     for row in &rows {
         span.add(row.cell.first);

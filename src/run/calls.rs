@@ -13,7 +13,7 @@ use super::{Ended, Status, Volume, load_register};
 use crate::call::{Call, Reason};
 use crate::cli::DistinctArg;
 use crate::error::{Error, Result};
-use crate::findings::{self, Found, UnknownCredentials, hex};
+use crate::findings::{Apart, Found, ids_of_call};
 use crate::formats::Format;
 use crate::input::{Line, Piece};
 use crate::judge::{Judge, Judged, Memory, Name, Presented, Verdict};
@@ -21,7 +21,8 @@ use crate::parse::Scratch;
 use crate::plan::{CallsOutput, CallsPlan, Filters, ReadPlan};
 use crate::register::{credential_digest, mask};
 use crate::render::json_line;
-use crate::tally::{InputSums, OTHER};
+use crate::report::{Judgement, judgement};
+use crate::tally::InputSums;
 use crate::time::Instant;
 
 /// Prints the calls of the plan to `stdout`.
@@ -113,21 +114,19 @@ fn stream(
     Ok(Ended { status, warnings, read: Some(volume) })
 }
 
-/// The finding that is asked for, and how credentials of findings are named.
+/// The finding that is asked for, and what findings of these logs tell apart.
 struct Wanted {
     id: String,
-    /// Unknown credentials that are a finding each; the others share one.
-    unknown: HashSet<[u8; 32]>,
+    apart: Apart,
 }
 
 /// Reads the logs once to learn which findings there are.
 fn find(plan: &ReadPlan, judge: &Judge<'_>, prefix: &str) -> Result<Wanted> {
     let Reading { tally, facts, .. } = read::read(plan, Some(judge))?;
-    let crate::report::Judgement { found, unknown } =
-        crate::report::judgement(judge, tally, &facts);
+    let Judgement { found, apart } = judgement(judge, tally, &facts);
     let matching: Vec<&Found> = found.iter().filter(|found| found.id.starts_with(prefix)).collect();
     match matching.as_slice() {
-        [one] => Ok(Wanted { id: one.id.clone(), unknown: top(&unknown) }),
+        [one] => Ok(Wanted { id: one.id.clone(), apart }),
         [] => Err(Error::new(format!("--finding: found no finding that begins with `{prefix}` in these logs"))
             .hint("`overstay audit` lists the findings; the same logs, register and window give the same ids")),
         several => {
@@ -136,10 +135,6 @@ fn find(plan: &ReadPlan, judge: &Judge<'_>, prefix: &str) -> Result<Wanted> {
                 .hint("give more of the id"))
         }
     }
-}
-
-fn top(unknown: &UnknownCredentials) -> HashSet<[u8; 32]> {
-    unknown.top.iter().map(|(digest, _)| *digest).collect()
 }
 
 /// Which calls are asked for.
@@ -199,11 +194,7 @@ impl<'p> Selection<'p> {
 
     fn has_finding(&self, call: &Call<'_>, judged: &Judged<'_>) -> bool {
         let Some(wanted) = &self.finding else { return true };
-        let credential_of = |digest: &[u8; 32]| match wanted.unknown.contains(digest) {
-            true => hex(digest),
-            false => OTHER.to_owned(),
-        };
-        findings::ids_of_call(self.judge, call, judged, credential_of).contains(&wanted.id)
+        ids_of_call(self.judge, call, judged, &wanted.apart).contains(&wanted.id)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::evidence::Evidence;
 use super::subjects::Subjects;
-use crate::call::Outcome;
-use crate::judge::{Also, OperationId, TimelineId, Verdict};
+use crate::call::{Call, Outcome};
+use crate::judge::{Also, Judged, OperationId, TimelineId, Verdict};
 use crate::register::{ApiId, CredentialId, GrantId, PartnerId};
 use crate::time::Instant;
 
@@ -31,6 +31,21 @@ pub struct CellKey {
 }
 
 impl CellKey {
+    /// The cell that a judged call belongs to.
+    pub fn of(call: &Call<'_>, judged: &Judged<'_>) -> CellKey {
+        CellKey {
+            partner: judged.partner,
+            api: judged.api.known(),
+            operation: judged.operation.known(),
+            verdict: Some(judged.verdict),
+            also: judged.also,
+            grant: judged.grant,
+            step: judged.step,
+            lapsed: judged.lapsed_at.is_some(),
+            outcome: call.outcome,
+        }
+    }
+
     /// Whether these calls are overstayed: served (or unknown) after access was last in order,
     /// and later than caches may lawfully still serve.
     pub fn overstayed(&self) -> bool {

@@ -43,6 +43,18 @@ pub struct Names {
     pub operation: Option<Box<str>>,
 }
 
+impl Names {
+    /// Those of a judged call; `None` if the register has words for all of it.
+    pub fn of(judged: &Judged<'_>) -> Option<Names> {
+        let (api, operation) = (judged.api.logged(), judged.operation.logged());
+        (api.is_some() || operation.is_some()).then(|| Names {
+            credential: None,
+            api: api.map(Box::from),
+            operation: operation.map(Box::from),
+        })
+    }
+}
+
 impl Key for Names {
     fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
@@ -312,17 +324,7 @@ impl Tally {
         place: Place,
         line: &[u8],
     ) {
-        let key = CellKey {
-            partner: judged.partner,
-            api: judged.api.known(),
-            operation: judged.operation.known(),
-            verdict: Some(judged.verdict),
-            also: judged.also,
-            grant: judged.grant,
-            step: judged.step,
-            lapsed: judged.lapsed_at.is_some(),
-            outcome: call.outcome,
-        };
+        let key = CellKey::of(call, judged);
         let latest = Latest {
             at: call.at,
             since: judged.since,
@@ -330,13 +332,9 @@ impl Tally {
             lapsed_at: judged.lapsed_at,
         };
         let subject = judged.subject.as_deref().map(subject_hash);
-        let cells = match (judged.api.logged(), judged.operation.logged()) {
-            (None, None) => &mut self.cells,
-            (api, operation) => self.named.entry(&Names {
-                credential: None,
-                api: api.map(Box::from),
-                operation: operation.map(Box::from),
-            }),
+        let cells = match Names::of(judged) {
+            None => &mut self.cells,
+            Some(names) => self.named.entry(&names),
         };
         let cell = cells.0.entry(key).or_insert_with(|| Cell::new(latest));
         count(cell, call, latest, subject);

@@ -423,3 +423,36 @@ fn what_is_no_report_is_not_verified() {
     let output = case.run(&["calls", "--verify", "missing.json"]).expect_status(2);
     output.expect_no_stdout().expect_stderr(&["error: missing.json: no such file or directory"]);
 }
+
+/// Past the bounds all else is `(other)`: a finding too, and its calls can be printed like any other's.
+#[test]
+fn what_a_bound_cut_off_is_a_finding_with_calls() {
+    let line = |n: usize| {
+        format!(
+            "{{\"time\":\"2018-12-18T09:00:00Z\",\"client_id\":\"key-acme-1\",\"api\":\"api-{n}\",\"status\":200}}\n\
+                 {{\"time\":\"2018-12-18T09:00:00Z\",\"client_id\":\"stranger-{}\",\"api\":\"messages\",\"status\":200}}\n",
+            n % 300
+        )
+    };
+    let case = Case::with_register().file("many.log", (0..70_000).map(line).collect::<String>());
+    let logs = ["--log-format", "json", "many.log"];
+    let arguments = [&["audit", "--json", "--register", "register"], &logs[..]].concat();
+    let report = case.run(&arguments).expect_status(0).report();
+    let findings = report["findings"].as_array().unwrap();
+    let others: Vec<&Value> = findings
+        .iter()
+        .filter(|f| f["api"] == "(other)" || f["credentials"][0] == "(other)")
+        .collect();
+    assert_eq!(others.len(), 2);
+    let unlisted = findings.iter().filter(|f| f["kind"] == "unlisted-api").count();
+    assert_eq!(unlisted, 65_536 + 1);
+    for finding in others {
+        let id = finding["id"].as_str().unwrap();
+        let output = run(&case, &[&logs[..], &["--finding", id]].concat()).expect_status(0);
+        let served = finding["served"].as_u64().unwrap();
+        assert_eq!(output.stdout.lines().count() as u64, served);
+        if finding["api"] == "(other)" {
+            assert_eq!(served, 70_000 - 65_536);
+        }
+    }
+}
