@@ -52,8 +52,13 @@ fn run(cli: &Cli, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
         Command::Check(args) => run::check(&plan::check(args)?, stdout),
         Command::Explain(args) => run::explain(args.kind.as_deref(), stdout),
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "overstay", stdout);
-            Ok(Ended::new(Status::Done))
+            // By way of memory: the generator panics where it can't write.
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "overstay", &mut script);
+            stdout
+                .write_all(&script)
+                .map(|()| Ended::new(Status::Done))
+                .map_err(|error| Error::io("standard output", error))
         }
         Command::Man => clap_mangen::Man::new(Cli::command())
             .render(stdout)

@@ -12,4 +12,4 @@ pub use ends::{Edges, End, ends};
 pub use explanations::EXPLANATIONS;
 pub use id::{Identity, id};
 pub use kind::{Kind, Severity};
-pub use suppress::{Suppression, Target};
+pub use suppress::{Suppression, Target, beginning};

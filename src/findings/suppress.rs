@@ -7,7 +7,7 @@ use crate::time::Instant;
 /// What a suppression is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// One finding: its id, or the start of it.
+    /// One finding: its id, or as much of it as is unique (see [`Suppression::among`]).
     Finding(String),
     /// All of a kind, of a partner and an api where they are named.
     Kind {
@@ -39,10 +39,23 @@ impl Suppression {
         window_end.is_some_and(|end| self.until <= end)
     }
 
-    /// Whether it is about the finding of that partner.
+    /// The same with the id in full where it gives the start of only one of these. One that begins several stays
+    /// as it is, and covers none: which was meant is not known.
+    #[must_use]
+    pub fn among(&self, found: &[Found]) -> Suppression {
+        let mut suppression = self.clone();
+        if let Target::Finding(id) = &mut suppression.target
+            && let [one] = beginning(id, found.iter().map(|finding| finding.id.as_str()))[..]
+        {
+            one.clone_into(id);
+        }
+        suppression
+    }
+
+    /// Whether it is about the finding of that partner. The id must be in full.
     pub fn covers(&self, finding: &Found, partner_of_finding: Option<&str>) -> bool {
         match &self.target {
-            Target::Finding(prefix) => finding.id.starts_with(prefix.as_str()),
+            Target::Finding(id) => finding.id == *id,
             Target::Kind { kind, partner, api } => {
                 *kind == finding.kind
                     && partner.as_ref().is_none_or(|p| partner_of_finding == Some(p.as_str()))
@@ -50,4 +63,9 @@ impl Suppression {
             }
         }
     }
+}
+
+/// The ids that begin so.
+pub fn beginning<'i>(prefix: &str, ids: impl Iterator<Item = &'i str>) -> Vec<&'i str> {
+    ids.filter(|id| id.starts_with(prefix)).collect()
 }

@@ -63,7 +63,12 @@ impl Feed {
 
     /// Whether what was read so far is known to be worthless.
     pub(super) fn is_lost(&self) -> bool {
-        matches!(self, Feed::Mapped(mapped) if mapped.mapping.fault().is_some())
+        match self {
+            Feed::Mapped(mapped) => mapped.mapping.fault().is_some(),
+            Feed::Stream(stream) => {
+                stream.lock().unwrap_or_else(PoisonError::into_inner).source.shrank().is_some()
+            }
+        }
     }
 
     /// Decompressed bytes that pieces were cut from so far.

@@ -204,6 +204,12 @@ impl Input {
         self.size
     }
 
+    /// Whether it was seen to shrink already. Whatever [`Input::head`] gave is then worthless, and what is read
+    /// to the end will say so.
+    pub fn is_lost(&self) -> bool {
+        self.feed.is_lost()
+    }
+
     /// The first lines, decompressed: up to [`limits::HEAD_BYTES`], from the first byte that belongs to a
     /// line, to the end of a line. (Where the first line alone is longer: its beginning.) Nothing is lost
     /// by looking, also of a pipe.

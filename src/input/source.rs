@@ -320,17 +320,20 @@ impl Source {
         {
             fault.get_or_insert_with(|| io_words(&error));
         }
-        let raw = blocks.get_ref();
-        if let Some(lost) = raw.left.filter(|left| raw.ended && *left > 0) {
-            let shrank = format!(
-                "shrank from {} to {} bytes while it was read",
-                raw.taken + lost,
-                raw.taken
-            );
+        if let Some(shrank) = self.shrank() {
             return (None, Some(Fault::Shrank(shrank)));
         }
+        let raw = self.blocks().get_ref();
         let digest = raw.hasher.as_ref().map(|hasher| hasher.finalize().to_hex().to_string());
         (digest, fault.map(Fault::EndedEarly))
+    }
+
+    /// What to say if the log ended before the size that it had when it was opened.
+    pub(super) fn shrank(&self) -> Option<String> {
+        let raw = self.blocks().get_ref();
+        let lost = raw.left.filter(|left| raw.ended && *left > 0)?;
+        let (before, now) = (raw.taken + lost, raw.taken);
+        Some(format!("shrank from {before} to {now} bytes while it was read"))
     }
 
     fn blocks(&self) -> &Blocks {

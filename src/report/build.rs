@@ -133,6 +133,9 @@ pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
         findings::collect(judge, &rows, &stale, &unknown, &facts.severities)
     });
 
+    let decisions: Vec<Decision> =
+        facts.suppressions.iter().map(|decision| decision.among(&found)).collect();
+
     let inputs = input_rows(facts, &inputs);
     let partial = partial(facts);
     let mut report = Report {
@@ -152,8 +155,8 @@ pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
         series: series_rows(judge, series.finish()),
         ends: end_rows(judge, &rows, edges),
         exceptions: exception_rows(judge, &rows),
-        suppressions: suppression_rows(judge, facts, &found, window_end),
-        findings: finding_rows(judge, found, facts, window_end),
+        suppressions: suppression_rows(judge, &decisions, &found, window_end),
+        findings: finding_rows(judge, found, facts, &decisions, window_end),
         flipped: Vec::new(),
         coverage: coverage(judge, &rows, facts, &sources, edges),
         inputs,
@@ -555,7 +558,7 @@ fn exception_rows(judge: Option<&Judge<'_>>, rows: &[Row]) -> Vec<Exception> {
 
 fn suppression_rows(
     judge: Option<&Judge<'_>>,
-    facts: &Facts,
+    decisions: &[Decision],
     found: &[Found],
     window_end: Option<Instant>,
 ) -> Vec<Suppression> {
@@ -582,11 +585,12 @@ fn suppression_rows(
             hides: hidden.count() as u64,
         }
     };
-    let mut rows: Vec<Suppression> = facts.suppressions.iter().map(row).collect();
+    let mut rows: Vec<Suppression> = decisions.iter().map(row).collect();
     rows.sort_by(|a, b| {
         let key = |row: &Suppression| {
             let kind = row.kind.map(|kind| kind.as_str());
-            (row.finding.clone(), kind, row.owner.clone(), row.reason.clone(), row.until)
+            let what = (row.finding.clone(), kind, row.partner.clone(), row.api.clone());
+            (what, row.owner.clone(), row.reason.clone(), row.until)
         };
         key(a).cmp(&key(b))
     });
@@ -597,12 +601,13 @@ fn finding_rows(
     judge: Option<&Judge<'_>>,
     found: Vec<Found>,
     facts: &Facts,
+    decisions: &[Decision],
     window_end: Option<Instant>,
 ) -> Vec<Finding> {
     let Some(judge) = judge else { return Vec::new() };
     let row = |found: Found| {
         let partner = partner_name(Some(judge), found.partner);
-        let in_force = facts.suppressions.iter().filter(|s| !s.expired(window_end));
+        let in_force = decisions.iter().filter(|s| !s.expired(window_end));
         let suppressed_by = in_force
             .filter(|decision| decision.covers(&found, partner.as_deref()))
             .map(|decision| decision.owner.clone())

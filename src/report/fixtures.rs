@@ -535,6 +535,8 @@ pub(crate) fn poisoned(mut report: Report, poison: &str) -> Report {
     }
     for suppression in &mut report.suppressions {
         suppression.finding.iter_mut().for_each(spoil);
+        suppression.partner.iter_mut().for_each(spoil);
+        suppression.api.iter_mut().for_each(spoil);
         spoil(&mut suppression.owner);
         spoil(&mut suppression.reason);
     }

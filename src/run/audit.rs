@@ -6,6 +6,7 @@ use super::output::write_file;
 use super::read::{Reading, read};
 use super::{Ended, Status, load_register};
 use crate::error::{Error, Result};
+use crate::findings::beginning;
 use crate::judge::Judge;
 use crate::plan::{AuditPlan, Display, Output, OutputKind};
 use crate::render::{self, Screen};
@@ -21,12 +22,30 @@ pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     let judge = register.as_ref().map(Judge::new);
     let Reading { tally, facts, volume } = read(&plan.read, judge.as_ref())?;
     let report = report::build(judge.as_ref(), tally, &facts);
-    for output in &plan.outputs {
+    // Files first: where one can't be written there is no report at all, and a reader who closes standard output
+    // early does not keep them from being written.
+    let (files, screen): (Vec<_>, Vec<_>) =
+        plan.outputs.iter().partition(|output| output.path.is_some());
+    for output in files.into_iter().chain(screen) {
         write(&report, output, plan.display, stdout)?;
     }
     let partial = report.partial.iter().map(|p| format!("{}: {}", p.path, p.reason));
-    let warnings = plan.read.unused.iter().cloned().chain(partial).collect();
+    let warnings = plan.read.unused.iter().cloned().chain(ambiguous(&report)).chain(partial);
+    let warnings = warnings.collect();
     Ok(Ended { status: status(&report, plan), warnings, read: Some(volume) })
+}
+
+/// Suppressions that hide nothing because what they name is the start of several ids, a line each.
+fn ambiguous(report: &Report) -> Vec<String> {
+    let ids = || report.findings.iter().map(|finding| finding.id.as_str());
+    let told = report.suppressions.iter().filter_map(|suppression| {
+        let prefix = suppression.finding.as_deref()?;
+        let several = beginning(prefix, ids()).len();
+        (several > 1).then(|| {
+            format!("[[suppress]] finding: `{prefix}` begins {several} findings and hides none")
+        })
+    });
+    told.collect()
 }
 
 fn status(report: &Report, plan: &AuditPlan) -> Status {

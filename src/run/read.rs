@@ -126,7 +126,7 @@ pub(super) fn progress_bar(plan: &ReadPlan) -> ProgressBar {
 pub(super) struct Opened<'p> {
     /// The lines.
     pub(super) input: Input,
-    /// Their format; `None` if there is not a line to tell it from.
+    /// Their format; `None` if there is not a line to tell it from, or none that still stands.
     pub(super) format: Option<&'p Format>,
 }
 
@@ -158,7 +158,8 @@ pub(super) fn open<'p>(
     let formats: Vec<&Format> = plan.formats.iter().collect();
     match formats::detect(&formats, opened.head()) {
         Ok(index) => Ok(Opened { input: opened, format: Some(formats[index]) }),
-        Err(undetected) if undetected.shapes.is_empty() => {
+        // Of a log that shrank meanwhile no shape tells anything; reading on will say what became of it.
+        Err(undetected) if undetected.shapes.is_empty() || opened.is_lost() => {
             Ok(Opened { input: opened, format: None })
         }
         Err(undetected) => Err(Box::new(InputFacts {

@@ -2,568 +2,1476 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::process::Stdio;
-use std::thread;
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::harness::{Case, Output, call, calls, gzip, zstd};
+use crate::harness::{self, Case, Output, calls, gzip, zstd};
 
-const AUDIT: [&str; 6] = ["audit", "--json", "--quiet", "--register", "register", "logs"];
-
-fn audit(case: &Case) -> Output {
-    case.run(&AUDIT)
+/// Audits with the small register, the report on standard output.
+fn audit(case: &Case, arguments: &[&str]) -> Output {
+    case.run(&with(arguments))
 }
 
-fn with(extra: &[&str]) -> Vec<String> {
-    AUDIT.iter().chain(extra).map(|argument| (*argument).to_owned()).collect()
+fn with<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    [&["audit", "--json", "--register", "register"], arguments].concat()
 }
 
-/// Of one reject each line: what the report says of `logs/bad.log` beside the ten good calls.
-fn rejected(line: &[u8], reason: &str) {
-    let mut log = calls(1000).into_bytes();
-    log.extend(line);
-    log.push(b'\n');
-    log.extend(call(3).bytes());
-    let output = audit(&Case::with_register().file("logs/bad.log", log)).expect_status(0);
-    let report = output.report();
-    assert_eq!(report["accounting"]["calls"], 1001);
-    assert_eq!(report["rejects"]["by_reason"][reason], 1);
-    let sample = &report["rejects"]["sample"][0];
-    assert_eq!(sample["line"], 1001);
-    assert_eq!(sample["offset"], calls(1000).len());
-    assert_eq!(sample["reason"], reason);
-}
-
-#[test]
-fn garbage_lines_are_malformed() {
-    rejected(b"this is no log line", "malformed");
-    rejected(b"{\"time\":\"2018-12-18T09:00:00Z\",\"path\":\"/x\"", "malformed");
-    rejected(b"[1,2]", "malformed");
-    rejected(b"{\"time\":\"2018-12-18T09:00:00Z\",\"path\":\"/x\",\"bytes\":1e}", "malformed");
-    rejected(b"{} {}", "malformed");
-}
-
-#[test]
-fn binary_is_not_utf8() {
-    rejected(b"\x80\xff\xfe\x01\x02", "not-utf8");
-    rejected(b"\x1f\x8b\x08\x00", "not-utf8");
-}
-
-#[test]
-fn a_line_without_a_readable_time_has_no_time() {
-    rejected(b"{\"path\":\"/messages/u1\"}", "no-time");
-    rejected(b"{\"time\":\"yesterday\",\"path\":\"/messages/u1\"}", "no-time");
-    rejected(b"{\"time\":\"2018-02-30T00:00:00Z\",\"path\":\"/messages/u1\"}", "no-time");
-    rejected(b"{\"time\":\"9999-01-01T00:00:00Z\",\"path\":\"/messages/u1\"}", "no-time");
-}
-
-#[test]
-fn a_line_without_path_and_api_has_no_target() {
-    rejected(b"{\"time\":\"2018-12-18T09:00:00Z\",\"status\":200}", "no-target");
-    rejected(b"{\"time\":\"2018-12-18T09:00:00Z\",\"path\":\"-\",\"status\":\"x\"}", "no-target");
-}
-
-#[test]
-fn unreadable_numbers_are_bad_values() {
-    for value in [
-        "\"status\":99999",
-        "\"status\":\"abc\"",
-        "\"bytes\":-1",
-        "\"bytes\":1.5",
-        "\"bytes\":1e400",
-    ] {
-        let line =
-            format!("{{\"time\":\"2018-12-18T09:00:00Z\",\"path\":\"/messages/u1\",{value}}}");
-        rejected(line.as_bytes(), "bad-value");
+/// Asserts the accounts of a run on one bad thing: lines, blank, calls, rejected, by the words of the report.
+#[track_caller]
+fn accounts(report: &Value, expected: &[(&str, u64)]) {
+    let accounting = report["accounting"].as_object().unwrap();
+    for (name, found) in accounting {
+        let expected = expected.iter().find(|(known, _)| known == name).map_or(0, |(_, n)| *n);
+        assert_eq!(found, expected, "{name}");
     }
-    rejected(
-        b"{\"time\":\"2018-12-18T09:00:00Z\",\"path\":\"/messages/u1\",\"status\":12345678901234567890}",
-        "bad-value",
+}
+
+/// Asserts how many rejects have which reason; none has another.
+#[track_caller]
+fn rejects(report: &Value, expected: &[(&str, u64)]) {
+    for (reason, found) in report["rejects"]["by_reason"].as_object().unwrap() {
+        let expected = expected.iter().find(|(known, _)| known == reason).map_or(0, |(_, n)| *n);
+        assert_eq!(found, expected, "{reason}");
+    }
+}
+
+/// The input of that path.
+fn input<'r>(report: &'r Value, path: &str) -> &'r Value {
+    report["inputs"].as_array().unwrap().iter().find(|input| input["path"] == path).unwrap()
+}
+
+/// Asserts that the report is partial for one path alone, and why; standard error says the same.
+#[track_caller]
+fn partial(output: &Output, report: &Value, path: &str, reason: &str) {
+    assert_eq!(report["status"], "partial");
+    let partial = report["partial"].as_array().unwrap();
+    assert_eq!(partial.len(), 1, "{partial:?}");
+    assert_eq!(partial[0]["path"], path);
+    let why = partial[0]["reason"].as_str().unwrap();
+    assert!(why.contains(reason), "`{why}` lacks `{reason}`");
+    assert!(output.stderr.contains(&format!("warning: {path}: {why}\n")), "standard error");
+}
+
+/// How a log may be read. None of it may change what is found.
+const WAYS: [&[&str]; 5] = [
+    &["--io", "read"],
+    &["--io", "mmap"],
+    &["--io", "read", "--chunk-bytes", "1"],
+    &["--io", "mmap", "--chunk-bytes", "1", "--threads", "1"],
+    &["--chunk-bytes", "97", "--threads", "3"],
+];
+
+/// Audits one log of these bytes in every way, plain and compressed; all must agree in all but what they must not.
+#[track_caller]
+fn every_way(bytes: &[u8], arguments: &[&str]) -> Output {
+    let mut first: Option<(Output, Value)> = None;
+    for (name, bytes) in [("plain", bytes.to_vec()), ("gzip", gzip(bytes)), ("zstd", zstd(bytes))] {
+        for way in WAYS {
+            let case = Case::with_register().file("x.log", &bytes);
+            let output = audit(&case, &[way, arguments, &["x.log"]].concat());
+            let mut report = match output.stdout.as_str() {
+                "" => Value::Null,
+                _ => output.report(),
+            };
+            if name != "plain" && report != Value::Null {
+                assert_eq!(report["inputs"][0]["compression"], name);
+                report["inputs"][0]["compression"] = Value::Null;
+            }
+            match &first {
+                None => first = Some((output, report)),
+                Some((other, expected)) => {
+                    assert_eq!(output.status, other.status, "{name} {way:?}");
+                    assert_eq!(&report, expected, "{name} {way:?}");
+                }
+            }
+        }
+    }
+    first.unwrap().0
+}
+
+#[test]
+fn the_ready_case_has_nothing_bad() {
+    let output = audit(&Case::ready(), &["logs"]).expect_status(0);
+    let report = output.report();
+    accounts(&report, &[("lines", 10), ("calls", 10)]);
+    assert_eq!(report["usage"][0]["verdict"], "granted");
+    assert_eq!(report["usage"].as_array().unwrap().len(), 1);
+}
+
+// --- lines that are no calls ------------------------------------------------------------------------------------------
+
+#[test]
+fn garbage_lines_are_rejects_with_their_place_and_shape() {
+    let log = format!("{}%% gärbage 7!\n\n{}\u{1b}[31m{{\"a\":\n", calls(2), calls(1));
+    let output = every_way(log.as_bytes(), &["--log-format", "json"]).expect_status(3);
+    let report = output.report();
+    accounts(&report, &[("lines", 6), ("blank", 1), ("calls", 3), ("rejected", 2)]);
+    rejects(&report, &[("malformed", 2)]);
+    let at = calls(2).len();
+    let second = at + "%% gärbage 7!\n\n".len() + calls(1).len();
+    assert_eq!(
+        report["rejects"]["sample"],
+        json!([
+            {"path": "x.log", "line": 3, "offset": at, "reason": "malformed", "shape": "%% aaaaaaa 9!"},
+            {"path": "x.log", "line": 6, "offset": second, "reason": "malformed", "shape": "?[99a{\"a\":"},
+        ])
     );
+    partial(&output, &report, "x.log", "2 of 5 lines rejected, more than --max-rejects 1%");
+}
+
+#[test]
+fn each_reason_for_a_reject() {
+    let line = |time: &str, path: &str, status: &str| {
+        format!(
+            "{{\"time\":{time},\"client_id\":\"key-acme-1\",\"path\":{path},\"status\":{status}}}\n"
+        )
+    };
+    let now = "\"2018-12-18T09:00:00Z\"";
+    let mut log = Vec::new();
+    log.extend(calls(1).as_bytes());
+    log.extend(b"\xff\n");
+    log.extend(b"[1]\n");
+    log.extend(line("null", "\"/x\"", "200").as_bytes());
+    log.extend(line("\"soon\"", "\"/x\"", "200").as_bytes());
+    log.extend(line(now, "null", "200").as_bytes());
+    log.extend(line(now, "\"/x\"", "600").as_bytes());
+    log.extend(line(now, "\"/x\"", "\"ok\"").as_bytes());
+    // Of several reasons the first counts: no-time before no-target before bad-value.
+    log.extend(line("\"\"", "null", "999").as_bytes());
+    log.extend(line(now, "\"\"", "999").as_bytes());
+    log.extend(vec![b'x'; (1 << 20) + 1]);
+    let output = every_way(&log, &["--log-format", "json"]).expect_status(3);
+    let report = output.report();
+    accounts(&report, &[("lines", 11), ("calls", 1), ("rejected", 10)]);
+    rejects(
+        &report,
+        &[
+            ("too-long", 1),
+            ("not-utf8", 1),
+            ("malformed", 1),
+            ("no-time", 3),
+            ("no-target", 2),
+            ("bad-value", 2),
+        ],
+    );
+    // `no-target` is left out of the share: scanners must not turn the job red.
+    partial(&output, &report, "x.log", "8 of 9 lines rejected");
+}
+
+/// Asserts that a line is a reject, and why, by itself after a thousand calls and before another.
+#[track_caller]
+fn rejected(line: &str, reason: &str) {
+    let log = format!("{}{line}\n{}", calls(1000), calls(1));
+    let case = Case::with_register().file("x.log", log);
+    let report = audit(&case, &["x.log"]).expect_status(0).report();
+    accounts(&report, &[("lines", 1002), ("calls", 1001), ("rejected", 1)]);
+    rejects(&report, &[(reason, 1)]);
+    let sample = &report["rejects"]["sample"][0];
+    assert_eq!((&sample["line"], &sample["offset"]), (&json!(1001), &json!(calls(1000).len())));
+}
+
+#[test]
+fn what_is_no_object_is_malformed() {
+    rejected("this is no log line", "malformed");
+    rejected("{\"time\":\"2018-12-18T09:00:00Z\",\"path\":\"/x\"", "malformed");
+    rejected("{\"time\":\"2018-12-18T09:00:00Z\",\"path\":\"/x\",\"bytes\":1e}", "malformed");
+    rejected("{} {}", "malformed");
 }
 
 #[test]
 fn deep_nesting_is_no_crash() {
-    rejected("[".repeat(900_000).as_bytes(), "malformed");
-    rejected(format!("{{\"a\":{}", "{\"a\":".repeat(100_000)).as_bytes(), "malformed");
+    rejected(&"[".repeat(900_000), "malformed");
+    rejected(&format!("{{\"a\":{}", "{\"a\":".repeat(100_000)), "malformed");
+}
+
+#[test]
+fn times_that_cannot_be_are_no_time() {
+    for time in
+        ["yesterday", "2018-02-30T00:00:00Z", "2018-12-18T24:00:00Z", "9999-01-01T00:00:00Z", "-"]
+    {
+        rejected(&format!("{{\"time\":\"{time}\",\"path\":\"/messages/u1\"}}"), "no-time");
+    }
+    rejected("{\"path\":\"/messages/u1\"}", "no-time");
+}
+
+#[test]
+fn numbers_that_cannot_be_are_bad_values() {
+    for value in [
+        "\"status\":99999",
+        "\"status\":99",
+        "\"status\":12345678901234567890",
+        "\"bytes\":-1",
+        "\"bytes\":1.5",
+        "\"bytes\":1e400",
+        "\"bytes\":\"many\"",
+        "\"latency_us\":\"long\"",
+    ] {
+        let time = "\"time\":\"2018-12-18T09:00:00Z\"";
+        rejected(&format!("{{{time},\"path\":\"/messages/u1\",{value}}}"), "bad-value");
+    }
 }
 
 #[test]
 fn of_a_repeated_key_the_last_counts() {
-    let line = "{\"time\":\"2018-12-18T09:00:00Z\",\"client_id\":\"nobody\",\"path\":\"/messages/u1\",\"method\":\"GET\",\
-                \"client_id\":\"key-acme-1\",\"status\":200}\n";
-    let output = audit(&Case::with_register().file("logs/twice.log", line)).expect_status(0);
-    assert_eq!(output.report()["usage"][0]["verdict"], "granted");
-}
-
-/// NULs that copytruncate left are a gap: before a line, after one, alone, and without a newline behind them.
-#[test]
-fn runs_of_nul_are_gaps() {
-    let nuls = |n: usize| "\0".repeat(n);
-    let case = Case::with_register()
-        .file("logs/a.log", format!("{}{}", nuls(1000), calls(10)))
-        .file("logs/b.log", format!("{}{}\n{}", calls(5), nuls(7), calls(5)))
-        .file("logs/c.log", format!("{}{}", calls(10), nuls(9)))
-        .file("logs/d.log", format!("{}\n{}", calls(9), call(1).replace('\n', "\0\0\n")));
-    let report = audit(&case).expect_status(0).report();
-    let gaps: Vec<&Value> =
-        report["inputs"].as_array().unwrap().iter().map(|i| &i["gap_bytes"]).collect();
-    assert_eq!(gaps, [1000, 7, 9, 2]);
-    assert_eq!(report["accounting"]["calls"], 40);
-    assert_eq!(report["accounting"]["rejected"], 0);
-    assert_eq!(report["accounting"]["blank"], 2);
+    let line = calls(1).replace("\"client_id\"", "\"client_id\":\"nobody\",\"client_id\"");
+    let case = Case::with_register().file("x.log", line);
+    let report = audit(&case, &["x.log"]).expect_status(0).report();
+    assert_eq!(report["usage"][0]["verdict"], "granted");
 }
 
 #[test]
-fn nul_inside_a_line_spoils_it() {
-    rejected(b"{\"time\":\"2018-12-18T09:00:00Z\",\0\0\"path\":\"/messages/u1\"}", "malformed");
+fn a_line_of_exactly_one_mebibyte_is_not_too_long() {
+    let line = call_of_length(1 << 20);
+    let log = format!("{}{line}\n{line}\r\n{line}x\n{line}", calls(1));
+    let output = every_way(log.as_bytes(), &["--max-rejects", "1"]).expect_status(0);
+    let report = output.report();
+    accounts(&report, &[("lines", 5), ("calls", 4), ("rejected", 1)]);
+    rejects(&report, &[("too-long", 1)]);
 }
 
-/// A file of nothing but NULs, as long as a day's log: read whichever way, it takes no memory and holds no line.
-#[test]
-fn a_huge_hole_is_one_gap() {
-    let case = Case::with_register().file("logs/hole.log", "");
-    let file = fs::OpenOptions::new().write(true).open(case.path("logs/hole.log")).unwrap();
-    file.set_len(200 << 20).unwrap();
-    for io in ["mmap", "read"] {
-        let report = case.run(&with(&["--io", io])).expect_status(0).report();
-        assert_eq!(report["accounting"]["lines"], 0);
-        assert_eq!(report["inputs"][0]["gap_bytes"], 200 << 20);
-    }
+/// A call whose line has so many bytes, without its line ending.
+fn call_of_length(bytes: usize) -> String {
+    let (head, tail) = ("{\"pad\":\"", "\",");
+    let call = harness::call(0);
+    let rest = call.trim_end().strip_prefix('{').unwrap();
+    let pad = bytes - head.len() - tail.len() - rest.len();
+    format!("{head}{}{tail}{rest}", "x".repeat(pad))
 }
 
-/// A line of 100 MB, however it is read, is one reject and takes no memory to speak of.
 #[test]
-fn a_line_of_100_mb_is_too_long() {
-    let mut log = calls(500).into_bytes();
-    log.resize(log.len() + 100_000_000, b'x');
-    log.extend(format!("\n{}", calls(500)).bytes());
-    let case = Case::with_register().file("logs/long.log", &log);
-    let zipped = Case::with_register().file("logs/long.log.gz", gzip(&log));
-    drop(log);
-    let check = |output: Output| {
-        let report = output.expect_status(0).report();
-        assert_eq!(report["accounting"]["calls"], 1000);
-        assert_eq!(report["rejects"]["by_reason"]["too-long"], 1);
-        assert_eq!(report["rejects"]["sample"][0]["line"], 501);
+fn binary_is_counted_line_by_line() {
+    let log = b"\x7fELF\x02\x01\x01\n\x80\x81\x82\n\xff\xfe\x00a\x00\n\x01\x02\x03";
+    let output = every_way(log, &["--log-format", "json"]).expect_status(3);
+    let report = output.report();
+    accounts(&report, &[("lines", 4), ("rejected", 4)]);
+    rejects(&report, &[("malformed", 2), ("not-utf8", 2)]);
+    assert_eq!(report["window"]["first"], Value::Null);
+}
+
+#[test]
+fn every_byte_value_adds_up() {
+    // All pairs of bytes, so every one before and after every other, newline and NUL among them.
+    let log: Vec<u8> = (0..=255u8).flat_map(|a| (0..=255u8).flat_map(move |b| [a, b])).collect();
+    let output = every_way(&log, &["--log-format", "common"]).expect_status(3);
+    // What stands between newlines, but for a last stretch of nothing and of NULs.
+    let stripped = |line: &[u8]| -> Vec<u8> {
+        let text: Vec<u8> = line.iter().copied().skip_while(|b| *b == 0).collect();
+        let end = text.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
+        let text = &text[..end];
+        text.strip_suffix(b"\r").unwrap_or(text).to_vec()
     };
-    check(case.run(&with(&["--io", "mmap"])));
-    for (case, io) in [(&case, "read"), (&zipped, "auto")] {
-        let mut arguments =
-            vec!["-c".to_owned(), "ulimit -v 400000; exec \"$@\"".to_owned(), "sh".to_owned()];
-        arguments.push(env!("CARGO_BIN_EXE_overstay").to_owned());
-        arguments.extend(with(&["--io", io, "--threads", "2"]));
-        check(case.finish(case.tool("sh", &arguments)));
+    let lines: Vec<Vec<u8>> = log.split(|b| *b == b'\n').map(stripped).collect();
+    let blank = |line: &Vec<u8>| line.iter().all(|b| matches!(b, b' ' | b'\t'));
+    assert_eq!(log.last(), Some(&255), "the last line is unfinished, and a line");
+    let blanks = lines.iter().filter(|line| blank(line)).count() as u64;
+    let utf8 = lines.iter().filter(|line| !blank(line) && std::str::from_utf8(line).is_ok());
+    let (malformed, lines) = (utf8.count() as u64, lines.len() as u64);
+    let report = output.report();
+    let rejected = lines - blanks;
+    accounts(&report, &[("lines", lines), ("blank", blanks), ("rejected", rejected)]);
+    rejects(&report, &[("malformed", malformed), ("not-utf8", rejected - malformed)]);
+}
+
+// --- NULs -------------------------------------------------------------------------------------------------------------
+
+/// One call by itself, with this before and after: calls, blank lines and gap bytes.
+#[track_caller]
+fn gap(log: &[u8], counts: [u64; 3]) {
+    let output = every_way(log, &[]).expect_status(0);
+    let report = output.report();
+    let [calls, blank, gap_bytes] = counts;
+    accounts(&report, &[("lines", calls + blank), ("blank", blank), ("calls", calls)]);
+    let input = input(&report, "x.log");
+    assert_eq!(input["gap_bytes"], gap_bytes);
+    assert_eq!(input["bytes"], log.len());
+    assert_eq!(input["complete"], true);
+}
+
+#[test]
+fn nuls_at_the_start_are_a_gap() {
+    gap(&[&[0; 100], calls(3).as_bytes()].concat(), [3, 0, 100]);
+}
+
+#[test]
+fn nuls_in_the_middle_are_a_gap() {
+    gap(&[calls(2).as_bytes(), &[0; 100], calls(3).as_bytes()].concat(), [5, 0, 100]);
+}
+
+#[test]
+fn nuls_before_a_line_ending_are_a_gap() {
+    gap(&[calls(2).trim_end().as_bytes(), &[0; 9], b"\n", calls(3).as_bytes()].concat(), [5, 0, 9]);
+}
+
+#[test]
+fn nuls_at_the_end_are_a_gap_and_no_line() {
+    gap(&[calls(3).as_bytes(), &[0; 100]].concat(), [3, 0, 100]);
+    gap(&[calls(3).trim_end().as_bytes(), &[0; 100]].concat(), [3, 0, 100]);
+}
+
+#[test]
+fn nuls_and_a_line_ending_are_a_blank_line() {
+    gap(&[calls(1).as_bytes(), &[0; 7], b"\n\n", calls(1).as_bytes()].concat(), [2, 2, 7]);
+}
+
+#[test]
+fn a_log_of_nothing_but_nuls_holds_no_line() {
+    gap(&[0; 5000], [0, 0, 5000]);
+}
+
+#[test]
+fn nuls_inside_a_line_make_it_malformed() {
+    let log = calls(1).replace("\"GET\"", "\"G\0ET\"");
+    let report = every_way(log.as_bytes(), &["--log-format", "json"]).expect_status(3).report();
+    rejects(&report, &[("malformed", 1)]);
+    assert_eq!(input(&report, "x.log")["gap_bytes"], 0);
+}
+
+#[test]
+fn evidence_begins_after_the_nuls() {
+    // A served call of the partner whose grant was revoked, so that there is a finding.
+    let line = calls(1).replace("key-acme-1", "key-globex-2");
+    let log = [&[0; 64], line.as_bytes()].concat();
+    let report = every_way(&log, &[]).expect_status(0).report();
+    let evidence = &report["findings"][0]["evidence"];
+    assert_eq!(evidence[0]["offset"], 64);
+    assert_eq!(evidence[0]["length"], line.trim_end().len());
+    let hash = blake3::hash(line.trim_end().as_bytes()).to_hex().to_string();
+    assert_eq!(evidence[0]["blake3"], hash);
+}
+
+#[test]
+fn a_huge_run_of_nuls_is_a_gap() {
+    const GAP: u64 = 300 << 20;
+    let case = Case::with_register().file("x.log", calls(2));
+    // A hole of the file system: what copytruncate leaves, and no work to write.
+    let mut file = fs::OpenOptions::new().append(true).open(case.path("x.log")).unwrap();
+    let before = calls(2).len() as u64;
+    file.set_len(before + GAP).unwrap();
+    file.write_all(calls(3).as_bytes()).unwrap();
+    for way in [&["--io", "read"], &["--io", "mmap"]] {
+        let report = audit(&case, &[way.as_slice(), &["x.log"]].concat()).expect_status(0).report();
+        accounts(&report, &[("lines", 5), ("calls", 5)]);
+        assert_eq!(input(&report, "x.log")["gap_bytes"], GAP);
     }
 }
+
+// --- a line without end -----------------------------------------------------------------------------------------------
+
+const LONG: usize = 100 << 20;
+
+/// Two calls, a line of 100 MiB, two calls.
+fn with_a_long_line() -> Vec<u8> {
+    let mut log = calls(2).into_bytes();
+    log.resize(log.len() + LONG, b'x');
+    log.push(b'\n');
+    log.extend(calls(2).as_bytes());
+    log
+}
+
+#[track_caller]
+fn long_line(output: Output) {
+    let output = output.expect_status(0);
+    let report = output.report();
+    accounts(&report, &[("lines", 5), ("calls", 4), ("rejected", 1)]);
+    rejects(&report, &[("too-long", 1)]);
+    assert_eq!(
+        report["rejects"]["sample"],
+        json!([{
+            "path": "x.log", "line": 3, "offset": calls(2).len(), "reason": "too-long",
+            "shape": "a".repeat(80),
+        }])
+    );
+    assert_eq!(report["inputs"][0]["bytes"], with_a_long_line().len());
+}
+
+#[test]
+fn a_line_of_100_mib_is_one_reject_and_takes_no_memory() {
+    let log = with_a_long_line();
+    for (bytes, ways) in [
+        (
+            log.clone(),
+            vec![
+                vec!["--io", "read"],
+                vec!["--io", "mmap"],
+                vec!["--io", "read", "--chunk-bytes", "1000"],
+            ],
+        ),
+        (gzip(&log), vec![vec![]]),
+        (zstd(&log), vec![vec![]]),
+    ] {
+        let case = Case::with_register().file("x.log", &bytes);
+        for way in ways {
+            let arguments =
+                [&["--max-rejects", "1", "--threads", "2", "x.log"], way.as_slice()].concat();
+            let (output, peak_bytes) = run_measured(&case, &with(&arguments));
+            long_line(output);
+            assert!(peak_bytes < LONG as u64 / 2, "{way:?}: took {peak_bytes} bytes of memory");
+        }
+    }
+}
+
+/// Runs the program, and tells the most anonymous memory that it was seen to hold (0 where nothing tells).
+fn run_measured(case: &Case, arguments: &[&str]) -> (Output, u64) {
+    let mut command = case.command(arguments);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let shown = format!("{command:?}");
+    let child = command.spawn().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let watch = std::thread::spawn(move || {
+        let mut peak = 0;
+        // Gone or a zombie, it holds nothing that the file would tell.
+        while let Some(kib) = fs::read_to_string(&status).ok().and_then(|text| {
+            let line = text.lines().find(|line| line.starts_with("RssAnon:"))?.to_owned();
+            line.split_whitespace().nth(1)?.parse::<u64>().ok()
+        }) {
+            peak = peak.max(kib << 10);
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        peak
+    });
+    let output = child.wait_with_output().unwrap();
+    (case.output(shown, output), watch.join().unwrap())
+}
+
+#[test]
+fn a_log_that_is_one_endless_line() {
+    let case = Case::with_register().file("x.log", vec![b'x'; 3 << 20]);
+    let output = audit(&case, &["--log-format", "json", "x.log"]).expect_status(3);
+    let report = output.report();
+    accounts(&report, &[("lines", 1), ("rejected", 1)]);
+    rejects(&report, &[("too-long", 1)]);
+    // Nothing can be told from it, and what is shown of it is short.
+    let output = audit(&case, &["x.log"]).expect_status(2).expect_no_stdout();
+    assert!(output.stderr.len() < 1000, "{}", output.stderr.len());
+}
+
+// --- other encodings --------------------------------------------------------------------------------------------------
 
 #[test]
 fn latin_1_is_not_utf8() {
-    let log = format!("{}{}", calls(10), call(1).replace("u1", "Ren\u{e9}"));
-    let latin_1: Vec<u8> = log.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
-    let output = audit(&Case::with_register().file("logs/latin.log", latin_1));
-    // One in eleven is more than 1 %.
-    let output =
-        output.expect_status(3).expect_stderr(&["logs/latin.log", "1 of 11 lines rejected"]);
-    let report = output.report();
-    assert_eq!(report["status"], "partial");
-    assert_eq!(report["rejects"]["by_reason"]["not-utf8"], 1);
+    let mut log = calls(200).into_bytes();
+    log.extend(calls(1).replace("u0", "J@rg").bytes().map(|b| if b == b'@' { 0xf6 } else { b }));
+    let report = every_way(&log, &[]).expect_status(0).report();
+    accounts(&report, &[("lines", 201), ("calls", 200), ("rejected", 1)]);
+    rejects(&report, &[("not-utf8", 1)]);
+    assert_eq!(report["rejects"]["sample"][0]["line"], 201);
 }
 
 #[test]
-fn utf_16_is_no_format() {
-    let utf_16: Vec<u8> = "\u{feff}"
-        .encode_utf16()
-        .chain(calls(3).encode_utf16())
-        .flat_map(u16::to_le_bytes)
-        .collect();
-    let case = Case::with_register().file("logs/utf16.log", utf_16);
-    audit(&case).expect_status(2).expect_no_stdout().expect_stderr(&[
-        "logs/utf16.log",
-        "no format fits its first lines",
-        "hint: set the format",
-    ]);
+fn utf_16_is_no_log_and_says_what_it_looks_like() {
+    let mut log = vec![0xff, 0xfe];
+    log.extend(calls(3).encode_utf16().flat_map(u16::to_le_bytes));
+    let case = Case::with_register().file("x.log", &log);
+    let output = audit(&case, &["x.log"]).expect_status(2).expect_no_stdout();
+    let output = output.expect_stderr(&["x.log: no format fits its first lines", "hint: "]);
+    assert!(!output.stderr.contains('\0'));
+    let report = every_way(&log, &["--log-format", "json"]).expect_status(3).report();
+    // The high byte of the character before each newline ends a line; that of the newline begins the next, or stands alone.
+    accounts(&report, &[("lines", 3), ("rejected", 3)]);
+    rejects(&report, &[("not-utf8", 1), ("malformed", 2)]);
+    assert_eq!(input(&report, "x.log")["gap_bytes"], 6);
 }
 
 #[test]
-fn a_byte_order_mark_is_no_part_of_the_first_line() {
-    let case = Case::with_register().file("logs/bom.log", format!("\u{feff}{}", calls(3)));
-    let report = audit(&case).expect_status(0).report();
-    assert_eq!(report["accounting"]["calls"], 3);
-}
-
-/// What comes out of a compressed log before it breaks counts, and the exit status tells of the rest.
-fn broken_compression(bytes: Vec<u8>, calls_least: u64, calls_most: u64) {
-    let case = Case::with_register().file("logs/cut.log.z", bytes).file("logs/good.log", calls(10));
-    let output = audit(&case).expect_status(3).expect_stderr(&["warning: logs/cut.log.z: "]);
-    let report = output.report();
-    assert_eq!(report["status"], "partial");
-    assert_eq!(report["partial"][0]["path"], "logs/cut.log.z");
-    let input = &report["inputs"][0];
-    assert_eq!(input["complete"], false);
-    let read = input["calls"].as_u64().unwrap();
-    assert!((calls_least..=calls_most).contains(&read), "{read} calls of the broken log");
-    assert_eq!(report["inputs"][1]["calls"], 10);
+fn a_byte_order_mark_is_skipped() {
+    let log = format!("\u{feff}{}", calls(3));
+    let report = every_way(log.as_bytes(), &[]).expect_status(0).report();
+    accounts(&report, &[("lines", 3), ("calls", 3)]);
+    assert_eq!(input(&report, "x.log")["bytes"], log.len());
+    let log = "\u{feff}garbage\n\u{feff}garbage\n";
+    let report = every_way(log.as_bytes(), &["--log-format", "json"]).expect_status(3).report();
+    let offsets: Vec<&Value> =
+        report["rejects"]["sample"].as_array().unwrap().iter().map(|r| &r["offset"]).collect();
+    // Only the first is a mark; later it is a character like others.
+    assert_eq!(offsets, [3, "\u{feff}garbage\n".len()]);
 }
 
 #[test]
-fn gzip_cut_short_counts_what_decodes() {
+fn carriage_returns_and_an_unfinished_last_line() {
+    let log = calls(3).replace('\n', "\r\n");
+    let log = format!("\r\n \t\r\n{}", log.trim_end());
+    let report = every_way(log.as_bytes(), &[]).expect_status(0).report();
+    accounts(&report, &[("lines", 5), ("blank", 2), ("calls", 3)]);
+}
+
+// --- compression that is damaged --------------------------------------------------------------------------------------
+
+#[test]
+fn a_truncated_gzip_counts_what_decodes() {
     let whole = gzip(calls(5000));
-    broken_compression(whole[..whole.len() - 4].to_vec(), 5000, 5000);
-    broken_compression(whole[..whole.len() / 2].to_vec(), 100, 4999);
+    let cut = &whole[..whole.len() / 2];
+    let mut decoded = Vec::new();
+    flate2::read::GzDecoder::new(cut).read_to_end(&mut decoded).unwrap_err();
+    let newlines = decoded.iter().filter(|b| **b == b'\n').count() as u64;
+    let case = Case::ready().file("logs/cut.log.gz", cut);
+    for way in WAYS {
+        let output = audit(&case, &[way, &["logs"]].concat()).expect_status(3);
+        let report = output.report();
+        partial(&output, &report, "logs/cut.log.gz", "gzip data ended early");
+        let input = input(&report, "logs/cut.log.gz");
+        assert_eq!(input["complete"], false);
+        assert_eq!(input["compression"], "gzip");
+        let calls = input["calls"].as_u64().unwrap();
+        // At least what another decoder makes of it; what its reader loses at the error may come on top.
+        assert!(newlines <= calls && calls < 5000, "{newlines} <= {calls}");
+        assert!(input["rejected"].as_u64().unwrap() <= 1, "only the line where it breaks off");
+        assert_eq!(self::input(&report, "logs/good.log")["calls"], 10);
+    }
 }
 
 #[test]
-fn corrupt_gzip_counts_what_decodes() {
-    let first = gzip(calls(100));
+fn a_gzip_cut_within_its_first_bytes() {
+    for length in [2, 9, 10, 11] {
+        let case = Case::ready().file("logs/cut.log.gz", &gzip(calls(9))[..length]);
+        let output = audit(&case, &["logs"]).expect_status(3);
+        let report = output.report();
+        partial(&output, &report, "logs/cut.log.gz", "gzip data ended early");
+        accounts(&report, &[("lines", 10), ("calls", 10)]);
+    }
+}
+
+#[test]
+fn a_corrupt_gzip_counts_what_decodes() {
+    let mut bytes = gzip(calls(5000));
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 64].fill(0xff);
+    let case = Case::ready().file("logs/bad.log.gz", bytes);
+    let output = audit(&case, &["--max-rejects", "100%", "logs"]).expect_status(3);
+    let report = output.report();
+    partial(&output, &report, "logs/bad.log.gz", "gzip data");
+    assert_eq!(input(&report, "logs/bad.log.gz")["complete"], false);
+    assert!(input(&report, "logs/bad.log.gz")["calls"].as_u64().unwrap() < 5000);
+}
+
+#[test]
+fn the_members_before_a_corrupt_one_count() {
     let mut second = gzip(calls(5000));
     let middle = second.len() / 2;
     second[middle..middle + 8].fill(0xff);
-    broken_compression([first, second].concat(), 100, 5099);
+    let case = Case::with_register().file("x.log.gz", [gzip(calls(100)), second].concat());
+    let output = audit(&case, &["--max-rejects", "100%", "x.log.gz"]).expect_status(3);
+    let report = output.report();
+    partial(&output, &report, "x.log.gz", "gzip data");
+    assert!(report["accounting"]["calls"].as_u64().unwrap() >= 100);
 }
 
 #[test]
-fn gzip_with_something_behind_it_says_so() {
-    broken_compression([gzip(calls(100)), b"and some text".to_vec()].concat(), 100, 100);
+fn a_gzip_cut_within_its_last_bytes_loses_no_line() {
+    let whole = gzip(calls(500));
+    let case = Case::with_register().file("x.log.gz", &whole[..whole.len() - 4]);
+    let output = audit(&case, &["x.log.gz"]).expect_status(3);
+    let report = output.report();
+    partial(&output, &report, "x.log.gz", "gzip data ended early");
+    accounts(&report, &[("lines", 500), ("calls", 500)]);
 }
 
 #[test]
-fn zstd_cut_short_counts_what_decodes() {
-    let whole = [zstd(calls(100)), zstd(calls(5000))].concat();
-    broken_compression(whole[..whole.len() - 10].to_vec(), 100, 5099);
+fn a_gzip_whose_checksum_differs_is_not_complete() {
+    let mut bytes = gzip(calls(50));
+    let checksum = bytes.len() - 8;
+    bytes[checksum] ^= 1;
+    let case = Case::with_register().file("x.log.gz", bytes);
+    let output = audit(&case, &["x.log.gz"]).expect_status(3);
+    let report = output.report();
+    partial(&output, &report, "x.log.gz", "corrupt gzip data");
+    accounts(&report, &[("lines", 50), ("calls", 50)]);
 }
 
 #[test]
-fn many_members_and_frames_are_one_log() {
-    let case = Case::with_register()
-        .file("logs/a", [gzip(calls(10)), gzip(calls(20))].concat())
-        .file("logs/b", [zstd(calls(10)), zstd(calls(20))].concat());
-    let report = audit(&case).expect_status(0).report();
-    assert_eq!(report["accounting"]["calls"], 60);
-    assert_eq!(report["inputs"][0]["compression"], "gzip");
-    assert_eq!(report["inputs"][1]["compression"], "zstd");
+fn garbage_after_a_gzip_is_told() {
+    let bytes = [gzip(calls(50)), b"and then something else".to_vec()].concat();
+    let case = Case::with_register().file("x.log.gz", bytes);
+    let output = audit(&case, &["x.log.gz"]).expect_status(3);
+    let report = output.report();
+    partial(&output, &report, "x.log.gz", "bytes that are no gzip data follow the gzip data");
+    accounts(&report, &[("lines", 50), ("calls", 50)]);
 }
+
+#[test]
+fn several_members_or_frames_are_one_log() {
+    let log = calls(5);
+    let (first, second) = log.split_at(300);
+    for bytes in [
+        [gzip(first), gzip(""), gzip(second), vec![0; 512]].concat(),
+        [zstd(first), zstd(""), zstd(second)].concat(),
+    ] {
+        let case = Case::with_register().file("x.log", bytes);
+        let report = audit(&case, &["x.log"]).expect_status(0).report();
+        accounts(&report, &[("lines", 5), ("calls", 5)]);
+    }
+}
+
+#[test]
+fn a_truncated_zstd_counts_what_decodes() {
+    let whole = zstd(calls(20_000));
+    let case = Case::ready().file("logs/cut.log.zst", &whole[..whole.len() / 2]);
+    for way in WAYS {
+        let output = audit(&case, &[way, &["logs"]].concat()).expect_status(3);
+        let report = output.report();
+        partial(&output, &report, "logs/cut.log.zst", "zstd data ended early");
+        let input = input(&report, "logs/cut.log.zst");
+        let calls = input["calls"].as_u64().unwrap();
+        assert!(1000 < calls && calls < 20_000, "{calls}");
+        assert_eq!(input["complete"], false);
+    }
+}
+
+#[test]
+fn a_zstd_whose_checksum_differs_is_not_complete() {
+    let mut bytes = zstd(calls(50));
+    *bytes.last_mut().unwrap() ^= 1;
+    let case = Case::ready().file("logs/x.log.zst", bytes);
+    let output = audit(&case, &["logs"]).expect_status(3);
+    partial(&output, &output.report(), "logs/x.log.zst", "corrupt zstd data");
+}
+
+// --- nothing to read --------------------------------------------------------------------------------------------------
 
 #[test]
 fn empty_logs_are_fine() {
-    let case = Case::with_register().file("logs/empty", "").file("logs/empty.gz", gzip(""));
-    let output = audit(&case).expect_status(0);
-    let report = output.report();
-    assert_eq!(report["accounting"]["lines"], 0);
-    assert_eq!(report["inputs"].as_array().unwrap().len(), 2);
-    assert!(report["headline"].as_str().unwrap().starts_with("No calls were read"));
+    for bytes in [Vec::new(), gzip(""), zstd(""), b"\n \n".to_vec(), "\u{feff}".into()] {
+        let case = Case::with_register().file("x.log", &bytes);
+        for way in WAYS {
+            let output = audit(&case, &[way, &["x.log"]].concat()).expect_status(0);
+            let report = output.report();
+            let blank = u64::from(bytes.starts_with(b"\n")) * 2;
+            accounts(&report, &[("lines", blank), ("blank", blank)]);
+            assert_eq!(report["status"], "complete");
+            assert_eq!(report["window"]["first"], Value::Null);
+            assert_eq!(report["inputs"][0]["format"], Value::Null);
+            assert_eq!(report["findings"], json!([]));
+        }
+        // For people too.
+        let output = case.run(&["audit", "--register", "register", "x.log"]).expect_status(0);
+        assert!(output.stdout.contains("READ"));
+    }
 }
 
 #[test]
 fn a_folder_without_logs_matches_nothing() {
     let case = Case::with_register();
     fs::create_dir(case.path("logs")).unwrap();
-    let told = ["error: logs: matches nothing"];
-    audit(&case).expect_status(2).expect_no_stdout().expect_stderr(&told);
+    let output = audit(&case, &["logs"]).expect_status(2).expect_no_stdout();
+    output.expect_stderr(&["error: logs: matches nothing, expected "]);
 }
 
 #[test]
 fn a_log_that_is_not_there_matches_nothing() {
-    let case = Case::ready();
-    for missing in ["nowhere.log", "logs/*.gz"] {
-        let output = case.run(&with(&[missing])).expect_status(2).expect_no_stdout();
-        output.expect_stderr(&[&format!("error: {missing}: matches nothing")]);
+    for log in ["missing.log", "logs/*.gz", "logs/{yyyy}.log", ""] {
+        let output = audit(&Case::ready(), &["logs", log]).expect_status(2).expect_no_stdout();
+        output.expect_stderr(&[&format!("error: {log}: matches nothing")]);
     }
 }
 
 #[test]
-fn a_url_is_refused() {
-    let output = Case::ready().run(&["audit", "s3://bucket/access.log"]).expect_status(2);
-    output.expect_no_stdout().expect_stderr(&["no URLs", "hint: "]);
-}
-
-#[test]
-#[cfg(unix)]
-fn an_unreadable_log_among_good_ones_makes_the_report_partial() {
-    let case = Case::ready();
-    std::os::unix::fs::symlink("gone", case.path("logs/dangling.log")).unwrap();
-    let output = audit(&case).expect_status(3).expect_stderr(&["warning: logs/dangling.log: "]);
+fn paths_of_the_config_that_match_nothing_make_the_report_partial() {
+    let config = |paths: &str| {
+        format!("[register]\nsource = \"register\"\n[[logs]]\nsource = \"gw\"\npaths = {paths}\n")
+    };
+    let case = Case::ready().file("overstay.toml", config("[\"logs/*.log\", \"old/*.log\"]"));
+    let output = case.run(&["audit", "--json"]).expect_status(3);
     let report = output.report();
-    assert_eq!(report["partial"][0]["path"], "logs/dangling.log");
-    assert_eq!(report["accounting"]["calls"], 10);
-    assert!(report["headline"].as_str().unwrap().contains("PARTIAL"));
+    partial(&output, &report, "old/*.log", "matches nothing (source gw)");
+    accounts(&report, &[("lines", 10), ("calls", 10)]);
+    let case = case.file("overstay.toml", config("[\"old/*.log\"]"));
+    let output = case.run(&["audit", "--json"]).expect_status(2).expect_no_stdout();
+    output.expect_stderr(&["error: no input could be read: old/*.log: matches nothing"]);
+}
+
+#[test]
+fn no_logs_at_all() {
+    let output = audit(&Case::ready(), &[]).expect_status(2).expect_no_stdout();
+    output.expect_stderr(&["error: there are no logs to read\n", "hint: name them"]);
+}
+
+#[test]
+fn calls_reads_what_audit_reads_where_the_first_lines_are_blank() {
+    // More blank lines than are looked at to tell a format: none is told, and nothing passes unseen.
+    let log = format!("{}{}", "\n".repeat(300 << 10), calls(3));
+    let case = Case::with_register().file("x.log", log);
+    let output = audit(&case, &["x.log"]).expect_status(3);
+    let report = output.report();
+    accounts(&report, &[("lines", (300 << 10) + 3), ("blank", 300 << 10), ("rejected", 3)]);
+    let why = "3 of 3 lines rejected, more than --max-rejects 1%";
+    partial(&output, &report, "x.log", why);
+    let output = case.run(&["calls", "--register", "register", "x.log"]).expect_status(3);
+    output.expect_no_stdout().expect_stderr(&[&format!("warning: x.log: {why}")]);
+    let output = audit(&case, &["x.log", "--log-format", "json"]).expect_status(0);
+    accounts(&output.report(), &[("lines", (300 << 10) + 3), ("blank", 300 << 10), ("calls", 3)]);
+}
+
+// --- what can't be read -----------------------------------------------------------------------------------------------
+
+#[test]
+#[cfg(unix)]
+fn a_dangling_link_among_good_logs_is_named() {
+    let case = Case::ready();
+    std::os::unix::fs::symlink("nowhere.log", case.path("logs/lost.log")).unwrap();
+    let output = audit(&case, &["logs"]).expect_status(3);
+    let report = output.report();
+    partial(&output, &report, "logs/lost.log", "no such file or directory");
+    accounts(&report, &[("lines", 10), ("calls", 10)]);
+    // `calls` prints what it can, and says so in its status.
+    let output = case.run(&["calls", "--register", "register", "logs"]).expect_status(3);
+    assert_eq!(output.json_lines().len(), 10);
+    output.expect_stderr(&["warning: logs/lost.log: no such file or directory"]);
 }
 
 #[test]
 #[cfg(unix)]
-#[allow(clippy::print_stderr, reason = "a skipped test says so")]
-fn a_log_without_permission_is_named() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let case = Case::ready().file("logs/secret.log", calls(1));
-    let secret = case.path("logs/secret.log");
-    fs::set_permissions(&secret, fs::Permissions::from_mode(0o0)).unwrap();
-    if fs::File::open(&secret).is_ok() {
-        eprintln!("skipped: to root every file is readable");
-        return;
-    }
-    let output = audit(&case).expect_status(3);
-    output.expect_stderr(&["warning: logs/secret.log: permission denied"]);
-}
-
-#[test]
-#[cfg(unix)]
-fn without_any_readable_log_there_is_no_report() {
+fn when_no_log_can_be_read_there_is_no_report() {
     let case = Case::with_register();
     fs::create_dir(case.path("logs")).unwrap();
-    std::os::unix::fs::symlink("gone", case.path("logs/dangling.log")).unwrap();
-    audit(&case)
-        .expect_status(2)
-        .expect_no_stdout()
-        .expect_stderr(&["error: no input could be read", "logs/dangling.log"]);
+    for name in ["a.log", "b.log"] {
+        std::os::unix::fs::symlink("nowhere.log", case.path("logs").join(name)).unwrap();
+    }
+    let output = audit(&case, &["logs"]).expect_status(2).expect_no_stdout();
+    output.expect_stderr(&[
+        "error: no input could be read: ",
+        "logs/a.log: no such file or directory",
+        "logs/b.log: no such file or directory",
+    ]);
 }
 
 #[test]
-fn a_config_pattern_that_matches_nothing_makes_the_report_partial() {
-    let config = "[register]\nsource = \"register\"\n[[logs]]\nsource = \"a\"\npaths = [\"logs/*.log\"]\n\
-                  [[logs]]\nsource = \"b\"\npaths = [\"elsewhere/*.log\"]\n";
-    let output =
-        Case::ready().file("overstay.toml", config).run(&["audit", "--json"]).expect_status(3);
+#[cfg(unix)]
+#[allow(clippy::print_stderr, reason = "a test that could not run must say so")]
+fn a_log_without_permission_is_named() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let case = Case::ready().file("logs/secret.log", calls(5));
+    let path = case.path("logs/secret.log");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
+    if fs::File::open(&path).is_ok() {
+        eprintln!("skipped: root may read everything");
+        return;
+    }
+    let output = audit(&case, &["logs"]).expect_status(3);
     let report = output.report();
-    assert_eq!(report["partial"][0]["path"], "elsewhere/*.log");
-    assert_eq!(report["coverage"]["sources"][1]["calls"], 0);
+    partial(&output, &report, "logs/secret.log", "permission denied");
+    accounts(&report, &[("lines", 10), ("calls", 10)]);
+    let output = audit(&case, &["logs/secret.log"]).expect_status(2).expect_no_stdout();
+    output.expect_stderr(&["error: no input could be read: logs/secret.log: permission denied"]);
 }
 
 #[test]
-fn a_log_in_two_sources_is_refused() {
-    let config = "[register]\nsource = \"register\"\n[[logs]]\nsource = \"a\"\npaths = [\"logs/*.log\"]\n\
-                  [[logs]]\nsource = \"b\"\npaths = [\"logs/good.log\"]\n";
-    let output = Case::ready().file("overstay.toml", config).run(&["audit"]).expect_status(2);
-    output.expect_no_stdout().expect_stderr(&["logs/good.log", "sources a and b", "count twice"]);
+fn a_folder_where_a_file_is_expected() {
+    let case = Case::ready();
+    fs::create_dir(case.path("folder")).unwrap();
+    for arguments in [
+        ["audit", "logs", "--config", "folder"],
+        ["calls", "--register", "register", "--verify=folder"],
+    ] {
+        let output = case.run(&arguments).expect_status(2).expect_no_stdout();
+        output.expect_stderr(&["error: folder: is a directory"]);
+    }
+    fs::remove_file(case.path("register/routes.csv")).unwrap();
+    fs::create_dir(case.path("register/routes.csv")).unwrap();
+    let output = audit(&case, &["logs"]).expect_status(2).expect_no_stdout();
+    output.expect_stderr(&["error: register/routes.csv: is a directory"]);
 }
 
-/// The same log by two names of one pattern counts once.
 #[test]
-fn a_log_named_twice_counts_once() {
-    let output = Case::ready().run(&with(&["logs/good.log", "logs/*"])).expect_status(0);
-    assert_eq!(output.report()["accounting"]["calls"], 10);
+fn a_format_that_cannot_be_told_shows_shapes() {
+    let strange = "Jan  1 x7\nJan  1 y8 Zoë\n";
+    let case = Case::ready().file("logs/strange.log", strange);
+    let output = audit(&case, &["logs"]).expect_status(3);
+    let report = output.report();
+    let shapes = "no format fits its first lines, which look like `aaa  9 a9`, `aaa  9 a9 aaa`";
+    partial(&output, &report, "logs/strange.log", shapes);
+    accounts(&report, &[("lines", 10), ("calls", 10)]);
+    let input = input(&report, "logs/strange.log");
+    assert_eq!((&input["format"], &input["complete"]), (&Value::Null, &json!(false)));
+    let output = audit(&case, &["logs/strange.log"]).expect_status(2).expect_no_stdout();
+    output.expect_stderr(&[shapes, "hint: set the format with --log-format"]);
 }
 
 #[test]
-fn a_broken_register_is_refused_with_every_problem() {
-    let case = Case::ready()
-        .file("register/partners.csv", "partner,nam\nacme,Acme\nglobex,Globex\n")
-        .file(
-            "register/credentials.csv",
-            "credential,partner,valid_from,valid_until\nkey-acme-1,acme,2018-01-01,2018-06-01\n\
-             key-acme-1,acme,2018-03-01,\nkey-globex-2,nobody,,\n",
-        )
-        .file("register/apis.csv", "api,dormant_since\nmessages,soon\n")
-        .file("register/routes.csv", "path,api\n/messages/{user},messages\n/messages/{other},messages\n")
-        .file(
-            "register/grants.csv",
-            "grant,partner,api,operations,granted_at,revoked_at\ng1,acme,messages,read,2018-01-01,2017-01-01\n\
-             g2,acme,mesages,read,,\n",
-        );
-    let problems = [
-        "partners.csv: 1: ",
-        "\"nam\"",
-        "\"name\"",
-        "credentials.csv: 3: valid_from: ",
-        "credentials.csv: 4: partner: ",
-        "apis.csv: 2: dormant_since: ",
-        "routes.csv: 3: path: ",
-        "grants.csv: 2: revoked_at: ",
-        "grants.csv: 3: api: ",
-    ];
-    audit(&case).expect_status(2).expect_no_stdout().expect_stderr(&problems);
-    let checked = case.run(&["check", "--register", "register"]).expect_status(2);
-    for problem in problems {
-        assert!(checked.stdout.contains(problem), "{problem}");
+fn two_formats_that_fit_equally_are_both_named() {
+    let format = "kind = \"pattern\"\npattern = '%h %l %u %t \"%r\" %>s %b'\n";
+    let config = format!("[formats.mine]\n{format}");
+    let line =
+        "10.0.0.7 - key-acme-1 [18/Dec/2018:09:30:00 +0000] \"GET /messages/a HTTP/1.1\" 200 5\n";
+    let case = Case::with_register().file("overstay.toml", config).file("x.log", line);
+    let output = audit(&case, &["x.log"]).expect_status(2).expect_no_stdout();
+    output.expect_stderr(&["x.log: its first lines fit common and mine equally"]);
+    let report = audit(&case, &["x.log", "--log-format", "mine"]).expect_status(0).report();
+    accounts(&report, &[("lines", 1), ("calls", 1)]);
+}
+
+// --- the share of rejects ---------------------------------------------------------------------------------------------
+
+#[test]
+fn rejects_pass_the_limit_when_they_are_more_than_it() {
+    // 97 calls and 3 rejects: three of a hundred.
+    let log = format!("{}x\ny\nz\n", calls(97));
+    let case = Case::with_register().file("x.log", log);
+    for (limit, status) in
+        [("3", 0), ("3%", 0), ("3.0%", 0), ("100%", 0), ("2", 3), ("2.99%", 3), ("0", 3), ("0%", 3)]
+    {
+        let output = audit(&case, &["x.log", "--max-rejects", limit]).expect_status(status);
+        let report = output.report();
+        accounts(&report, &[("lines", 100), ("calls", 97), ("rejected", 3)]);
+        let input = input(&report, "x.log");
+        if status == 3 {
+            let why = format!("3 of 100 lines rejected, more than --max-rejects {limit}");
+            partial(&output, &report, "x.log", &why);
+            // It was read to its end all the same.
+            assert_eq!(input["complete"], true);
+        } else {
+            assert_eq!(report["status"], "complete");
+        }
+        let output =
+            case.run(&["calls", "--register", "register", "x.log", "--max-rejects", limit]);
+        assert_eq!(output.expect_status(status).json_lines().len(), 97);
     }
 }
 
 #[test]
-fn a_register_that_is_not_there_is_named() {
-    let case = Case::new().file("logs/good.log", calls(1));
-    audit(&case).expect_status(2).expect_no_stdout().expect_stderr(&["error: register"]);
+fn the_limit_holds_for_each_input() {
+    let case = Case::with_register()
+        .file("logs/a.log", format!("{}x\n", calls(10)))
+        .file("logs/b.log", calls(1000));
+    let output = audit(&case, &["logs"]).expect_status(3);
+    partial(&output, &output.report(), "logs/a.log", "1 of 11 lines rejected");
+}
+
+#[test]
+fn scanners_do_not_pass_the_limit() {
+    let line = "10.0.0.7 - - [18/Dec/2018:09:30:00 +0000] \"GET /messages/a HTTP/1.1\" 401 5\n";
+    let hello = "10.0.0.7 - - [18/Dec/2018:09:30:00 +0000] \"\\x16\\x03\" 400 5\n";
+    let log = format!("{line}{}", hello.repeat(50));
+    let case = Case::with_register().file("x.log", &log);
+    let report = audit(&case, &["x.log", "--max-rejects", "0"]).expect_status(0).report();
+    accounts(&report, &[("lines", 51), ("calls", 1), ("rejected", 50)]);
+    rejects(&report, &[("no-target", 50)]);
+}
+
+// --- registers --------------------------------------------------------------------------------------------------------
+
+/// A register with every kind of error, each with the words that tell it.
+const ERRORS: [(&str, &str, &str); 23] = [
+    ("partners", "acme,Again", "partners.csv: 4: partner: found the key of line 2 again"),
+    ("partners", ",Nameless", "partners.csv: 5: partner: found a blank, which must be filled"),
+    ("credentials", "key-1,nobody,,", "credentials.csv: 4: partner: found \"nobody\""),
+    ("credentials", "key-2,acme,2018-01-01,2018-03-01", ""),
+    (
+        "credentials",
+        "key-2,acme,2018-02-01,",
+        "credentials.csv: 6: valid_from: found …ey-2 valid while line 5 is",
+    ),
+    ("credentials", "sha256:12ab,acme,,", "credentials.csv: 7: credential: found sha256:"),
+    (
+        "apis",
+        "b,B,closed,,,",
+        "apis.csv: 3: access: found \"closed\", expected \"open\" or a blank",
+    ),
+    (
+        "apis",
+        "c,C,,maybe,,",
+        "apis.csv: 4: consent: found \"maybe\", expected \"required\" or a blank",
+    ),
+    ("apis", "d,D,,,soon,", "apis.csv: 5: dormant_since: found \"soon\", expected an instant"),
+    ("apis", "e,E,,,,-1", "apis.csv: 6: propagation_s: found \"-1\", expected whole seconds"),
+    ("routes", ",GET,/messages/{id},messages,", ""),
+    (
+        "routes",
+        ",get,/messages//{other}/,messages,",
+        "routes.csv: 4: path: found a route that can't be told from line 3",
+    ),
+    ("routes", ",,/x,mesages,", "routes.csv: 5: api: found \"mesages\""),
+    ("routes", ",,/a/*/b,messages,", "routes.csv: 6: path: "),
+    ("routes", ",GET|PUT,/c,messages,", "routes.csv: 7: method: "),
+    ("grants", "g-1,acme,messages,read,2018-01-01,2018-01-01,,", "grants.csv: 4: revoked_at: "),
+    ("grants", "g-2,acmee,messages,read,,,,", "grants.csv: 5: partner: found \"acmee\""),
+    ("grants", "g-3,acme,messages,read,,,serch,", "grants.csv: 6: purpose: found \"serch\""),
+    ("grants", "g-4,acme,messages,read|,,,,", "grants.csv: 7: operations: "),
+    (
+        "grants",
+        "g-5,acme,messages,read,,,,TRUE",
+        "grants.csv: 8: overrides_consent: found \"TRUE\"",
+    ),
+    ("grants", "g-6,acme,messages", "grants.csv: 9: found 3 fields, expected 8"),
+    ("consents", "ann,*,*,2018-01-01,maybe", "consents.csv: 2: state: found \"maybe\""),
+    (
+        "consents",
+        "ann,*,*,2018-01-01T00:00:00,given",
+        "consents.csv: 3: at: found \"2018-01-01T00:00:00\"",
+    ),
+];
+
+/// The folder `register` with all of [`ERRORS`], an unknown column and an unknown table.
+fn broken_register() -> Case {
+    let mut texts = vec![
+        ("partners", "partner,name\nacme,Acme\nglobex,\n".to_owned()),
+        ("credentials", "credential,partner,valid_from,valid_until\nkey-acme-1,acme,,\nkey-globex-2,globex,,\n".to_owned()),
+        ("apis", "api,name,access,consent,dormant_since,propagation_s\nmessages,,,,,\n".to_owned()),
+        ("routes", "host,method,path,api,operation\n,,/m,messages,\n".to_owned()),
+        ("grants", "grant,partner,api,operations,granted_at,revoked_at,purpose,overrides_consent\ng-a,acme,messages,read,,,search,\ng-b,acme,messages,read,,,search,\n".to_owned()),
+        ("purposes", "purpose,endedat\nsearch,\n".to_owned()),
+        ("consents", "subject,partner,api,at,state\n".to_owned()),
+    ];
+    let mut case = Case::new().file("logs/good.log", calls(10));
+    for (table, text) in &mut texts {
+        for (_, row, _) in ERRORS.iter().filter(|(of, ..)| of == table) {
+            text.push_str(row);
+            text.push('\n');
+        }
+        case = case.file(&format!("register/{table}.csv"), text.as_str());
+    }
+    case.file("register/purpose.csv", "purpose\n")
+}
+
+/// The words of every problem of [`broken_register`].
+fn broken_words() -> Vec<String> {
+    let told = ERRORS.iter().map(|(.., words)| *words).filter(|words| !words.is_empty());
+    let also = [
+        "purposes.csv: 1: found the unknown column \"endedat\", the nearest known one is \"ended_at\"",
+        "purpose.csv: found an unknown table, the nearest known one is \"purposes.csv\"",
+    ];
+    told.chain(also).map(|words| format!("register/{words}")).collect()
+}
+
+#[test]
+fn a_broken_register_is_refused_with_every_error_at_once() {
+    let words = broken_words();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let case = broken_register();
+    for command in ["audit", "calls"] {
+        let output = case.run(&[command, "--register", "register", "logs"]);
+        let output = output.expect_status(2).expect_no_stdout().expect_stderr(&words);
+        let count = format!("error: register: the register has {} errors:\n", words.len());
+        output.expect_stderr(&[&count, "\nhint: nothing was judged"]);
+    }
+}
+
+#[test]
+fn check_tells_every_error_at_once() {
+    let output = broken_register().run(&["check", "--register", "register"]).expect_status(2);
+    for words in broken_words() {
+        assert!(output.stdout.contains(&format!("error: {words}")), "`{words}` is not told");
+    }
+    assert!(output.stdout.contains("did you mean \"acme\"?"));
+    let errors = output.stdout.lines().filter(|line| line.starts_with("error: ")).count();
+    assert_eq!(errors, broken_words().len());
+}
+
+#[test]
+fn an_error_of_the_register_is_told_before_any_log_is_read() {
+    let case = broken_register();
+    let output = case.run_with_input(&["audit", "--register", "register", "-"], b"");
+    output.expect_status(2).expect_no_stdout();
+}
+
+#[test]
+fn a_register_that_is_not_there() {
+    let case = Case::ready();
+    let output = case.run(&["audit", "--register", "registre", "logs"]);
+    let output = output.expect_status(2).expect_no_stdout();
+    output.expect_stderr(&["error: registre: no such file or directory", "hint: "]);
+    let output = case.run(&["check", "--register", "logs/good.log"]).expect_status(2);
+    output.expect_stderr(&["error: logs/good.log: not a directory"]);
 }
 
 #[test]
 fn a_needed_table_that_is_missing_is_named() {
+    for table in ["partners", "credentials", "apis", "grants"] {
+        let case = Case::ready();
+        fs::remove_file(case.path(&format!("register/{table}.csv"))).unwrap();
+        let output = audit(&case, &["logs"]).expect_status(2).expect_no_stdout();
+        let words = format!("register/{table}.csv: found no such file, which is needed");
+        output.expect_stderr(&["the register has 1 error:\n", &words]);
+    }
+    // The others may be absent: without routes no api is reached by a path.
     let case = Case::ready();
-    fs::remove_file(case.path("register/grants.csv")).unwrap();
-    audit(&case).expect_status(2).expect_no_stdout().expect_stderr(&["grants"]);
+    fs::remove_file(case.path("register/routes.csv")).unwrap();
+    let report = audit(&case, &["logs"]).expect_status(0).report();
+    assert_eq!(report["usage"][0]["verdict"], "unlisted-api");
 }
 
 #[test]
-fn a_config_that_does_not_fit_is_told_with_its_place() {
-    let tell = |config: &str, texts: &[&str]| {
-        let case = Case::ready().file("overstay.toml", config);
-        case.run(&["audit"]).expect_status(2).expect_no_stdout().expect_stderr(texts);
-    };
-    tell("[register\n", &["error: overstay.toml: 1: 10: "]);
-    tell("\n[regster]\n", &["overstay.toml: 2: 2: ", "regster", "register"]);
-    tell("[[logs]]\nsource = \"a\"\npath = [\"x\"]\n", &["overstay.toml: 3: 1: ", "`path`"]);
-    tell(
-        "[[logs]]\nsource = \"a\"\npaths = [\"logs/*\"]\nformat = \"jsn\"\n",
-        &["format: found `jsn`", "hint: did you mean `json`?"],
-    );
-    tell(
-        "[formats.x]\nkind = \"json\"\nat = \"t\"\npth = \"p\"\n",
-        &["[formats.x]", "pth", "`path`"],
-    );
-    tell(
-        "[severity]\nafter-revoked = \"high\"\n[[logs]]\nsource=\"a\"\npaths=[\"logs/*\"]",
-        &["after-revoked"],
-    );
-    tell(
-        "[[suppress]]\nkind = \"open\"\nowner = \"x\"\nreason = \"y\"\nuntil = \"2020-01-01\"\n[[logs]]\nsource=\"a\"\npaths=[\"logs/*\"]",
-        &["open"],
-    );
-    tell("[[logs]]\nsource=\"a\"\npaths=[\"logs/*\"]\ndedupe = true\n", &["dedupe", "hint: "]);
+fn an_unknown_column_names_the_nearest() {
+    let case = Case::ready();
+    case.write("register/partners.csv", "partner,nmae\nacme,\nglobex,\n");
+    let output = audit(&case, &["logs"]).expect_status(2).expect_no_stdout();
+    let words = "register/partners.csv: 1: found the unknown column \"nmae\", the nearest known one is \"name\"";
+    output.expect_stderr(&[words]);
 }
 
 #[test]
-fn wrong_usage_is_2_and_writes_nothing() {
-    let wrong = [
-        (vec!["--since", "soon"], "--since: found `soon`"),
-        (vec!["--since", "2019-01-01", "--until", "2018-01-01"], "is not before"),
-        (vec!["--max-rejects", "many"], "--max-rejects: found `many`"),
-        (vec!["--max-rejects", "101%"], "--max-rejects"),
-        (vec!["--fail-on", "severe"], "--fail-on: found `severe`"),
-        (vec!["--report", "pdf"], "--report: found `pdf`"),
-        (vec!["--report", "json="], "found no path"),
-        (vec!["--report", "terminal"], "two reports to standard output"),
-        (vec!["--log-format", "combine"], "did you mean `combined`?"),
-        (vec!["--threads", "100000"], "1..=1024"),
-        (vec!["--threads", "0"], "1..=1024"),
-        (vec!["--config", "nowhere.toml"], "nowhere.toml"),
-        (vec!["--frobnicate"], "--frobnicate"),
-    ];
-    let case = Case::ready();
-    for (extra, told) in wrong {
-        case.run(&with(&extra)).expect_status(2).expect_no_stdout().expect_stderr(&[told]);
+fn a_table_that_is_no_csv_of_text() {
+    for (text, words) in [
+        (
+            &b"partner,name\nacme,\xe9\nglobex,\n"[..],
+            "partners.csv: 2: found bytes that are not UTF-8",
+        ),
+        (
+            b"partner,name\nacme,\"x\nglobex,\n",
+            "partners.csv: 2: found a quote that is never closed",
+        ),
+        (b"", "partners.csv: found an empty file, expected a header row"),
+        (b"name\nAcme\n", "partners.csv: 1: found no column \"partner\", which must be there"),
+    ] {
+        let case = Case::ready().file("register/partners.csv", text);
+        let output = audit(&case, &["logs"]).expect_status(2).expect_no_stdout();
+        output.expect_stderr(&[words]);
     }
 }
 
-/// 1 % of calls and counted rejects is tolerated, more is not; `no-target` does not count; each input for itself.
 #[test]
-fn rejects_past_the_limit_make_the_report_partial() {
-    let log = |calls: usize, bad: usize, scans: usize| {
-        let scan = "{\"time\":\"2018-12-18T09:00:00Z\",\"status\":400}\n";
-        format!("{}{}{}", self::calls(calls), "bad\n".repeat(bad), scan.repeat(scans))
-    };
-    let at_limit = Case::with_register().file("logs/a", log(99, 1, 50));
-    audit(&at_limit).expect_status(0);
-    let past = Case::with_register().file("logs/a", log(98, 1, 0)).file("logs/b", log(5000, 0, 0));
-    let output = audit(&past).expect_status(3).expect_stderr(&["logs/a: 1 of 99 lines rejected"]);
-    let report = output.report();
-    assert_eq!(report["partial"].as_array().unwrap().len(), 1);
-    assert_eq!(report["inputs"][0]["complete"], true);
-    past.run(&with(&["--max-rejects", "1"])).expect_status(0);
-    past.run(&with(&["--max-rejects", "0"])).expect_status(3);
-    past.run(&with(&["--max-rejects", "2%"])).expect_status(0);
-    // 3 wins over 1.
-    past.run(&with(&["--fail-on", "info"])).expect_status(3);
+fn a_secret_of_the_register_is_in_no_message() {
+    let case = Case::ready().file(
+        "register/credentials.csv",
+        "credential,partner\nkey-acme-1,acme\nkey-globex-2,globex\nvery-secret-key,nobody\nvery-secret-key,acme\n",
+    );
+    for arguments in
+        [&["check", "--register", "register"][..], &["audit", "--register", "register", "logs"]]
+    {
+        let output = case.run(arguments).expect_status(2);
+        assert!(!output.stdout.contains("secret"));
+        assert!(!output.stderr.contains("secret"));
+    }
+}
+
+// --- configs ----------------------------------------------------------------------------------------------------------
+
+/// Asserts what is said of a config: by `audit` and by `check`, with status 2 and no report.
+#[track_caller]
+fn config(text: impl AsRef<[u8]>, words: &[&str]) {
+    let case = Case::ready().file("overstay.toml", text);
+    for arguments in [&["audit", "--json", "logs"][..], &["check"]] {
+        case.run(arguments).expect_status(2).expect_no_stdout().expect_stderr(words);
+    }
 }
 
 #[test]
-fn a_log_of_no_known_format_is_named_with_what_it_looks_like() {
-    let case = Case::ready().file("logs/odd.txt", "one 22 three\n".repeat(5));
-    let output = audit(&case).expect_status(3);
-    let output = output.expect_stderr(&["logs/odd.txt: no format fits", "`aaa 99 aaaaa`"]);
-    let report = output.report();
-    assert_eq!(report["inputs"][1]["complete"], false);
-    assert_eq!(report["inputs"][1]["format"], Value::Null);
-    case.run(&["audit", "logs/odd.txt"])
-        .expect_status(2)
-        .expect_no_stdout()
-        .expect_stderr(&["hint: "]);
+fn an_unknown_key_of_the_config_is_named_with_its_place() {
+    config(
+        "[register]\nsource = \"register\"\n\n[[logs]]\nsource = \"gw\"\npath = [\"x\"]\n",
+        &["error: overstay.toml: 6: 1: unknown field `path`", "`paths`"],
+    );
+    config("regster = 1\n", &["error: overstay.toml: 1: 1: unknown field `regster`", "`register`"]);
+    config("[report]\noutput = []\n", &["overstay.toml: 2: 1: unknown field `output`"]);
 }
 
 #[test]
-fn a_report_that_cannot_be_written_leaves_nothing_behind() {
-    let case = Case::ready().file("old.json", "old");
-    let names = case.names();
-    case.run(&["audit", "logs", "--report", "json=nowhere/report.json"])
-        .expect_status(2)
-        .expect_stderr(&["nowhere/report.json", "hint: "]);
-    assert_eq!(case.names(), names);
+fn malformed_toml_is_told_with_line_and_column() {
+    config("[register]\nsource = \n", &["error: overstay.toml: 2: 10: "]);
+    config(
+        "[register]\nsource = \"register\"\npropagation_s = \"x\"\n",
+        &["overstay.toml: 3: 17: "],
+    );
+    config("[register\n", &["overstay.toml: 1: 10: "]);
+    config(b"[register]\n# \xff\n", &["overstay.toml: found bytes that are not UTF-8"]);
+}
+
+#[test]
+fn values_of_the_config_that_do_not_fit() {
+    config(
+        "[severity]\nafter-revocatoin = \"high\"\n",
+        &[
+            "overstay.toml: [severity]: found kind `after-revocatoin`",
+            "hint: did you mean `after-revocation`?",
+        ],
+    );
+    config(
+        "[severity]\nafter-expiry = \"grave\"\n",
+        &["[severity] after-expiry: found `grave`, expected critical, high, medium, low or info"],
+    );
+    let suppress = |keys: &str| format!("[[suppress]]\n{keys}\n");
+    config(suppress("kind = \"anonymous\"\nreason = \"r\"\nuntil = \"2019-01-01\""), &["owner"]);
+    config(
+        suppress("kind = \"anonymous\"\nowner = \" \"\nreason = \"r\"\nuntil = \"2019-01-01\""),
+        &["[[suppress]] owner: found nothing"],
+    );
+    config(suppress("kind = \"anonymous\"\nowner = \"o\"\nreason = \"r\""), &["until"]);
+    config(
+        suppress("kind = \"anonymous\"\nowner = \"o\"\nreason = \"r\"\nuntil = \"soon\""),
+        &["[[suppress]] until: found `soon`"],
+    );
+    config(
+        suppress("owner = \"o\"\nreason = \"r\"\nuntil = \"2019-01-01\""),
+        &["[[suppress]]: expected either `finding`, or `kind`"],
+    );
+    config(
+        suppress(
+            "finding = \"os-a\"\nkind = \"anonymous\"\nowner = \"o\"\nreason = \"r\"\nuntil = \"2019-01-01\"",
+        ),
+        &["[[suppress]]: expected either `finding`, or `kind`"],
+    );
+    let logs = |keys: &str| format!("[[logs]]\nsource = \"gw\"\npaths = [\"logs/*\"]\n{keys}\n");
+    config(
+        logs("format = \"jsn\""),
+        &["[[logs]] gw: format: found `jsn`", "hint: did you mean `json`?"],
+    );
+    config(logs("expect = \"weekly\""), &["overstay.toml: 4: 10: unknown variant `weekly`"]);
+    config(logs("dedupe = true"), &["[[logs]] gw: found `dedupe = true`"]);
+    config(logs("") + &logs(""), &["[[logs]] source: found `gw` twice"]);
+    let format = |keys: &str| format!("[formats.mine]\n{keys}\n");
+    config(format("kind = \"xml\""), &["[formats.mine]", "xml"]);
+    config(format("kind = \"json\"\npath = \"path\""), &["[formats.mine]", "at"]);
+    config(
+        format("kind = \"json\"\nat = \"t\"\npath = \"path\"\nstatsu = \"s\""),
+        &["[formats.mine]", "statsu", "`status`"],
+    );
+    config(format("kind = \"pattern\"\npattern = '%h \"%r'\nat = \"t\""), &["[formats.mine]"]);
+}
+
+#[test]
+fn a_config_that_is_not_there() {
+    let case = Case::ready();
+    let output = case.run(&["audit", "--config", "missing.toml", "logs"]).expect_status(2);
+    output.expect_no_stdout().expect_stderr(&["error: missing.toml: no such file or directory"]);
+}
+
+// --- command lines ----------------------------------------------------------------------------------------------------
+
+#[test]
+fn wrong_usage() {
+    let case = Case::ready();
+    for (arguments, words) in [
+        (&["--since", "soon"][..], &["error: --since: found `soon`, expected RFC 3339"][..]),
+        (&["--since", "2018-12-18T09:00:00"], &["--since: found `2018-12-18T09:00:00`"]),
+        (&["--until", "2018-13-01"], &["error: --until: found `2018-13-01`"]),
+        (
+            &["--since", "2018-12-19", "--until", "2018-12-18"],
+            &["--since 2018-12-19T00:00:00Z is not before --until 2018-12-18T00:00:00Z"],
+        ),
+        (&["--since", "2018-12-18", "--until", "2018-12-18"], &["is not before"]),
+        (&["--as-known-at", "then"], &["error: --as-known-at: found `then`"]),
+        (
+            &["--max-rejects", "many"],
+            &["error: --max-rejects: found `many`, expected a number (100) or a share (1%)"],
+        ),
+        (&["--max-rejects", "101%"], &["--max-rejects: found `101%`"]),
+        (&["--max-rejects", "-1%"], &["-1"]),
+        (&["--max-rejects=-1"], &["--max-rejects: found `-1`"]),
+        (&["--max-rejects", "NaN%"], &["--max-rejects: found `NaN%`"]),
+        (&["--max-rejects", ""], &["--max-rejects: found ``"]),
+        (&["--fail-on", "hihg"], &["error: --fail-on: found `hihg`", "hint: did you mean `high`?"]),
+        (&["--report", "jsno"], &["--report: found `jsno`, expected one of terminal, json"]),
+        (&["--report", "json="], &["--report json=: found no path after `=`"]),
+        (
+            &["--report", "terminal"],
+            &["two reports to standard output, expected one at most", "hint: "],
+        ),
+        (
+            &["--log-format", "jsonn"],
+            &["--log-format: found `jsonn`", "hint: did you mean `json`?"],
+        ),
+        (&["--threads", "0"], &["--threads"]),
+        (&["--io", "fast"], &["--io"]),
+        (&["--color", "sometimes"], &["--color"]),
+        (&["--sicne", "2018-12-18"], &["--sicne", "--since"]),
+    ] {
+        let output = audit(&case, &[&["logs"], arguments].concat());
+        output.expect_status(2).expect_no_stdout().expect_stderr(words);
+    }
+    let output = case.run(&["audit", "logs", "--as-known-at", "2018-12-18"]).expect_status(2);
+    let _ =
+        output.expect_stderr(&["error: --as-known-at needs a register", "hint: give --register"]);
+    let output = case.run(&["audti"]).expect_status(2);
+    output.expect_no_stdout().expect_stderr(&["audti", "audit"]);
+}
+
+#[test]
+fn wrong_usage_of_calls() {
+    let case = Case::ready();
+    for (arguments, words) in [
+        (
+            &["--verdict", "after-revocatoin"][..],
+            &["error: --verdict: found `after-revocatoin`", "hint: did you mean"][..],
+        ),
+        (
+            &["--outcome", "ok"],
+            &["error: --outcome: found `ok`, expected one of served, denied, failed, unknown"],
+        ),
+        (
+            &["--finding", "os-"],
+            &["--finding: found no finding that begins with `os-` in these logs", "hint: "],
+        ),
+        (&["--raw", "--distinct", "subject"], &["--raw", "--distinct"]),
+        (&["--distinct", "path"], &["--distinct", "subject"]),
+        (&["--verify", "report.json"], &["--verify"]),
+    ] {
+        let output = case.run(&[&["calls", "--register", "register", "logs"], arguments].concat());
+        output.expect_status(2).expect_no_stdout().expect_stderr(words);
+    }
+    let output = case.run(&["calls", "logs"]).expect_status(2).expect_no_stdout();
+    output.expect_stderr(&["error: calls are judged by a register, and there is none", "hint: "]);
+}
+
+#[test]
+fn urls_are_refused() {
+    let case = Case::ready();
+    let output = audit(&case, &["https://logs.example/x.log"]).expect_status(2).expect_no_stdout();
+    output
+        .expect_stderr(&["error: https://logs.example/x.log: this version reads files", "hint: "]);
+    for register in ["sqlite:register.db", "postgres://db.example/register"] {
+        let output = case.run(&["audit", "--register", register, "logs"]).expect_status(2);
+        output
+            .expect_no_stdout()
+            .expect_stderr(&["this version reads registers from folders", "hint: "]);
+    }
+}
+
+// --- output that can't be written -------------------------------------------------------------------------------------
+
+#[test]
+fn a_report_that_cannot_be_written_leaves_nothing() {
+    let case = Case::ready();
     fs::create_dir(case.path("folder")).unwrap();
-    case.run(&["audit", "logs", "--report", "json=folder"]).expect_status(2);
-    case.run(&["audit", "nothing", "--report", "json=old.json"]).expect_status(2);
-    assert_eq!(case.names(), names);
-    assert_eq!(case.read("old.json"), "old");
-}
-
-/// Whoever reads the pipe has seen enough: no failure, and no word of one.
-#[test]
-fn a_closed_pipe_is_success() {
-    let case = Case::with_register().file("logs/good.log", calls(50_000));
-    for arguments in [vec!["calls", "--quiet", "--register", "register", "logs"], AUDIT.to_vec()] {
-        let mut command = case.command(&arguments);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut stdout = child.stdout.take().unwrap();
-        stdout.read_exact(&mut [0; 10]).unwrap();
-        drop(stdout);
-        let output = child.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
-        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{arguments:?}");
-    }
-}
-
-/// A big log, of which nobody knows how far it was read when it is cut.
-fn truncated_while_read(io: &str) {
-    let big = calls(1000).repeat(200);
-    let mut seen = false;
-    for attempt in 0..40 {
-        let case =
-            Case::with_register().file("logs/big.log", &big).file("logs/good.log", calls(10));
-        // One line a piece, so that reading takes longer than it takes to cut the log.
-        let command =
-            &mut case.command(&with(&["--io", io, "--chunk-bytes", "1", "--threads", "2"]));
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        thread::sleep(Duration::from_millis(20 + attempt * 7));
-        let file = fs::OpenOptions::new().write(true).open(case.path("logs/big.log")).unwrap();
-        file.set_len(1000).unwrap();
-        let output = child.wait_with_output().unwrap();
-        let output = case.output(format!("audit --io {io}, cut after {attempt}"), output);
-        match output.status.code() {
-            Some(0) => continue,
-            Some(3) => {}
-            other => panic!("the program ended with {other:?}"),
+    let before = case.names();
+    for (target, words) in [
+        ("json=missing/report.json", "error: missing/report.json: no such file or directory"),
+        ("json=logs/good.log/report.json", "error: logs/good.log/report.json: not a directory"),
+        ("json=folder", "error: folder: is a directory"),
+    ] {
+        for first in [&[][..], &["--report", "terminal"]] {
+            let arguments =
+                [&["audit", "--register", "register", "logs"], first, &["--report", target]]
+                    .concat();
+            // No report: also none on standard output.
+            let output = case.run(&arguments).expect_status(2).expect_no_stdout();
+            output.expect_stderr(&[words]);
+            assert_eq!(case.names(), before);
         }
-        let report = output.report();
-        assert_eq!(report["partial"][0]["path"], "logs/big.log");
-        assert_eq!(report["inputs"][0]["calls"], 0);
-        assert_eq!(report["accounting"]["calls"], 10);
-        output.expect_stderr(&["warning: logs/big.log: "]);
-        seen = true;
-        break;
     }
-    assert!(seen, "the log was never cut while it was read");
 }
 
 #[test]
-fn a_mapped_log_that_shrinks_is_named_and_nothing_of_it_counts() {
-    truncated_while_read("mmap");
+fn a_closed_pipe_does_not_keep_a_file_from_being_written() {
+    let case = Case::ready();
+    let arguments = ["audit", "--register", "register", "logs"];
+    let outputs = ["--report", "terminal", "--report", "json=report.json"];
+    unread(&case, &[&arguments[..], &outputs].concat()).expect_status(0);
+    let report: Value = serde_json::from_str(&case.read("report.json")).unwrap();
+    harness::adds_up(&report);
+}
+
+/// Runs the program with a standard output that nobody reads.
+fn unread(case: &Case, arguments: &[&str]) -> Output {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = case.command(arguments);
+    command.stdout(writer).stderr(Stdio::piped());
+    let shown = format!("{command:?}");
+    let output = command.spawn().unwrap().wait_with_output().unwrap();
+    // The command holds the other end of the pipe until here.
+    drop(command);
+    case.output(shown, output)
 }
 
 #[test]
-fn a_log_that_shrinks_while_it_is_read_is_named_and_nothing_of_it_counts() {
-    truncated_while_read("read");
+fn a_closed_pipe_is_no_failure() {
+    let case = Case::ready().file("logs/more.log", calls(5000));
+    for arguments in [
+        &["audit", "--json", "--register", "register", "logs"][..],
+        &["audit", "--register", "register", "logs"],
+        &["audit", "--register", "register", "logs", "--fail-on", "info"],
+        &["calls", "--register", "register", "logs"],
+        &["calls", "--register", "register", "logs", "--raw"],
+        &["calls", "--register", "register", "logs", "--distinct", "subject"],
+        &["check", "--register", "register"],
+        &["explain"],
+        &["explain", "after-revocation"],
+        &["man"],
+        &["completions", "bash"],
+        &["completions", "zsh"],
+        &["completions", "fish"],
+        &["--help"],
+        &["--version"],
+    ] {
+        let output = unread(&case, arguments).expect_status(0);
+        assert!(!output.stderr.contains("panicked"));
+        assert!(!output.stderr.contains("error"));
+    }
 }
 
-/// What is appended while a log is read waits for the next run.
 #[test]
-fn a_log_that_grows_is_read_as_it_was() {
-    let case = Case::with_register().file("logs/big.log", calls(1000).repeat(100));
-    let mut command = case.command(&with(&["--chunk-bytes", "1", "--threads", "1"]));
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let path = case.path("logs/big.log");
-    let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
+#[cfg(target_os = "linux")]
+fn a_full_device_is_a_failure() {
+    let case = Case::ready();
+    for arguments in [
+        &["audit", "--json", "--register", "register", "logs"][..],
+        &["calls", "--register", "register", "logs"],
+        &["check", "--register", "register"],
+        &["explain"],
+        &["man"],
+        &["completions", "bash"],
+    ] {
+        let mut command = case.command(arguments);
+        command.stdout(fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+        let output = case.finish_with(command).expect_status(2);
+        let output = output.expect_stderr(&["error: standard output: no space left on device"]);
+        assert!(!output.stderr.contains("panicked"));
+    }
+}
+
+// --- logs that change while they are read -----------------------------------------------------------------------------
+
+/// Enough lines that reading them takes a while: about 100 bytes each.
+const MANY: usize = 300_000;
+
+/// Starts the program on `big.log`, waits until it has it open (or mapped), lets `change` loose on it, and tells
+/// how it ended.
+#[cfg(target_os = "linux")]
+fn changed_while_read(case: &Case, arguments: &[&str], mapped: bool, change: &dyn Fn()) -> Output {
+    let mut command = case.command(arguments);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let shown = format!("{command:?}");
+    let mut child = command.spawn().unwrap();
+    let proc = std::path::PathBuf::from(format!("/proc/{}", child.id()));
+    let big = fs::canonicalize(case.path("big.log")).unwrap();
+    let has_it = || match mapped {
+        true => fs::read_to_string(proc.join("maps"))
+            .is_ok_and(|maps| maps.contains(&*big.to_string_lossy())),
+        false => fs::read_dir(proc.join("fd")).is_ok_and(|files| {
+            files.flatten().any(|file| fs::read_link(file.path()).is_ok_and(|link| link == big))
+        }),
+    };
+    while child.try_wait().unwrap().is_none() {
+        if has_it() {
+            change();
+            break;
+        }
+    }
+    let output = child.wait_with_output().unwrap();
+    case.output(shown, output)
+}
+
+/// Truncates a big log under the reader until a run sees it, and asserts what that run says.
+#[cfg(target_os = "linux")]
+fn shrinks(how: &[&str], mapped: bool, remaining: u64) {
+    let big = calls(MANY);
+    assert!(big.len() > 16 << 20);
+    let case = Case::ready();
     for _ in 0..50 {
-        file.write_all(calls(10).as_bytes()).unwrap();
-        thread::sleep(Duration::from_millis(2));
+        case.write("big.log", &big);
+        let truncate = || {
+            let file = fs::OpenOptions::new().write(true).open(case.path("big.log")).unwrap();
+            file.set_len(remaining).unwrap();
+        };
+        let arguments = with(&[how, &["logs/good.log", "big.log"]].concat());
+        let output = changed_while_read(&case, &arguments, mapped, &truncate);
+        assert!(output.status.code().is_some(), "killed by a signal: {output}");
+        let report = output.report();
+        if input(&report, "big.log")["complete"] == true {
+            // Too late, or too early: it was read whole.
+            continue;
+        }
+        assert_eq!(output.status.code(), Some(3));
+        partial(&output, &report, "big.log", "shrank");
+        // Nothing of it counts; the other log does.
+        accounts(&report, &[("lines", 10), ("calls", 10)]);
+        let input = input(&report, "big.log");
+        for name in ["lines", "calls", "bytes", "gap_bytes", "rejected"] {
+            assert_eq!(input[name], 0, "{name}");
+        }
+        return;
     }
-    let output = case.output("audit while it grows".to_owned(), child.wait_with_output().unwrap());
-    let read = output.expect_status(0).report()["accounting"]["calls"].as_u64().unwrap();
-    assert!((100_000..=100_500).contains(&read), "{read} calls");
+    panic!("no run saw the log shrink");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_mapped_log_that_shrinks_is_named_and_not_counted() {
+    shrinks(&["--io", "mmap"], true, 5);
+    shrinks(&["--io", "mmap", "--digest"], true, 5);
+    // Less than a page is lost: no fault of memory tells of it.
+    let most = calls(MANY).len() as u64 - 3;
+    shrinks(&["--io", "mmap", "--threads", "1", "--chunk-bytes", "100000"], true, most);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_log_that_shrinks_while_it_is_read_is_named_and_not_counted() {
+    let how = ["--io", "read", "--threads", "1", "--chunk-bytes", "100000"];
+    shrinks(&how, false, 5);
+    shrinks(&how, false, calls(MANY).len() as u64 - 3);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_log_that_shrinks_before_its_format_is_told_is_partial_too() {
+    // By itself, so that nothing else keeps the run from failing; at once, so that some runs see it while they look at
+    // the first lines.
+    let big = calls(MANY);
+    let case = Case::with_register();
+    let mut seen = false;
+    for _ in 0..20 {
+        case.write("big.log", &big);
+        let truncate = || {
+            let file = fs::OpenOptions::new().write(true).open(case.path("big.log")).unwrap();
+            file.set_len(5).unwrap();
+        };
+        let output =
+            changed_while_read(&case, &with(&["--io", "mmap", "big.log"]), true, &truncate);
+        assert!(matches!(output.status.code(), Some(0 | 3)), "{}", output.status);
+        let report = output.report();
+        if output.status.code() == Some(3) {
+            partial(&output, &report, "big.log", "shrank");
+            accounts(&report, &[]);
+            seen = true;
+        }
+    }
+    assert!(seen, "no run saw the log shrink");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn calls_of_a_log_that_shrinks_end_with_status_3() {
+    let big = calls(MANY);
+    let case = Case::with_register();
+    for _ in 0..50 {
+        case.write("big.log", &big);
+        let truncate = || {
+            fs::OpenOptions::new()
+                .write(true)
+                .open(case.path("big.log"))
+                .unwrap()
+                .set_len(5)
+                .unwrap()
+        };
+        let arguments =
+            ["calls", "--register", "register", "--io", "mmap", "big.log", "--outcome", "failed"];
+        let output = changed_while_read(&case, &arguments, true, &truncate);
+        assert!(output.status.code().is_some(), "killed by a signal: {output}");
+        if output.status.code() == Some(0) {
+            continue;
+        }
+        let _ =
+            output.expect_status(3).expect_no_stdout().expect_stderr(&["warning: big.log: shrank"]);
+        return;
+    }
+    panic!("no run saw the log shrink");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_log_that_grows_while_it_is_read_counts_as_it_was() {
+    let big = calls(MANY);
+    for (how, mapped) in [("mmap", true), ("read", false)] {
+        let case = Case::with_register().file("big.log", &big);
+        let grow = || {
+            let mut file = fs::OpenOptions::new().append(true).open(case.path("big.log")).unwrap();
+            file.write_all(calls(1000).as_bytes()).unwrap();
+        };
+        let output = changed_while_read(&case, &with(&["--io", how, "big.log"]), mapped, &grow);
+        let report = output.expect_status(0).report();
+        accounts(&report, &[("lines", MANY as u64), ("calls", MANY as u64)]);
+        assert_eq!(report["inputs"][0]["bytes"], big.len());
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_pipe_is_read_to_its_end() {
+    let case = Case::with_register();
+    assert!(Command::new("mkfifo").arg(case.path("pipe")).status().unwrap().success());
+    let path = case.path("pipe");
+    let writer = std::thread::spawn(move || fs::write(path, calls(1000)).unwrap());
+    let report = audit(&case, &["--io", "mmap", "pipe"]).expect_status(0).report();
+    writer.join().unwrap();
+    accounts(&report, &[("lines", 1000), ("calls", 1000)]);
 }

@@ -1,206 +1,427 @@
-//! What a user of `overstay calls` can see.
+//! `overstay calls`: which calls it prints, as what, and whether evidence still stands.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::harness::{Case, calls, gzip};
+use crate::harness::{Case, MIXED, Output, calls, gzip};
 
-const CALLS: [&str; 6] = ["calls", "-q", "--register", "register", "--log-format", "json"];
-
-/// Six calls: two of acme in order, one without a credential, one unknown, two of globex after its end.
-fn case() -> Case {
-    let line = |minute: u32, credential: &str, method: &str, status: u16, user: &str| {
-        format!(
-            "{{\"time\":\"2018-12-18T09:{minute:02}:00Z\",\"client_id\":{credential},\"method\":\"{method}\",\
-             \"path\":\"/messages/{user}?key=secret\",\"status\":{status},\"request_id\":\"r{minute}\"}}"
-        )
-    };
-    let lines = [
-        line(1, "\"key-acme-1\"", "GET", 200, "u1"),
-        "bad".to_owned(),
-        line(2, "\"key-acme-1\"", "GET", 500, "u2"),
-        String::new(),
-        line(3, "null", "GET", 200, "u1"),
-        line(4, "\"key-nobody-9\"", "GET", 401, "u1"),
-        line(5, "\"key-globex-2\"", "GET", 200, "u3"),
-        line(6, "\"key-globex-2\"", "DELETE", 403, "u3"),
-    ];
-    Case::with_register().file("a.log", lines.join("\n"))
+fn run(case: &Case, arguments: &[&str]) -> Output {
+    case.run(&[&["calls", "--register", "register", "--quiet"], arguments].concat())
 }
 
-fn minutes(case: &Case, extra: &[&str]) -> Vec<u32> {
-    let arguments = [&CALLS[..], &["--max-rejects", "9", "a.log"], extra].concat();
-    let minute = |call: Value| call["at"].as_str().unwrap()[14..16].parse().unwrap();
-    case.run(&arguments).expect_status(0).json_lines().into_iter().map(minute).collect()
+/// The lines of the calls printed.
+fn lines(output: &Output) -> Vec<u64> {
+    output.json_lines().iter().map(|call| call["line"].as_u64().unwrap()).collect()
+}
+
+/// Asserts which calls of the mixed log are printed with these filters.
+#[track_caller]
+fn check(arguments: &[&str], expected: &[u64]) {
+    let output = run(&Case::mixed(), &[&["logs"], arguments].concat()).expect_status(0);
+    assert_eq!(lines(&output), expected, "{arguments:?}");
+}
+
+/// The id of the only finding of that kind in the mixed log.
+fn finding(case: &Case, kind: &str) -> String {
+    let output = case.run(&["audit", "--json", "--register", "register", "logs"]);
+    let report = output.expect_status(0).report();
+    let mut ids = report["findings"].as_array().unwrap().iter().filter(|f| f["kind"] == kind);
+    let id = ids.next().unwrap()["id"].as_str().unwrap().to_owned();
+    assert!(ids.next().is_none(), "one finding of {kind}");
+    id
 }
 
 #[test]
-fn each_filter_leaves_what_it_names() {
-    let case = case();
-    let filters: [(&[&str], &[u32]); 16] = [
-        (&[], &[1, 2, 3, 4, 5, 6]),
-        (&["--partner", "acme"], &[1, 2]),
-        (&["--partner", "acme", "--partner", "globex"], &[1, 2, 5, 6]),
-        (&["--credential", "key-nobody-9"], &[4]),
-        (&["--credential", "…dy-9"], &[4]),
-        (&["--credential", "key-globex-2"], &[5, 6]),
-        (&["--api", "messages"], &[1, 2, 3, 4, 5, 6]),
-        (&["--api", "other"], &[]),
-        (&["--operation", "delete"], &[6]),
-        (&["--verdict", "after-revocation"], &[5]),
-        (&["--verdict", "never-granted"], &[6]),
-        (&["--outcome", "served"], &[1, 3, 5]),
-        (&["--outcome", "denied", "--outcome", "failed"], &[2, 4, 6]),
-        (&["--subject", "u3"], &[5, 6]),
-        (&["--since", "2018-12-18T09:02:00Z", "--until", "2018-12-18T09:05:00Z"], &[2, 3, 4]),
-        (&["--partner", "globex", "--outcome", "served"], &[5]),
-    ];
-    for (extra, expected) in filters {
-        assert_eq!(minutes(&case, extra), expected, "{extra:?}");
+fn a_call_has_all_that_is_known_of_it() {
+    let output = run(&Case::mixed(), &["logs"]).expect_status(0);
+    let calls = output.json_lines();
+    assert_eq!(calls.len(), 9);
+    let offset = MIXED.lines().next().unwrap().len() + 1;
+    assert_eq!(
+        calls[1],
+        json!({
+            "at": "2018-12-18T09:01:00Z", "source": "logs", "path": "logs/mixed.log", "offset": offset, "line": 2,
+            "partner": "globex", "credential": "…ex-2", "api": "messages", "operation": "read",
+            "verdict": "after-revocation", "also": [], "grant": "g-globex",
+            "since": "2018-06-01T00:00:00Z", "lapsed_at": "2018-06-01T00:00:00Z", "outcome": "served",
+            "status": 200, "bytes": 20, "latency_us": 1500, "subject": "ann", "actor": "robot", "method": "GET",
+            "host": "api.example", "remote_addr": "192.0.2.7", "user_agent": "globex/1", "request_id": "r-2",
+        })
+    );
+    // Absent is absent: never 0 or empty.
+    for name in [
+        "partner",
+        "credential",
+        "grant",
+        "since",
+        "lapsed_at",
+        "latency_us",
+        "actor",
+        "request_id",
+    ] {
+        assert_eq!(calls[4][name], Value::Null, "{name}");
     }
-}
-
-#[test]
-fn a_call_is_told_with_its_place_and_its_judgement() {
-    for chunk_bytes in ["1", "100", "4000000"] {
-        let extra = [
-            "--max-rejects",
-            "9",
-            "a.log",
-            "--chunk-bytes",
-            chunk_bytes,
-            "--verdict",
+    let verdicts: Vec<&str> = calls.iter().map(|call| call["verdict"].as_str().unwrap()).collect();
+    assert_eq!(
+        verdicts,
+        [
+            "granted",
             "after-revocation",
-        ];
-        let output = case().run(&[&CALLS[..], &extra].concat()).expect_status(0);
-        let calls = output.json_lines();
-        let [call] = calls.as_slice() else { panic!("one call") };
-        assert_eq!(call["line"], 7);
-        assert_eq!(call["path"], "a.log");
-        assert_eq!(call["partner"], "globex");
-        assert_eq!(call["credential"], "…ex-2");
-        assert_eq!(call["grant"], "g-globex");
-        assert_eq!(call["since"], "2018-06-01T00:00:00Z");
-        assert_eq!(call["lapsed_at"], "2018-06-01T00:00:00Z");
-        assert_eq!(call["subject"], "u3");
-        assert_eq!(call["request_id"], "r5");
-        assert!(!output.stdout.contains("secret"));
+            "after-revocation",
+            "unknown-credential",
+            "anonymous",
+            "out-of-scope",
+            "unlisted-api",
+            "after-revocation",
+            "after-revocation",
+        ]
+    );
+    assert_eq!(calls[8]["also"], json!(["stale-credential"]));
+    assert_eq!((&calls[8]["outcome"], &calls[8]["status"]), (&json!("unknown"), &Value::Null));
+    assert_eq!(calls[8]["at"], "2018-12-18T10:01:00.25Z");
+    // An api that no route lists has no name, and neither has what is done there.
+    assert_eq!((&calls[6]["api"], &calls[6]["operation"]), (&Value::Null, &Value::Null));
+    assert_eq!(calls[3]["credential"], "…dy-9");
+}
+
+#[test]
+fn filters_by_partner() {
+    check(&["--partner", "acme"], &[1, 6, 7]);
+    check(&["--partner", "acme", "--partner", "globex"], &[1, 2, 3, 6, 7, 8, 9]);
+    check(&["--partner", "Acme"], &[]);
+}
+
+#[test]
+fn filters_by_credential() {
+    check(&["--credential", "key-globex-2"], &[2, 3, 8]);
+    check(&["--credential", "…ex-2"], &[2, 3, 8]);
+    check(&["--credential", "key-nobody-9"], &[4]);
+    check(&["--credential", "…dy-9", "--credential", "key-old-5"], &[4, 9]);
+    // As a register may write it; in either case.
+    let whole = format!("sha256:{}", sha256("key-nobody-9"));
+    check(&["--credential", &whole], &[4]);
+    check(&["--credential", &whole.to_uppercase().replace("SHA256", "sha256")], &[4]);
+    check(&["--credential", "ex-2"], &[]);
+}
+
+fn sha256(text: &str) -> String {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn filters_by_api_and_operation() {
+    check(&["--api", "messages"], &[1, 2, 3, 4, 5, 6, 8, 9]);
+    check(&["--operation", "write"], &[6]);
+    check(&["--operation", "read"], &[1, 2, 3, 4, 5, 8, 9]);
+    check(&["--api", "message"], &[]);
+}
+
+#[test]
+fn filters_by_verdict_and_by_what_is_also_held() {
+    check(&["--verdict", "after-revocation"], &[2, 3, 8, 9]);
+    check(&["--verdict", "stale-credential"], &[9]);
+    check(&["--verdict", "granted", "--verdict", "anonymous"], &[1, 5]);
+    check(&["--verdict", "open"], &[]);
+    check(&["--verdict", "hindsight"], &[]);
+}
+
+#[test]
+fn filters_by_outcome() {
+    check(&["--outcome", "served"], &[1, 2, 4, 6, 8]);
+    check(&["--outcome", "denied", "--outcome", "failed"], &[3, 5, 7]);
+    check(&["--outcome", "unknown"], &[9]);
+}
+
+#[test]
+fn filters_by_subject() {
+    check(&["--subject", "ann"], &[1, 2, 6]);
+    check(&["--subject", "nobody"], &[]);
+}
+
+#[test]
+fn filters_by_window() {
+    check(&["--since", "2018-12-18T09:03:00Z", "--until", "2018-12-18T10:00:00Z"], &[4, 5, 6, 7]);
+    check(&["--until", "2018-12-18T09:00:00.000000001Z"], &[1]);
+    check(&["--since", "1545127260.25"], &[9]);
+}
+
+#[test]
+fn filters_of_different_kinds_must_all_hold() {
+    check(&["--partner", "globex", "--outcome", "served", "--subject", "bob"], &[8]);
+    check(&["--partner", "acme", "--verdict", "after-revocation"], &[]);
+}
+
+#[test]
+fn a_finding_leads_to_its_calls() {
+    let case = Case::mixed();
+    for (kind, expected) in [
+        ("after-revocation", &[2, 3, 8, 9][..]),
+        ("stale-credential", &[9]),
+        ("unknown-credential", &[4]),
+        ("anonymous", &[5]),
+        ("out-of-scope", &[6]),
+        ("unlisted-api", &[7]),
+    ] {
+        let id = finding(&case, kind);
+        assert_eq!(lines(&run(&case, &["logs", "--finding", &id]).expect_status(0)), expected);
+        // As much of it as is unique will do.
+        assert_eq!(lines(&run(&case, &["logs", "--finding", &id[..9]]).expect_status(0)), expected);
     }
+    let id = finding(&case, "after-revocation");
+    let output = run(&case, &["logs", "--finding", &id, "--outcome", "denied"]).expect_status(0);
+    assert_eq!(lines(&output), [3]);
+}
+
+#[test]
+fn a_finding_that_is_not_told_apart_or_not_there() {
+    let case = Case::mixed();
+    let output = run(&case, &["logs", "--finding", "os-"]).expect_status(2).expect_no_stdout();
+    let id = finding(&case, "anonymous");
+    output.expect_stderr(&[
+        "error: --finding: `os-` begins 6 findings: ",
+        &id,
+        "hint: give more of the id",
+    ]);
+    let output = run(&case, &["logs", "--finding", "os-0"]).expect_status(2).expect_no_stdout();
+    output.expect_stderr(&["error: --finding: found no finding that begins with `os-0`"]);
+    // It is judged by the same window: there the finding is not.
+    let arguments = ["logs", "--finding", &id, "--until", "2018-12-18T09:01:00Z"];
+    run(&case, &arguments).expect_status(2).expect_no_stdout();
+}
+
+#[test]
+fn a_finding_is_not_sought_in_what_can_be_read_once() {
+    let case = Case::mixed();
+    let arguments = ["calls", "--register", "register", "--finding", "os-a", "-"];
+    let output = case.run_with_input(&arguments, MIXED.as_bytes()).expect_status(2);
+    output
+        .expect_no_stdout()
+        .expect_stderr(&["error: --finding reads the logs twice", "hint: save it"]);
+    // Other filters do with one reading.
+    let arguments = ["calls", "--register", "register", "--partner", "acme", "-"];
+    let output = case.run_with_input(&arguments, MIXED.as_bytes()).expect_status(0);
+    assert_eq!(lines(&output), [1, 6, 7]);
+    assert_eq!(output.json_lines()[0]["path"], "-");
+}
+
+#[test]
+fn the_hundredth_and_first_unknown_key_is_among_the_others() {
+    // 100 keys with two calls each are findings of their own; the two with one call share one.
+    let mut log = String::new();
+    for key in 0..102 {
+        let times = if key < 100 { 2 } else { 1 };
+        log += &calls(1).replace("key-acme-1", &format!("guess-{key:03}")).repeat(times);
+    }
+    let case = Case::with_register().file("logs/x.log", &log);
+    let report =
+        case.run(&["audit", "--json", "--register", "register", "logs"]).expect_status(0).report();
+    let findings = report["findings"].as_array().unwrap();
+    assert_eq!(findings.len(), 101);
+    let other = findings.iter().find(|f| f["credentials"] == json!(["(other)"])).unwrap();
+    assert_eq!(other["served"], 2);
+    let output = run(&case, &["logs", "--finding", other["id"].as_str().unwrap()]).expect_status(0);
+    assert_eq!(lines(&output), [201, 202]);
 }
 
 #[test]
 fn raw_prints_the_logs_own_lines() {
-    let case = case();
-    let extra = ["--max-rejects", "9", "a.log", "--raw", "--partner", "globex"];
-    let output = case.run(&[&CALLS[..], &extra].concat()).expect_status(0);
-    let log = case.read("a.log");
-    let lines: Vec<&str> = log.lines().filter(|line| line.contains("globex")).collect();
-    assert_eq!(output.stdout.lines().collect::<Vec<_>>(), lines);
+    let case = Case::mixed();
+    let output = run(&case, &["logs", "--raw", "--partner", "globex"]).expect_status(0);
+    let wanted: Vec<&str> = [1, 2, 7, 8].iter().map(|i| MIXED.lines().nth(*i).unwrap()).collect();
+    assert_eq!(output.stdout, wanted.join("\n") + "\n");
+    // To the byte, but for the line ending; whatever the compression.
+    let case = case.file("logs/mixed.log", gzip(MIXED.replace('\n', "\r\n")));
+    let output = run(&case, &["logs", "--raw", "--partner", "globex"]).expect_status(0);
+    assert_eq!(output.stdout_bytes, (wanted.join("\n") + "\n").into_bytes());
 }
 
 #[test]
-fn distinct_prints_each_value_once_in_order() {
-    let extra = ["--max-rejects", "9", "a.log", "--distinct", "subject"];
-    let output = case().run(&[&CALLS[..], &extra].concat()).expect_status(0);
-    assert_eq!(output.stdout, "{\"subject\":\"u1\"}\n{\"subject\":\"u2\"}\n{\"subject\":\"u3\"}\n");
-}
-
-#[test]
-fn the_order_is_that_of_the_logs_at_any_thread_count() {
-    let case = Case::with_register().file("b.log", calls(3000)).file("a.log", gzip(calls(2000)));
-    let run = |threads: &str, chunk: &str| {
-        let extra = ["a.log", "b.log", "--threads", threads, "--chunk-bytes", chunk];
-        case.run(&[&CALLS[..], &extra].concat()).expect_status(0).stdout_bytes.clone()
-    };
-    let one = run("1", "4000000");
-    assert!(run("3", "1000") == one && run("7", "1") == one);
-    assert_eq!(one.iter().filter(|b| **b == b'\n').count(), 5000);
-}
-
-#[test]
-fn a_finding_is_named_by_any_unique_start_of_its_id() {
-    let case = case();
-    let report = case
-        .run(&[
-            "audit",
-            "--json",
-            "-q",
-            "--max-rejects",
-            "9",
-            "--log-format",
-            "json",
-            "--register",
-            "register",
-            "a.log",
-        ])
-        .report();
-    let findings = report["findings"].as_array().unwrap();
-    let finding = findings.iter().find(|f| f["kind"] == "after-revocation").unwrap();
-    let id = finding["id"].as_str().unwrap();
-    assert_eq!(minutes(&case, &["--finding", id]), [5]);
-    let unique = (4..=id.len())
-        .find(|n| {
-            findings.iter().filter(|f| f["id"].as_str().unwrap().starts_with(&id[..*n])).count()
-                == 1
-        })
-        .unwrap();
-    assert_eq!(minutes(&case, &["--finding", &id[..unique]]), [5]);
-    let refused = |extra: &[&str], told: &str| {
-        let arguments = [&CALLS[..], &["--max-rejects", "9"], extra].concat();
-        case.run(&arguments).expect_status(2).expect_no_stdout().expect_stderr(&[told]);
-    };
-    refused(&["a.log", "--finding", "os-"], "begins 4 findings");
-    refused(&["a.log", "--finding", "os-0"], "no finding that begins with `os-0`");
-    refused(&["-", "--finding", id], "can be read once");
-}
-
-#[test]
-fn evidence_is_verified() {
-    let case = case();
-    let audit = [
-        "audit",
-        "-q",
-        "--max-rejects",
-        "9",
-        "--log-format",
-        "json",
-        "--register",
-        "register",
-        "a.log",
-    ];
-    case.run(&[&audit[..], &["--report", "json=r.json"]].concat()).expect_status(0);
-    let statuses = |expected: i32| -> Vec<Value> {
-        let output = case.run(&["calls", "--verify", "r.json"]).expect_status(expected);
-        output.json_lines().into_iter().map(|line| line["status"].clone()).collect()
-    };
-    let all = statuses(0);
-    assert!(!all.is_empty() && all.iter().all(|status| status == "same"));
-    // The same content, compressed.
-    let log = case.read("a.log");
-    case.write("a.log", gzip(&log));
-    assert_eq!(statuses(0), all);
-    // One byte of the one line that was served after the revocation.
-    case.write("a.log", log.replace("\"r5\"", "\"r7\""));
-    assert_eq!(statuses(2).iter().filter(|status| *status == "changed").count(), 1);
-    std::fs::remove_file(case.path("a.log")).unwrap();
-    assert!(statuses(2).iter().all(|status| status == "unreadable"));
-    case.run(&["calls", "--verify", "register/apis.csv"]).expect_status(2);
-}
-
-#[test]
-fn without_a_register_no_call_is_judged() {
-    let case = case();
-    case.run(&["calls", "a.log"]).expect_status(2).expect_no_stdout().expect_stderr(&["hint: "]);
-}
-
-#[test]
-fn unknown_words_are_refused_with_the_known_ones() {
-    let case = case();
-    for (flag, word) in
-        [("--verdict", "after-revoked"), ("--outcome", "ok"), ("--distinct", "people")]
-    {
-        let output = case.run(&[&CALLS[..], &["a.log", flag, word]].concat()).expect_status(2);
-        output.expect_no_stdout().expect_stderr(&[word]);
+fn distinct_prints_each_value_once() {
+    let case = Case::mixed();
+    for (field, expected) in [
+        ("subject", &["ann", "bob", "cat", "dan", "eve"][..]),
+        ("partner", &["acme", "globex"]),
+        ("credential", &["…me-1", "…ex-2", "…dy-9", "…ld-5"]),
+        ("api", &["messages"]),
+        ("operation", &["read", "write"]),
+        ("actor", &["robot"]),
+    ] {
+        let output = run(&case, &["logs", "--distinct", field]).expect_status(0);
+        let expected: Vec<Value> = expected.iter().map(|value| json!({ field: value })).collect();
+        assert_eq!(output.json_lines(), expected);
     }
+    let arguments = ["logs", "--distinct", "subject", "--verdict", "after-revocation"];
+    let output = run(&case, &arguments).expect_status(0);
+    assert_eq!(
+        output.json_lines(),
+        [json!({"subject": "ann"}), json!({"subject": "bob"}), json!({"subject": "eve"})]
+    );
+}
+
+#[test]
+fn distinct_is_over_all_logs() {
+    let case = Case::mixed().file("logs/again.log", MIXED);
+    let output = run(&case, &["logs", "--distinct", "subject"]).expect_status(0);
+    assert_eq!(output.json_lines().len(), 5);
+}
+
+#[test]
+fn line_numbers_and_order_do_not_depend_on_how_a_log_is_read() {
+    let mixed = format!("\n{}\n \n", MIXED.replacen('\n', "\ngarbage\n\n", 1));
+    let case = Case::mixed()
+        .file("logs/mixed.log", &mixed)
+        .file("logs/a.log.gz", gzip(MIXED))
+        .file("logs/z.log", calls(300));
+    let arguments = ["logs", "--max-rejects", "100%"];
+    let expected = run(&case, &arguments).expect_status(0);
+    for call in expected.json_lines() {
+        if call["path"] == "logs/mixed.log" {
+            // What stands there is this call.
+            let (line, offset) = (call["line"].as_u64().unwrap(), call["offset"].as_u64().unwrap());
+            let text = mixed.lines().nth(line as usize - 1).unwrap();
+            assert!(mixed[offset as usize..].starts_with(text));
+            let at = call["at"].as_str().unwrap();
+            assert!(text.contains(at), "{text} at {at}");
+        }
+    }
+    for way in [
+        &["--chunk-bytes", "1"][..],
+        &["--chunk-bytes", "1", "--threads", "1"],
+        &["--chunk-bytes", "100", "--threads", "4", "--io", "mmap"],
+        &["--io", "read", "--threads", "2"],
+    ] {
+        let output = run(&case, &[&arguments, way].concat()).expect_status(0);
+        assert_eq!(output.stdout, expected.stdout, "{way:?}");
+    }
+}
+
+#[test]
+fn calls_are_judged_as_known_at_an_instant() {
+    let case = Case::mixed().file(
+        "register/grants.csv",
+        "grant,partner,api,operations,granted_at,revoked_at,recorded_at\n\
+         g-acme,acme,messages,read,2018-01-01,,\n\
+         g-globex,globex,messages,read,2018-01-01,,\n\
+         g-globex,globex,messages,read,2018-01-01,2018-06-01,2019-01-01\n",
+    );
+    let verdict = |arguments: &[&str]| {
+        let output = run(&case, &[&["logs", "--subject", "bob"], arguments].concat());
+        let output = output.expect_status(0);
+        let call = output.json_lines().remove(0);
+        (call["verdict"].clone(), call["also"].clone())
+    };
+    assert_eq!(verdict(&[]), (json!("after-revocation"), json!(["hindsight"])));
+    assert_eq!(verdict(&["--as-known-at", "2018-12-31"]), (json!("granted"), json!([])));
+    assert_eq!(verdict(&["--as-known-at", "2019-01-01"]).0, "after-revocation");
+}
+
+// --- evidence ---------------------------------------------------------------------------------------------------------
+
+/// The mixed case with its report in `report.json`.
+fn with_report() -> Case {
+    let case = Case::mixed();
+    let arguments = ["audit", "--register", "register", "logs", "--report", "json=report.json"];
+    case.run(&arguments).expect_status(0);
+    case
+}
+
+/// How the lines of evidence fare, each with its offset; there must be as many as findings have.
+fn verified(output: &Output) -> Vec<(u64, String)> {
+    let lines = output.json_lines();
+    // Served or unknown: after-revocation 2, 8, 9; stale-credential 9; unknown-credential 4; out-of-scope 6.
+    assert_eq!(lines.len(), 6);
+    let mut all: Vec<(u64, String)> = lines
+        .iter()
+        .map(|line| {
+            assert!(line["finding"].as_str().unwrap().starts_with("os-"));
+            assert_eq!(line["path"], "logs/mixed.log");
+            (line["offset"].as_u64().unwrap(), line["status"].as_str().unwrap().to_owned())
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn evidence_that_stands_is_verified() {
+    let case = with_report();
+    let output = case.run(&["calls", "--verify", "report.json"]).expect_status(0);
+    assert!(verified(&output).iter().all(|(_, status)| status == "same"));
+    assert_eq!(output.stderr, "");
+    // What was appended since does not matter, nor whether the log was compressed meanwhile.
+    case.write("logs/mixed.log", gzip(format!("{MIXED}{}", calls(3))));
+    let output = case.run(&["calls", "--verify", "report.json"]).expect_status(0);
+    assert!(verified(&output).iter().all(|(_, status)| status == "same"));
+}
+
+#[test]
+fn evidence_that_changed_is_told() {
+    let case = with_report();
+    case.write("logs/mixed.log", MIXED.replace("/messages/cat", "/messages/dog"));
+    let output = case.run(&["calls", "--verify", "report.json"]).expect_status(2);
+    let offset = MIXED.lines().take(3).map(|line| line.len() as u64 + 1).sum::<u64>();
+    for (at, status) in verified(&output) {
+        assert_eq!(status, if at == offset { "changed" } else { "same" }, "at {at}");
+    }
+    output.expect_stderr(&[
+        "warning: logs/mixed.log: 1 of 6 lines of evidence changed or are gone\n",
+    ]);
+}
+
+#[test]
+fn evidence_that_moved_or_is_cut_off_is_told() {
+    let case = with_report();
+    case.write("logs/mixed.log", format!("\n{MIXED}"));
+    let output = case.run(&["calls", "--verify", "report.json"]).expect_status(2);
+    assert!(verified(&output).iter().all(|(_, status)| status == "changed"));
+    case.write(
+        "logs/mixed.log",
+        MIXED.lines().take(8).map(|line| format!("{line}\n")).collect::<String>(),
+    );
+    let output = case.run(&["calls", "--verify", "report.json"]).expect_status(2);
+    let changed = verified(&output).iter().filter(|(_, status)| status == "changed").count();
+    assert_eq!(changed, 2, "the ninth line is evidence of two findings");
+}
+
+#[test]
+fn evidence_whose_log_is_gone_is_told() {
+    let case = with_report();
+    std::fs::remove_file(case.path("logs/mixed.log")).unwrap();
+    let output = case.run(&["calls", "--verify", "report.json"]).expect_status(2);
+    assert!(verified(&output).iter().all(|(_, status)| status == "unreadable"));
+    output.expect_stderr(&["warning: logs/mixed.log: the log is not there\n"]);
+}
+
+#[test]
+fn evidence_of_a_config_starts_from_its_folder() {
+    let config =
+        "[register]\nsource = \"register\"\n[[logs]]\nsource = \"gw\"\npaths = [\"logs/*\"]\n";
+    let case = Case::mixed().file("overstay.toml", config);
+    case.run(&["audit", "--report", "json=report.json"]).expect_status(0);
+    let elsewhere = Case::new();
+    let (config, report) = (case.path("overstay.toml"), case.path("report.json"));
+    let arguments = [
+        "calls".as_ref(),
+        "--config".as_ref(),
+        config.as_os_str(),
+        "--verify".as_ref(),
+        report.as_os_str(),
+    ];
+    let output = elsewhere.run(&arguments).expect_status(0);
+    assert!(verified(&output).iter().all(|(_, status)| status == "same"));
+}
+
+#[test]
+fn what_is_no_report_is_not_verified() {
+    let case = Case::new()
+        .file("x.json", "{\"schema\": 1")
+        .file("y.json", "{\"schema\":\"other/1\",\"findings\":[]}");
+    let output = case.run(&["calls", "--verify", "x.json"]).expect_status(2).expect_no_stdout();
+    output.expect_stderr(&["error: x.json: 1: ", "found no JSON report", "hint: "]);
+    let output = case.run(&["calls", "--verify", "y.json"]).expect_status(2).expect_no_stdout();
+    output.expect_stderr(&["error: y.json: found schema `other/1`, expected `overstay.report/1`"]);
+    let output = case.run(&["calls", "--verify", "missing.json"]).expect_status(2);
+    output.expect_no_stdout().expect_stderr(&["error: missing.json: no such file or directory"]);
 }
 
 /// Past the bounds all else is `(other)`: a finding too, and its calls can be printed like any other's.
@@ -214,9 +435,9 @@ fn what_a_bound_cut_off_is_a_finding_with_calls() {
         )
     };
     let case = Case::with_register().file("many.log", (0..70_000).map(line).collect::<String>());
-    let audit =
-        ["audit", "--json", "-q", "--register", "register", "--log-format", "json", "many.log"];
-    let report = case.run(&audit).expect_status(0).report();
+    let logs = ["--log-format", "json", "many.log"];
+    let arguments = [&["audit", "--json", "--register", "register"], &logs[..]].concat();
+    let report = case.run(&arguments).expect_status(0).report();
     let findings = report["findings"].as_array().unwrap();
     let others: Vec<&Value> = findings
         .iter()
@@ -227,13 +448,11 @@ fn what_a_bound_cut_off_is_a_finding_with_calls() {
     assert_eq!(unlisted, 65_536 + 1);
     for finding in others {
         let id = finding["id"].as_str().unwrap();
-        let output =
-            case.run(&[&CALLS[..], &["many.log", "--finding", id]].concat()).expect_status(0);
-        let expected = if finding["api"] == "(other)" { 70_000 - 65_536 } else { 0 };
+        let output = run(&case, &[&logs[..], &["--finding", id]].concat()).expect_status(0);
         let served = finding["served"].as_u64().unwrap();
         assert_eq!(output.stdout.lines().count() as u64, served);
-        if expected > 0 {
-            assert_eq!(served, expected);
+        if finding["api"] == "(other)" {
+            assert_eq!(served, 70_000 - 65_536);
         }
     }
 }

@@ -1,76 +1,151 @@
-//! What a user of the other commands can see.
+//! What the program says of itself: help, version, explanations, completions, manual page.
 
-use crate::harness::Case;
+use overstay::findings::Kind;
+use overstay::judge::Verdict;
+
+use crate::harness::{Case, repository};
 
 #[test]
-fn every_verdict_and_kind_is_explained() {
+fn help_and_version_go_to_standard_output() {
     let case = Case::new();
-    let listed = case.run(&["explain"]).expect_status(0);
-    let kinds: Vec<&str> =
-        listed.stdout.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(kinds.len(), 18);
-    for kind in kinds {
-        let text = case.run(&["explain", kind]).expect_status(0).stdout.clone();
+    let output = case.run(&["--help"]).expect_status(0);
+    assert_eq!(output.stderr, "");
+    for word in ["audit", "calls", "check", "explain", "completions", "man", "Exit status: 0 done"]
+    {
+        assert!(output.stdout.contains(word), "{word}");
+    }
+    let output = case.run(&["--version"]).expect_status(0);
+    assert_eq!(output.stdout, format!("overstay {}\n", env!("CARGO_PKG_VERSION")));
+    for command in ["audit", "calls", "check", "explain", "completions", "man"] {
+        let output = case.run(&[command, "--help"]).expect_status(0);
+        assert!(output.stdout.contains("Usage: overstay "), "{command}");
+        // As wide as a page, however wide the terminal.
+        assert!(output.stdout.lines().all(|line| line.chars().count() <= 100), "{command}");
+    }
+}
+
+#[test]
+fn every_flag_of_the_contract_is_in_the_help() {
+    let case = Case::new();
+    let audit = case.run(&["audit", "--help"]).expect_status(0);
+    let calls = case.run(&["calls", "--help"]).expect_status(0);
+    for flag in [
+        "--config",
+        "--register",
+        "--log-format",
+        "--since",
+        "--until",
+        "--as-known-at",
+        "--max-rejects",
+        "--threads",
+        "--io",
+        "--quiet",
+    ] {
+        assert!(audit.stdout.contains(flag), "audit {flag}");
+        assert!(calls.stdout.contains(flag), "calls {flag}");
+    }
+    for flag in ["--report", "--json", "--fail-on", "--digest", "--color"] {
+        assert!(audit.stdout.contains(flag), "audit {flag}");
+    }
+    for flag in [
+        "--finding",
+        "--partner",
+        "--credential",
+        "--api",
+        "--operation",
+        "--verdict",
+        "--outcome",
+        "--subject",
+        "--raw",
+        "--distinct",
+        "--verify",
+    ] {
+        assert!(calls.stdout.contains(flag), "calls {flag}");
+    }
+}
+
+#[test]
+fn without_a_command_it_shows_how() {
+    let output = Case::new().run::<&str>(&[]).expect_status(2).expect_no_stdout();
+    output.expect_stderr(&["Usage: overstay", "audit"]);
+}
+
+/// Every verdict and kind of finding.
+fn kinds() -> Vec<&'static str> {
+    let mut kinds: Vec<&str> = Verdict::ALL.iter().map(|verdict| verdict.as_str()).collect();
+    kinds.extend(Kind::all().map(Kind::as_str));
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
+}
+
+#[test]
+fn every_kind_is_explained() {
+    let case = Case::new();
+    assert_eq!(kinds().len(), 18);
+    for kind in kinds() {
+        let output = case.run(&["explain", kind]).expect_status(0);
+        assert!(output.stdout.contains(kind), "{kind}");
+        assert!(output.stdout.starts_with(&format!("# {kind}\n")), "{kind}");
+        assert!(output.stdout.contains("\n## What to do\n"), "{kind}");
+        let headings = output.stdout.lines().filter(|line| line.starts_with('#')).count();
         assert!(
-            text.starts_with(&format!("# {kind}\n")) && text.contains("## What to do"),
-            "{kind}"
+            headings >= 4,
+            "{kind}: what it means, why it matters, what it cannot see, what to do"
         );
     }
-    let output = case.run(&["explain", "after-revokation"]).expect_status(2);
-    output.expect_no_stdout().expect_stderr(&["hint: did you mean `after-revocation`?"]);
 }
 
 #[test]
-fn completions_and_the_manual_are_printed() {
-    let case = Case::new();
-    for shell in ["bash", "zsh", "fish"] {
-        let output = case.run(&["completions", shell]).expect_status(0);
-        assert!(output.stdout.contains("as-known-at"), "{shell}");
+fn without_a_kind_all_are_listed() {
+    let output = Case::new().run(&["explain"]).expect_status(0);
+    let listed: Vec<&str> =
+        output.stdout.lines().map(|line| line.split("  ").next().unwrap()).collect();
+    let mut sorted: Vec<&str> = listed.iter().map(|kind| kind.trim()).collect();
+    sorted.sort_unstable();
+    assert_eq!(sorted, kinds());
+    assert!(output.stdout.lines().all(|line| line.trim_end().ends_with('.')), "a sentence on each");
+}
+
+#[test]
+fn an_unknown_kind_names_the_nearest() {
+    let output =
+        Case::new().run(&["explain", "after-revokation"]).expect_status(2).expect_no_stdout();
+    output.expect_stderr(&[
+        "error: found `after-revokation`, expected a verdict or a kind of finding\n",
+        "hint: did you mean `after-revocation`?\n",
+    ]);
+    let output = Case::new().run(&["explain", "x"]).expect_status(2).expect_no_stdout();
+    output.expect_stderr(&["hint: `overstay explain` lists them\n"]);
+}
+
+#[test]
+fn completions_for_every_shell() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = Case::new().run(&["completions", shell]).expect_status(0);
+        for word in ["overstay", "audit", "fail-on"] {
+            assert!(output.stdout.contains(word), "{shell}: {word}");
+        }
     }
-    let manual = case.run(&["man"]).expect_status(0);
-    assert!(manual.stdout.contains(".TH overstay 1"));
-    assert!(case.run(&["--version"]).expect_status(0).stdout.starts_with("overstay 0."));
-    assert!(case.run(&["audit", "--help"]).expect_status(0).stdout.contains("Examples:"));
-    case.run(&["audti"]).expect_status(2).expect_no_stdout();
+    Case::new().run(&["completions", "sh"]).expect_status(2).expect_no_stdout();
 }
 
 #[test]
-fn check_tells_errors_from_warnings() {
-    let case = Case::with_register();
-    let arguments = ["check", "--register", "register"];
-    let output = case.run(&arguments).expect_status(0);
-    // The grants of the small register name no purpose: legal but odd.
-    assert_eq!(output.stdout.lines().filter(|line| line.starts_with("warning: ")).count(), 2);
-    assert!(output.stdout.contains("0 errors, 2 warnings"));
-    case.write("register/apis.csv", "api,access\nmessages,opened\n");
-    let output = case.run(&arguments).expect_status(2);
-    assert!(output.stdout.starts_with("error: register/apis.csv: 2: access: found \"opened\""));
-    case.run(&["check"]).expect_status(2).expect_stderr(&["there is nothing to check"]);
-}
-
-#[test]
-fn check_reads_the_config_too() {
-    let case = Case::with_register()
-        .file("overstay.toml", "[register]\nsource = \"register\"\n[state]\ndir = \"s\"\n");
-    let output = case.run(&["check"]).expect_status(0);
-    assert!(output.stdout.contains("overstay.toml: no problems"));
-    assert!(output.stdout.contains("[state] is not used by this version"));
-    case.write("overstay.toml", "[severity]\nafter-expiry = \"grave\"\n");
-    case.run(&["check"])
-        .expect_status(2)
-        .expect_stderr(&["grave", "critical, high, medium, low or info"]);
+fn the_manual_page_is_one() {
+    let output = Case::new().run(&["man"]).expect_status(0);
+    assert!(output.stdout.contains(".TH overstay 1"));
+    assert!(output.stdout.contains("audit"));
 }
 
 /// The first report in the README is the one that its command prints.
 #[test]
 fn the_readme_shows_the_first_report_as_it_looks() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let readme = std::fs::read_to_string(repository("README.md")).unwrap();
     let shown = readme.split("<!-- first report -->").nth(1).unwrap();
     let shown = shown.split("<!-- /first report -->").next().unwrap();
     let shown = shown.trim().trim_start_matches("```").trim_end_matches("```").trim();
     let case = Case::new();
-    let config = root.join("sample-logs/overstay.toml");
+    let config = repository("sample-logs/overstay.toml");
     let mut command = case.command(&["audit", "-q", "--config", config.to_str().unwrap()]);
     command.env("COLUMNS", "100");
     let output = case.finish(command).expect_status(0);

@@ -54,6 +54,28 @@ impl Case {
         Case::with_register().file("logs/good.log", calls(10))
     }
 
+    /// The register with one more key of `globex`, closed on 2018-02-01, and `logs/mixed.log`: nine calls, of which each
+    /// is of another kind. Their lines, from 1:
+    ///
+    /// | line | at | who | what | verdict | outcome | subject |
+    /// | --- | --- | --- | --- | --- | --- | --- |
+    /// | 1 | 09:00 | acme | read | granted | served | ann |
+    /// | 2 | 09:01 | globex | read | after-revocation | served | ann |
+    /// | 3 | 09:02 | globex | read | after-revocation | denied | bob |
+    /// | 4 | 09:03 | an unknown key | read | unknown-credential | served | cat |
+    /// | 5 | 09:04 | nobody | read | anonymous | denied | dan |
+    /// | 6 | 09:05 | acme | write | out-of-scope | served | ann |
+    /// | 7 | 09:06 | acme | a path without route | unlisted-api | failed | – |
+    /// | 8 | 10:00 | globex | read | after-revocation | served | bob |
+    /// | 9 | 10:01 | globex, its old key | read | after-revocation, also stale-credential | unknown | eve |
+    pub fn mixed() -> Case {
+        let case = Case::with_register().file(
+            "register/credentials.csv",
+            "credential,partner,valid_until\nkey-acme-1,acme,\nkey-globex-2,globex,\nkey-old-5,globex,2018-02-01\n",
+        );
+        case.file("logs/mixed.log", MIXED)
+    }
+
     /// Writes a file, with the folders it needs.
     #[must_use]
     pub fn file(self, name: &str, content: impl AsRef<[u8]>) -> Case {
@@ -131,6 +153,13 @@ impl Case {
     pub fn finish(&self, mut command: Command) -> Output {
         let output = command.output().unwrap();
         self.output(format!("{command:?}"), output)
+    }
+
+    /// The same for a command whose standard output goes elsewhere.
+    pub fn finish_with(&self, mut command: Command) -> Output {
+        let shown = format!("{command:?}");
+        let child = command.stderr(Stdio::piped()).spawn().unwrap();
+        self.output(shown, child.wait_with_output().unwrap())
     }
 
     /// Tells a child's end as that of [`Case::run`].
@@ -248,6 +277,23 @@ fn cut(text: &str, bytes_max: usize) -> String {
         Some((at, _)) => format!("{}… ({} bytes)", &text[..at], text.len()),
         None => text.to_owned(),
     }
+}
+
+/// The log of [`Case::mixed`].
+pub const MIXED: &str = r#"{"time":"2018-12-18T09:00:00Z","client_id":"key-acme-1","method":"GET","path":"/messages/ann","status":200,"bytes":10}
+{"time":"2018-12-18T09:01:00Z","client_id":"key-globex-2","method":"GET","path":"/messages/ann?page=2","status":200,"bytes":20,"latency_ms":1.5,"host":"api.example","actor":"robot","ip":"192.0.2.7","user_agent":"globex/1","request_id":"r-2"}
+{"time":"2018-12-18T09:02:00Z","client_id":"key-globex-2","method":"GET","path":"/messages/bob","status":403,"bytes":30}
+{"time":"2018-12-18T09:03:00Z","client_id":"key-nobody-9","method":"GET","path":"/messages/cat","status":200,"bytes":40}
+{"time":"2018-12-18T09:04:00Z","method":"GET","path":"/messages/dan","status":401,"bytes":50}
+{"time":"2018-12-18T09:05:00Z","client_id":"key-acme-1","method":"POST","path":"/messages/ann","status":201,"bytes":60}
+{"time":"2018-12-18T09:06:00Z","client_id":"key-acme-1","method":"GET","path":"/nowhere","status":404,"bytes":70}
+{"time":"2018-12-18T10:00:00Z","client_id":"key-globex-2","method":"GET","path":"/messages/bob","status":200,"bytes":80,"actor":"robot"}
+{"time":"2018-12-18T10:01:00.25Z","client_id":"key-old-5","method":"GET","path":"/messages/eve","bytes":90}
+"#;
+
+/// A file of the repository.
+pub fn repository(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
 /// Lines of `count` calls in order by [`Case::with_register`], a minute apart from 2018-12-18T09:00:00Z on.

@@ -9,12 +9,13 @@
 )]
 
 mod harness;
-mod audit;
-mod bad_input;
-mod calls;
-mod cli;
-mod contract;
-mod properties;
 mod story;
-mod twin;
+mod audit;
+mod calls;
+mod check;
+mod cli;
+mod bad_input;
+mod contract;
 mod verdicts;
+mod properties;
+mod twin;

@@ -1,0 +1,127 @@
+//! `overstay check`: what it says of a config and a register, and how it ends.
+
+use crate::harness::{Case, Output};
+
+/// A register without anything odd.
+fn tidy() -> Case {
+    Case::with_register()
+        .file(
+            "register/grants.csv",
+            "grant,partner,api,operations,granted_at,revoked_at,purpose\n\
+             g-acme,acme,messages,read,2018-01-01,,chat\n\
+             g-globex,globex,messages,read,2018-01-01,2018-06-01,chat\n",
+        )
+        .file("register/purposes.csv", "purpose,name\nchat,Chat\n")
+}
+
+fn check(case: &Case, arguments: &[&str]) -> Output {
+    case.run(&[&["check"], arguments].concat())
+}
+
+#[test]
+fn a_tidy_register_has_no_problems() {
+    let output = check(&tidy(), &["--register", "register"]).expect_status(0);
+    assert_eq!(
+        output.stdout,
+        "register: no problems; 2 partners, 2 rows of credentials, 1 api, 2 grants\n"
+    );
+    let output = check(&tidy(), &["--register", "register", "--quiet"]).expect_status(0);
+    assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("", ""));
+}
+
+#[test]
+fn what_is_legal_but_odd_is_a_warning_and_no_failure() {
+    let case = tidy()
+        .file("register/partners.csv", "partner\nacme\nglobex\nidle\n")
+        .file("register/apis.csv", "api\nmessages\nquiet\n")
+        .file(
+            "register/grants.csv",
+            "grant,partner,api,operations,purpose\n\
+             g-acme,acme,messages,read,\ng-globex,globex,messages,read|list,chat\n",
+        );
+    let output = check(&case, &["--register", "register"]).expect_status(0);
+    let told: Vec<&str> = output.stdout.lines().collect();
+    assert_eq!(
+        told,
+        [
+            "warning: register/apis.csv: 3: api: found \"quiet\", which has no routes",
+            "warning: register/grants.csv: 2: purpose: found \"g-acme\" without a purpose",
+            "warning: register/grants.csv: 3: operations: found \"list\", which no route of \"messages\" nor its method yields",
+            "warning: register/partners.csv: 4: partner: found \"idle\", which has no credentials",
+            "register: 0 errors, 4 warnings; 3 partners, 2 rows of credentials, 2 apis, 2 grants",
+        ]
+    );
+    // And nobody is kept from judging by it.
+    let case = case.file("x.log", "");
+    case.run(&["audit", "--register", "register", "x.log"]).expect_status(0);
+}
+
+#[test]
+fn errors_end_with_status_2() {
+    let case = tidy().file("register/apis.csv", "api,access\nmessages,shut\n");
+    let output = check(&case, &["--register", "register"]).expect_status(2);
+    let told: Vec<&str> = output.stdout.lines().collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert_eq!(
+        told[0],
+        "error: register/apis.csv: 2: access: found \"shut\", expected \"open\" or a blank"
+    );
+    assert!(told[1].starts_with("register: 1 error, 0 warnings; "), "{}", told[1]);
+    let output = check(&case, &["--register", "register", "--quiet"]).expect_status(2);
+    assert_eq!(output.stdout.lines().count(), 1);
+}
+
+#[test]
+fn a_hint_says_what_may_be_meant() {
+    let case = tidy().file("register/routes.csv", "path,api\n/m,mesages\n/n,messages\n");
+    let output = check(&case, &["--register", "register"]).expect_status(2);
+    assert!(output.stdout.contains(
+        "error: register/routes.csv: 2: api: found \"mesages\", expected one of the apis table\n  hint: did you mean \"messages\"?\n"
+    ));
+}
+
+#[test]
+fn the_config_of_the_folder_is_checked_with_its_register() {
+    let case = tidy().file("overstay.toml", "[register]\nsource = \"register\"\n");
+    let output = check(&case, &[]).expect_status(0);
+    assert!(output.stdout.contains("register: no problems; "));
+    assert!(output.stdout.ends_with("overstay.toml: no problems\n"));
+    // Its register, by its own folder; wherever one stands.
+    let config = case.path("overstay.toml");
+    let output = check(&Case::new(), &["--config", config.to_str().unwrap()]).expect_status(0);
+    assert!(output.stdout.contains("no problems; 2 partners"));
+    let case = case.file("register/partners.csv", "partner\n");
+    check(&case, &[]).expect_status(2);
+}
+
+#[test]
+fn a_config_alone_is_checked() {
+    let case = Case::new().file("overstay.toml", "[severity]\nanonymous = \"low\"\n");
+    let output = check(&case, &[]).expect_status(0);
+    assert_eq!(output.stdout, "overstay.toml: no problems\n");
+}
+
+#[test]
+fn what_this_version_has_no_use_for_is_named() {
+    let case = tidy()
+        .file("overstay.toml", "[register]\nsource = \"register\"\n[state]\ndir = \"state\"\n");
+    let output = check(&case, &[]).expect_status(0);
+    assert!(
+        output.stdout.contains("warning: overstay.toml: [state] is not used by this version\n")
+    );
+}
+
+#[test]
+fn without_anything_to_check_it_fails() {
+    let output = check(&Case::new(), &[]).expect_status(2).expect_no_stdout();
+    let _ =
+        output.expect_stderr(&["error: there is nothing to check\n", "hint: give --config FILE"]);
+}
+
+#[test]
+fn cells_that_command_a_terminal_are_spelled_out() {
+    let case = tidy().file("register/routes.csv", "path,api\n/m,\u{1b}[2Jx\u{202e}y\n");
+    let output = check(&case, &["--register", "register"]).expect_status(2);
+    assert!(output.stdout.contains("[2Jx"));
+    assert!(!output.stdout.contains(['\u{1b}', '\u{202e}']));
+}
