@@ -53,7 +53,7 @@ overstay calls --finding os-7f3k --raw           the log's own lines\n  \
 overstay calls --verify report.json              check a report's evidence against the logs"
     )]
     Calls(Box<CallsArgs>),
-    /// Validate config and register, reporting every problem at once
+    /// Validate config and register, reporting every problem of the register at once
     Check(CheckArgs),
     /// Tell what a verdict or a kind of finding means
     #[command(after_help = "Without KIND it lists all kinds.")]
@@ -67,7 +67,10 @@ overstay calls --verify report.json              check a report's evidence again
         shell: clap_complete::Shell,
     },
     /// Print the manual page
-    Man,
+    Man {
+        /// Of this command instead of the program
+        command: Option<String>,
+    },
 }
 
 /// What to read, and by what to judge it.

@@ -60,11 +60,27 @@ fn run(cli: &Cli, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
                 .map(|()| Ended::new(Status::Done))
                 .map_err(|error| Error::io("standard output", error))
         }
-        Command::Man => clap_mangen::Man::new(Cli::command())
-            .render(stdout)
-            .map(|()| Ended::new(Status::Done))
-            .map_err(|error| Error::io("standard output", error)),
+        Command::Man { command } => manual(command.as_deref(), stdout),
     }
+}
+
+/// The manual page of the program, or of one of its commands.
+fn manual(command: Option<&str>, stdout: &mut dyn Write) -> Result<Ended> {
+    let mut program = Cli::command();
+    program.build();
+    let page = match command {
+        None => program,
+        Some(name) => {
+            let known = program.find_subcommand(name).cloned();
+            let words = program.get_subcommands().map(|known| known.get_name());
+            let words = words.collect::<Vec<_>>().join(", ");
+            known.ok_or_else(|| {
+                Error::new(format!("man: found `{name}`, expected one of {words}"))
+            })?
+        }
+    };
+    let rendered = clap_mangen::Man::new(page).render(&mut &mut *stdout);
+    rendered.map(|()| Ended::new(Status::Done)).map_err(|error| Error::io("standard output", error))
 }
 
 fn flushed(ended: Ended, stdout: &mut (dyn Write + Send)) -> Result<Ended> {

@@ -213,6 +213,12 @@ pub fn audit(args: &AuditArgs) -> Result<AuditPlan> {
     let mut read = read_plan(&args.read, config.as_ref())?;
     read.options.digest = args.digest;
     let fail_on = args.fail_on.as_deref().map(severity).transpose()?;
+    if fail_on.is_some() && read.register.is_none() {
+        return Err(Error::new(
+            "--fail-on needs a register: without one nothing is judged, and nothing could fail",
+        )
+        .hint("give --register DIR, or the configuration with --config FILE"));
+    }
     let outputs = outputs(args, config.as_ref())?;
     spare_logs(&outputs, &read.inputs)?;
     Ok(AuditPlan { read, outputs, display: display(args.color), fail_on })
@@ -479,6 +485,8 @@ struct Gathered {
     /// Each with the index of its source in the config, if one claims it.
     found: Vec<(Found, Option<usize>)>,
     unread: Vec<Partial>,
+    /// Whether the logs were given as arguments.
+    given: bool,
 }
 
 impl Gathered {
@@ -528,6 +536,7 @@ impl Gathered {
                 }
             }
         }
+        self.given = true;
         let mut all = Vec::new();
         for log in logs {
             if log.contains("://") {
@@ -562,9 +571,17 @@ impl Gathered {
             Some(index) => sources[index].name.as_str(),
             None => ARGUMENT_SOURCE,
         };
-        // A source without a file is listed too: its silence is what coverage is about.
-        let mut listed: BTreeMap<&str, Option<Expect>> =
-            sources.iter().map(|source| (source.name.as_str(), source.expect)).collect();
+        // A source of the config without a file is listed too: its silence is what coverage is about. Where logs
+        // were given as arguments nobody asked for the others.
+        let asked_for = |index: usize| {
+            !self.given || self.found.iter().any(|(_, source)| *source == Some(index))
+        };
+        let mut listed: BTreeMap<&str, Option<Expect>> = sources
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| asked_for(*index))
+            .map(|(_, source)| (source.name.as_str(), source.expect))
+            .collect();
         for (_, source) in &self.found {
             listed.entry(name(*source)).or_insert(None);
         }

@@ -889,7 +889,8 @@ fn next(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     };
     page.blank()?;
     page.line(&format!("next: overstay explain {}", finding.kind))?;
-    page.line(&format!("      overstay calls --finding {}", for_terminal(&finding.id)))
+    page.line(&format!("      overstay calls --finding {}", for_terminal(&finding.id)))?;
+    page.line("      (with the logs and flags of this run)")
 }
 
 #[cfg(test)]
@@ -949,6 +950,7 @@ malformed  gateway.jsonl     3  {"aa":"9999-99-99a99:
 
 next: overstay explain after-revocation
       overstay calls --finding os-7f3k2mq4t6xa
+      (with the logs and flags of this run)
 "#;
         assert_eq!(shown(&fixtures::small(), 80, false), &expected[1..]);
     }

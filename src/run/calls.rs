@@ -17,6 +17,7 @@ use crate::findings::{Apart, Found, ids_of_call};
 use crate::formats::Format;
 use crate::input::{Line, Piece};
 use crate::judge::{Judge, Judged, Memory, Name, Presented, Verdict};
+use crate::nearest::similar;
 use crate::parse::Scratch;
 use crate::plan::{CallsOutput, CallsPlan, Filters, ReadPlan};
 use crate::register::{credential_digest, mask};
@@ -48,6 +49,18 @@ fn stream(
             .hint("give --register DIR, or the configuration with --config FILE")
     })?;
     let register = load_register(register)?;
+    for partner in &filters.partners {
+        if register.partner_id(partner).is_none() {
+            let error = Error::new(format!(
+                "--partner: found `{partner}`, which the register does not list"
+            ));
+            let known = register.partners.iter().map(|partner| partner.id.as_str());
+            return Err(match similar(partner, known) {
+                Some(similar) => error.hint(format!("did you mean `{similar}`?")),
+                None => error,
+            });
+        }
+    }
     let judge = Judge::new(&register);
     let finding = match &filters.finding {
         Some(prefix) => Some(find(plan, &judge, prefix)?),

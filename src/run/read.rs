@@ -88,7 +88,7 @@ fn nothing_read(inputs: &[InputFacts]) -> Option<Error> {
     let error = Error::new(format!("no input could be read: {}", faults.join("; ")));
     Some(match inputs.iter().any(|input| input.unknown_format) {
         true => error.hint(
-            "set the format with --log-format NAME, or `format` of the source in overstay.toml",
+            "set the format with --log-format NAME, or describe it under [formats.NAME] of overstay.toml: an nginx or Apache log format string will do, see docs/formats.md",
         ),
         false => error,
     })

@@ -87,7 +87,23 @@ fn a_call_has_all_that_is_known_of_it() {
 fn filters_by_partner() {
     check(&["--partner", "acme"], &[1, 6, 7]);
     check(&["--partner", "acme", "--partner", "globex"], &[1, 2, 3, 6, 7, 8, 9]);
-    check(&["--partner", "Acme"], &[]);
+}
+
+/// A mistyped partner must not look like one without calls.
+#[test]
+fn a_partner_that_the_register_does_not_list_is_refused() {
+    let case = Case::ready();
+    let arguments = ["calls", "-q", "--register", "register", "logs", "--partner", "Acme"];
+    let output = case.run(&arguments).expect_status(2).expect_no_stdout();
+    output.expect_stderr(&["found `Acme`", "hint: did you mean `acme`?"]);
+}
+
+/// Without a register nothing is judged, so nothing could fail: a job that lost its register must not stay green.
+#[test]
+fn fail_on_without_a_register_is_refused() {
+    let case = Case::ready();
+    let output = case.run(&["audit", "-q", "logs", "--fail-on", "low"]).expect_status(2);
+    output.expect_no_stdout().expect_stderr(&["--fail-on needs a register", "hint: "]);
 }
 
 #[test]
