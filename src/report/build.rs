@@ -374,7 +374,7 @@ struct Sums {
     calls: [u64; 4],
     bytes_served: u64,
     overstayed: u64,
-    overstay_ns_max: Option<i64>,
+    overstay_s_max: Option<u64>,
     subjects: tally::Subjects,
     span: tally::Span,
     others: BTreeSet<String>,
@@ -388,7 +388,7 @@ impl Sums {
         }
         if row.key.overstayed() {
             self.overstayed += row.cell.calls;
-            self.overstay_ns_max = self.overstay_ns_max.max(Some(row.cell.overstay_ns_max));
+            self.overstay_s_max = self.overstay_s_max.max(Some(row.cell.overstay_s_max));
         }
         self.subjects.merge(&row.cell.subjects);
         self.span.add(row.cell.first);
@@ -436,9 +436,7 @@ fn partner_rows(
         subjects: sums.subjects.estimate().count,
         apis: sums.others.len() as u64,
         overstayed_calls: sums.overstayed,
-        overstay_s_max: sums
-            .overstay_ns_max
-            .map(|ns| u64::try_from(ns / crate::time::NS_PER_S).unwrap_or(0)),
+        overstay_s_max: sums.overstay_s_max,
         latency_us: latency(latencies.get(&PartnerId(id))),
         first: sums.span.first,
         last: sums.span.last,

@@ -105,8 +105,8 @@ pub struct Cell {
     pub subjects: Subjects,
     /// The first call.
     pub first: Instant,
-    /// The longest (at - lapsed_at), in nanoseconds, where access has lapsed.
-    pub overstay_ns_max: i64,
+    /// The longest (at - lapsed_at), in whole seconds, where access has lapsed.
+    pub overstay_s_max: u64,
     /// The last call, and what holds of it.
     pub latest: Latest,
     /// The credentials used, sorted.
@@ -123,7 +123,7 @@ impl Cell {
             bytes: 0,
             subjects: Subjects::default(),
             first: first.at,
-            overstay_ns_max: 0,
+            overstay_s_max: 0,
             latest: first,
             credentials: Vec::new(),
             evidence: Evidence::default(),
@@ -136,7 +136,7 @@ impl Cell {
         self.bytes = self.bytes.saturating_add(other.bytes);
         self.subjects.merge(&other.subjects);
         self.first = self.first.min(other.first);
-        self.overstay_ns_max = self.overstay_ns_max.max(other.overstay_ns_max);
+        self.overstay_s_max = self.overstay_s_max.max(other.overstay_s_max);
         self.latest.merge(other.latest);
         other.credentials.iter().for_each(|&credential| self.add_credential(credential));
         self.evidence.merge(&other.evidence);

@@ -468,8 +468,7 @@ fn count(cell: &mut Cell, call: &Call<'_>, latest: Latest, subject: Option<u64>)
     cell.first = cell.first.min(call.at);
     cell.latest.merge(latest);
     if let Some(lapsed_at) = latest.lapsed_at {
-        let overstay_ns = call.at.ns().saturating_sub(lapsed_at.ns());
-        cell.overstay_ns_max = cell.overstay_ns_max.max(overstay_ns);
+        cell.overstay_s_max = cell.overstay_s_max.max(call.at.seconds_since(lapsed_at));
     }
     subject.iter().for_each(|&hash| cell.subjects.add(hash));
 }
