@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::output::write_file;
+use super::output::{Written, write_file};
 use super::read::{Reading, read};
 use super::{Ended, Status, load_register};
 use crate::error::{Error, Result};
@@ -22,13 +22,7 @@ pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     let judge = register.as_ref().map(Judge::new);
     let Reading { tally, facts, volume } = read(&plan.read, judge.as_ref())?;
     let report = report::build(judge.as_ref(), tally, &facts);
-    // Files first: where one can't be written there is no report at all, and a reader who closes standard output
-    // early does not keep them from being written.
-    let (files, screen): (Vec<_>, Vec<_>) =
-        plan.outputs.iter().partition(|output| output.path.is_some());
-    for output in files.into_iter().chain(screen) {
-        write(&report, output, plan.display, stdout)?;
-    }
+    write(&report, &plan.outputs, plan.display, stdout)?;
     let partial = report.partial.iter().map(|p| format!("{}: {}", p.path, p.reason));
     let warnings = plan.read.unused.iter().cloned().chain(ambiguous(&report)).chain(partial);
     let warnings = warnings.collect();
@@ -60,27 +54,32 @@ fn status(report: &Report, plan: &AuditPlan) -> Status {
     }
 }
 
+/// Writes all reports. Files are written beside their places first: where one can't be, no report is made at all.
+/// Standard output comes last: a reader who closes it early does not keep the files from being written.
 fn write(
     report: &Report,
-    output: &Output,
+    outputs: &[Output],
     display: Display,
     stdout: &mut (dyn Write + Send),
 ) -> Result<()> {
-    let render = |screen: Screen, out: &mut dyn Write| match output.kind {
+    let render = |kind: OutputKind, screen: Screen, out: &mut dyn Write| match kind {
         OutputKind::Terminal => render::terminal(report, &screen, out),
         OutputKind::Json => render::json(report, out),
     };
-    match &output.path {
-        Some(path) => {
+    let mut files = Vec::new();
+    for output in outputs {
+        if let Some(path) = &output.path {
             // A file has no width of its own; it gets that of the screen beside it, and no colour.
             let screen = Screen { width: display.width, colour: false };
-            write_file(path, |out| render(screen, out))
-        }
-        None => {
-            let screen = Screen { width: display.width, colour: display.colour };
-            render(screen, stdout)
-                .and_then(|()| stdout.flush())
-                .map_err(|error| Error::io("standard output", error))
+            files.extend(write_file(path, |out| render(output.kind, screen, out))?);
         }
     }
+    files.into_iter().try_for_each(Written::put_in_place)?;
+    for output in outputs.iter().filter(|output| output.path.is_none()) {
+        let screen = Screen { width: display.width, colour: display.colour };
+        render(output.kind, screen, stdout)
+            .and_then(|()| stdout.flush())
+            .map_err(|error| Error::io("standard output", error))?;
+    }
+    Ok(())
 }

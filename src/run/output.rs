@@ -2,25 +2,51 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result};
 
-/// Writes a file whole: readers see what was there before or all of the new one, never a part.
-///
-/// A pipe or a device is written to as it is.
+/// A file written whole, beside the place it is meant for. Dropped, it is gone.
+pub(super) struct Written {
+    file: NamedTempFile,
+    /// As the user wrote it.
+    path: PathBuf,
+    target: PathBuf,
+}
+
+impl Written {
+    /// Puts it in its place: readers see what was there before or all of the new one, never a part.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system; the path then holds what it held before.
+    pub(super) fn put_in_place(self) -> Result<()> {
+        let path = self.path.display();
+        self.file.persist(&self.target).map(drop).map_err(|error| Error::io(path, error.error))
+    }
+}
+
+/// Writes a file beside its place. A pipe or a device is written to as it is, and nothing is left to be done.
 ///
 /// # Errors
 ///
-/// Those of the file system; the path then holds what it held before.
+/// Those of the file system; no file was changed then.
 pub(super) fn write_file(
     path: &Path,
     render: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> Result<()> {
+) -> Result<Option<Written>> {
     let in_words = |error: io::Error| Error::io(path.display(), error);
-    if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
-        let mut file = fs::OpenOptions::new().write(true).open(path).map_err(in_words)?;
-        return render(&mut file).map_err(in_words);
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => {
+            return Err(in_words(io::ErrorKind::IsADirectory.into()));
+        }
+        Ok(metadata) if !metadata.is_file() => {
+            let mut file = fs::OpenOptions::new().write(true).open(path).map_err(in_words)?;
+            return render(&mut file).map(|()| None).map_err(in_words);
+        }
+        _ => {}
     }
     // A link stays one: what it points to is replaced.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -40,5 +66,5 @@ pub(super) fn write_file(
         in_words(error).hint("the folder must exist and be writable; nothing was changed")
     })?;
     render(file.as_file_mut()).and_then(|()| file.as_file().sync_all()).map_err(in_words)?;
-    file.persist(&target).map(drop).map_err(|error| in_words(error.error))
+    Ok(Some(Written { file, path: path.to_owned(), target }))
 }

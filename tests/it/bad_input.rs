@@ -754,6 +754,20 @@ fn a_log_without_permission_is_named() {
     output.expect_stderr(&["error: no input could be read: logs/secret.log: permission denied"]);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_hostile_name_does_not_reach_the_terminal() {
+    let case = Case::ready();
+    std::os::unix::fs::symlink("nowhere", case.path("logs/a\u{1b}[2J\nwarning: b.log")).unwrap();
+    std::os::unix::fs::symlink("loop.log", case.path("logs/loop.log")).unwrap();
+    let output = case.run(&["audit", "--register", "register", "logs"]).expect_status(3);
+    for text in [&output.stdout, &output.stderr] {
+        assert!(!text.contains('\u{1b}'));
+        assert!(!text.contains("\nwarning: b.log"), "a newline of a name begins no line");
+    }
+    assert!(output.stderr.contains("warning: logs/loop.log: "));
+}
+
 #[test]
 fn a_folder_where_a_file_is_expected() {
     let case = Case::ready();
@@ -1237,6 +1251,35 @@ fn a_report_that_cannot_be_written_leaves_nothing() {
             assert_eq!(case.names(), before);
         }
     }
+}
+
+#[test]
+fn where_one_report_cannot_be_written_none_is() {
+    let case = Case::ready().file("old.json", "old");
+    let before = case.names();
+    let arguments = ["audit", "--register", "register", "logs", "--report", "terminal"];
+    let outputs = ["--report", "json=old.json", "--report", "json=missing/report.json"];
+    case.run(&[&arguments[..], &outputs].concat())
+        .expect_status(2)
+        .expect_no_stdout()
+        .expect_stderr(&["error: missing/report.json: no such file or directory"]);
+    assert_eq!(case.names(), before);
+    assert_eq!(case.read("old.json"), "old");
+}
+
+#[test]
+fn a_run_that_fails_leaves_the_old_report() {
+    let case = Case::ready().file("old.json", "old").file("odd.log", "foo 12\n");
+    let before = case.names();
+    let report = ["audit", "--report", "json=old.json", "--register"];
+    for rest in [["register", "odd.log"], ["nowhere", "logs"]] {
+        case.run(&[&report[..], &rest].concat()).expect_status(2).expect_no_stdout();
+        assert_eq!(case.names(), before);
+        assert_eq!(case.read("old.json"), "old");
+    }
+    case.run(&[&report[..], &["register", "logs"]].concat()).expect_status(0).expect_no_stdout();
+    assert_eq!(case.names(), before);
+    harness::adds_up(&serde_json::from_str(&case.read("old.json")).unwrap());
 }
 
 #[test]
