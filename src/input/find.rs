@@ -162,14 +162,15 @@ impl Search<'_> {
             let part = part.as_os_str().to_string_lossy();
             part.starts_with('.') && is_glob(&part)
         });
-        let lenient = glob::MatchOptions { require_literal_leading_dot: !spells_a_dot, ..strict };
+        // Never strict here: the library panics on a neighbour whose name is not UTF-8 if it is.
+        let lenient = glob::MatchOptions { require_literal_leading_dot: false, ..strict };
         let compiled = glob::Pattern::new(&whole).map_err(|error| unreadable(&error.msg))?;
         for entry in glob::glob_with(&whole, lenient).map_err(|error| unreadable(&error.msg))? {
             match entry {
                 // `.*` means neither the folder itself nor the one above.
                 Ok(path)
                     if spells_a_dot && dot_parts(&path.to_string_lossy()) > dot_parts(&whole) => {}
-                Ok(path) if spells_a_dot && !compiled.matches_path_with(&path, strict) => {}
+                Ok(path) if !matches_strictly(&compiled, &path, strict) => {}
                 Ok(path) => match fs::metadata(&path) {
                     Ok(metadata) => self.add(path, metadata.is_dir()),
                     Err(error) => self.unreadable(&path, io_words(&error)),
@@ -222,6 +223,12 @@ fn without_dots(path: &Path) -> PathBuf {
 }
 
 /// How many parts of a path are `.` or `..`.
+/// Whether a path that was found is meant: hidden names only where the pattern spells their dot. What
+/// is not UTF-8 is compared by its lossy form.
+fn matches_strictly(pattern: &glob::Pattern, path: &Path, strict: glob::MatchOptions) -> bool {
+    pattern.matches_with(&path.to_string_lossy(), strict)
+}
+
 fn dot_parts(path: &str) -> usize {
     path.split('/').filter(|part| matches!(*part, "." | "..")).count()
 }

@@ -393,5 +393,7 @@ fn resolve<'c>(sourced: &'c Sourced<'_>, route: Option<&Match<'_, 'c>>) -> Optio
         return Some(Cow::Borrowed(value));
     }
     let placed = sourced.route.zip(route).and_then(|(name, route)| route.value(name));
+    // In a path as in a field `-` is no value.
+    let placed = placed.filter(|value| value != "-");
     placed.or_else(|| sourced.after.as_deref().map(Cow::Borrowed))
 }

@@ -111,6 +111,11 @@ impl ConfigFile {
     }
 
     fn suppression(&self, suppress: &Suppress) -> Result<Suppression> {
+        if let Some(id) = suppress.finding.as_ref().filter(|id| !id.starts_with("os-")) {
+            return Err(self.error(format!(
+                "[[suppress]] finding: found `{id}`, expected an id such as os-7f3k2mq4t6xa"
+            )));
+        }
         let target = match (&suppress.finding, &suppress.kind) {
             (Some(id), None) if suppress.partner.is_none() && suppress.api.is_none() => {
                 Target::Finding(id.clone())

@@ -287,6 +287,10 @@ pub fn check(args: &CheckArgs) -> Result<CheckPlan> {
         formats_of(Some(config))?;
         config.severities()?;
         config.suppressions()?;
+        for text in &config.tables.report.outputs {
+            output(text, config.folder())
+                .map_err(|error| config.error(format!("[report] outputs: {error}")))?;
+        }
         sources_of(Some(config), &formats_of(Some(config))?)?;
     }
     let register = register_plan(args.register.as_deref(), config.as_ref(), None)?;

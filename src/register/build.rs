@@ -179,8 +179,9 @@ fn grant(id: &str, rows: &[&Row<GrantCells>], ids: &Ids<'_>) -> Option<Grant> {
                 partner: partner(row)?,
                 api: known_api,
                 operations: Operations::Named(Vec::new()),
-                granted_at: Some(Instant::MAX),
-                expires_at: None,
+                // Live at no instant there is.
+                granted_at: None,
+                expires_at: Some(Instant::MIN),
                 revoked_at: None,
                 purpose: None,
                 certified_until: None,
@@ -345,7 +346,7 @@ mod tests {
         let versions = &register.grants[0].versions;
         assert_eq!(versions.len(), 2);
         assert!(!versions[1].row.operations.covers(Some("read")));
-        assert_eq!(versions[1].row.granted_at, Some(Instant::MAX));
+        assert_eq!(versions[1].row.expires_at, Some(Instant::MIN));
         let now = build(&tables, None, 0);
         assert_eq!(now.grants.len(), 2);
         assert_eq!(now.grants[0].versions[1].row.api, ApiId(1));

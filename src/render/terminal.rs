@@ -406,7 +406,8 @@ fn read_line(report: &Report) -> String {
         if declared.is_empty() {
             continue;
         }
-        let expected = declared.iter().map(|source| source.hours_expected).max().unwrap_or(0);
+        let hours = declared.iter().map(|source| source.hours_expected).max().unwrap_or(0);
+        let expected = hours.div_ceil(unit_s / 3600);
         let missing = silent_s(&declared).div_ceil(unit_s);
         parts.push(format!(
             "{} of {} {word}",

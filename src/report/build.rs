@@ -8,6 +8,7 @@ use crate::findings::{
     self, Apart, Edges, Found, Row, Severities, Suppression as Decision, Target, UnknownCredentials,
 };
 use crate::judge::Judge;
+use crate::limits;
 use crate::register::{GrantId, PartnerId, Shown, credential_digest};
 use crate::tally::{
     self, Bounded, Cells, Estimate, FinishedSeries, Latencies, Names, OTHER, Span, Tally,
@@ -714,7 +715,11 @@ fn seen(expect: Option<Expect>, hours: &BTreeSet<i64>, edges: Option<Edges>) -> 
     };
     let unit = |hour: i64| hour.div_euclid(hours_in_unit);
     let last_instant = Instant::from_ns(edges.end.ns().saturating_sub(1));
-    let (from, until) = (unit(edges.start.hour()), unit(last_instant.hour()) + 1);
+    let (mut from, until) = (unit(edges.start.hour()), unit(last_instant.hour()) + 1);
+    // Hours that the bound let go of were not silent: nothing is claimed of what lies before those kept.
+    if hours.len() >= limits::SERIES_HOURS_MAX {
+        from = from.max(hours.first().map_or(from, |&first| unit(first)));
+    }
     let units: BTreeSet<i64> =
         hours.iter().map(|&hour| unit(hour)).filter(|unit| (from..until).contains(unit)).collect();
     let mut gaps = Vec::new();

@@ -333,6 +333,7 @@ fn as_logged(call: &Call<'_>) -> (String, String) {
 /// Why an input's rejects are too many, if they are. `no-target` does not count.
 pub(super) fn too_many_rejects(max: MaxRejects, sums: &InputSums) -> Option<String> {
     let rejected = sums.rejected_counted;
+    // A call is any record that parsed. A reject has no readable time, so neither side of the share knows the window.
     let lines = sums.calls + sums.outside_window + rejected;
     let (passed, limit) = match max {
         MaxRejects::Count(count) => (rejected > count, count.to_string()),

@@ -987,3 +987,47 @@ fn reports_are_as_the_schema_says() {
     );
     valid(&configured(&suppressed, &[]).expect_status(0).report());
 }
+
+/// Of a source expected daily the terminal counts days, the JSON report hours.
+#[test]
+fn a_daily_source_is_told_in_days() {
+    let day = |day: u32| crate::harness::call(0).replace("12-18", &format!("12-{day:02}"));
+    let log: String = [1, 2, 3, 4, 7, 8, 9, 10].into_iter().map(day).collect();
+    let config = "[register]\nsource = \"register\"\n[[logs]]\nsource = \"gw\"\npaths = [\"a.log\"]\nexpect = \"daily\"\n";
+    let case = Case::with_register().file("a.log", log).file("overstay.toml", config);
+    let terminal = case.run(&["audit", "-q"]).expect_status(0);
+    assert!(terminal.stdout.contains("8 of 10 days"), "{}", terminal.stdout);
+    assert!(terminal.stdout.contains("gw silent 2 d"), "{}", terminal.stdout);
+    let report = case.run(&["audit", "-q", "--json"]).expect_status(0).report();
+    assert_eq!(report["coverage"]["sources"][0]["hours_expected"], 240);
+    assert_eq!(report["coverage"]["sources"][0]["hours_seen"], 192);
+}
+
+/// `-` in a path is a placeholder for nobody.
+#[test]
+fn a_dash_in_a_path_is_no_person() {
+    let line = crate::harness::call(0).replace("/messages/u0", "/messages/-");
+    let case = Case::with_register()
+        .file("register/apis.csv", "api,consent\nmessages,required\n")
+        .file("a.log", line);
+    let report = case
+        .run(&["audit", "-q", "--json", "--register", "register", "a.log"])
+        .expect_status(0)
+        .report();
+    assert_eq!(report["usage"][0]["verdict"], "granted");
+    assert_eq!(report["apis"][0]["calls_without_subject"], 1);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_neighbour_whose_name_is_not_utf_8_stops_no_glob() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let case = Case::ready();
+    let odd = std::ffi::OsStr::from_bytes(b"bad\xff.txt");
+    std::fs::write(case.path("logs").join(odd), "x").unwrap();
+    let report = case
+        .run(&["audit", "-q", "--json", "--register", "register", "logs/*.log"])
+        .expect_status(0)
+        .report();
+    assert_eq!(report["accounting"]["calls"], 10);
+}

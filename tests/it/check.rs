@@ -125,3 +125,21 @@ fn cells_that_command_a_terminal_are_spelled_out() {
     assert!(output.stdout.contains("[2Jx"));
     assert!(!output.stdout.contains(['\u{1b}', '\u{202e}']));
 }
+
+/// What `audit` would refuse in a config, `check` refuses.
+#[test]
+fn check_looks_at_outputs_and_suppressions() {
+    let case = Case::with_register();
+    case.write(
+        "overstay.toml",
+        "[register]\nsource = \"register\"\n[report]\noutputs = [\"pdf\"]\n",
+    );
+    case.run(&["check"]).expect_status(2).expect_stderr(&["[report] outputs", "`pdf`"]);
+    for id in ["", "7f3k2mq4t6xa"] {
+        let config = format!(
+            "[[suppress]]\nfinding = \"{id}\"\nowner = \"o\"\nreason = \"r\"\nuntil = \"2030-01-01\"\n"
+        );
+        case.write("overstay.toml", config);
+        case.run(&["check"]).expect_status(2).expect_stderr(&["[[suppress]] finding"]);
+    }
+}

@@ -482,7 +482,9 @@ pub fn judge(
                 .unwrap_or_else(|| operation_of_method(call.method.as_deref())),
         ),
     };
-    let subject_of_route = || target::value(route?, call.path.as_ref()?, "user");
+    // "Absent is absent: `-`, empty and null are no value"
+    let subject_of_route =
+        || target::value(route?, call.path.as_ref()?, "user").filter(|value| value != "-");
     let subject = call.user.clone().or_else(subject_of_route);
 
     let propagation_s = propagation_of(&known, api.as_deref(), default_propagation_s);
