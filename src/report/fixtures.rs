@@ -34,7 +34,7 @@ pub(crate) fn empty() -> Report {
         partial: Vec::new(),
         headline: String::new(),
         window: Window { since: None, until: None, first: None, last: None },
-        config: Config { digest: None },
+        config: Config { digest: None, paths_from: PathsFrom::WorkingFolder },
         register: Register {
             digest: Some(hex('e')),
             partners: 0,
