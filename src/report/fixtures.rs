@@ -186,7 +186,7 @@ pub(crate) fn small() -> Report {
     let (first, last) = (at("2018-12-18T09:00:00Z"), at("2018-12-18T10:30:00.25Z"));
     report.window.first = Some(first);
     report.window.last = Some(last);
-    report.config.digest = Some(hex('c'));
+    report.config = Config { digest: Some(hex('c')), paths_from: PathsFrom::Config };
     report.register = Register {
         partners: 1,
         credentials: 1,
