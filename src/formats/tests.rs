@@ -287,6 +287,45 @@ fn outcomes_override_the_rule_for_a_status_as_written() {
     assert_eq!(read("\"999\"").1, Outcome::Failed);
 }
 
+/// A refusal that a logger wrote as `302.0` passed as served.
+#[test]
+fn outcomes_and_status_maps_know_a_status_however_it_is_written() {
+    for spelling in ["302.0", "\"302.0\"", "\"0302\"", "3.02e2", "\"+302\""] {
+        let by_rule = "status = \"s\"\noutcomes = { \"302\" = \"denied\" }";
+        let by_map = "status = { field = \"s\", map = { \"302\" = \"denied\" } }";
+        let by_word = "outcome = { field = \"s\", map = { \"302\" = \"denied\" } }";
+        for rule in [by_rule, by_map, by_word] {
+            assert_eq!(
+                call(rule, &format!("\"s\":{spelling}")).outcome,
+                Outcome::Denied,
+                "{spelling} {rule}"
+            );
+        }
+        assert_eq!(call(by_rule, &format!("\"s\":{spelling}")).status, Some(302));
+    }
+    let grpc = "status = { field = \"s\", as = \"grpc\" }\noutcomes = { \"5\" = \"denied\" }";
+    assert_eq!(call(grpc, "\"s\":5.0").outcome, Outcome::Denied);
+    for (key, spelling) in [("000", "0"), ("0", "\"000\""), ("000", "\"000\""), ("-1", "-1.0")] {
+        let none = format!("status = \"s\"\noutcomes = {{ \"{key}\" = \"failed\" }}");
+        assert_eq!(
+            call(&none, &format!("\"s\":{spelling}")).outcome,
+            Outcome::Failed,
+            "{key} {spelling}"
+        );
+    }
+    // The text goes first, so that both may stand in one table.
+    let both = "status = \"s\"\noutcomes = { \"302\" = \"denied\", \"0302\" = \"failed\" }";
+    assert_eq!(call(both, "\"s\":\"0302\"").outcome, Outcome::Failed);
+    assert_eq!(call(both, "\"s\":302.0").outcome, Outcome::Denied);
+}
+
+#[test]
+fn a_code_mapped_to_a_status_means_what_outcomes_make_of_it() {
+    let both = "status = { field = \"s\", map = { moved = \"302\", ok = \"served\" } }\noutcomes = { \"302\" = \"denied\" }";
+    assert_eq!(call(both, r#""s":"moved""#).outcome, Outcome::Denied);
+    assert_eq!(call(both, r#""s":"ok""#).outcome, Outcome::Served);
+}
+
 #[test]
 fn a_status_may_be_grpc_or_an_error_code_with_a_map() {
     let grpc = call("status = { field = \"s\", as = \"grpc\" }", "\"s\":16");
