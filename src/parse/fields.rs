@@ -8,7 +8,7 @@ use crate::call::{Call, Outcome, Reason, Sourced};
 use crate::parse::Values;
 use crate::parse::instant::{TimeForm, Zone};
 use crate::parse::number::Decimal;
-use crate::parse::request::{is_token, query_parameter, request_line, request_or_target};
+use crate::parse::request::{is_method, query_parameter, request_line, request_or_target};
 use crate::parse::table::Table;
 use crate::time::Instant;
 
@@ -190,7 +190,7 @@ impl Fields {
             .find_map(|source| {
                 let value = source.value(values)?;
                 match &source.origin {
-                    Origin::Slot(_) if is_token(value) => Some(value),
+                    Origin::Slot(_) if is_method(value) => Some(value),
                     _ => request_line(value)?.method,
                 }
             })
