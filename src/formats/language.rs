@@ -343,8 +343,12 @@ impl<'t> Compiler<'t> {
                 Some(text) => TimeForm::parse(text).map_err(|message| self.error("at", message))?,
                 None => self.form_of(slot),
             };
+            if let Names::Pattern(plan) = &mut self.names {
+                plan.set_time(slot, &form);
+            }
             let is_end = match raw.option(&self.at, "at", "is")? {
-                None | Some("start") => false,
+                None => self.is_end(slot),
+                Some("start") => false,
                 Some("end") => true,
                 Some(other) => {
                     return Err(
@@ -355,6 +359,16 @@ impl<'t> Compiler<'t> {
             all.push(AtSource { slot, form, is_end });
         }
         Ok(all)
+    }
+
+    /// Whether a time whose format does not say is that of the response: as the variable's is, where it is well known.
+    fn is_end(&self, slot: usize) -> bool {
+        match &self.names {
+            Names::Pattern(plan) => {
+                matches!(plan.captures()[slot].role, Some(Role::At { is_end: true, .. }))
+            }
+            Names::Json { .. } => false,
+        }
     }
 
     /// The form of a time whose format does not say: the variable's own, where it has one.
