@@ -258,11 +258,12 @@ fn saturating(seconds: i64, nanos: u32) -> Instant {
     Instant::from_s_ns(seconds, nanos).unwrap_or(limit)
 }
 
-/// Reads `[-]digits[.digits]` as seconds and nanoseconds (rounded down).
+/// Reads `[+-]digits[.digits]` as seconds and nanoseconds (rounded down).
 fn parse_unix_seconds(text: &[u8]) -> Option<(i64, u32)> {
-    let (negative, digits) = match text.strip_prefix(b"-") {
-        Some(rest) => (true, rest),
-        None => (false, text),
+    let (negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, text),
     };
     let point = digits.iter().position(|&b| b == b'.');
     let whole = &digits[..point.unwrap_or(digits.len())];
@@ -309,6 +310,7 @@ mod tests {
         let at = |text| parse_table_instant(text).map(|at| at.to_string());
         assert_eq!(at("2018-12-18"), Ok("2018-12-18T00:00:00Z".to_owned()));
         assert_eq!(at("1545091200"), Ok("2018-12-18T00:00:00Z".to_owned()));
+        assert_eq!(at("+1545091200"), Ok("2018-12-18T00:00:00Z".to_owned()));
         assert_eq!(at("-0.25"), Ok("1969-12-31T23:59:59.75Z".to_owned()));
         assert_eq!(parse_table_instant("9999-12-31"), Ok(Instant::MAX));
         assert_eq!(parse_table_instant("9999-12-31T00:00:00Z"), Ok(Instant::MAX));
