@@ -5,6 +5,9 @@
 /// The longest line that can be a call, in bytes without its line ending. Longer ones are `too-long`.
 pub const LINE_BYTES_MAX: usize = 1 << 20;
 
+/// Bytes that a format's regular expression may take when compiled, and again while it is being matched.
+pub const REGEX_BYTES_MAX: usize = 4 << 20;
+
 /// How many bytes one worker takes at a time. Large enough that the cost of handing it over
 /// vanishes, small enough that a few of them fit the caches and 2 cores share the end of a file fairly.
 pub const CHUNK_BYTES: usize = 4 << 20;

@@ -1,18 +1,25 @@
 //! The bytes of one line → a call, or the reason why they are none. No I/O.
 //!
-//! In two steps: a module per format kind (`json`, `pattern`) finds the values a format asks for and
+//! In two steps: a module per format kind (`json`, `pattern`, `csv`, `ltsv`, `logfmt`, `regex`) finds the values a format asks for and
 //! leaves each in a numbered slot; `fields` makes a call of the slots. A kind knows nothing
 //! of calls, and the fields know nothing of kinds, so either can be added to or made faster alone.
 
+pub(crate) mod csv;
 pub(crate) mod escape;
 pub(crate) mod fields;
 pub(crate) mod instant;
 pub(crate) mod json;
+mod labels;
+pub(crate) mod logfmt;
+pub(crate) mod ltsv;
 pub(crate) mod number;
 pub(crate) mod pattern;
+pub(crate) mod regex;
 pub(crate) mod request;
 mod shape;
 pub(crate) mod table;
+
+use regex_automata::util::primitives::NonMaxUsize;
 
 pub use shape::shape;
 
@@ -28,6 +35,8 @@ pub struct Scratch {
     /// Decoded text, of values that are not in the line as they are.
     text: String,
     bytes: Vec<u8>,
+    /// Where the groups of a regular expression begin and end, in turn.
+    group_ends: Vec<Option<NonMaxUsize>>,
 }
 
 /// Where a value is. Offsets are `u32`, since no line is longer than [`crate::limits::LINE_BYTES_MAX`]
