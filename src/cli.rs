@@ -88,7 +88,7 @@ pub struct ReadArgs {
     #[arg(long, value_name = "DIR")]
     pub register: Option<String>,
 
-    /// The format of the logs: a built-in one, one of the config, or `auto`
+    /// The format of all logs, whatever the config says: a built-in one, one of the config, or `auto`
     #[arg(long, value_name = "NAME")]
     pub log_format: Option<String>,
 
@@ -121,8 +121,8 @@ pub struct ReadArgs {
     pub quiet: bool,
 
     /// Bytes that a worker takes at a time
-    #[arg(long, value_name = "N", hide = true)]
-    pub chunk_bytes: Option<usize>,
+    #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(u32).range(1..=1 << 30))]
+    pub chunk_bytes: Option<u32>,
 }
 
 /// `--io`.

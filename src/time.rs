@@ -258,11 +258,34 @@ fn saturating(seconds: i64, nanos: u32) -> Instant {
     Instant::from_s_ns(seconds, nanos).unwrap_or(limit)
 }
 
-/// Reads `[-]digits[.digits]` as seconds and nanoseconds (rounded down).
+/// Why a number is surely not meant as Unix seconds, as words that follow "as seconds"; `None` if it may be, or is no number.
+///
+/// In tables it is only odd, since they may hold anything; to whom a person is speaking directly asks again.
+pub fn odd_unix_seconds(text: &str) -> Option<&'static str> {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text).split('.').next()?;
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let number: u64 = digits.parse().ok()?;
+    let (month, day) = (number / 100 % 100, number % 100);
+    match digits.len() {
+        4 if (1900..2200).contains(&number) => Some("it lies in 1970; a year alone is no date"),
+        8 if (1900..2200).contains(&(number / 10_000))
+            && (1..=12).contains(&month)
+            && (1..=31).contains(&day) =>
+        {
+            Some("it lies before 1971; a date has dashes")
+        }
+        12.. => Some("it lies beyond the year 5000; milliseconds or less are not read"),
+        _ => None,
+    }
+}
+
+/// Reads `[+-]digits[.digits]` as seconds and nanoseconds (rounded down).
 fn parse_unix_seconds(text: &[u8]) -> Option<(i64, u32)> {
     let (negative, digits) = match text.strip_prefix(b"-") {
         Some(rest) => (true, rest),
-        None => (false, text),
+        None => (false, text.strip_prefix(b"+").unwrap_or(text)),
     };
     let point = digits.iter().position(|&b| b == b'.');
     let whole = &digits[..point.unwrap_or(digits.len())];
@@ -309,10 +332,24 @@ mod tests {
         let at = |text| parse_table_instant(text).map(|at| at.to_string());
         assert_eq!(at("2018-12-18"), Ok("2018-12-18T00:00:00Z".to_owned()));
         assert_eq!(at("1545091200"), Ok("2018-12-18T00:00:00Z".to_owned()));
+        assert_eq!(at("+1545091200.0"), Ok("2018-12-18T00:00:00Z".to_owned()));
         assert_eq!(at("-0.25"), Ok("1969-12-31T23:59:59.75Z".to_owned()));
         assert_eq!(parse_table_instant("9999-12-31"), Ok(Instant::MAX));
         assert_eq!(parse_table_instant("9999-12-31T00:00:00Z"), Ok(Instant::MAX));
         assert_eq!(parse_table_instant("soon"), Err(TimeError::Unreadable));
+    }
+
+    #[test]
+    fn numbers_that_are_surely_no_seconds() {
+        for odd in ["2020", "20261231", "1545004800000", "1545004800000000", "-20181218", "2019.0"]
+        {
+            assert!(odd_unix_seconds(odd).is_some(), "{odd}");
+        }
+        for fine in
+            ["0", "3000", "20261331", "1545004800", "99999999999", "2018-12-18", "soon", "", "."]
+        {
+            assert_eq!(odd_unix_seconds(fine), None, "{fine}");
+        }
     }
 
     #[test]

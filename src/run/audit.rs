@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::output::{Written, write_file};
 use super::read::{Reading, read};
-use super::{Ended, Status, load_register};
+use super::{Ended, Status, load_register, vain_as_known_at};
 use crate::error::{Error, Result};
 use crate::findings::beginning;
 use crate::judge::Judge;
@@ -24,8 +24,9 @@ pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     let report = report::build(judge.as_ref(), tally, &facts);
     write(&report, &plan.outputs, plan.display, stdout)?;
     let partial = report.partial.iter().map(|p| format!("{}: {}", p.path, p.reason));
-    let warnings = plan.read.unused.iter().cloned().chain(ambiguous(&report)).chain(partial);
-    let warnings = warnings.collect();
+    let vain = register.as_ref().and_then(vain_as_known_at);
+    let warnings = plan.read.unused.iter().cloned().chain(vain);
+    let warnings = warnings.chain(ambiguous(&report)).chain(partial).collect();
     Ok(Ended { status: status(&report, plan), warnings, read: Some(volume) })
 }
 

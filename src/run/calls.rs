@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::read::{self, Opened, Reading};
 use super::verify::verify;
-use super::{Ended, Status, Volume, load_register};
+use super::{Ended, Status, Volume, load_register, vain_as_known_at};
 use crate::call::{Call, Reason};
 use crate::cli::DistinctArg;
 use crate::error::{Error, Result};
@@ -126,7 +126,31 @@ fn stream(
     out.stdout.flush().map_err(|error| Error::io("standard output", error))?;
     let status = if warnings.is_empty() { Status::Done } else { Status::Partial };
     warnings.extend(plan.unused.iter().cloned());
+    warnings.extend(vain_as_known_at(&register));
+    warnings.extend(unknown_names(&judge, filters));
     Ok(Ended { status, warnings, read: Some(volume) })
+}
+
+/// Apis and operations asked for that the register has no word for. Logs may name them all the same.
+fn unknown_names(judge: &Judge<'_>, filters: &Filters) -> Vec<String> {
+    let apis: Vec<&str> = judge.register.apis.iter().map(|api| api.id.as_str()).collect();
+    let operations: Vec<&str> = judge.operations.iter().map(String::as_str).collect();
+    let told = |flag: &str, asked: &[String], known: &[&str]| -> Vec<String> {
+        let unknown = asked.iter().filter(|name| !known.contains(&name.as_str()));
+        unknown
+            .map(|name| {
+                let near = similar(name, known.iter().copied());
+                let near =
+                    near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+                format!(
+                    "{flag} {name}: the register has no such word, only logs could name it{near}"
+                )
+            })
+            .collect()
+    };
+    let mut all = told("--api", &filters.apis, &apis);
+    all.extend(told("--operation", &filters.operations, &operations));
+    all
 }
 
 /// The finding that is asked for, and what findings of these logs tell apart.

@@ -94,6 +94,14 @@ fn load_register(plan: &RegisterPlan) -> Result<Register> {
         .hint("nothing was judged; mend the register, `overstay check` tells when it is well"))
 }
 
+/// What the user should know of `--as-known-at` where it changes nothing.
+fn vain_as_known_at(register: &Register) -> Option<String> {
+    let asked = register.as_known_at.filter(|_| !register.is_versioned)?;
+    Some(format!(
+        "--as-known-at {asked} changes nothing: no row of the register says when it was recorded (recorded_at)"
+    ))
+}
+
 fn load_tables(plan: &RegisterPlan) -> Result<Tables> {
     register::load(&Source::Folder(plan.folder.clone()))
 }
