@@ -38,7 +38,11 @@ Without a register nothing is judged: the report then shows usage per credential
 overstay audit                                    as overstay.toml in this folder says\n  \
 overstay audit access.log --register register     one log, a folder of CSV tables\n  \
 zcat old.gz | overstay audit - --log-format json  standard input\n  \
-overstay audit --json --fail-on high >report.json  for scripts"
+overstay audit --json --fail-on high >report.json  for scripts\n\n\
+Environment:\n  \
+COLUMNS   width of the terminal report; without it that of the terminal, and none in a file or a pipe, \
+where no value is cut\n  \
+NO_COLOR  no colour, unless --color always asks for it"
     )]
     Audit(Box<AuditArgs>),
     /// Print the judged calls, one JSON object a line

@@ -69,8 +69,8 @@ fn write(
     let mut files = Vec::new();
     for output in outputs {
         if let Some(path) = &output.path {
-            // A file has no width of its own; it gets that of the screen beside it, and no colour.
-            let screen = Screen { width: display.width, colour: false };
+            // Not the screen's width, which is another from day to day, and no colour.
+            let screen = Screen { width: display.file_width, colour: false };
             files.extend(write_file(path, |out| render(output.kind, screen, out))?);
         }
     }

@@ -734,9 +734,9 @@ fn fits(case: &Case, arguments: &[&str]) {
             assert!(line.width() <= columns.parse().unwrap(), "{columns}: {line}");
         }
     }
-    // Without a terminal and COLUMNS it is 80.
+    // What is no screen has no width, and loses nothing to one.
     let output = case.run(&[&["audit"], arguments].concat());
-    assert!(output.stdout.lines().all(|line| line.width() <= 80));
+    assert!(!output.stdout.contains("hidden for width"));
 }
 
 #[test]
@@ -754,6 +754,29 @@ fn no_line_is_wider_than_the_screen() {
 }
 
 #[test]
+fn a_redirected_report_is_whole_whatever_the_width() {
+    let justification = "the board's decision of 2018-01-17, item 9: ".repeat(4);
+    let case = Case::mixed().file(
+        "register/grants.csv",
+        format!(
+            "grant,partner,api,operations,granted_at,revoked_at,overrides_consent,justification\n\
+             g-acme,acme,messages,read,2018-01-01,,true,\"{justification}\"\n\
+             g-globex,globex,messages,read,2018-01-01,2018-06-01,,\n"
+        ),
+    );
+    let whole = screen(&case, &["--report", "terminal"], &[]).expect_status(0).stdout.clone();
+    assert!(whole.contains(justification.trim_end()));
+    assert!(!whole.contains("hidden for width"));
+    // A file is as whole, but for who asks for a width.
+    let _ = screen(&case, &["--report", "terminal=report.txt"], &[]).expect_status(0);
+    assert_eq!(case.read("report.txt"), whole);
+    let narrow = [("COLUMNS", "80")];
+    let _ = screen(&case, &["--report", "terminal=report.txt"], &narrow).expect_status(0);
+    assert!(case.read("report.txt").lines().all(|line| line.width() <= 80));
+    assert!(case.read("report.txt").contains("hidden for width: APIS"));
+}
+
+#[test]
 fn the_screen_begins_with_what_matters() {
     let output = screen(&Case::mixed(), &[], &[("COLUMNS", "120")]).expect_status(0);
     let mut lines = output.stdout.lines();
@@ -762,7 +785,13 @@ fn the_screen_begins_with_what_matters() {
         "1 of 2 partners overstayed: 3 served calls, 3 people. Longest: globex, 200 d 10 h."
     );
     assert_eq!(lines.next().unwrap(), "");
-    assert!(lines.next().unwrap().starts_with("CRITICAL  after-revocation"));
+    assert!(lines.next().unwrap().starts_with("SEVERITY  KIND "));
+    assert!(
+        lines
+            .find(|line| !line.starts_with(' '))
+            .unwrap()
+            .starts_with("CRITICAL  after-revocation")
+    );
 }
 
 #[test]

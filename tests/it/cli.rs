@@ -44,7 +44,7 @@ fn every_flag_of_the_contract_is_in_the_help() {
         assert!(audit.stdout.contains(flag), "audit {flag}");
         assert!(calls.stdout.contains(flag), "calls {flag}");
     }
-    for flag in ["--report", "--json", "--fail-on", "--digest", "--color"] {
+    for flag in ["--report", "--json", "--fail-on", "--digest", "--color", "COLUMNS", "NO_COLOR"] {
         assert!(audit.stdout.contains(flag), "audit {flag}");
     }
     for flag in [
