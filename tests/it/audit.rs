@@ -952,6 +952,25 @@ fn hostile_text_reaches_a_json_reader_unchanged() {
 }
 
 #[test]
+fn without_a_register_no_path_shows_whose_it_is() {
+    let line = |path: &str| {
+        format!(
+            "{{\"time\":\"2018-12-18T09:00:00Z\",\"client_id\":\"k\",\"method\":\"GET\",\"path\":\"{path}\"}}\n"
+        )
+    };
+    let paths = ["/v2/messages/t-7", "/v2/messages/u-81", "/v2/users/user_4/mail"];
+    let case = Case::new().file("a.log", paths.map(line).concat());
+    for arguments in [&["audit", "a.log"][..], &["audit", "--json", "a.log"]] {
+        let output = case.run(arguments).expect_status(0);
+        for (path, id) in paths.into_iter().zip(["t-7", "u-81", "user_4"]) {
+            assert!(!output.stdout.contains(id), "{path}: {}", output.stdout);
+        }
+        assert!(output.stdout.contains("/v2/messages/{id}"));
+        assert!(output.stdout.contains("/v2/users/{id}/mail"));
+    }
+}
+
+#[test]
 fn no_person_and_no_credential_is_in_a_report() {
     for arguments in [&["--json"][..], &[]] {
         let case = Case::mixed();
