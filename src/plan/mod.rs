@@ -76,8 +76,6 @@ pub struct ReadPlan {
     pub threads: Option<usize>,
     /// Whether to show progress on standard error.
     pub progress: bool,
-    /// Whether to say on standard error how it went.
-    pub notes: bool,
     /// BLAKE3 of the configuration, hex.
     pub config_digest: Option<String>,
     /// Configured severities.
@@ -476,7 +474,6 @@ fn read_plan(args: &ReadArgs, config: Option<&ConfigFile>) -> Result<ReadPlan> {
         },
         threads: args.threads.map(usize::from),
         progress: stderr_is_terminal && !args.quiet,
-        notes: !args.quiet,
         config_digest: config.map(|config| config.digest.clone()),
         severities: config.map(ConfigFile::severities).transpose()?.unwrap_or_default(),
         suppressions: config.map(ConfigFile::suppressions).transpose()?.unwrap_or_default(),
@@ -615,7 +612,6 @@ impl Gathered {
             options: input::Options::default(),
             threads: None,
             progress: false,
-            notes: false,
             config_digest: None,
             severities: Severities::new(),
             suppressions: Vec::new(),
