@@ -10,6 +10,6 @@ mod explanations;
 pub use collect::{Apart, Found, Row, Severities, UnknownCredentials, collect, hex, ids_of_call};
 pub use ends::{Edges, End, ends};
 pub use explanations::EXPLANATIONS;
-pub use id::{Identity, id};
+pub use id::{ID_PREFIX, Identity, id};
 pub use kind::{Kind, Severity};
 pub use suppress::{Suppression, Target, beginning};

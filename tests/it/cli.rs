@@ -120,6 +120,23 @@ fn an_unknown_kind_names_the_nearest() {
 }
 
 #[test]
+fn a_finding_is_explained_by_its_kind() {
+    let output = Case::new().run(&["explain", "os-7f3k"]).expect_status(2).expect_no_stdout();
+    output.expect_stderr(&["hint: that is a finding's id", "`overstay calls --finding os-7f3k`\n"]);
+}
+
+#[test]
+fn the_list_of_kinds_fits_the_screen() {
+    let case = Case::new();
+    let mut command = case.command(&["explain"]);
+    command.env("COLUMNS", "72");
+    let output = case.finish(command).expect_status(0);
+    assert!(output.stdout.lines().all(|line| line.chars().count() <= 72));
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(&output.stdout), words(&case.run(&["explain"]).stdout));
+}
+
+#[test]
 fn completions_for_every_shell() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let output = Case::new().run(&["completions", shell]).expect_status(0);
