@@ -30,8 +30,9 @@ pub const UNKNOWN_CREDENTIALS_MAX: usize = 65_536;
 /// Credentials that a worker remembers resolved; past it, it starts anew.
 pub const CREDENTIALS_REMEMBERED_MAX: usize = 65_536;
 
-/// Operations listed for one credential that is stale or unknown; the rest is `(other)`.
-pub const OPERATIONS_PER_CREDENTIAL_MAX: usize = 32;
+/// Operations that only the log brings listed for one finding, in byte order; the rest is `(other)`.
+/// Of a credential that is stale or unknown, all operations.
+pub const OPERATIONS_LISTED_MAX: usize = 32;
 
 /// Unknown credentials that become a finding each; the rest share one.
 pub const UNKNOWN_CREDENTIAL_FINDINGS_MAX: usize = 100;
@@ -39,6 +40,10 @@ pub const UNKNOWN_CREDENTIAL_FINDINGS_MAX: usize = 100;
 /// Distinct names, or sets of them, that a log may bring which the register does not know: (api, operation), and
 /// (credential, templated path, operation) where nothing is judged.
 pub const LOGGED_NAMES_MAX: usize = 65_536;
+
+/// Bytes of the names of one such set, and of a credential that a worker remembers. A name longer than any that people
+/// give is a mistake or an attack; it counts as `(other)`.
+pub const NAME_BYTES_MAX: usize = 1 << 10;
 
 /// Hours in the series: eleven years. Clocks that went wrong must not fill memory.
 pub const SERIES_HOURS_MAX: usize = 100_000;

@@ -1,6 +1,6 @@
 //! `overstay`: command line → plan → run → exit status.
 
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -27,7 +27,8 @@ fn main() -> ExitCode {
             return code(if failed { Status::Failed } else { Status::Done });
         }
     };
-    let mut stdout = BufWriter::new(std::io::stdout());
+    let streams = matches!(&cli.command, Command::Calls(args) if args.verify.is_none());
+    let mut stdout = BufWriter::new(Stdout { inner: io::stdout(), streams, closed: false });
     match run(&cli, &mut stdout).and_then(|ended| flushed(ended, &mut stdout)) {
         Ok(ended) => {
             say(&cli, &ended, started);
@@ -42,6 +43,46 @@ fn main() -> ExitCode {
             let _ = tell(&error);
             code(Status::Failed)
         }
+    }
+}
+
+/// Standard output.
+///
+/// Once its reader has gone, a stream ends: nobody wants the rest. Of all else the exit status tells what was found,
+/// which must not depend on how much of it somebody reads: it is worked out all the same, and written to nobody.
+struct Stdout {
+    inner: io::Stdout,
+    streams: bool,
+    closed: bool,
+}
+
+impl Stdout {
+    fn unless_closed<T>(&mut self, written: io::Result<T>, otherwise: T) -> io::Result<T> {
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe && !self.streams => {
+                self.closed = true;
+                Ok(otherwise)
+            }
+            written => written,
+        }
+    }
+}
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.closed {
+            return Ok(bytes.len());
+        }
+        let written = self.inner.write(bytes);
+        self.unless_closed(written, bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.closed {
+            return Ok(());
+        }
+        let flushed = self.inner.flush();
+        self.unless_closed(flushed, ())
     }
 }
 
@@ -116,7 +157,7 @@ fn say(cli: &Cli, ended: &Ended, started: Instant) {
 }
 
 /// An error, with its hint on a line of its own.
-fn tell(error: &Error) -> std::io::Result<()> {
+fn tell(error: &Error) -> io::Result<()> {
     let mut stderr = anstream::stderr().lock();
     for (index, line) in error.to_string().lines().enumerate() {
         let label = if index == 0 { "error: " } else { "" };

@@ -9,7 +9,8 @@ use crate::judge::{Judge, Judged, Presented, Verdict};
 use crate::limits;
 use crate::register::{ApiId, CredentialId, GrantId, PartnerId, Shown};
 use crate::tally::{
-    Cell, CellKey, Evidence, Group, Latest, Names, OTHER, Proof, Subjects, outcome_index,
+    Cell, CellKey, Evidence, Group, Latest, Names, OTHER, Operations, Proof, Subjects,
+    outcome_index,
 };
 use crate::time::Instant;
 
@@ -18,8 +19,8 @@ use crate::time::Instant;
 pub struct Row {
     /// What its calls have in common.
     pub key: CellKey,
-    /// The credential as presented, where nothing was judged.
-    pub credential: Option<String>,
+    /// The credential, where nothing was judged.
+    pub credential: Option<Unjudged>,
     /// The api's name; the templated path where nothing was judged.
     pub api: Option<String>,
     /// The operation's name.
@@ -28,27 +29,33 @@ pub struct Row {
     pub cell: Cell,
 }
 
+/// A credential that was not judged: its digest and how reports show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unjudged {
+    /// One.
+    One([u8; 32], Shown),
+    /// One of those that a bound cut off.
+    Other,
+}
+
 impl Row {
     /// Names a cell. `names` are those that only the log brings; `None` for names that a bound cut off.
     pub fn new(judge: Option<&Judge<'_>>, key: CellKey, names: Option<&Names>, cell: Cell) -> Row {
         let owned = |name: &Option<Box<str>>| name.as_deref().map(str::to_owned);
-        let other = || Some(OTHER.to_owned());
-        let unlisted = key.verdict.is_none() || key.api.is_none();
+        // What was absent is absent, also beyond the bound.
+        let other = |logged: bool| logged.then(|| OTHER.to_owned());
         let api = match (key.api, judge, names) {
             (Some(id), Some(judge), _) => Some(judge.register.apis[id.0 as usize].id.clone()),
             (_, _, Some(names)) => owned(&names.api),
-            (_, _, None) => other().filter(|_| unlisted),
+            (_, _, None) => other(key.logged.api),
         };
         let operation = match (key.operation, judge, names) {
             (Some(id), Some(judge), _) => Some(judge.operations[id.0 as usize].clone()),
             (_, _, Some(names)) => owned(&names.operation),
-            (_, _, None) => other(),
+            (_, _, None) => other(key.logged.operation),
         };
-        let credential = names.map_or_else(
-            || other().filter(|_| key.verdict.is_none()),
-            |names| owned(&names.credential),
-        );
-        Row { key, credential, api, operation, cell }
+        let cut_off = names.is_none() && key.logged.credential;
+        Row { key, credential: cut_off.then_some(Unjudged::Other), api, operation, cell }
     }
 
     /// Whether its calls were served, or may have been.
@@ -107,7 +114,10 @@ type Problem = (Kind, Option<PartnerId>, Option<String>, Option<GrantId>);
 #[derive(Default)]
 struct Draft {
     api_id: Option<ApiId>,
+    /// Those that the register has words for.
     operations: BTreeSet<String>,
+    /// Those that only the log brings.
+    logged: Operations,
     credentials: BTreeSet<CredentialId>,
     calls: [u64; 4],
     hindsight: u64,
@@ -129,7 +139,10 @@ fn merge_latest(ours: &mut Option<Latest>, theirs: Latest) {
 impl Draft {
     fn add(&mut self, row: &Row, facts: Latest) {
         self.api_id = row.key.api;
-        self.operations.extend(row.operation.clone());
+        match &row.operation {
+            Some(name) if row.key.operation.is_none() => self.logged.add(name),
+            name => self.operations.extend(name.clone()),
+        }
         self.credentials.extend(&row.cell.credentials);
         self.calls[outcome_index(row.key.outcome)] += row.cell.calls;
         if row.key.also.hindsight {
@@ -270,7 +283,7 @@ fn finish(judge: &Judge<'_>, problem: Problem, draft: Draft, severities: &Severi
         api,
         api_id: draft.api_id,
         grant,
-        operations: draft.operations,
+        operations: draft.operations.into_iter().chain(draft.logged.names()).collect(),
         credentials: draft.credentials.iter().map(shown).collect(),
         since: facts.and_then(|facts| facts.since),
         lapsed_at: facts.and_then(|facts| facts.lapsed_at),
@@ -294,11 +307,6 @@ fn of_group(
 ) -> Found {
     let latest = group.latest_served.or(group.latest);
     let facts = latest.map(|latest| latest.facts);
-    let mut operations = group.operations.clone();
-    if operations.len() > limits::OPERATIONS_PER_CREDENTIAL_MAX {
-        operations.pop_last();
-        operations.insert(OTHER.to_owned());
-    }
     Found {
         id: id(kind, Identity { credential, ..Identity::default() }),
         kind,
@@ -307,7 +315,7 @@ fn of_group(
         api: None,
         api_id: None,
         grant: None,
-        operations,
+        operations: group.operations.clone().names(),
         credentials: BTreeSet::from([shown.to_owned()]),
         since: facts.and_then(|facts| facts.since),
         lapsed_at: facts.and_then(|facts| facts.lapsed_at),

@@ -7,7 +7,9 @@ mod ends;
 mod suppress;
 mod explanations;
 
-pub use collect::{Apart, Found, Row, Severities, UnknownCredentials, collect, hex, ids_of_call};
+pub use collect::{
+    Apart, Found, Row, Severities, Unjudged, UnknownCredentials, collect, hex, ids_of_call,
+};
 pub use ends::{Edges, End, ends};
 pub use explanations::EXPLANATIONS;
 pub use id::{ID_PREFIX, Identity, id};

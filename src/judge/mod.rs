@@ -21,9 +21,8 @@ pub use timeline::{Step, Timeline, TimelineId, Timelines};
 pub use verdict::{Axes, RecordedBy, axes};
 
 use crate::call::{Call, Sourced};
-use crate::limits;
 use crate::register::{
-    ApiId, CredentialId, GrantId, Match, Operations, PartnerId, Register, Scratch,
+    ApiId, CredentialId, GrantId, Match, Operations, PartnerId, Register, Remembered, Scratch,
     credential_digest, operation_of_method,
 };
 use crate::time::Instant;
@@ -134,7 +133,7 @@ pub struct Judge<'r> {
 /// What a worker remembers from call to call: credentials resolved, buffers.
 #[derive(Debug, Default)]
 pub struct Memory {
-    credentials: HashMap<String, Presented>,
+    credentials: Remembered<Presented>,
     routes: Scratch,
 }
 
@@ -338,26 +337,15 @@ impl<'r> Judge<'r> {
         }
     }
 
-    /// Finds a credential. Hashing it is dear, and a log repeats few of them: each worker remembers.
-    fn presented(
-        &self,
-        credential: Option<&str>,
-        memory: &mut HashMap<String, Presented>,
-    ) -> Presented {
+    fn presented(&self, credential: Option<&str>, memory: &mut Remembered<Presented>) -> Presented {
         let Some(text) = credential else { return Presented::Nothing };
-        if let Some(&presented) = memory.get(text) {
-            return presented;
-        }
-        let digest = credential_digest(text);
-        let presented = match self.credential_ids.get(&digest) {
-            Some(&id) => Presented::Known(id),
-            None => Presented::Unknown(digest),
-        };
-        if memory.len() >= limits::CREDENTIALS_REMEMBERED_MAX {
-            memory.clear();
-        }
-        memory.insert(text.to_owned(), presented);
-        presented
+        memory.get(text, |text| {
+            let digest = credential_digest(text);
+            match self.credential_ids.get(&digest) {
+                Some(&id) => Presented::Known(id),
+                None => Presented::Unknown(digest),
+            }
+        })
     }
 
     fn operation<'c>(&self, name: Cow<'c, str>) -> Name<'c, OperationId> {

@@ -19,7 +19,7 @@ use crate::input::{self, Found, Io};
 use crate::judge::Verdict;
 use crate::limits;
 use crate::nearest::similar;
-use crate::report::{Expect, Partial};
+use crate::report::{Expect, Partial, PathsFrom};
 use crate::time::{Instant, parse_table_instant};
 
 /// The configuration that is looked for in the current folder.
@@ -78,6 +78,8 @@ pub struct ReadPlan {
     pub progress: bool,
     /// BLAKE3 of the configuration, hex.
     pub config_digest: Option<String>,
+    /// What the inputs' paths are relative to.
+    pub paths_from: PathsFrom,
     /// Configured severities.
     pub severities: Severities,
     /// Configured suppressions.
@@ -185,8 +187,8 @@ pub enum CallsPlan {
     Verify {
         /// The report.
         report: PathBuf,
-        /// The folder that its paths start from.
-        base: PathBuf,
+        /// The folder of the configuration, if there is one.
+        config_folder: Option<PathBuf>,
     },
 }
 
@@ -232,8 +234,8 @@ pub fn audit(args: &AuditArgs) -> Result<AuditPlan> {
 pub fn calls(args: &CallsArgs) -> Result<CallsPlan> {
     let config = find_config(args.read.config.as_deref())?;
     if let Some(report) = &args.verify {
-        let base = config.as_ref().map_or_else(PathBuf::new, |c| c.folder().to_owned());
-        return Ok(CallsPlan::Verify { report: report.clone(), base });
+        let config_folder = config.as_ref().map(|config| config.folder().to_owned());
+        return Ok(CallsPlan::Verify { report: report.clone(), config_folder });
     }
     let mut read = read_plan(&args.read, config.as_ref())?;
     // On one terminal the bar and the calls would overwrite each other.
@@ -475,6 +477,10 @@ fn read_plan(args: &ReadArgs, config: Option<&ConfigFile>) -> Result<ReadPlan> {
         threads: args.threads.map(usize::from),
         progress: stderr_is_terminal && !args.quiet,
         config_digest: config.map(|config| config.digest.clone()),
+        paths_from: match args.logs.is_empty() {
+            true => PathsFrom::Config,
+            false => PathsFrom::WorkingFolder,
+        },
         severities: config.map(ConfigFile::severities).transpose()?.unwrap_or_default(),
         suppressions: config.map(ConfigFile::suppressions).transpose()?.unwrap_or_default(),
         unused: config.map(ConfigFile::unused).transpose()?.unwrap_or_default(),
@@ -613,6 +619,7 @@ impl Gathered {
             threads: None,
             progress: false,
             config_digest: None,
+            paths_from: PathsFrom::default(),
             severities: Severities::new(),
             suppressions: Vec::new(),
             unused: Vec::new(),

@@ -1,6 +1,9 @@
 //! What a credential is and how it may be shown. The same for logs and register.
 
+use hashbrown::HashMap;
 use sha2::{Digest, Sha256};
+
+use crate::limits;
 
 /// What a credential's hash begins with where it stands for the credential.
 const HASH_PREFIX: &str = "sha256:";
@@ -39,6 +42,43 @@ impl Shown {
     /// What reports print.
     pub fn masked(&self) -> &str {
         &self.masked
+    }
+
+    /// Takes its place in `shown` if it is the first or the smaller.
+    pub fn note_in(self, shown: &mut Option<Shown>) {
+        *shown = Some(match shown.take() {
+            Some(other) => other.min(self),
+            None => self,
+        });
+    }
+}
+
+/// What is known of credentials by their text. Hashing one is dear, and a log repeats few of them.
+///
+/// Bounded in their number and their length: a log may bring as many as it has lines.
+#[derive(Clone, Debug)]
+pub struct Remembered<T>(HashMap<String, T>);
+
+impl<T> Default for Remembered<T> {
+    fn default() -> Remembered<T> {
+        Remembered(HashMap::new())
+    }
+}
+
+impl<T: Copy> Remembered<T> {
+    /// What is known of `text`, found out by `find` if it is not remembered.
+    pub fn get(&mut self, text: &str, find: impl FnOnce(&str) -> T) -> T {
+        if let Some(&known) = self.0.get(text) {
+            return known;
+        }
+        let found = find(text);
+        if text.len() <= limits::NAME_BYTES_MAX {
+            if self.0.len() >= limits::CREDENTIALS_REMEMBERED_MAX {
+                self.0.clear();
+            }
+            self.0.insert(text.to_owned(), found);
+        }
+        found
     }
 }
 

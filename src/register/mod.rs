@@ -19,7 +19,7 @@ mod versions;
 
 pub use build::build;
 pub use check::check;
-pub use credential::{Shown, credential_digest, mask};
+pub use credential::{Remembered, Shown, credential_digest, mask};
 pub use problem::{Level, Problem};
 pub use routes::{Match, Route, Routes, Scratch, Segment, Template, operation_of_method};
 pub use source::{Source, load};

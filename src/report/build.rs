@@ -5,14 +5,15 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use super::*;
 use crate::call::{Outcome, Reason};
 use crate::findings::{
-    self, Apart, Edges, Found, Row, Severities, Suppression as Decision, Target, UnknownCredentials,
+    self, Apart, Edges, Found, Row, Severities, Suppression as Decision, Target, Unjudged,
+    UnknownCredentials,
 };
 use crate::judge::Judge;
 use crate::limits;
-use crate::register::{CredentialId, GrantId, PartnerId, Shown, credential_digest};
+use crate::register::{CredentialId, GrantId, PartnerId, Shown};
 use crate::tally::{
-    self, Bounded, Cells, Estimate, FinishedSeries, Group, Latencies, Names, OTHER, Span, Tally,
-    outcome_index,
+    self, Bounded, Cells, Estimate, FinishedSeries, Group, Latencies, NamedCells, Names, OTHER,
+    Span, Tally, outcome_index,
 };
 
 /// How often a source is expected to hold calls.
@@ -33,6 +34,8 @@ pub struct Facts {
     pub until: Option<Instant>,
     /// BLAKE3 of the configuration file, hex.
     pub config_digest: Option<String>,
+    /// What the inputs' paths are relative to.
+    pub paths_from: PathsFrom,
     /// The sources, sorted by name; a tally refers to them by index.
     pub sources: Vec<(String, Option<Expect>)>,
     /// The inputs, sorted by path, then source; a tally refers to them by index.
@@ -89,7 +92,7 @@ pub fn judgement(judge: &Judge<'_>, tally: Tally, facts: &Facts) -> Judgement {
 fn judged(
     judge: Option<&Judge<'_>>,
     cells: Cells,
-    named: Bounded<Names, Cells>,
+    named: Bounded<Names, NamedCells>,
     unknown: Bounded<[u8; 32], Group>,
     stale: hashbrown::HashMap<CredentialId, Group>,
     facts: &Facts,
@@ -109,7 +112,7 @@ fn judged(
 fn named_rows(
     judge: Option<&Judge<'_>>,
     cells: Cells,
-    named: Bounded<Names, Cells>,
+    named: Bounded<Names, NamedCells>,
 ) -> (Vec<Row>, HashSet<Names>) {
     let nothing_logged = Names::default();
     let (kept, other) = named.finish();
@@ -117,13 +120,16 @@ fn named_rows(
         cells.0.into_iter().map(|(key, cell)| Row::new(judge, key, Some(&nothing_logged), cell));
     let mut rows: Vec<Row> = known.collect();
     let mut apart = HashSet::new();
-    for (names, cells) in kept {
-        let logged =
-            cells.0.into_iter().map(|(key, cell)| Row::new(judge, key, Some(&names), cell));
-        rows.extend(logged);
+    for (names, NamedCells { shown, cells }) in kept {
+        let credential = names.credential.zip(shown);
+        let credential = credential.map(|(digest, shown)| Unjudged::One(digest, shown));
+        rows.extend(cells.0.into_iter().map(|(key, cell)| Row {
+            credential: credential.clone(),
+            ..Row::new(judge, key, Some(&names), cell)
+        }));
         apart.insert(names);
     }
-    let cut_off = other.into_iter().flat_map(|cells| cells.0);
+    let cut_off = other.into_iter().flat_map(|named| named.cells.0);
     rows.extend(cut_off.map(|(key, cell)| Row::new(judge, key, None, cell)));
     (rows, apart)
 }
@@ -154,7 +160,7 @@ pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
         partial,
         headline: String::new(),
         window,
-        config: Config { digest: facts.config_digest.clone() },
+        config: Config { digest: facts.config_digest.clone(), paths_from: facts.paths_from },
         register: register_row(judge),
         accounting: accounting(&inputs),
         rejects: reject_rows(&rejects, facts),
@@ -298,28 +304,34 @@ type UsageKey<'a> = (
     Vec<&'static str>,
     Option<GrantId>,
     Outcome,
-    Option<Unjudged>,
+    Option<String>,
 );
 
-/// A credential where nothing was judged: how it is shown, and its digest.
-type Unjudged = (String, Option<[u8; 32]>);
+/// How reports tell credentials apart where nothing was judged: by their masks, numbered where
+/// several have the same.
+fn shown_apart(rows: &[Row]) -> BTreeMap<[u8; 32], String> {
+    // One credential may be logged in plain and as its hash.
+    let mut shown: BTreeMap<[u8; 32], Option<Shown>> = BTreeMap::new();
+    for row in rows {
+        if let Some(Unjudged::One(digest, spelled)) = &row.credential {
+            spelled.clone().note_in(shown.entry(*digest).or_default());
+        }
+    }
+    let mut of_mask: BTreeMap<String, u64> = BTreeMap::new();
+    let apart = shown.into_iter().map(|(digest, shown)| {
+        let mask = shown.as_ref().map_or(OTHER, Shown::masked).to_owned();
+        let nth = of_mask.entry(mask.clone()).or_default();
+        *nth += 1;
+        (digest, if *nth == 1 { mask } else { format!("{mask} ({nth})") })
+    });
+    apart.collect()
+}
 
 fn usage_rows(judge: Option<&Judge<'_>>, rows: &[Row]) -> Vec<Usage> {
-    // One credential may be logged in plain and as its hash.
-    let mut shown: BTreeMap<[u8; 32], Shown> = BTreeMap::new();
-    for text in rows.iter().filter_map(|row| row.credential.as_deref()) {
-        let spelled = Shown::new(text);
-        shown
-            .entry(credential_digest(text))
-            .and_modify(|shown| *shown = shown.clone().min(spelled.clone()))
-            .or_insert(spelled);
-    }
-    let unjudged = |text: &str| match text {
-        OTHER => (OTHER.to_owned(), None),
-        _ => {
-            let digest = credential_digest(text);
-            (shown[&digest].masked().to_owned(), Some(digest))
-        }
+    let shown = shown_apart(rows);
+    let unjudged = |credential: &Unjudged| match credential {
+        Unjudged::Other => OTHER.to_owned(),
+        Unjudged::One(digest, _) => shown[digest].clone(),
     };
     let mut usage: BTreeMap<UsageKey<'_>, tally::Cell> = BTreeMap::new();
     for row in rows {
@@ -331,7 +343,7 @@ fn usage_rows(judge: Option<&Judge<'_>>, rows: &[Row]) -> Vec<Usage> {
             row.key.also.names(),
             row.key.grant,
             row.key.outcome,
-            row.credential.as_deref().map(unjudged),
+            row.credential.as_ref().map(unjudged),
         );
         match usage.get_mut(&key) {
             Some(cell) => cell.merge(&row.cell),
@@ -355,7 +367,7 @@ fn usage_rows(judge: Option<&Judge<'_>>, rows: &[Row]) -> Vec<Usage> {
             subjects: cell.subjects.estimate().count,
             first: cell.first,
             last: cell.latest.at,
-            credential: credential.map(|(shown, _)| shown),
+            credential,
         })
         .collect();
     // Outcomes go by their names in the report, as all else.

@@ -34,7 +34,7 @@ pub(crate) fn empty() -> Report {
         partial: Vec::new(),
         headline: String::new(),
         window: Window { since: None, until: None, first: None, last: None },
-        config: Config { digest: None },
+        config: Config { digest: None, paths_from: PathsFrom::WorkingFolder },
         register: Register {
             digest: Some(hex('e')),
             partners: 0,
@@ -186,7 +186,7 @@ pub(crate) fn small() -> Report {
     let (first, last) = (at("2018-12-18T09:00:00Z"), at("2018-12-18T10:30:00.25Z"));
     report.window.first = Some(first);
     report.window.last = Some(last);
-    report.config.digest = Some(hex('c'));
+    report.config = Config { digest: Some(hex('c')), paths_from: PathsFrom::Config };
     report.register = Register {
         partners: 1,
         credentials: 1,

@@ -11,7 +11,7 @@ pub(crate) mod fixtures;
 
 pub use build::{Expect, Facts, InputFacts, Judgement, build, judgement};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::findings::{Kind, Severity};
 use crate::judge::Verdict;
@@ -104,6 +104,19 @@ pub struct Window {
 pub struct Config {
     /// BLAKE3 of the file, hex; null without one.
     pub digest: Option<String>,
+    /// What the paths of inputs, rejects and evidence are relative to.
+    pub paths_from: PathsFrom,
+}
+
+/// What a path that is not absolute is relative to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PathsFrom {
+    /// The folder of the configuration: the logs were those it names.
+    Config,
+    /// The folder that the program was started in: the logs were named as arguments.
+    #[default]
+    WorkingFolder,
 }
 
 /// The register's size and digest.

@@ -13,7 +13,7 @@ use super::{Ended, Status, Volume, load_register};
 use crate::call::{Call, Reason};
 use crate::cli::DistinctArg;
 use crate::error::{Error, Result};
-use crate::findings::{Apart, Found, ids_of_call};
+use crate::findings::{Apart, beginning, ids_of_call};
 use crate::formats::Format;
 use crate::input::{Line, Piece};
 use crate::judge::{Judge, Judged, Memory, Name, Presented, Verdict};
@@ -34,7 +34,9 @@ use crate::time::Instant;
 pub fn calls(plan: &CallsPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
     match plan {
         CallsPlan::Stream { read, filters, output } => stream(read, filters, *output, stdout),
-        CallsPlan::Verify { report, base } => verify(report, base, stdout),
+        CallsPlan::Verify { report, config_folder } => {
+            verify(report, config_folder.as_deref(), stdout)
+        }
     }
 }
 
@@ -137,16 +139,13 @@ struct Wanted {
 fn find(plan: &ReadPlan, judge: &Judge<'_>, prefix: &str) -> Result<Wanted> {
     let Reading { tally, facts, .. } = read::read(plan, Some(judge))?;
     let Judgement { found, apart } = judgement(judge, tally, &facts);
-    let matching: Vec<&Found> = found.iter().filter(|found| found.id.starts_with(prefix)).collect();
+    let matching = beginning(prefix, found.iter().map(|found| found.id.as_str()));
     match matching.as_slice() {
-        [one] => Ok(Wanted { id: one.id.clone(), apart }),
+        [one] => Ok(Wanted { id: (*one).to_owned(), apart }),
         [] => Err(Error::new(format!("--finding: found no finding that begins with `{prefix}` in these logs"))
             .hint("`overstay audit` lists the findings; the same logs, register and window give the same ids")),
-        several => {
-            let ids: Vec<&str> = several.iter().map(|found| found.id.as_str()).collect();
-            Err(Error::new(format!("--finding: `{prefix}` begins {} findings: {}", ids.len(), ids.join(", ")))
-                .hint("give more of the id"))
-        }
+        ids => Err(Error::new(format!("--finding: `{prefix}` begins {} findings: {}", ids.len(), ids.join(", ")))
+            .hint("give more of the id")),
     }
 }
 
@@ -157,15 +156,20 @@ struct Selection<'p> {
     finding: Option<Wanted>,
     /// Credentials asked for whole.
     digests: Vec<[u8; 32]>,
-    /// Credentials asked for as reports show them.
-    shown: Vec<&'p str>,
+    /// Credentials asked for by their ends, as reports show them.
+    shown: Vec<String>,
 }
 
 impl<'p> Selection<'p> {
     fn new(judge: &'p Judge<'p>, filters: &'p Filters, finding: Option<Wanted>) -> Selection<'p> {
-        let (shown, whole): (Vec<&str>, Vec<&str>) =
-            filters.credentials.iter().map(String::as_str).partition(|text| text.starts_with('…'));
-        let digests = whole.into_iter().map(credential_digest).collect();
+        let (mut digests, mut shown) = (Vec::new(), Vec::new());
+        for text in &filters.credentials {
+            // Not every keyboard has the one character.
+            match text.strip_prefix('…').or_else(|| text.strip_prefix("...")) {
+                Some(end) => shown.push(format!("…{end}")),
+                None => digests.push(credential_digest(text)),
+            }
+        }
         Selection { judge, filters, finding, digests, shown }
     }
 
@@ -196,18 +200,25 @@ impl<'p> Selection<'p> {
         if self.filters.credentials.is_empty() {
             return true;
         }
-        let digest = match judged.presented {
-            Presented::Nothing => return false,
-            Presented::Known(id) => self.judge.register.credentials[id.0 as usize].digest,
-            Presented::Unknown(digest) => digest,
-        };
-        self.digests.contains(&digest)
-            || names.credential.as_deref().is_some_and(|shown| self.shown.contains(&shown))
+        digest(self.judge, judged).is_some_and(|digest| self.digests.contains(&digest))
+            || names
+                .credential
+                .as_deref()
+                .is_some_and(|shown| self.shown.iter().any(|s| s == shown))
     }
 
     fn has_finding(&self, call: &Call<'_>, judged: &Judged<'_>) -> bool {
         let Some(wanted) = &self.finding else { return true };
         ids_of_call(self.judge, call, judged, &wanted.apart).contains(&wanted.id)
+    }
+}
+
+/// The digest of the credential that a call presents.
+fn digest(judge: &Judge<'_>, judged: &Judged<'_>) -> Option<[u8; 32]> {
+    match judged.presented {
+        Presented::Nothing => None,
+        Presented::Known(id) => Some(judge.register.credentials[id.0 as usize].digest),
+        Presented::Unknown(digest) => Some(digest),
     }
 }
 
@@ -292,8 +303,8 @@ enum Item {
     Json { line: u64, head: Vec<u8>, tail: Vec<u8> },
     /// A line as it is.
     Raw(Vec<u8>),
-    /// A value of the field asked for.
-    Value(DistinctArg, String),
+    /// A value of the field asked for, as it is printed, and a hash of what makes it another one.
+    Value { field: DistinctArg, shown: String, identity: [u8; 32] },
 }
 
 /// What is the same for all lines of an input.
@@ -348,18 +359,22 @@ impl Work<'_> {
         }
         Some(match self.output {
             CallsOutput::Raw => Item::Raw(bytes.to_vec()),
-            CallsOutput::Distinct(field) => Item::Value(
-                field,
-                match field {
+            CallsOutput::Distinct(field) => {
+                let shown = match field {
                     DistinctArg::Subject => judged.subject.as_deref(),
                     DistinctArg::Actor => judged.actor.as_deref(),
                     DistinctArg::Partner => names.partner,
                     DistinctArg::Credential => names.credential.as_deref(),
                     DistinctArg::Api => names.api,
                     DistinctArg::Operation => names.operation,
-                }?
-                .to_owned(),
-            ),
+                }?;
+                // Two credentials may look alike when masked.
+                let identity = match field {
+                    DistinctArg::Credential => digest(self.judge, judged)?,
+                    _ => blake3::hash(shown.as_bytes()).into(),
+                };
+                Item::Value { field, shown: shown.to_owned(), identity }
+            }
             CallsOutput::Json => {
                 let head = Head { at: call.at, source: self.source, path: self.path, offset };
                 let tail = Tail {
@@ -401,8 +416,8 @@ fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
 /// Standard output, and what went there.
 struct Out<'o> {
     stdout: &'o mut (dyn Write + Send),
-    /// Hashes of the distinct values printed, 128 bits of BLAKE3 each.
-    seen: HashSet<[u8; 16]>,
+    /// Hashes of the distinct values printed.
+    seen: HashSet<[u8; 32]>,
     closed: Option<io::Error>,
 }
 
@@ -425,13 +440,11 @@ impl Out<'_> {
                 self.stdout.write_all(&tail[1..])?;
             }
             Item::Raw(bytes) => self.stdout.write_all(bytes)?,
-            Item::Value(field, value) => {
-                let mut key = [0; 16];
-                key.copy_from_slice(&blake3::hash(value.as_bytes()).as_bytes()[..16]);
-                if !self.seen.insert(key) {
+            Item::Value { field, shown, identity } => {
+                if !self.seen.insert(*identity) {
                     return Ok(());
                 }
-                json_line(&BTreeMap::from([(field.as_str(), value)]), self.stdout)?;
+                json_line(&BTreeMap::from([(field.as_str(), shown)]), self.stdout)?;
             }
         }
         self.stdout.write_all(b"\n")

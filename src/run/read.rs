@@ -11,7 +11,7 @@ use crate::input::{Fault, Input, Line, Piece};
 use crate::judge::{Judge, Memory};
 use crate::parse::{self, Scratch};
 use crate::plan::{InputPlan, MaxRejects, ReadPlan};
-use crate::register::template_of;
+use crate::register::{Remembered, credential_digest, template_of};
 use crate::report::{Facts, InputFacts};
 use crate::tally::{InputSums, Place, Reject, Tally};
 use crate::time::Instant;
@@ -66,6 +66,7 @@ pub(super) fn read(plan: &ReadPlan, judge: Option<&Judge<'_>>) -> Result<Reading
         since: plan.since,
         until: plan.until,
         config_digest: plan.config_digest.clone(),
+        paths_from: plan.paths_from,
         sources: plan.sources.clone(),
         inputs,
         unread: plan.unread.clone(),
@@ -178,6 +179,8 @@ struct Work {
     lines: Vec<(usize, u64)>,
     scratch: Scratch,
     memory: Memory,
+    /// Digests of credentials, where nothing is judged.
+    digests: Remembered<[u8; 32]>,
 }
 
 fn read_input(
@@ -200,6 +203,7 @@ fn read_input(
             lines: Vec::new(),
             scratch: Scratch::default(),
             memory: Memory::default(),
+            digests: Remembered::default(),
         },
         |work, piece| reader.piece(work, piece),
         |mut work, other| {
@@ -287,7 +291,9 @@ impl Reader<'_> {
             }
             None => {
                 let (path, operation) = as_logged(&call);
-                work.tally.add_unjudged(&call, &path, &operation, place);
+                let credential = call.credential.as_deref();
+                let credential = credential.map(|text| work.digests.get(text, credential_digest));
+                work.tally.add_unjudged(&call, credential, &path, &operation, place);
             }
         }
     }

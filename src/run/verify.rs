@@ -1,7 +1,7 @@
 //! `overstay calls --verify`: does the evidence of a report still lie where the report says, unchanged?
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -10,14 +10,26 @@ use serde::{Deserialize, Serialize};
 use super::{Ended, Status};
 use crate::error::{Error, Result};
 use crate::findings::hex;
-use crate::input::{self, Input, Line, Options};
+use crate::input::{self, Found, Input, Line, Options, Place};
 use crate::render::json_line;
+use crate::report::{PathsFrom, SCHEMA};
+
+/// What every version of a report has.
+#[derive(Deserialize)]
+struct Versioned {
+    schema: String,
+}
 
 /// What of a report is verified.
 #[derive(Deserialize)]
 struct Report {
-    schema: String,
+    config: Config,
     findings: Vec<Finding>,
+}
+
+#[derive(Deserialize)]
+struct Config {
+    paths_from: PathsFrom,
 }
 
 #[derive(Deserialize)]
@@ -46,29 +58,38 @@ struct Verified<'a> {
 
 /// Compares every line of evidence, printing a JSON object for each to `stdout`.
 ///
-/// Paths start from `base`, the folder of the configuration, as they did when the report was made.
+/// Paths start from the folder that the report says they start from: that of the configuration, or the current one.
 ///
 /// # Errors
 ///
-/// If the report can't be read.
-pub(super) fn verify(path: &Path, base: &Path, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
+/// If the report can't be read, or its paths start from a configuration's folder and there is none.
+pub(super) fn verify(
+    path: &Path,
+    config_folder: Option<&Path>,
+    stdout: &mut (dyn Write + Send),
+) -> Result<Ended> {
     let shown = path.display();
     let bytes = std::fs::read(path).map_err(|error| Error::io(&shown, error))?;
-    let report: Report = serde_json::from_slice(&bytes).map_err(|error| {
-        Error::new(format!(
-            "{shown}: {}: {}: found no JSON report: {error}",
-            error.line(),
-            error.column()
-        ))
-        .hint("give a file that `overstay audit --report json=FILE` wrote")
-    })?;
-    if report.schema != crate::report::SCHEMA {
-        return Err(Error::new(format!(
-            "{shown}: found schema `{}`, expected `{}`",
-            report.schema,
-            crate::report::SCHEMA
-        )));
+    let no_report = |error: serde_json::Error| {
+        let (line, column) = (error.line(), error.column());
+        Error::new(format!("{shown}: {line}: {column}: found no JSON report: {error}"))
+            .hint("give a file that `overstay audit --report json=FILE` wrote")
+    };
+    let Versioned { schema } = serde_json::from_slice(&bytes).map_err(no_report)?;
+    if schema != SCHEMA {
+        return Err(Error::new(format!("{shown}: found schema `{schema}`, expected `{SCHEMA}`")));
     }
+    let report: Report = serde_json::from_slice(&bytes).map_err(no_report)?;
+    let base = match (report.config.paths_from, config_folder) {
+        (PathsFrom::WorkingFolder, _) => Path::new(""),
+        (PathsFrom::Config, Some(folder)) => folder,
+        (PathsFrom::Config, None) => {
+            return Err(Error::new(format!(
+                "{shown}: its paths are relative to the folder of its configuration, and there is none"
+            ))
+            .hint("give the configuration that the report was made with: --config FILE"));
+        }
+    };
     let mut by_path: BTreeMap<&str, Vec<(&str, &Evidence)>> = BTreeMap::new();
     for finding in &report.findings {
         for evidence in &finding.evidence {
@@ -122,15 +143,23 @@ fn hashes(
     base: &Path,
     evidence: &[(&str, &Evidence)],
 ) -> Result<BTreeMap<u64, (u64, String)>> {
-    let gone = || Error::new(format!("{path}: the log is not there"));
     if path == "-" {
         return Err(Error::new("-: standard input can't be read again"));
     }
-    let found = [Some(base), None]
-        .into_iter()
-        .filter_map(|base| input::find(path, base).ok())
-        .find_map(|findings| findings.found.into_iter().next())
-        .ok_or_else(gone)?;
+    // By its very name: another log that a pattern would find proves nothing of this one.
+    let place = base.join(path);
+    let found = match std::fs::metadata(&place) {
+        Ok(metadata) if metadata.is_file() => {
+            Found { place: Place::File(place), shown: path.to_owned() }
+        }
+        Ok(_) => {
+            return Err(Error::new(format!("{path}: found what is no file, expected a log")));
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(Error::new(format!("{}: the log is not there", place.display())));
+        }
+        Err(error) => return Err(Error::io(path, error)),
+    };
     let input = Input::open(&found, &Options::default())?;
     let wanted: Vec<u64> = evidence.iter().map(|(_, evidence)| evidence.offset).collect();
     let last = wanted.last().copied().unwrap_or(0);

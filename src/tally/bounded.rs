@@ -19,6 +19,11 @@ pub trait Merge: Default {
 pub trait Key: Hash + Ord + Clone {
     /// An unambiguous encoding of the key.
     fn bytes(&self) -> Vec<u8>;
+
+    /// Whether it is too large to be kept, however few keys there are.
+    fn is_outsize(&self) -> bool {
+        false
+    }
 }
 
 /// At most `bound` keys with their values, and the sum of the others.
@@ -47,6 +52,9 @@ impl<K: Key, V: Merge> Bounded<K, V> {
 
     /// The value of `key`, or the one that sums the others if the key is not kept.
     pub fn entry(&mut self, key: &K) -> &mut V {
+        if key.is_outsize() {
+            return self.other.get_or_insert_default();
+        }
         // Pruned only at twice the bound, so that its cost spreads over as many keys.
         if self.kept.len() >= self.bound * 2 {
             self.prune();

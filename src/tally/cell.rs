@@ -28,6 +28,19 @@ pub struct CellKey {
     pub lapsed: bool,
     /// What the API did.
     pub outcome: Outcome,
+    /// Which names only the log brings: it tells them from absent ones where a bound cut them off.
+    pub logged: Logged,
+}
+
+/// Which names of a call only its log brings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Logged {
+    /// That of the credential, where nothing is judged.
+    pub credential: bool,
+    /// That of the api, or the templated path.
+    pub api: bool,
+    /// That of the operation.
+    pub operation: bool,
 }
 
 impl CellKey {
@@ -43,6 +56,11 @@ impl CellKey {
             step: judged.step,
             lapsed: judged.lapsed_at.is_some(),
             outcome: call.outcome,
+            logged: Logged {
+                credential: false,
+                api: judged.api.logged().is_some(),
+                operation: judged.operation.logged().is_some(),
+            },
         }
     }
 

@@ -7,6 +7,7 @@ mod bounded;
 mod cell;
 mod evidence;
 mod latency;
+mod operations;
 mod rejects;
 mod series;
 mod subjects;
@@ -16,9 +17,10 @@ use std::collections::BTreeSet;
 use hashbrown::HashMap;
 
 pub use bounded::{Bounded, Key, Merge};
-pub use cell::{Cell, CellKey, Latest};
+pub use cell::{Cell, CellKey, Latest, Logged};
 pub use evidence::{Evidence, Place, Proof};
 pub use latency::Latencies;
+pub use operations::Operations;
 pub use rejects::{Reject, Rejects};
 pub use series::{Finished as FinishedSeries, HourCounts, Series};
 pub use subjects::{Estimate, Subjects, hash as subject_hash};
@@ -35,8 +37,8 @@ pub const OTHER: &str = "(other)";
 /// Names that only the log brings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Names {
-    /// The credential as presented, where nothing is judged.
-    pub credential: Option<Box<str>>,
+    /// The digest of the credential, where nothing is judged.
+    pub credential: Option<[u8; 32]>,
     /// The api, or the templated path where nothing is judged.
     pub api: Option<Box<str>>,
     /// The operation.
@@ -58,17 +60,23 @@ impl Names {
 impl Key for Names {
     fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        for name in [&self.credential, &self.api, &self.operation] {
+        let names = [&self.api, &self.operation].map(|name| name.as_deref().map(str::as_bytes));
+        for name in [self.credential.as_ref().map(|digest| &digest[..])].into_iter().chain(names) {
             match name {
                 None => bytes.push(0),
                 Some(name) => {
                     bytes.push(1);
                     bytes.extend((name.len() as u64).to_le_bytes());
-                    bytes.extend(name.as_bytes());
+                    bytes.extend(name);
                 }
             }
         }
         bytes
+    }
+
+    fn is_outsize(&self) -> bool {
+        let names = [&self.api, &self.operation].into_iter().flatten();
+        names.map(|name| name.len()).sum::<usize>() > limits::NAME_BYTES_MAX
     }
 }
 
@@ -81,6 +89,22 @@ impl Key for [u8; 32] {
 /// Cells by their keys.
 #[derive(Clone, Debug, Default)]
 pub struct Cells(pub HashMap<CellKey, Cell>);
+
+/// Cells of names that only the log brings.
+#[derive(Clone, Debug, Default)]
+pub struct NamedCells {
+    /// How reports show the credential, where nothing is judged.
+    pub shown: Option<Shown>,
+    /// The cells.
+    pub cells: Cells,
+}
+
+impl Merge for NamedCells {
+    fn merge(&mut self, other: NamedCells) {
+        other.shown.into_iter().for_each(|shown| shown.note_in(&mut self.shown));
+        self.cells.merge(other.cells);
+    }
+}
 
 impl Merge for Cells {
     fn merge(&mut self, other: Cells) {
@@ -116,7 +140,7 @@ pub struct Group {
     /// The last served or unknown call, and what holds of it.
     pub latest_served: Option<GroupLatest>,
     /// The operations called.
-    pub operations: BTreeSet<String>,
+    pub operations: Operations,
     /// Lines that prove it.
     pub evidence: Evidence,
 }
@@ -147,9 +171,7 @@ fn merge_latest(ours: &mut Option<GroupLatest>, theirs: Option<GroupLatest>) {
 
 impl Merge for Group {
     fn merge(&mut self, other: Group) {
-        if let Some(shown) = other.shown {
-            self.show(shown);
-        }
+        other.shown.into_iter().for_each(|shown| shown.note_in(&mut self.shown));
         for (ours, theirs) in self.calls.iter_mut().zip(other.calls) {
             *ours += theirs;
         }
@@ -159,28 +181,12 @@ impl Merge for Group {
         self.span.merge(other.span);
         merge_latest(&mut self.latest, other.latest);
         merge_latest(&mut self.latest_served, other.latest_served);
-        self.operations.extend(other.operations);
-        self.bound_operations();
+        self.operations.merge(other.operations);
         self.evidence.merge(&other.evidence);
     }
 }
 
 impl Group {
-    /// Keeps the first in byte order; one more than the bound tells that there were more.
-    fn bound_operations(&mut self) {
-        while self.operations.len() > limits::OPERATIONS_PER_CREDENTIAL_MAX + 1 {
-            self.operations.pop_last();
-        }
-    }
-
-    /// Notes a spelling of the credential.
-    fn show(&mut self, shown: Shown) {
-        self.shown = Some(match self.shown.take() {
-            Some(ours) => ours.min(shown),
-            None => shown,
-        });
-    }
-
     /// All calls.
     pub fn total(&self) -> u64 {
         self.calls.iter().sum()
@@ -278,7 +284,7 @@ pub struct Tally {
     /// Calls whose api and operation the register has words for.
     pub cells: Cells,
     /// The others.
-    pub named: Bounded<Names, Cells>,
+    pub named: Bounded<Names, NamedCells>,
     /// Unknown credentials, by digest.
     pub unknown: Bounded<[u8; 32], Group>,
     /// Stale credentials.
@@ -334,7 +340,7 @@ impl Tally {
         let subject = judged.subject.as_deref().map(subject_hash);
         let cells = match Names::of(judged) {
             None => &mut self.cells,
-            Some(names) => self.named.entry(&names),
+            Some(names) => &mut self.named.entry(&names).cells,
         };
         let cell = cells.0.entry(key).or_insert_with(|| Cell::new(latest));
         count(cell, call, latest, subject);
@@ -357,7 +363,7 @@ impl Tally {
         {
             let group = self.unknown.entry(&digest);
             if let Some(credential) = call.credential.as_deref() {
-                group.show(Shown::new(credential));
+                Shown::new(credential).note_in(&mut group.shown);
             }
             add_to_group(group, judge, call, judged, latest, subject, place, line);
         }
@@ -369,8 +375,15 @@ impl Tally {
 
     /// Counts one call that nothing is known of but what its log says.
     ///
-    /// `path` is its templated path, or the api that the log names.
-    pub fn add_unjudged(&mut self, call: &Call<'_>, path: &str, operation: &str, place: Place) {
+    /// `credential` is the digest of the one presented; `path` is the call's templated path, or the api that the log names.
+    pub fn add_unjudged(
+        &mut self,
+        call: &Call<'_>,
+        credential: Option<[u8; 32]>,
+        path: &str,
+        operation: &str,
+        place: Place,
+    ) {
         let key = CellKey {
             partner: None,
             api: None,
@@ -381,15 +394,17 @@ impl Tally {
             step: None,
             lapsed: false,
             outcome: call.outcome,
+            logged: Logged { credential: credential.is_some(), api: true, operation: true },
         };
         let latest = Latest { at: call.at, since: None, axis_since: None, lapsed_at: None };
-        let names = Names {
-            credential: call.credential.as_deref().map(Box::from),
-            api: Some(Box::from(path)),
-            operation: Some(Box::from(operation)),
-        };
+        let names =
+            Names { credential, api: Some(Box::from(path)), operation: Some(Box::from(operation)) };
         let subject = call.subject.before.as_deref().or(call.subject.after.as_deref());
-        let cell = self.named.entry(&names).0.entry(key).or_insert_with(|| Cell::new(latest));
+        let named = self.named.entry(&names);
+        if let Some(text) = call.credential.as_deref() {
+            Shown::new(text).note_in(&mut named.shown);
+        }
+        let cell = named.cells.0.entry(key).or_insert_with(|| Cell::new(latest));
         count(cell, call, latest, subject.map(subject_hash));
         self.series.add(call.at.hour(), None, call.outcome, false);
         self.count_source_and_input(call, place);
@@ -487,11 +502,8 @@ fn add_to_group(
     group.calls[outcome_index(call.outcome)] += 1;
     group.hindsight += u64::from(judged.also.hindsight);
     group.span.add(call.at);
-    if let Some(name) = judge.operation_name(&judged.operation)
-        && !group.operations.contains(name)
-    {
-        group.operations.insert(name.to_owned());
-        group.bound_operations();
+    if let Some(name) = judge.operation_name(&judged.operation) {
+        group.operations.add(name);
     }
     let latest = Some(GroupLatest { facts, partner: judged.partner });
     merge_latest(&mut group.latest, latest);

@@ -1356,6 +1356,29 @@ fn a_closed_pipe_is_no_failure() {
     }
 }
 
+/// The exit status tells what was found, also where nobody reads what is said of it.
+#[test]
+fn a_closed_pipe_hides_no_exit_status() {
+    let case = Case::mixed().file("logs/cut.gz", &gzip(calls(50))[..60]);
+    let found = ["audit", "--register", "register", "logs/mixed.log", "--fail-on", "low"];
+    unread(&case, &found).expect_status(1);
+    let partial = ["audit", "--register", "register", "logs/cut.gz", "logs/mixed.log"];
+    unread(&case, &partial).expect_status(3);
+    case.run(&[
+        "audit",
+        "--register",
+        "register",
+        "logs/mixed.log",
+        "--report",
+        "json=report.json",
+    ])
+    .expect_status(0);
+    case.write("logs/mixed.log", "");
+    unread(&case, &["calls", "--verify", "report.json"]).expect_status(2);
+    case.write("register/apis.csv", "api,colour\nmessages,red\n");
+    unread(&case, &["check", "--register", "register"]).expect_status(2);
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn a_full_device_is_a_failure() {

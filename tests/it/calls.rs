@@ -435,6 +435,43 @@ fn evidence_of_a_config_starts_from_its_folder() {
     assert!(verified(&output).iter().all(|(_, status)| status == "same"));
 }
 
+/// A log of the same name elsewhere is another log: a comparison with it would accuse or clear nobody.
+#[test]
+fn evidence_is_looked_for_in_no_other_folder() {
+    let config =
+        "[register]\nsource = \"../register\"\n[[logs]]\nsource = \"gw\"\npaths = [\"logs/*\"]\n";
+    let case =
+        Case::mixed().file("conf/overstay.toml", config).file("conf/logs/mixed.log", calls(3));
+    let by_argument = ["audit", "--config", "conf/overstay.toml"];
+    case.run(&[&by_argument[..], &["logs/mixed.log", "--report", "json=report.json"]].concat())
+        .expect_status(0);
+    let verify = ["calls", "--config", "conf/overstay.toml", "--verify", "report.json"];
+    let output = case.run(&verify).expect_status(0);
+    assert!(verified(&output).iter().all(|(_, status)| status == "same"));
+
+    std::fs::remove_file(case.path("logs/mixed.log")).unwrap();
+    let output = case.run(&verify).expect_status(2);
+    assert!(verified(&output).iter().all(|(_, status)| status == "unreadable"));
+    // A folder or a pattern of that name holds other logs.
+    case.write("logs/mixed.log/a", MIXED);
+    let output = case.run(&verify).expect_status(2);
+    output.expect_stderr(&["warning: logs/mixed.log: found what is no file, expected a log\n"]);
+}
+
+#[test]
+fn evidence_of_a_config_needs_it() {
+    let config = "[register]\nsource = \"../register\"\n[[logs]]\nsource = \"gw\"\npaths = [\"../logs/*\"]\n";
+    let case = Case::mixed().file("conf/overstay.toml", config);
+    case.run(&["audit", "--config", "conf/overstay.toml", "--report", "json=report.json"])
+        .expect_status(0);
+    let output =
+        case.run(&["calls", "--verify", "report.json"]).expect_status(2).expect_no_stdout();
+    output.expect_stderr(&[
+        "error: report.json: its paths are relative to the folder of its configuration",
+        "hint: ",
+    ]);
+}
+
 #[test]
 fn what_is_no_report_is_not_verified() {
     let case = Case::new()
@@ -479,4 +516,86 @@ fn what_a_bound_cut_off_is_a_finding_with_calls() {
             assert_eq!(served, 70_000 - 65_536);
         }
     }
+}
+
+/// What was absent stays absent beyond the bound: one problem is one finding, however many names a scan brings.
+#[test]
+fn a_bound_splits_no_finding_of_calls_without_an_api() {
+    let line = |n: usize| {
+        format!(
+            "{{\"time\":\"2018-12-18T09:00:00Z\",\"client_id\":\"key-acme-1\",\"path\":\"/no/route\",\"operation\":\"op-{n}\",\"status\":200}}\n"
+        )
+    };
+    let case = Case::with_register().file("many.log", (0..70_000).map(line).collect::<String>());
+    let logs = ["--log-format", "json", "many.log"];
+    let arguments = [&["audit", "--json", "--register", "register"], &logs[..]].concat();
+    let report = case.run(&arguments).expect_status(0).report();
+    let findings = report["findings"].as_array().unwrap();
+    assert_eq!(findings.len(), 1);
+    assert_eq!(findings[0]["api"], Value::Null);
+    assert_eq!(findings[0]["served"], 70_000);
+    // 32 names are as many as a person reads.
+    let operations = findings[0]["operations"].as_array().unwrap();
+    assert_eq!(operations.len(), 33);
+    assert_eq!(operations[0], "(other)");
+    let id = findings[0]["id"].as_str().unwrap();
+    let output = run(&case, &[&logs[..], &["--finding", id]].concat()).expect_status(0);
+    assert_eq!(output.stdout.lines().count(), 70_000);
+}
+
+/// A megabyte is no name, and a few thousand of them would fill memory.
+#[test]
+fn a_name_that_nobody_gives_is_other() {
+    let long = |n: usize| format!("{n}{}", "x".repeat(2000));
+    let line = |n: usize| {
+        format!(
+            "{{\"time\":\"2018-12-18T09:00:00Z\",\"client_id\":\"key-acme-1\",\"api\":\"{}\",\"status\":200}}\n",
+            long(n)
+        )
+    };
+    let case = Case::with_register().file("long.log", (0..5).map(line).collect::<String>());
+    let logs = ["--log-format", "json", "long.log"];
+    let arguments = [&["audit", "--json", "--register", "register"], &logs[..]].concat();
+    let report = case.run(&arguments).expect_status(0).report();
+    let findings = report["findings"].as_array().unwrap();
+    assert_eq!(
+        (findings.len(), &findings[0]["api"], &findings[0]["served"]),
+        (1, &json!("(other)"), &json!(5))
+    );
+    let id = findings[0]["id"].as_str().unwrap();
+    let output = run(&case, &[&logs[..], &["--finding", id]].concat()).expect_status(0);
+    assert_eq!(output.stdout.lines().count(), 5);
+}
+
+/// Two keys may end alike; masked, they look like one.
+#[test]
+fn credentials_that_end_alike_are_told_apart() {
+    let line = |key: &str| {
+        format!(
+            "{{\"time\":\"2018-12-18T09:00:00Z\",\"client_id\":\"{key}\",\"path\":\"/messages/ann\",\"status\":200}}\n"
+        )
+    };
+    let log = ["first-1234", "second-1234", "first-1234", "third-5678"].map(line).concat();
+    let case = Case::with_register().file("alike.log", log);
+    let logs = ["--log-format", "json", "alike.log"];
+    let output = run(&case, &[&logs[..], &["--distinct", "credential"]].concat()).expect_status(0);
+    let alike = json!({"credential": "…1234"});
+    assert_eq!(output.json_lines(), [alike.clone(), alike, json!({"credential": "…5678"})]);
+    for end in ["…1234", "...1234"] {
+        let output = run(&case, &[&logs[..], &["--credential", end]].concat()).expect_status(0);
+        assert_eq!(lines(&output), [1, 2, 3]);
+    }
+    // Without a register the report counts by credential.
+    let audit = [&["audit", "--json"], &logs[..]].concat();
+    let report = case.run(&audit).expect_status(0).report();
+    assert!(report["headline"].as_str().unwrap().contains("3 credentials"));
+    let shown: Vec<(&str, u64)> = report["usage"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (row["credential"].as_str().unwrap(), row["calls"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(shown.len(), 3);
+    // The one with the smaller SHA-256 is the first: `printf first-1234 | sha256sum`.
+    assert_eq!(shown, [("…1234", 2), ("…1234 (2)", 1), ("…5678", 1)]);
 }
