@@ -169,3 +169,25 @@ fn the_readme_shows_the_first_report_as_it_looks() {
     assert!(shown.lines().count() > 30);
     assert!(output.stdout.starts_with(shown), "the README shows another report");
 }
+
+/// The files that `docs/report.md` shows give the report that it shows.
+#[test]
+fn the_docs_show_the_report_of_their_example() {
+    let docs = std::fs::read_to_string(repository("docs/report.md")).unwrap();
+    let example = docs.split("\n## Example\n").nth(1).unwrap();
+    // A block is a file's if its name stands on the line before.
+    let mut case = Case::new();
+    let mut report = None;
+    let mut blocks = example.split("```");
+    while let (Some(before), Some(block)) = (blocks.next(), blocks.next()) {
+        let (kind, content) = block.split_once('\n').unwrap();
+        let name = before.trim_end().lines().next_back().unwrap();
+        match name.strip_prefix('`').and_then(|name| name.strip_suffix('`')) {
+            Some(name) => case = case.file(name, content),
+            None => assert_eq!((kind, report.replace(content)), ("json", None)),
+        }
+    }
+    assert!(example.contains("`overstay audit --json --max-rejects 1`"));
+    let output = case.run(&["audit", "--json", "--max-rejects", "1"]).expect_status(0);
+    assert_eq!(output.stdout, report.unwrap(), "docs/report.md shows another report");
+}
