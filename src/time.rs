@@ -147,7 +147,7 @@ fn two(b: &[u8], i: usize) -> Option<u32> {
     (a <= 9 && c <= 9).then(|| u32::from(a) * 10 + u32::from(c))
 }
 
-/// Reads an RFC 3339 timestamp; the offset may be missing where `zone_s` gives one.
+/// Reads an RFC 3339 timestamp with its offset.
 ///
 /// `T` may be lower case or a space, `Z` lower case; fraction digits past the
 /// ninth are cut, and a second of 60 is the next minute's 00.
@@ -155,10 +155,9 @@ fn two(b: &[u8], i: usize) -> Option<u32> {
 /// # Errors
 ///
 /// As [`TimeError`] says.
-pub fn parse_rfc3339(text: &[u8], zone_s: Option<i64>) -> Result<Instant, TimeError> {
+pub fn parse_rfc3339(text: &[u8]) -> Result<Instant, TimeError> {
     let (seconds, nanos, rest) = parse_local(text).ok_or(TimeError::Unreadable)?;
     let offset_s = match rest {
-        b"" => zone_s.ok_or(TimeError::Unreadable)?,
         b"Z" | b"z" => 0,
         _ => parse_offset(rest).ok_or(TimeError::Unreadable)?,
     };
@@ -246,7 +245,7 @@ pub fn parse_table_instant(text: &str) -> Result<Instant, TimeError> {
     if let Some((seconds, nanos)) = parse_unix_seconds(bytes) {
         return Ok(saturating(seconds, nanos));
     }
-    match parse_rfc3339(bytes, None) {
+    match parse_rfc3339(bytes) {
         Err(TimeError::TooLate) => Ok(Instant::MAX),
         Err(TimeError::TooEarly) => Ok(Instant::MIN),
         other => other,
@@ -311,7 +310,7 @@ mod tests {
     use super::*;
 
     fn rfc(text: &str) -> Option<String> {
-        parse_rfc3339(text.as_bytes(), None).ok().map(|at| at.to_string())
+        parse_rfc3339(text.as_bytes()).ok().map(|at| at.to_string())
     }
 
     #[test]

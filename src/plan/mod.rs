@@ -81,8 +81,6 @@ pub struct ReadPlan {
     pub threads: Option<usize>,
     /// Whether to show progress on standard error.
     pub progress: bool,
-    /// Whether to say on standard error how it went.
-    pub notes: bool,
     /// BLAKE3 of the configuration, hex.
     pub config_digest: Option<String>,
     /// What the inputs' paths are relative to.
@@ -122,12 +120,14 @@ pub enum OutputKind {
     Json,
 }
 
-/// What standard output can show.
+/// What can be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Display {
-    /// Columns.
-    pub width: usize,
-    /// Whether to colour.
+    /// Columns of standard output; none where nothing limits them.
+    pub width: Option<usize>,
+    /// Columns of a file: those that the user asks for, however wide the terminal is.
+    pub file_width: Option<usize>,
+    /// Whether to colour standard output.
     pub colour: bool,
 }
 
@@ -553,7 +553,6 @@ fn read_plan(args: &ReadArgs, config: Option<&ConfigFile>) -> Result<ReadPlan> {
         },
         threads: args.threads.map(usize::from),
         progress: stderr_is_terminal && !args.quiet,
-        notes: !args.quiet,
         config_digest: config.map(|config| config.digest.clone()),
         paths_from: match args.logs.is_empty() {
             true => PathsFrom::Config,
@@ -709,7 +708,6 @@ impl Gathered {
             options: input::Options::default(),
             threads: None,
             progress: false,
-            notes: false,
             config_digest: None,
             paths_from: PathsFrom::default(),
             severities: Severities::new(),
@@ -839,10 +837,8 @@ fn spare_files(outputs: &[Output], config: Option<&ConfigFile>, read: &ReadPlan)
     Ok(())
 }
 
-/// What standard output can show.
-#[expect(clippy::disallowed_methods, reason = "this is where the terminal is asked, once")]
+/// What can be shown.
 fn display(color: ColorArg) -> Display {
-    let is_terminal = std::io::stdout().is_terminal();
     let colour = match color {
         ColorArg::Always => true,
         ColorArg::Never => false,
@@ -850,14 +846,22 @@ fn display(color: ColorArg) -> Display {
             anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
         }
     };
-    let asked = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    // Some shells set it to 0 where they know no width.
-    let asked = asked.filter(|&columns| columns > 0);
-    let measured = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
-    let width = match asked {
-        Some(columns) => columns,
-        None if is_terminal => measured().unwrap_or(WIDTH_DEFAULT),
-        None => WIDTH_DEFAULT,
-    };
-    Display { width, colour }
+    Display { width: width(), file_width: width_asked(), colour }
+}
+
+/// Columns of standard output: as many as the user asks for, else as the terminal has. Where it is no terminal nothing
+/// limits them: a report in a file must not have lost what did not fit some screen.
+#[expect(clippy::disallowed_methods, reason = "this is where the terminal is asked, once")]
+pub fn width() -> Option<usize> {
+    width_asked().or_else(|| {
+        let measured = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+        std::io::stdout().is_terminal().then(|| measured().unwrap_or(WIDTH_DEFAULT))
+    })
+}
+
+/// What COLUMNS asks for. Some shells set it to 0 where they know no width.
+#[expect(clippy::disallowed_methods, reason = "this is where the environment is asked, once")]
+fn width_asked() -> Option<usize> {
+    let asked: usize = std::env::var("COLUMNS").ok()?.parse().ok()?;
+    (asked > 0).then_some(asked)
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::output::{Written, write_file};
+use super::output::{Written, check_place, write_file};
 use super::read::{Reading, read};
 use super::{Ended, Status, load_register, vain_as_known_at};
 use crate::error::{Error, Result};
@@ -18,6 +18,8 @@ use crate::report::{self, Report};
 ///
 /// If no report can be made or written.
 pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
+    let mut paths = plan.outputs.iter().filter_map(|output| output.path.as_deref());
+    paths.try_for_each(check_place)?;
     let register = plan.read.register.as_ref().map(load_register).transpose()?;
     let judge = register.as_ref().map(Judge::new);
     let Reading { tally, facts, volume } = read(&plan.read, judge.as_ref())?;
@@ -70,8 +72,8 @@ fn write(
     let mut files = Vec::new();
     for output in outputs {
         if let Some(path) = &output.path {
-            // A file has no width of its own; it gets that of the screen beside it, and no colour.
-            let screen = Screen { width: display.width, colour: false };
+            // Not the screen's width, which is another from day to day, and no colour.
+            let screen = Screen { width: display.file_width, colour: false };
             files.extend(write_file(path, |out| render(output.kind, screen, out))?);
         }
     }

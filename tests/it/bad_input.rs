@@ -1255,6 +1255,31 @@ fn a_report_that_cannot_be_written_leaves_nothing() {
     }
 }
 
+/// Not after hours of reading: of these logs the end never comes.
+#[test]
+fn a_report_that_cannot_be_written_is_told_before_the_logs_are_read() {
+    let case = Case::ready();
+    fs::create_dir(case.path("folder")).unwrap();
+    let before = case.names();
+    for path in ["missing/report.json", "folder", "logs/good.log/report.json"] {
+        let report = format!("json={path}");
+        let mut command =
+            case.command(&["audit", "--log-format", "json", "-", "--report", report.as_str()]);
+        let (reader, writer) = std::io::pipe().unwrap();
+        let mut child = command.stdin(reader).stderr(Stdio::piped()).spawn().unwrap();
+        let in_time = (0..1000).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            child.try_wait().unwrap().is_some()
+        });
+        drop(writer);
+        let output = child.wait_with_output().unwrap();
+        assert!(in_time, "{path}: it waited for the log");
+        assert_eq!(output.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&output.stderr).starts_with(&format!("error: {path}: ")));
+        assert_eq!(case.names(), before);
+    }
+}
+
 #[test]
 fn where_one_report_cannot_be_written_none_is() {
     let case = Case::ready().file("old.json", "old");
