@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::output::{Written, write_file};
-use super::read::{Reading, read};
+use super::read::{Reading, format_hint, formats_taken, read};
 use super::{Ended, Status, load_register};
 use crate::error::{Error, Result};
 use crate::findings::beginning;
@@ -25,8 +25,13 @@ pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     write(&report, &plan.outputs, plan.display, stdout)?;
     let partial = report.partial.iter().map(|p| format!("{}: {}", p.path, p.reason));
     let warnings = plan.read.unused.iter().cloned().chain(ambiguous(&report)).chain(partial);
-    let warnings = warnings.collect();
-    Ok(Ended { status: status(&report, plan), warnings, read: Some(volume) })
+    Ok(Ended {
+        status: status(&report, plan),
+        warnings: warnings.collect(),
+        hint: format_hint(facts.inputs.iter().map(|input| input.unknown_shapes.as_slice())),
+        notes: formats_taken(&plan.read, &facts),
+        read: Some(volume),
+    })
 }
 
 /// Suppressions that hide nothing because what they name is the start of several ids, a line each.

@@ -113,7 +113,7 @@ pub(super) fn verify(path: &Path, base: &Path, stdout: &mut (dyn Write + Send)) 
     if checked == 0 {
         warnings.push(format!("{shown}: its findings have no evidence to verify"));
     }
-    Ok(Ended { status, warnings, read: None })
+    Ok(Ended { warnings, ..Ended::new(status) })
 }
 
 /// Length and hash of each line of evidence that lies at the offset of one, by that offset.
