@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use toml::{Table, Value};
+use toml::Value;
 
 use crate::call::Outcome;
 use crate::error::{Error, Result};
@@ -16,6 +16,7 @@ use crate::parse::fields::{
 use crate::parse::instant::{TimeForm, Zone};
 use crate::parse::json::{self, Name};
 use crate::parse::pattern::{self, Role};
+use crate::parse::table::Table;
 
 /// The call fields a format can map, as its keys. `query` is no call field but a part
 /// of `path`, for logs that keep the query string apart.
@@ -49,7 +50,7 @@ const KINDS: [(&str, &[&str]); 2] = [("json", &["headers"]), ("pattern", &["patt
 const WHOLE_TARGET_RANK: u8 = 1;
 
 /// Compiles a format's table.
-pub(super) fn compile(name: &str, table: &Table) -> Result<(Plan, Fields)> {
+pub(super) fn compile(name: &str, table: &toml::Table) -> Result<(Plan, Fields)> {
     let at = format!("formats.{name}");
     let kind = match table.get("kind") {
         Some(Value::String(kind)) => kind.as_str(),
@@ -114,14 +115,14 @@ enum Names {
 struct Compiler<'t> {
     /// Where it stands, for messages.
     at: String,
-    table: &'t Table,
+    table: &'t toml::Table,
     names: Names,
 }
 
 /// One source of a call field, before its options are read.
 struct RawSource<'t> {
     from: From<'t>,
-    options: Option<&'t Table>,
+    options: Option<&'t toml::Table>,
 }
 
 /// Where a source comes from, as written.
@@ -280,7 +281,9 @@ impl<'t> Compiler<'t> {
 
     fn text(&mut self, field: &str, raw: &RawSource<'_>) -> Result<Source> {
         let map = raw.map(&self.at, field)?.map(|map| {
-            map.into_iter().map(|(from, to)| (from.to_owned(), to.to_owned())).collect()
+            let entries = map.into_iter().map(|(from, to)| (from.to_owned(), to.to_owned()));
+            // Outcomes may be told from codes, which are numbers; all else is words.
+            if field == "outcome" { Table::of_numbers(entries) } else { Table::of_words(entries) }
         });
         let origin = match &raw.from {
             From::Query(name) => Origin::Query((*name).to_owned()),
@@ -340,8 +343,12 @@ impl<'t> Compiler<'t> {
                 Some(text) => TimeForm::parse(text).map_err(|message| self.error("at", message))?,
                 None => self.form_of(slot),
             };
+            if let Names::Pattern(plan) = &mut self.names {
+                plan.set_time(slot, &form);
+            }
             let is_end = match raw.option(&self.at, "at", "is")? {
-                None | Some("start") => false,
+                None => self.is_end(slot),
+                Some("start") => false,
                 Some("end") => true,
                 Some(other) => {
                     return Err(
@@ -352,6 +359,16 @@ impl<'t> Compiler<'t> {
             all.push(AtSource { slot, form, is_end });
         }
         Ok(all)
+    }
+
+    /// Whether a time whose format does not say is that of the response: as the variable's is, where it is well known.
+    fn is_end(&self, slot: usize) -> bool {
+        match &self.names {
+            Names::Pattern(plan) => {
+                matches!(plan.captures()[slot].role, Some(Role::At { is_end: true, .. }))
+            }
+            Names::Json { .. } => false,
+        }
     }
 
     /// The form of a time whose format does not say: the variable's own, where it has one.
@@ -366,6 +383,7 @@ impl<'t> Compiler<'t> {
     }
 
     fn status_sources(&mut self) -> Result<Vec<StatusSource>> {
+        let outcomes = self.outcomes()?;
         let mut all = Vec::new();
         for raw in &self.sources("status", &["as", "map"])? {
             let grpc = match raw.option(&self.at, "status", "as")? {
@@ -378,7 +396,7 @@ impl<'t> Compiler<'t> {
                 }
             };
             let map = match raw.map(&self.at, "status")? {
-                Some(map) => Some(self.status_map(map, grpc)?),
+                Some(map) => Some(self.status_map(map, grpc, &outcomes)?),
                 None => None,
             };
             all.push(StatusSource { slot: self.slot("status", &raw.from)?, grpc, map });
@@ -387,24 +405,35 @@ impl<'t> Compiler<'t> {
     }
 
     /// A map to outcomes, or to the status numbers that mean them.
-    fn status_map(&self, map: Vec<(&str, &str)>, grpc: bool) -> Result<BTreeMap<String, Status>> {
-        map.into_iter()
+    fn status_map(
+        &self,
+        map: Vec<(&str, &str)>,
+        grpc: bool,
+        outcomes: &Table<Outcome>,
+    ) -> Result<Table<Status>> {
+        let entries: Vec<(String, Status)> = map
+            .into_iter()
             .map(|(from, to)| {
-                let outcome = Outcome::from_name(to).map(|outcome| {
+                let by_name = Outcome::from_name(to).map(|outcome| {
                     let number = Status::read(from, grpc).and_then(|status| status.number);
                     Status { number, outcome }
                 });
-                let status = outcome
-                    .or_else(|| Status::read(to, grpc))
-                    .ok_or_else(|| self.no_outcome("status", to))?;
+                // A code that stands for a status means what `outcomes` makes of that status.
+                let by_number = || {
+                    let status = Status::read(to, grpc)?;
+                    Some(Status { outcome: *outcomes.get(to).unwrap_or(&status.outcome), ..status })
+                };
+                let status =
+                    by_name.or_else(by_number).ok_or_else(|| self.no_outcome("status", to))?;
                 Ok((from.to_owned(), status))
             })
-            .collect()
+            .collect::<Result<_>>()?;
+        Ok(Table::of_numbers(entries))
     }
 
     fn outcome_sources(&mut self) -> Result<Vec<Source>> {
         let sources = self.texts("outcome")?;
-        for to in sources.iter().flat_map(|source| source.map.iter().flat_map(BTreeMap::values)) {
+        for to in sources.iter().flat_map(|source| source.map.iter().flat_map(Table::meanings)) {
             if Outcome::from_name(to).is_none() {
                 return Err(self.no_outcome("outcome", to));
             }
@@ -412,8 +441,8 @@ impl<'t> Compiler<'t> {
         Ok(sources)
     }
 
-    fn outcomes(&self) -> Result<BTreeMap<String, Outcome>> {
-        let mut all = BTreeMap::new();
+    fn outcomes(&self) -> Result<Table<Outcome>> {
+        let mut all = Vec::new();
         match self.table.get("outcomes") {
             None => {}
             Some(Value::Table(table)) => {
@@ -423,12 +452,12 @@ impl<'t> Compiler<'t> {
                     };
                     let outcome = Outcome::from_name(word)
                         .ok_or_else(|| self.no_outcome("outcomes", word))?;
-                    all.insert(status.clone(), outcome);
+                    all.push((status.clone(), outcome));
                 }
             }
             Some(other) => return Err(wrong_type(&self.at, "outcomes", other, "a table")),
         }
-        Ok(all)
+        Ok(Table::of_numbers(all))
     }
 
     fn no_outcome(&self, field: &str, word: &str) -> Error {
@@ -583,7 +612,7 @@ impl<'t> RawSource<'t> {
 }
 
 /// A key's string, if the key is set.
-fn string<'t>(at: &str, table: &'t Table, key: &str) -> Result<Option<&'t str>> {
+fn string<'t>(at: &str, table: &'t toml::Table, key: &str) -> Result<Option<&'t str>> {
     match table.get(key) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),

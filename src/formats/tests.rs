@@ -272,6 +272,77 @@ fn nginx_writes_when_the_response_is_done_and_apache_when_the_request_came() {
     assert_eq!(call.latency_us, Some(1_250_000));
 }
 
+#[test]
+fn a_time_that_nginx_names_is_that_of_the_response_also_where_the_format_maps_it() {
+    let at = |at: &str, time: &str| {
+        let variable = at.split('"').nth(1).unwrap();
+        let nginx = format(&format!(
+            "kind = \"pattern\"\npattern = '[${variable}] \"$request\" $request_time'\nat = {at}"
+        ));
+        let line = format!("[{time}] \"GET /x HTTP/1.1\" 1.5");
+        parse(&nginx, line).unwrap().at.to_string()
+    };
+    let arrived = "2018-12-18T09:29:58.5Z";
+    assert_eq!(at("\"time_iso8601\"", "2018-12-18T10:30:00+01:00"), arrived);
+    assert_eq!(at("\"time_local\"", "18/Dec/2018:09:30:00 +0000"), arrived);
+    assert_eq!(at("\"msec\"", "1545125400.000"), arrived);
+    assert_eq!(at("{ field = \"msec\", as = \"epoch_s\" }", "1545125400.000"), arrived);
+    // What the user says goes first.
+    let start = "{ field = \"time_iso8601\", is = \"start\" }";
+    assert_eq!(at(start, "2018-12-18T10:30:00+01:00"), "2018-12-18T09:30:00Z");
+
+    let json = Format::built_in("json").unwrap();
+    let at = |time: &str| {
+        let line = format!("{{{time},\"request_uri\":\"/x\",\"request_time\":\"1.5\"}}");
+        parse(&json, line).unwrap().at.to_string()
+    };
+    assert_eq!(at(r#""time_iso8601":"2018-12-18T10:30:00+01:00""#), arrived);
+    assert_eq!(at(r#""time_local":"18/Dec/2018:09:30:00 +0000""#), arrived);
+    assert_eq!(at(r#""msec":"1545125400.000""#), arrived);
+    assert_eq!(at(r#""time":"2018-12-18T09:30:00Z""#), "2018-12-18T09:30:00Z");
+}
+
+/// The offset was lost and `+0100` was the method.
+#[test]
+fn a_time_without_brackets_keeps_its_offset() {
+    let line = "10.0.0.7 18/Dec/2018:09:30:00 +0100 GET /x HTTP/1.1 200 5";
+    for pattern in [
+        "$remote_addr $time_local $request $status $body_bytes_sent",
+        "$remote_addr $time_local $request_method $request_uri $server_protocol $status $body_bytes_sent",
+        "%h %{%d/%b/%Y:%H:%M:%S %z}t %r %>s %b",
+    ] {
+        let call =
+            parse(&format(&format!("kind = 'pattern'\npattern = '{pattern}'")), line).unwrap();
+        assert_eq!(call.at.to_string(), "2018-12-18T08:30:00Z", "{pattern}");
+        assert_eq!((call.method, call.path), (some("GET"), some("/x")), "{pattern}");
+        assert_eq!((call.status, call.bytes), (Some(200), Some(5)), "{pattern}");
+    }
+    // A variable of one's own spans its blanks as well, once the format says that it is the time.
+    let own = "kind = 'pattern'\npattern = '$when $request_method $uri'\n";
+    for at in ["'when'", "{ field = 'when', as = '%d %b %Y %H:%M' }"] {
+        let time = if at.contains('%') { "18 Dec 2018 09:30" } else { "2018-12-18 09:30:00" };
+        let call = parse(&format(&format!("{own}at = {at}")), format!("{time} GET /x")).unwrap();
+        assert_eq!(call.at.to_string(), "2018-12-18T09:30:00Z");
+        assert_eq!((call.method, call.path), (some("GET"), some("/x")));
+    }
+}
+
+#[test]
+fn a_whole_url_in_parts_is_host_and_path() {
+    let toml = "kind = 'pattern'\npattern = '[$time_local] $request_method $scheme://$host$request_uri $status'";
+    let line = "[18/Dec/2018:09:30:00 +0000] GET https://api.example/x?y=/z 200";
+    let call = parse(&format(toml), line).unwrap();
+    assert_eq!((call.host, call.path), (some("api.example"), some("/x?y=/z")));
+}
+
+#[test]
+fn names_are_the_same_in_quotes_or_without() {
+    let combined = Format::built_in("combined").unwrap();
+    let line =
+        r#"10.0.0.7 - m\xC3\xBCller [18/Dec/2018:09:30:00 +0000] "GET /x HTTP/1.1" 200 5 "-" "-""#;
+    assert_eq!(parse(&combined, line).unwrap().credential, some("müller"));
+}
+
 // Status and outcome
 
 #[test]
@@ -285,6 +356,45 @@ fn outcomes_override_the_rule_for_a_status_as_written() {
     assert_eq!(read("\"302\""), (Some(302), Outcome::Denied));
     assert_eq!(read("301"), (Some(301), Outcome::Served));
     assert_eq!(read("\"999\"").1, Outcome::Failed);
+}
+
+/// A refusal that a logger wrote as `302.0` passed as served.
+#[test]
+fn outcomes_and_status_maps_know_a_status_however_it_is_written() {
+    for spelling in ["302.0", "\"302.0\"", "\"0302\"", "3.02e2", "\"+302\""] {
+        let by_rule = "status = \"s\"\noutcomes = { \"302\" = \"denied\" }";
+        let by_map = "status = { field = \"s\", map = { \"302\" = \"denied\" } }";
+        let by_word = "outcome = { field = \"s\", map = { \"302\" = \"denied\" } }";
+        for rule in [by_rule, by_map, by_word] {
+            assert_eq!(
+                call(rule, &format!("\"s\":{spelling}")).outcome,
+                Outcome::Denied,
+                "{spelling} {rule}"
+            );
+        }
+        assert_eq!(call(by_rule, &format!("\"s\":{spelling}")).status, Some(302));
+    }
+    let grpc = "status = { field = \"s\", as = \"grpc\" }\noutcomes = { \"5\" = \"denied\" }";
+    assert_eq!(call(grpc, "\"s\":5.0").outcome, Outcome::Denied);
+    for (key, spelling) in [("000", "0"), ("0", "\"000\""), ("000", "\"000\""), ("-1", "-1.0")] {
+        let none = format!("status = \"s\"\noutcomes = {{ \"{key}\" = \"failed\" }}");
+        assert_eq!(
+            call(&none, &format!("\"s\":{spelling}")).outcome,
+            Outcome::Failed,
+            "{key} {spelling}"
+        );
+    }
+    // The text goes first, so that both may stand in one table.
+    let both = "status = \"s\"\noutcomes = { \"302\" = \"denied\", \"0302\" = \"failed\" }";
+    assert_eq!(call(both, "\"s\":\"0302\"").outcome, Outcome::Failed);
+    assert_eq!(call(both, "\"s\":302.0").outcome, Outcome::Denied);
+}
+
+#[test]
+fn a_code_mapped_to_a_status_means_what_outcomes_make_of_it() {
+    let both = "status = { field = \"s\", map = { moved = \"302\", ok = \"served\" } }\noutcomes = { \"302\" = \"denied\" }";
+    assert_eq!(call(both, r#""s":"moved""#).outcome, Outcome::Denied);
+    assert_eq!(call(both, r#""s":"ok""#).outcome, Outcome::Served);
 }
 
 #[test]
@@ -395,6 +505,7 @@ fn a_format_that_cannot_work_is_refused_before_the_first_line() {
     );
     let pattern = |text: &str| refused(&format!("kind = 'pattern'\npattern = '{text}'"));
     assert!(pattern("$time_local$request").contains("pattern: column 12"));
+    assert!(pattern("CustomLog logs/a combined").contains("nickname"));
     assert!(pattern("$request").contains("no `at`"));
     let missing =
         "kind = 'pattern'\npattern = '[$time_local] \"$request\" $user_id'\nsubject = 'userid'";

@@ -3,13 +3,13 @@
 //! Knows no format kind: values come by slot, whoever found them.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use crate::call::{Call, Outcome, Reason, Sourced};
 use crate::parse::Values;
 use crate::parse::instant::{TimeForm, Zone};
 use crate::parse::number::Decimal;
-use crate::parse::request::{is_token, query_parameter, request_line, request_or_target};
+use crate::parse::request::{is_method, query_parameter, request_line, request_or_target};
+use crate::parse::table::Table;
 use crate::time::Instant;
 
 /// How a format maps its values onto call fields. In each list the first present source counts.
@@ -27,8 +27,8 @@ pub(crate) struct Fields {
     pub(crate) operation: Vec<Source>,
     pub(crate) status: Vec<StatusSource>,
     pub(crate) outcome: Vec<Source>,
-    /// Outcomes by status as written, before any other rule.
-    pub(crate) outcomes: BTreeMap<String, Outcome>,
+    /// Outcomes by status, before any other rule.
+    pub(crate) outcomes: Table<Outcome>,
     pub(crate) bytes: Vec<Source>,
     pub(crate) latency: Vec<LatencySource>,
     pub(crate) subject: RoutedSources,
@@ -43,7 +43,7 @@ pub(crate) struct Fields {
 pub(crate) struct Source {
     pub(crate) origin: Origin,
     /// Values that stand for other words; what is not in it stays as it is.
-    pub(crate) map: Option<BTreeMap<String, String>>,
+    pub(crate) map: Option<Table<String>>,
 }
 
 /// Where a text comes from.
@@ -80,7 +80,7 @@ pub(crate) struct StatusSource {
     pub(crate) slot: usize,
     /// Whether numbers are gRPC's, not HTTP's.
     pub(crate) grpc: bool,
-    pub(crate) map: Option<BTreeMap<String, Status>>,
+    pub(crate) map: Option<Table<Status>>,
 }
 
 /// What a status means.
@@ -190,7 +190,7 @@ impl Fields {
             .find_map(|source| {
                 let value = source.value(values)?;
                 match &source.origin {
-                    Origin::Slot(_) if is_token(value) => Some(value),
+                    Origin::Slot(_) if is_method(value) => Some(value),
                     _ => request_line(value)?.method,
                 }
             })

@@ -11,7 +11,8 @@ use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 
 use crate::parse::number::Decimal;
 use crate::time::{
-    Instant, S_PER_DAY, days_from_civil, days_in_month, fraction_ns, parse_local, parse_offset,
+    Instant, NS_PER_S, S_PER_DAY, days_from_civil, days_in_month, fraction_ns, parse_local,
+    parse_offset,
 };
 
 /// The zone of times written without an offset.
@@ -93,6 +94,18 @@ impl TimeForm {
                 ));
             }
         })
+    }
+
+    /// Whether a text of this form may hold `literal`, so that the first place where it stands need not be the end.
+    pub(crate) fn may_hold(&self, literal: &[u8]) -> bool {
+        let own = match self {
+            TimeForm::Epoch(_) => return false,
+            TimeForm::Strptime(pattern) => pattern.pattern.as_bytes(),
+            TimeForm::Auto | TimeForm::Rfc3339 | TimeForm::Clf => b"",
+        };
+        let may_hold =
+            |b: &u8| b.is_ascii_alphanumeric() || b" :/.,+-".contains(b) || own.contains(b);
+        !literal.is_empty() && literal.iter().all(may_hold)
     }
 
     /// Reads the whole text; `None` if it is not of this form or beyond the range of instants.
@@ -209,15 +222,18 @@ fn pair(tens: u8, ones: u8) -> Option<u32> {
 pub(crate) struct Strptime {
     /// The pattern with `%Z` replaced by `%z`.
     pattern: String,
-    /// Whether it had a `%Z`: a zone's abbreviation stands in the text.
-    abbreviated: bool,
+    /// The same with the other way to write an offset: `%:z` for `%z`, and the other way round.
+    other_offset: Option<String>,
+    /// Which zones may stand in the text as words.
+    words: &'static [(&'static str, &'static str)],
 }
 
 /// Zone abbreviations with one meaning (RFC 2822, section 4.3). Others, such as IST, have several.
-const ABBREVIATIONS: [(&str, &str); 11] = [
+const ABBREVIATIONS: [(&str, &str); 12] = [
+    ("Z", "+0000"),
+    ("z", "+0000"),
     ("UTC", "+0000"),
     ("GMT", "+0000"),
-    ("Z", "+0000"),
     ("EST", "-0500"),
     ("EDT", "-0400"),
     ("CST", "-0600"),
@@ -228,11 +244,25 @@ const ABBREVIATIONS: [(&str, &str); 11] = [
     ("PDT", "-0700"),
 ];
 
+/// How many of the abbreviations are those of RFC 3339, which stand for an offset also where a number is asked for.
+const ZULU: usize = 2;
+
 impl Strptime {
     /// Checks that the pattern can be read and names a date.
     fn new(text: &str) -> Result<Strptime, String> {
-        let pattern = text.replace("%Z", "%z");
-        let strptime = Strptime { abbreviated: pattern != text, pattern };
+        let pattern = replace_directive(text, "Z", "%z");
+        let abbreviated = pattern != text;
+        let other_offset = match replace_directive(&pattern, "z", "%:z") {
+            same if same == pattern => replace_directive(&pattern, ":z", "%z"),
+            other => other,
+        };
+        let other_offset = (other_offset != pattern).then_some(other_offset);
+        let words = match (abbreviated, &other_offset) {
+            (true, _) => &ABBREVIATIONS,
+            (false, Some(_)) => &ABBREVIATIONS[..ZULU],
+            (false, None) => &[],
+        };
+        let strptime = Strptime { pattern, other_offset, words };
         // A pattern that writes an instant must be able to read it back, whatever the instant.
         let sample = jiff::Timestamp::UNIX_EPOCH.to_zoned_datetime(TimeZone::UTC);
         let written = jiff::fmt::strtime::format(&strptime.pattern, &sample)
@@ -247,33 +277,82 @@ impl Strptime {
     }
 
     fn read(&self, text: &str, zone: &Zone) -> Option<Instant> {
-        let text = if self.abbreviated { with_numeric_zone(text) } else { Cow::Borrowed(text) };
-        let time = match BrokenDownTime::parse(&self.pattern, text.as_bytes()) {
-            Ok(time) => time,
-            // The library takes nine digits of a fraction at most.
-            Err(_) => BrokenDownTime::parse(&self.pattern, nine_digits(&text)?.as_bytes()).ok()?,
-        };
+        let text = with_numeric_zone(text, self.words);
+        let time = self.broken_down(&text)?;
         let at = if let Some(zone) = time.iana_time_zone() {
             let zone = TimeZoneDatabase::bundled().get(zone).ok()?;
-            zone.to_ambiguous_timestamp(time.to_datetime().ok()?).compatible().ok()?
+            let at = zone.to_ambiguous_timestamp(time.to_datetime().ok()?).compatible().ok()?;
+            i64::try_from(at.as_nanosecond()).ok().map(Instant::from_ns)?
+        } else if let Some(at) = time.timestamp() {
+            // Of Unix seconds the library leaves the fraction apart.
+            let nanos = time.subsec_nanosecond().and_then(|nanos| u32::try_from(nanos).ok());
+            Instant::from_s_ns(at.as_second(), nanos.unwrap_or(0))?
         } else if let Ok(at) = time.to_timestamp() {
-            at
+            i64::try_from(at.as_nanosecond()).ok().map(Instant::from_ns)?
         } else {
             let local = Offset::UTC.to_timestamp(time.to_datetime().ok()?).ok()?;
             let nanos = local.as_nanosecond();
             let second = i64::try_from(nanos.div_euclid(1_000_000_000)).ok()?;
             let nanos = u32::try_from(nanos.rem_euclid(1_000_000_000)).ok()?;
-            return zone.instant(second, nanos);
+            zone.instant(second, nanos)?
         };
-        i64::try_from(at.as_nanosecond()).ok().map(Instant::from_ns)
+        if self.is_leap_second(&text, &time) {
+            return at.ns().checked_add(NS_PER_S).map(Instant::from_ns);
+        }
+        Some(at)
+    }
+
+    fn broken_down(&self, text: &str) -> Option<BrokenDownTime> {
+        let parse = |text: &str| {
+            let patterns = std::iter::once(&self.pattern).chain(&self.other_offset);
+            patterns.into_iter().find_map(|pattern| BrokenDownTime::parse(pattern, text).ok())
+        };
+        // The library takes nine digits of a fraction at most.
+        parse(text).or_else(|| parse(&nine_digits(text)?))
+    }
+
+    /// Whether the second of a text is 60, which the library reads as 59.
+    ///
+    /// It does not tell, so each `60` of the text is tried: the one whose change to `58` changes the second is it.
+    fn is_leap_second(&self, text: &str, time: &BrokenDownTime) -> bool {
+        time.second() == Some(59)
+            && text.match_indices("60").any(|(at, _)| {
+                let changed = format!("{}58{}", &text[..at], &text[at + 2..]);
+                self.broken_down(&changed).is_some_and(|time| time.second() == Some(58))
+            })
     }
 }
 
-/// The text with its last zone abbreviation as a numeric offset. One that has such an offset stays as it is.
-fn with_numeric_zone(text: &str) -> Cow<'_, str> {
-    let word = text.split(|c: char| !c.is_ascii_alphabetic()).rev().find_map(|word| {
-        ABBREVIATIONS.iter().find(|(name, _)| *name == word).map(|pair| (word, pair.1))
-    });
+/// A pattern with one of its directives replaced. `%%` is a percent sign and begins none.
+fn replace_directive(pattern: &str, from: &str, to: &str) -> String {
+    let mut replaced = String::with_capacity(pattern.len());
+    let mut rest = pattern;
+    while let Some(at) = rest.find('%') {
+        replaced.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        if let Some(after) = rest.strip_prefix(from) {
+            replaced.push_str(to);
+            rest = after;
+        } else {
+            replaced.push('%');
+            if let Some(after) = rest.strip_prefix('%') {
+                replaced.push('%');
+                rest = after;
+            }
+        }
+    }
+    replaced + rest
+}
+
+/// The text with its last zone of these as a numeric offset. One that has such an offset stays as it is.
+fn with_numeric_zone<'t>(text: &'t str, words: &[(&str, &str)]) -> Cow<'t, str> {
+    if words.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    let word = text
+        .split(|c: char| !c.is_ascii_alphabetic())
+        .rev()
+        .find_map(|word| words.iter().find(|(name, _)| *name == word).map(|pair| (word, pair.1)));
     let Some((word, offset)) = word else { return Cow::Borrowed(text) };
     // A word is a slice of the text, so the distance of their addresses is its offset.
     let start = word.as_ptr().addr() - text.as_ptr().addr();
@@ -412,6 +491,50 @@ mod tests {
             at("2018-07-01T10:00:00Z")
         );
         assert_eq!(read("%s", "1545091200"), at("2018-12-18T00:00:00Z"));
+    }
+
+    #[test]
+    fn strptime_keeps_the_fraction_of_unix_seconds() {
+        for (pattern, text) in [
+            ("%s.%f", "1545091200.25"),
+            ("%s,%f", "1545091200,250000"),
+            ("%s%.f", "1545091200.25"),
+            ("%s.%f", "1545091200.2500000000001"),
+        ] {
+            assert_eq!(read(pattern, text), at("2018-12-18T00:00:00.25Z"), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn strptime_takes_an_offset_however_it_is_written() {
+        for pattern in ["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S%:z", "%Y-%m-%dT%H:%M:%S%Z"] {
+            for text in ["01:00:00+0100", "01:00:00+01:00", "00:00:00Z", "00:00:00z"] {
+                let text = format!("2018-12-18T{text}");
+                assert_eq!(read(pattern, &text), at("2018-12-18T00:00:00Z"), "{pattern} {text}");
+            }
+        }
+        assert_eq!(read("%Y-%m-%dT%H:%M:%S%z", "2018-12-18T00:00:00PST"), None);
+        assert_eq!(read("%F %T%%z", "2018-12-18 00:00:00%z"), at("2018-12-18T00:00:00Z"));
+    }
+
+    #[test]
+    fn with_strptime_too_second_60_is_the_next_minute() {
+        let pattern = "%d.%m.%Y %H:%M:%S %z";
+        assert_eq!(read(pattern, "31.12.2016 23:59:60 +0000"), at("2017-01-01T00:00:00Z"));
+        assert_eq!(read(pattern, "31.12.2016 23:59:59 +0000"), at("2016-12-31T23:59:59Z"));
+        assert_eq!(read(pattern, "31.12.2060 23:59:59 +0000"), at("2060-12-31T23:59:59Z"));
+        assert_eq!(read("%F %T.%f", "2016-12-31 23:59:60.5"), at("2017-01-01T00:00:00.5Z"));
+        assert_eq!(
+            in_zone("%F %T", "2017-01-01 00:59:60", "Europe/Berlin"),
+            at("2017-01-01T00:00:00Z")
+        );
+    }
+
+    #[test]
+    fn a_number_may_have_a_sign() {
+        assert_eq!(read("epoch_s", "+1545091200"), at("2018-12-18T00:00:00Z"));
+        assert_eq!(read("", "+1545091200.5"), at("2018-12-18T00:00:00.5Z"));
+        assert_eq!(read("", "-1"), at("1969-12-31T23:59:59Z"));
     }
 
     #[test]

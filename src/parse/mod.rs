@@ -12,6 +12,7 @@ pub(crate) mod number;
 pub(crate) mod pattern;
 pub(crate) mod request;
 mod shape;
+pub(crate) mod table;
 
 pub use shape::shape;
 

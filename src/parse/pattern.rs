@@ -1,13 +1,15 @@
 //! Format kind `pattern`: lines written after an nginx `log_format` or an Apache `LogFormat` string.
 //!
-//! A pattern is literals and captures in turn; a capture ends where the next literal begins. What a
-//! well-known variable means is told here as a [`Role`]; what becomes of it is for the format to say.
+//! A pattern is literals and captures in turn; a capture ends where the next literal begins, though times and request
+//! lines know which blanks are their own. What a well-known variable means is told here as a [`Role`]; what becomes
+//! of it is for the format to say.
 
 use memchr::memmem::Finder;
 
 use crate::call::Reason;
 use crate::parse::escape::unescape_log;
-use crate::parse::instant::TimeForm;
+use crate::parse::instant::{TimeForm, Zone};
+use crate::parse::request::is_version;
 use crate::parse::{Cell, Scratch};
 
 /// A compiled pattern. Each capture is the slot of its index.
@@ -17,6 +19,8 @@ pub(crate) struct Plan {
     prefix: String,
     captures: Vec<Capture>,
     apache: bool,
+    /// Whether the server writes values with backslash escapes: all but nginx's `escape=none`.
+    escapes: bool,
 }
 
 /// One variable of a pattern.
@@ -28,11 +32,31 @@ pub(crate) struct Capture {
     pub(crate) role: Option<Role>,
     /// Whether the format asks for it.
     wanted: bool,
-    /// Whether it stands between double quotes, so that a backslash escapes.
-    quoted: bool,
-    /// The literal that ends it; empty only for the last.
+    /// The literal that ends it; empty only for the last, and where `ends` needs none.
     until: Finder<'static>,
+    ends: Ends,
 }
+
+/// Where a capture ends.
+#[derive(Debug)]
+enum Ends {
+    /// Where the literal after it first stands.
+    AtLiteral,
+    /// Where the literal stands and no backslash escapes its quote.
+    AtQuote,
+    /// A time that may itself hold the literal: where the longest text that can be read as one ends.
+    AfterTime(TimeForm),
+    /// A request line between blanks: after its protocol version.
+    AfterVersion,
+    /// Before the slash that begins the capture that follows at once.
+    BeforeSlash,
+}
+
+/// A time with more blanks (or whatever ends it) than this is none.
+const IN_TIME_MAX: usize = 8;
+
+/// The longest text that is tried as a time, in bytes.
+const TIME_BYTES_MAX: usize = 128;
 
 /// What a well-known variable means. Of several with one meaning the one with the lower rank counts first.
 #[derive(Clone, Debug)]
@@ -80,7 +104,7 @@ impl Plan {
     ///
     /// A directive that does not exist, captures with nothing between them, no capture at all.
     pub(crate) fn new(pattern: &str) -> Result<Plan, PatternError> {
-        let chars = unwrapped(pattern)?;
+        let Unwrapped { chars, escapes } = unwrapped(pattern)?;
         let has_variable = chars
             .windows(2)
             .any(|pair| pair[0].0 == '$' && (pair[1].0 == '{' || is_name(pair[1].0)));
@@ -88,7 +112,7 @@ impl Plan {
         let mut tokens = if apache { apache_tokens(&chars)? } else { nginx_tokens(&chars)? };
         join_times(&mut tokens);
         join_targets(&mut tokens);
-        assemble(tokens, apache)
+        assemble(tokens, apache, escapes)
     }
 
     /// The captures, in order.
@@ -123,6 +147,16 @@ impl Plan {
         self.captures[slot].wanted = true;
     }
 
+    /// Says that a capture is a time of this form, so that it ends where the time does.
+    pub(crate) fn set_time(&mut self, slot: usize, form: &TimeForm) {
+        let capture = &mut self.captures[slot];
+        if form.may_hold(capture.until.needle()) {
+            capture.ends = Ends::AfterTime(form.clone());
+        } else if matches!(capture.ends, Ends::AfterTime(_)) {
+            capture.ends = Ends::AtLiteral;
+        }
+    }
+
     /// Fills the scratch's slots from a line.
     ///
     /// # Errors
@@ -135,13 +169,13 @@ impl Plan {
             return Err(Reason::Malformed);
         }
         let mut start = self.prefix.len();
-        for capture in &self.captures {
-            let (end, next) = capture.end(line, start).ok_or(Reason::Malformed)?;
+        for (slot, capture) in self.captures.iter().enumerate() {
+            let (end, next) = self.end(slot, line, start).ok_or(Reason::Malformed)?;
             if !capture.fits(&line[start..end]) {
                 return Err(Reason::Malformed);
             }
             let cell =
-                if capture.wanted { capture.cell(line, start, end, scratch) } else { Cell::Absent };
+                if capture.wanted { self.cell(line, start, end, scratch) } else { Cell::Absent };
             scratch.slots.push(cell);
             start = next;
         }
@@ -151,29 +185,85 @@ impl Plan {
             Err(Reason::Malformed)
         }
     }
-}
 
-impl Capture {
-    /// Where the capture that begins at `start` ends, and where the next one begins.
-    fn end(&self, line: &str, start: usize) -> Option<(usize, usize)> {
-        let literal = self.until.needle();
+    /// Where a capture that begins at `start` ends, and where the next one begins.
+    fn end(&self, slot: usize, line: &str, start: usize) -> Option<(usize, usize)> {
+        let capture = &self.captures[slot];
+        if let Ends::BeforeSlash = capture.ends {
+            // Fields further on have slashes of their own: only up to where the path ends is looked for one.
+            let (both, _) = self.end(slot + 1, line, start)?;
+            let slash = memchr::memchr(b'/', &line.as_bytes()[start..both]);
+            let end = slash.map_or(both, |at| start + at);
+            return Some((end, end));
+        }
+        let literal = capture.until.needle();
         if literal.is_empty() {
             let value = line[start..].trim_end_matches([' ', '\t']);
             return Some((start + value.len(), line.len()));
         }
-        let bytes = line.as_bytes();
-        let mut from = start;
-        loop {
-            let at = from + self.until.find(&bytes[from..])?;
-            if self.quoted {
-                let slashes = bytes[start..at].iter().rev().take_while(|&&b| b == b'\\').count();
-                if slashes % 2 == 1 {
-                    from = at + 1;
-                    continue;
-                }
+        let end = match &capture.ends {
+            Ends::AtQuote => capture.first_unescaped(line, start),
+            Ends::AfterTime(form) => capture.after_time(line, start, form),
+            Ends::AfterVersion => capture.after_version(line, start),
+            Ends::AtLiteral | Ends::BeforeSlash => capture.ends_at(line, start).next(),
+        }?;
+        Some((end, end + literal.len()))
+    }
+
+    /// The cell of a value, its escapes resolved.
+    fn cell(&self, line: &str, start: usize, end: usize, scratch: &mut Scratch) -> Cell {
+        let raw = &line[start..end];
+        if self.escapes && memchr::memchr(b'\\', raw.as_bytes()).is_some() {
+            let begin = scratch.text.len();
+            if unescape_log(raw, &mut scratch.text, &mut scratch.bytes) {
+                return Cell::decoded(&scratch.text, begin);
             }
-            return Some((at, at + literal.len()));
         }
+        Cell::in_line(line, start, end)
+    }
+}
+
+impl Capture {
+    /// All places at or after `start` where the literal after the capture stands.
+    fn ends_at<'a>(&'a self, line: &'a str, start: usize) -> impl Iterator<Item = usize> + 'a {
+        let mut from = start;
+        std::iter::from_fn(move || {
+            let at = from + self.until.find(line.as_bytes().get(from..)?)?;
+            from = at + 1;
+            Some(at)
+        })
+    }
+
+    /// The first of them with no backslash that escapes it.
+    fn first_unescaped(&self, line: &str, start: usize) -> Option<usize> {
+        let bytes = line.as_bytes();
+        self.ends_at(line, start).find(|&at| {
+            let slashes = bytes[start..at].iter().rev().take_while(|&&b| b == b'\\').count();
+            slashes.is_multiple_of(2)
+        })
+    }
+
+    /// The last of them up to which the text is a time; the first if none is.
+    fn after_time(&self, line: &str, start: usize, form: &TimeForm) -> Option<usize> {
+        let mut ends = self.ends_at(line, start);
+        let first = ends.next()?;
+        let near = |end: &usize| end - start <= TIME_BYTES_MAX;
+        std::iter::once(first)
+            .chain(ends)
+            .take(IN_TIME_MAX)
+            .take_while(near)
+            .filter(|&end| form.read(&line[start..end], &Zone::UTC).is_some())
+            .last()
+            .or(Some(first))
+    }
+
+    /// The first of them that has the version of a protocol in front; the very first if none has.
+    fn after_version(&self, line: &str, start: usize) -> Option<usize> {
+        let has_version = |&end: &usize| {
+            line[start..end].rsplit_once(' ').is_some_and(|(_, word)| is_version(word))
+        };
+        let first = self.ends_at(line, start).next()?;
+        self.ends_at(line, start).find(has_version).or(Some(first))
     }
 
     /// Whether a value can be what the variable writes. It tells lines apart that have a column more or
@@ -191,17 +281,6 @@ impl Capture {
             Some(Role::User) => !value.starts_with("- "),
             _ => true,
         }
-    }
-
-    fn cell(&self, line: &str, start: usize, end: usize, scratch: &mut Scratch) -> Cell {
-        let raw = &line[start..end];
-        if self.quoted && memchr::memchr(b'\\', raw.as_bytes()).is_some() {
-            let begin = scratch.text.len();
-            if unescape_log(raw, &mut scratch.text, &mut scratch.bytes) {
-                return Cell::decoded(&scratch.text, begin);
-            }
-        }
-        Cell::in_line(line, start, end)
     }
 }
 
@@ -236,50 +315,136 @@ enum Token {
 enum TimePart {
     /// A strftime pattern.
     Strftime { pattern: String, is_end: bool },
-    /// A fraction of the second.
-    Fraction,
+    /// A fraction of the second, in units of ten to the `power` nanoseconds.
+    Fraction { power: i64, is_end: bool },
 }
 
 fn error(column: usize, message: impl Into<String>) -> PatternError {
     PatternError { column, message: message.into() }
 }
 
-/// The pattern itself, out of the directive that a server's configuration has it in:
-/// `log_format main '…' '…';`, `LogFormat "…" combined`, or quoted strings alone.
+/// A pattern out of its wrapping.
+struct Unwrapped {
+    chars: Vec<Placed>,
+    escapes: bool,
+}
+
+/// The pattern itself, out of the directive that a server's configuration has it in: `log_format main '…' '…';`,
+/// `LogFormat "…" combined`, `CustomLog logs/access.log "…"`, or quoted strings alone.
 /// Backslash escapes are resolved, as the server does when it reads them.
-fn unwrapped(pattern: &str) -> Result<Vec<Placed>, PatternError> {
+fn unwrapped(pattern: &str) -> Result<Unwrapped, PatternError> {
     let placed: Vec<Placed> = pattern.chars().zip(1..).collect();
-    let trimmed = pattern.trim_start();
-    let nginx = trimmed.starts_with("log_format ") || trimmed.starts_with('\'');
-    let apache = trimmed.get(..10).is_some_and(|word| word.eq_ignore_ascii_case("LogFormat "));
-    if !nginx && !apache {
-        return Ok(unescaped(&placed));
+    let first = pattern.split_whitespace().next().unwrap_or_default();
+    let is = |directive: &str| first.eq_ignore_ascii_case(directive);
+    if first == "log_format" || first.starts_with("escape=") || first.starts_with('\'') {
+        return nginx_directive(&placed);
     }
-    let mut strings = Vec::new();
-    let mut i = 0;
-    while i < placed.len() {
-        let (quote, column) = placed[i];
-        i += 1;
-        if !matches!(quote, '\'' | '"') {
+    // What an Apache directive has in front of its format string.
+    let before = match () {
+        () if is("LogFormat") => 1,
+        () if is("CustomLog") || is("GlobalLog") => 2,
+        () if is_one_string(pattern.trim()) => 0,
+        () => return Ok(Unwrapped { chars: unescaped(&placed), escapes: true }),
+    };
+    let words = words(&placed)?;
+    let Some(word) = words.get(before) else {
+        return Err(error(1, format!("found no format string after `{first}`")));
+    };
+    let nickname = |c: &Placed| is_name(c.0) || matches!(c.0, '-' | '.');
+    if !word.quoted && word.chars.iter().all(nickname) {
+        let (column, name) = (word.column, text_of(&word.chars));
+        return Err(error(
+            column,
+            format!(
+                "`{name}` is the nickname of a format, expected the string of its LogFormat line"
+            ),
+        ));
+    }
+    Ok(Unwrapped { chars: word.chars.clone(), escapes: true })
+}
+
+/// nginx's strings, which it joins, and its `escape=`.
+fn nginx_directive(placed: &[Placed]) -> Result<Unwrapped, PatternError> {
+    let (mut strings, mut any, mut escapes) = (Vec::new(), false, true);
+    for word in words(placed)? {
+        if word.quoted {
+            any = true;
+            strings.extend(word.chars);
             continue;
         }
-        let start = i;
-        while placed.get(i).is_some_and(|(c, _)| *c != quote) {
-            i += if placed[i].0 == '\\' { 2 } else { 1 };
-        }
-        if i >= placed.len() {
-            return Err(error(column, "quoted string without its closing quote"));
-        }
-        strings.extend(unescaped(&placed[start..i]));
-        i += 1;
-        if apache {
-            break;
+        let text = text_of(&word.chars);
+        match text.strip_prefix("escape=").filter(|_| !any) {
+            Some("default" | "json") => escapes = true,
+            Some("none") => escapes = false,
+            Some(other) => {
+                return Err(error(
+                    word.column,
+                    format!("`escape` is `{other}`, expected default, json or none"),
+                ));
+            }
+            None => {}
         }
     }
-    if strings.is_empty() {
+    if !any {
         return Err(error(1, "found no quoted string after the directive"));
     }
-    Ok(strings)
+    Ok(Unwrapped { chars: strings, escapes })
+}
+
+/// A word of a server's configuration, its quotes and escapes resolved.
+struct Word {
+    chars: Vec<Placed>,
+    /// Where it begins.
+    column: usize,
+    quoted: bool,
+}
+
+/// The words of a directive. A backslash at the end of a line continues it.
+fn words(placed: &[Placed]) -> Result<Vec<Word>, PatternError> {
+    let mut words = Vec::new();
+    let mut i = 0;
+    while let Some(&(c, column)) = placed.get(i) {
+        if c.is_whitespace() || (c == '\\' && placed.get(i + 1).is_some_and(|(c, _)| *c == '\n')) {
+            i += 1;
+            continue;
+        }
+        let quoted = matches!(c, '\'' | '"');
+        let start = if quoted { i + 1 } else { i };
+        let ends =
+            |next: char| if quoted { next == c } else { next.is_whitespace() || next == ';' };
+        i = start;
+        while placed.get(i).is_some_and(|(c, _)| !ends(*c)) {
+            i += if placed[i].0 == '\\' { 2 } else { 1 };
+        }
+        if quoted && i >= placed.len() {
+            return Err(error(column, "quoted string without its closing quote"));
+        }
+        let end = i.min(placed.len());
+        if start < end || quoted {
+            words.push(Word { chars: unescaped(&placed[start..end]), column, quoted });
+        }
+        i += 1;
+    }
+    Ok(words)
+}
+
+fn text_of(chars: &[Placed]) -> String {
+    chars.iter().map(|(c, _)| *c).collect()
+}
+
+/// Whether a text is one string in double quotes, as a configuration has it: of those inside each is escaped.
+/// A line that begins and ends with a quoted value has more of them.
+fn is_one_string(text: &str) -> bool {
+    let Some(inner) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else {
+        return false;
+    };
+    let mut escaped = false;
+    let closed = |c: char| {
+        let closes = c == '"' && !escaped;
+        escaped = c == '\\' && !escaped;
+        closes
+    };
+    !inner.chars().any(closed) && inner.contains(char::is_whitespace)
 }
 
 fn unescaped(placed: &[Placed]) -> Vec<Placed> {
@@ -290,6 +455,11 @@ fn unescaped(placed: &[Placed]) -> Vec<Placed> {
         let escaped = match placed.get(i + 1) {
             Some(('"' | '\'' | '\\', _)) if c == '\\' => Some(placed[i + 1].0),
             Some(('t', _)) if c == '\\' => Some('\t'),
+            // A line that goes on in the next.
+            Some(('\n', _)) if c == '\\' => {
+                i += 2;
+                continue;
+            }
             _ => None,
         };
         out.push((escaped.unwrap_or(c), column));
@@ -400,7 +570,11 @@ fn apache_tokens(chars: &[Placed]) -> Result<Vec<Token>, PatternError> {
         let letter: String = chars[i..end].iter().map(|(c, _)| *c).collect();
         i = end;
         let name: String = chars[start..end].iter().map(|(c, _)| *c).collect();
-        let needs_argument = matches!(letter.as_str(), "C" | "e" | "i" | "n" | "o" | "^ti" | "^to");
+        let needs_argument = matches!(
+            letter.as_str(),
+            // The last two are mod_ssl's.
+            "C" | "e" | "i" | "n" | "o" | "^ti" | "^to" | "x" | "c"
+        );
         let known = needs_argument
             || (letter.len() == 1 && "aABbDfhHIklLmpPqrRsStTuUvVXO".contains(&letter));
         if !known {
@@ -466,16 +640,18 @@ fn apache_time(
     let is_end = format.starts_with("end:");
     let format = format.strip_prefix("end:").or(format.strip_prefix("begin:")).unwrap_or(format);
     let at = |form| Role::At { form, is_end, rank: 0 };
+    let part = |pattern: &str| Some(TimePart::Strftime { pattern: pattern.to_owned(), is_end });
     Ok(match format {
-        "sec" => (Some(at(TimeForm::Epoch(9))), None),
+        "sec" => (Some(at(TimeForm::Epoch(9))), part("%s")),
         "msec" => (Some(at(TimeForm::Epoch(6))), None),
         "usec" => (Some(at(TimeForm::Epoch(3))), None),
-        "msec_frac" | "usec_frac" => (None, Some(TimePart::Fraction)),
+        "msec_frac" => (None, Some(TimePart::Fraction { power: 6, is_end })),
+        "usec_frac" => (None, Some(TimePart::Fraction { power: 3, is_end })),
         "" => return Err(error(column, "`%{}t` without a format")),
         _ => {
             // A time of day alone is no time, but may be part of one.
             let role = TimeForm::parse(format).ok().map(at);
-            (role, Some(TimePart::Strftime { pattern: format.to_owned(), is_end }))
+            (role, part(format))
         }
     })
 }
@@ -484,38 +660,58 @@ fn apache_time(
 /// `%{%d/%b/%Y %T}t.%{msec_frac}t %{%z}t`.
 fn join_times(tokens: &mut Vec<Token>) {
     let mut i = 0;
-    while i + 2 < tokens.len() {
-        let joined = match &tokens[i..i + 3] {
-            [
-                Token::Capture {
-                    name,
-                    column,
-                    time: Some(TimePart::Strftime { pattern, is_end }),
-                    ..
-                },
-                Token::Literal(between),
-                Token::Capture { time: Some(next), .. },
-            ] => {
-                let next = match next {
-                    TimePart::Strftime { pattern, .. } => pattern.as_str(),
-                    TimePart::Fraction => "%f",
-                };
-                let pattern = format!("{pattern}{}{next}", between.replace('%', "%%"));
-                let form = TimeForm::parse(&pattern).ok();
-                let is_end = *is_end;
-                Token::Capture {
-                    name: name.clone(),
-                    column: *column,
-                    role: form.map(|form| Role::At { form, is_end, rank: 0 }),
-                    time: Some(TimePart::Strftime { pattern, is_end }),
-                }
-            }
-            _ => {
-                i += 1;
-                continue;
-            }
+    while i + 1 < tokens.len() {
+        let (between, count) = match &tokens[i + 1] {
+            Token::Literal(between) => (between.as_str(), 3),
+            Token::Capture { .. } => ("", 2),
         };
-        tokens.splice(i..i + 3, [joined]);
+        let joined = match (&tokens[i], tokens.get(i + count - 1)) {
+            (
+                Token::Capture { name, column, time: Some(time), .. },
+                Some(Token::Capture { time: Some(next), .. }),
+            ) => time.joined(between, next).map(|(form, time)| {
+                let is_end = time.is_end();
+                let role = form.map(|form| Role::At { form, is_end, rank: 0 });
+                Token::Capture { name: name.clone(), column: *column, role, time: Some(time) }
+            }),
+            _ => None,
+        };
+        match joined {
+            Some(joined) => drop(tokens.splice(i..i + count, [joined])),
+            None => i += 1,
+        }
+    }
+}
+
+impl TimePart {
+    fn is_end(&self) -> bool {
+        match self {
+            TimePart::Strftime { is_end, .. } | TimePart::Fraction { is_end, .. } => *is_end,
+        }
+    }
+
+    /// The time of this part, some literal text and the next part, and what of it may be continued;
+    /// `None` where they are two times.
+    fn joined(&self, between: &str, next: &TimePart) -> Option<(Option<TimeForm>, TimePart)> {
+        let is_end = self.is_end();
+        let TimePart::Strftime { pattern, .. } = self else { return None };
+        if next.is_end() != is_end {
+            return None;
+        }
+        let next_pattern = match next {
+            TimePart::Strftime { pattern, .. } if TimeForm::parse(pattern).is_ok() => return None,
+            TimePart::Strftime { pattern, .. } => pattern,
+            TimePart::Fraction { .. } => "%f",
+        };
+        let whole = format!("{pattern}{}{next_pattern}", between.replace('%', "%%"));
+        let form = match next {
+            // Seconds and their fraction with nothing between are a number of finer units.
+            TimePart::Fraction { power, .. } if pattern == "%s" && between.is_empty() => {
+                Some(TimeForm::Epoch(*power))
+            }
+            _ => TimeForm::parse(&whole).ok(),
+        };
+        Some((form, TimePart::Strftime { pattern: whole, is_end }))
     }
 }
 
@@ -540,25 +736,30 @@ fn unmodified(name: &str) -> &str {
     name.trim_start_matches(|c: char| matches!(c, '!' | ',' | '<' | '>') || c.is_ascii_digit())
 }
 
-fn assemble(tokens: Vec<Token>, apache: bool) -> Result<Plan, PatternError> {
+fn assemble(tokens: Vec<Token>, apache: bool, escapes: bool) -> Result<Plan, PatternError> {
     let mut prefix = None;
     let mut captures: Vec<Capture> = Vec::new();
-    let mut before = String::new();
     let mut tokens = tokens.into_iter().peekable();
     if let Some(Token::Literal(literal)) =
         tokens.next_if(|token| matches!(token, Token::Literal(_)))
     {
-        before.clone_from(&literal);
         prefix = Some(literal);
     }
     while let Some(token) = tokens.next() {
         let Token::Capture { name, role, .. } = token else { continue };
         let mut until = String::new();
-        match tokens.next() {
-            Some(Token::Literal(literal)) => until = literal,
+        let mut ends = Ends::AtLiteral;
+        match tokens.peek() {
+            Some(Token::Literal(literal)) => {
+                until.clone_from(literal);
+                tokens.next();
+            }
+            Some(Token::Capture { role: Some(Role::Target { .. }), .. }) => {
+                ends = Ends::BeforeSlash
+            }
             Some(Token::Capture { name: next, column, .. }) => {
                 return Err(error(
-                    column,
+                    *column,
                     format!(
                         "nothing stands between `{name}` and `{next}`, so none can tell where one ends"
                     ),
@@ -570,10 +771,17 @@ fn assemble(tokens: Vec<Token>, apache: bool) -> Result<Plan, PatternError> {
             // Blanks at the end of a line are no part of it.
             until.truncate(until.trim_end_matches([' ', '\t']).len());
         }
-        let quoted = before.ends_with('"') && until.starts_with('"');
-        let finder = Finder::new(until.as_bytes()).into_owned();
-        captures.push(Capture { name, role, wanted: false, quoted, until: finder });
-        before = until;
+        match &role {
+            Some(Role::At { form, .. }) if form.may_hold(until.as_bytes()) => {
+                ends = Ends::AfterTime(form.clone());
+            }
+            Some(Role::Request) if until.starts_with(' ') => ends = Ends::AfterVersion,
+            // Every server that escapes at all escapes a quote, wherever the value stands.
+            _ if escapes && until.starts_with('"') => ends = Ends::AtQuote,
+            _ => {}
+        }
+        let until = Finder::new(until.as_bytes()).into_owned();
+        captures.push(Capture { name, role, wanted: false, until, ends });
     }
     if captures.is_empty() {
         return Err(error(
@@ -581,7 +789,7 @@ fn assemble(tokens: Vec<Token>, apache: bool) -> Result<Plan, PatternError> {
             "found no variable, expected nginx's `$name` or Apache's `%` directives",
         ));
     }
-    Ok(Plan { prefix: prefix.unwrap_or_default(), captures, apache })
+    Ok(Plan { prefix: prefix.unwrap_or_default(), captures, apache, escapes })
 }
 
 #[cfg(test)]
@@ -645,13 +853,76 @@ mod tests {
     }
 
     #[test]
-    fn between_quotes_a_backslash_escapes() {
+    fn a_backslash_escapes_in_quotes_or_without() {
         let pattern = r#""$a" $b"#;
-        assert_eq!(values(pattern, r#""x \" y" \n"#).unwrap(), ["x \" y", "\\n"]);
+        assert_eq!(values(pattern, r#""x \" y" z\"\n"#).unwrap(), ["x \" y", "z\"\n"]);
         assert_eq!(values(pattern, r#""x\\" z"#).unwrap(), ["x\\", "z"]);
         assert_eq!(values(pattern, r#""\x22\xC3\xA9" z"#).unwrap(), ["\"é", "z"]);
         assert_eq!(values(pattern, r#""\xFF" z"#).unwrap(), [r"\xFF", "z"]);
         assert_eq!(values(pattern, r#""x\" z"#), Err(Reason::Malformed));
+        assert_eq!(values("$a [$b]", r"m\xC3\xBCller [x]").unwrap(), ["müller", "x"]);
+        assert_eq!(values("%u %s", r#"j\"doe\\ 200"#).unwrap(), ["j\"doe\\", "200"]);
+        // Not only a value that fills its quotes.
+        assert_eq!(values(r#""%m %U" %s"#, r#""GET /a\"b" 200"#).unwrap(), ["GET", "/a\"b", "200"]);
+    }
+
+    #[test]
+    fn under_escape_none_a_backslash_is_one() {
+        let with = |escape| format!("log_format x escape={escape} '\"$a\" $b'");
+        for escape in ["default", "json"] {
+            assert_eq!(values(&with(escape), r#""x\"\xC3\xBC" z\\"#).unwrap(), ["x\"ü", "z\\"]);
+        }
+        assert_eq!(values(&with("none"), r#""C:\new\" z\x22"#).unwrap(), [r"C:\new\", r"z\x22"]);
+        assert_eq!(values("escape=none '$a'", r"\n").unwrap(), [r"\n"]);
+        assert_eq!(refused(&with("html")), 14);
+    }
+
+    #[test]
+    fn a_time_spans_its_own_blanks() {
+        let pattern = "$remote_addr $time_local $request_method $request_uri $status";
+        let line = "10.0.0.7 18/Dec/2018:09:30:00 +0100 GET /x 200";
+        assert_eq!(
+            values(pattern, line).unwrap(),
+            ["10.0.0.7", "18/Dec/2018:09:30:00 +0100", "GET", "/x", "200"]
+        );
+        // A time that can't be read is one word, and the line's fault is its time.
+        let line = "10.0.0.7 - GET /x 200";
+        assert_eq!(values(pattern, line).unwrap(), ["10.0.0.7", "", "GET", "/x", "200"]);
+        assert_eq!(
+            values("%{%d %b %Y %H:%M:%S}t %m %s", "18 Dec 2018 09:30:00 GET 200").unwrap(),
+            ["18 Dec 2018 09:30:00", "GET", "200"]
+        );
+        assert_eq!(
+            values("$time_iso8601:$status", "2018-12-18T09:30:00+01:00:200").unwrap(),
+            ["2018-12-18T09:30:00+01:00", "200"]
+        );
+    }
+
+    #[test]
+    fn a_request_line_without_quotes_ends_after_its_version() {
+        let line = "18/Dec/2018:09:30:00 +0100 GET /a b HTTP/1.1 200";
+        assert_eq!(
+            values("$time_local $request $status", line).unwrap(),
+            ["18/Dec/2018:09:30:00 +0100", "GET /a b HTTP/1.1", "200"]
+        );
+        assert_eq!(values("$request $status", "- 400").unwrap(), ["", "400"]);
+    }
+
+    #[test]
+    fn a_path_that_follows_at_once_begins_at_its_slash() {
+        let pattern = "\"$scheme://$host$request_uri\" $status \"$http_user_agent\"";
+        assert_eq!(
+            values(pattern, "\"https://api.example:8443/x/y\" 200 \"curl/7\"").unwrap(),
+            ["https", "api.example:8443", "/x/y", "200", "curl/7"]
+        );
+        assert_eq!(
+            values(pattern, "\"https://\" 400 \"curl/7\"").unwrap(),
+            ["https", "", "", "400", "curl/7"]
+        );
+        assert_eq!(
+            values("%v%U%q %s", "api.example/x?y=/z 200").unwrap(),
+            ["api.example", "/x?y=/z", "200"]
+        );
     }
 
     #[test]
@@ -714,6 +985,20 @@ mod tests {
         let apache = r#"LogFormat "%h \"%r\"" mine"#;
         assert_eq!(values(apache, "x \"y\"").unwrap(), ["x", "y"]);
         assert_eq!(values("'$a' ' $b'", "x y").unwrap(), ["x", "y"]);
+        assert_eq!(values("log_format\tmain\n'$a '\t'$b';", "x y").unwrap(), ["x", "y"]);
+        for apache in [
+            r#""%h \"%r\"""#,
+            "LogFormat\t\"%h \\\"%r\\\"\"\tmine",
+            r#"CustomLog "logs/access log" "%h \"%r\"" env=!quiet"#,
+            "customlog logs/access_log \\\n  \"%h \\\n\\\"%r\\\"\"",
+        ] {
+            assert_eq!(values(apache, "x \"y\"").unwrap(), ["x", "y"], "{apache}");
+        }
+        let nickname = Plan::new("CustomLog logs/access_log combined").unwrap_err();
+        assert_eq!(nickname.column, 27);
+        assert!(nickname.message.contains("`combined` is the nickname"), "{}", nickname.message);
+        // Lines of quoted values are no string of a configuration.
+        assert_eq!(values(r#""$a","$b""#, r#""x","y""#).unwrap(), ["x", "y"]);
     }
 
     #[test]
@@ -723,6 +1008,38 @@ mod tests {
         let Some(Role::At { form, .. }) = &plan.captures[0].role else { panic!("no time") };
         let at = form.read("18/Dec/2018 00:00:00.250 +0000", &crate::parse::instant::Zone::UTC);
         assert_eq!(at.unwrap().to_string(), "2018-12-18T00:00:00.25Z");
+    }
+
+    #[test]
+    fn times_in_parts_keep_their_fraction_however_they_are_joined() {
+        let read = |pattern: &str, text: &str| {
+            let plan = Plan::new(pattern).unwrap();
+            assert_eq!(plan.captures.len(), 1, "{pattern}");
+            let Some(Role::At { form, .. }) = &plan.captures[0].role else { panic!("no time") };
+            form.read(text, &Zone::UTC).map(|at| at.to_string()).unwrap_or_default()
+        };
+        for (pattern, text) in [
+            ("%{sec}t.%{usec_frac}t", "1545091200.250000"),
+            ("%{sec}t.%{msec_frac}t", "1545091200.250"),
+            ("%{sec}t,%{msec_frac}t", "1545091200,250"),
+            ("%{sec}t%{msec_frac}t", "1545091200250"),
+            ("%{sec}t%{usec_frac}t", "1545091200250000"),
+            ("%{%F}tT%{%T}t.%{msec_frac}t%{%z}t", "2018-12-18T00:00:00.250+0000"),
+            ("%{%Y%m%d}t%{%H%M%S}t.%{msec_frac}t", "20181218000000.250"),
+        ] {
+            assert_eq!(read(pattern, text), "2018-12-18T00:00:00.25Z", "{pattern}");
+        }
+        // Two whole times are two.
+        let plan = Plan::new("%{begin:%F %T}t %{end:%F %T}t %{sec}t").unwrap();
+        assert_eq!(plan.captures.len(), 3);
+    }
+
+    #[test]
+    fn variables_of_mod_ssl_are_directives() {
+        assert_eq!(
+            values("%h %{SSL_PROTOCOL}x %{cipher}c", "x TLSv1.3 y").unwrap(),
+            ["x", "TLSv1.3", "y"]
+        );
     }
 
     #[test]

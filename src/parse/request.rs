@@ -19,7 +19,7 @@ pub(crate) struct Request<'a> {
 /// such as the TLS hello of a client that took the port for another.
 pub(crate) fn request_line(text: &str) -> Option<Request<'_>> {
     let (method, rest) = text.split_once(' ')?;
-    if !is_token(method) {
+    if !is_method(method) {
         return None;
     }
     let target = match rest.rsplit_once(' ') {
@@ -47,13 +47,15 @@ pub(crate) fn request_or_target(text: &str) -> Option<Request<'_>> {
     (is_target && !text.is_empty()).then_some(Request { method: None, target: text })
 }
 
-/// Whether the text can be a method (RFC 9110, section 5.6.2).
-pub(crate) fn is_token(text: &str) -> bool {
-    !text.is_empty()
+/// Whether the text can be a method: a token (RFC 9110, section 5.6.2) that begins with a letter. Tokens may begin with
+/// others, but every registered method begins so, and what does not is more likely to be a column too early.
+pub(crate) fn is_method(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
-fn is_version(text: &str) -> bool {
+/// Whether the text is the version at the end of a request line: `HTTP/1.1`.
+pub(crate) fn is_version(text: &str) -> bool {
     text.strip_prefix("HTTP/").is_some_and(|version| {
         !version.is_empty() && version.bytes().all(|b| b.is_ascii_digit() || b == b'.')
     })
@@ -136,6 +138,8 @@ mod tests {
             "GET",
             "GET  HTTP/1.1",
             "t3 12.1.2",
+            "+0100 /x HTTP/1.1",
+            "200 /x",
         ] {
             assert_eq!(line(bad), None, "{bad}");
         }

@@ -69,8 +69,8 @@ pub struct InputFacts {
     pub rejects_fault: Option<String>,
     /// Whether not a line of it was read.
     pub unopened: bool,
-    /// Whether that is because no format could be told.
-    pub unknown_format: bool,
+    /// The shapes of its first lines, where that is because no format could be told.
+    pub unknown_shapes: Vec<String>,
 }
 
 /// The findings of a tally.

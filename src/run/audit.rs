@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::output::{Written, check_place, write_file};
-use super::read::{Reading, read};
+use super::read::{Reading, format_hint, formats_taken, read};
 use super::{Ended, Status, load_register, vain_as_known_at};
 use crate::error::{Error, Result};
 use crate::findings::beginning;
@@ -28,8 +28,14 @@ pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     let partial = report.partial.iter().map(|p| format!("{}: {}", p.path, p.reason));
     let vain = register.as_ref().and_then(vain_as_known_at);
     let warnings = plan.read.unused.iter().cloned().chain(vain);
-    let warnings = warnings.chain(ambiguous(&report)).chain(partial).collect();
-    Ok(Ended { status: status(&report, plan), warnings, read: Some(volume) })
+    let warnings = warnings.chain(ambiguous(&report)).chain(partial);
+    Ok(Ended {
+        status: status(&report, plan),
+        warnings: warnings.collect(),
+        hint: format_hint(facts.inputs.iter().map(|input| input.unknown_shapes.as_slice())),
+        notes: formats_taken(&plan.read, &facts),
+        read: Some(volume),
+    })
 }
 
 /// Suppressions that hide nothing because what they name is the start of several ids, a line each.

@@ -71,6 +71,7 @@ fn stream(
     let selection = Selection::new(&judge, filters, finding);
     let mut out = Out { stdout, seen: HashSet::new(), closed: None };
     let (mut warnings, mut volume, mut unopened) = (Vec::new(), Volume::default(), Vec::new());
+    let (mut shapes, mut told) = (Vec::new(), Vec::new());
     warnings.extend(plan.unread.iter().map(|p| format!("{}: {}", p.path, p.reason)));
     let bar = read::progress_bar(plan);
     let pool = read::pool(plan)?;
@@ -80,9 +81,13 @@ fn stream(
             Err(facts) => {
                 let fault = facts.fault.unwrap_or_default();
                 unopened.push(format!("{}: {fault}", facts.path));
+                shapes.push(facts.unknown_shapes);
                 continue;
             }
         };
+        if let (None, Some(format)) = (input.format, format) {
+            told.push((format.name(), input.found.shown.as_str()));
+        }
         let source = &plan.sources[input.source as usize].0;
         let work = Work {
             plan,
@@ -119,8 +124,13 @@ fn stream(
         );
     }
     bar.finish_and_clear();
+    let hint = read::format_hint(shapes.iter().map(Vec::as_slice));
     if volume.inputs == 0 && !unopened.is_empty() {
-        return Err(Error::new(format!("no input could be read: {}", unopened.join("; "))));
+        let error = Error::new(format!("no input could be read: {}", unopened.join("; ")));
+        return Err(match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        });
     }
     warnings.extend(unopened);
     out.stdout.flush().map_err(|error| Error::io("standard output", error))?;
@@ -128,7 +138,8 @@ fn stream(
     warnings.extend(plan.unused.iter().cloned());
     warnings.extend(vain_as_known_at(&register));
     warnings.extend(unknown_names(&judge, filters));
-    Ok(Ended { status, warnings, read: Some(volume) })
+    let notes = read::taken(told.into_iter());
+    Ok(Ended { status, warnings, hint, notes, read: Some(volume) })
 }
 
 /// Apis and operations asked for that the register has no word for. Logs may name them all the same.

@@ -49,6 +49,10 @@ pub struct Ended {
     pub status: Status,
     /// Warnings, a line each.
     pub warnings: Vec<String>,
+    /// What to do about them, of several lines.
+    pub hint: Option<String>,
+    /// What is good to know and nothing to act on, a line each.
+    pub notes: Vec<String>,
     /// What was read: lines, and bytes as they lie. None where nothing was.
     pub read: Option<Volume>,
 }
@@ -56,7 +60,7 @@ pub struct Ended {
 impl Ended {
     /// Ended with nothing to say.
     pub fn new(status: Status) -> Ended {
-        Ended { status, warnings: Vec::new(), read: None }
+        Ended { status, warnings: Vec::new(), hint: None, notes: Vec::new(), read: None }
     }
 }
 

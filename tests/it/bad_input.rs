@@ -791,13 +791,77 @@ fn a_format_that_cannot_be_told_shows_shapes() {
     let case = Case::ready().file("logs/strange.log", strange);
     let output = audit(&case, &["logs"]).expect_status(3);
     let report = output.report();
-    let shapes = "no format fits its first lines, which look like `aaa  9 a9`, `aaa  9 a9 aaa`";
-    partial(&output, &report, "logs/strange.log", shapes);
+    let reason = "no format fits its first lines";
+    partial(&output, &report, "logs/strange.log", reason);
+    // The flag to set, and the shapes a line each.
+    let shapes = "the lines look like\n  aaa  9 a9\n  aaa  9 a9 aaa\n";
+    let output = output.expect_stderr(&["\nhint: set the format with --log-format NAME", shapes]);
+    assert_eq!(output.stderr.matches("hint: ").count(), 1);
     accounts(&report, &[("lines", 10), ("calls", 10)]);
     let input = input(&report, "logs/strange.log");
     assert_eq!((&input["format"], &input["complete"]), (&Value::Null, &json!(false)));
     let output = audit(&case, &["logs/strange.log"]).expect_status(2).expect_no_stdout();
-    output.expect_stderr(&[shapes, "hint: set the format with --log-format"]);
+    let told =
+        ["strange.log: no format fits its first lines\nhint: set the format with --log-format"];
+    output.expect_stderr(&told).expect_stderr(&[shapes]);
+    let output = calls_of(&case, &["logs/strange.log"]).expect_status(2).expect_no_stdout();
+    output.expect_stderr(&told).expect_stderr(&[shapes]);
+    let output = calls_of(&case, &["logs"]).expect_status(3);
+    output.expect_stderr(&["warning: logs/strange.log: no format fits", "\nhint: set", shapes]);
+}
+
+/// `overstay calls` of these logs.
+fn calls_of(case: &Case, logs: &[&str]) -> Output {
+    case.run(&[&["calls", "--register", "register"], logs].concat())
+}
+
+#[test]
+fn the_format_that_was_told_is_named() {
+    let common =
+        "10.0.0.7 - key-acme-1 [18/Dec/2018:09:30:00 +0000] \"GET /messages/a HTTP/1.1\" 200 5\n";
+    let mut case = Case::with_register().file("logs/edge.log", common);
+    for name in ["a", "b", "c", "d", "e"] {
+        case = case.file(&format!("logs/{name}.log"), calls(1));
+    }
+    let notes = "note: format common, told from the lines: logs/edge.log\n\
+                 note: format json, told from the lines: logs/a.log, logs/b.log, logs/c.log and 2 more\n";
+    audit(&case, &["logs"]).expect_status(0).expect_stderr(&[notes]);
+    calls_of(&case, &["logs"]).expect_status(0).expect_stderr(&[notes]);
+    assert_eq!(audit(&case, &["logs", "--quiet"]).expect_status(0).stderr, "");
+    // Nothing was told where the user said it.
+    let output = audit(&case, &["logs/a.log", "--log-format", "json"]).expect_status(0);
+    assert!(!output.stderr.contains("told from"), "standard error");
+}
+
+#[test]
+fn a_first_line_longer_than_the_head_hides_no_format() {
+    let long = |bytes: usize| calls(1).replace("/u0", &format!("/u0?{}", "x".repeat(bytes)));
+    // It is a call itself, up to 1 MiB; longer ones are passed over.
+    for (first, rejected) in [(300 << 10, 0), (900 << 10, 0), (2 << 20, 1), (5 << 20, 1)] {
+        let log = long(first) + &calls(20);
+        let case = Case::with_register().file("x.log", &log).file("x.log.gz", gzip(&log));
+        for (name, io) in [("x.log", "read"), ("x.log", "mmap"), ("x.log.gz", "auto")] {
+            let arguments = [name, "--io", io, "--max-rejects", "1"];
+            let report = audit(&case, &arguments).expect_status(0).report();
+            assert_eq!(input(&report, name)["format"], "json", "{first} {name} {io}");
+            accounts(&report, &[("lines", 21), ("calls", 21 - rejected), ("rejected", rejected)]);
+        }
+    }
+    // Looking ahead has an end.
+    let case = Case::with_register().file("x.log", long(9 << 20) + &calls(1));
+    audit(&case, &["x.log"]).expect_status(2).expect_stderr(&["no format fits its first lines"]);
+}
+
+#[test]
+fn a_log_cut_off_in_its_first_line_says_that_it_was() {
+    let log = calls(1).replace("/u0", &format!("/u0?{}", "0123456789abcdef".repeat(100)));
+    for (name, kind, whole) in [("x.gz", "gzip", gzip(&log)), ("x.zst", "zstd", zstd(&log))] {
+        let case = Case::with_register().file(name, &whole[..whole.len() - 12]);
+        let output = audit(&case, &[name, "--max-rejects", "1"]).expect_status(3);
+        let report = output.report();
+        partial(&output, &report, name, &format!("{kind} data ended early"));
+        assert!(!output.stderr.contains("no format fits"), "standard error");
+    }
 }
 
 #[test]
