@@ -34,23 +34,38 @@ pub enum Command {
     #[command(
         long_about = "Reads logs, joins every call with the register, and reports usage per partner and all findings.\n\n\
 Without a register nothing is judged: the report then shows usage per credential and path.",
-        after_help = "Examples:\n  \
-overstay audit                                    as overstay.toml in this folder says\n  \
-overstay audit access.log --register register     one log, a folder of CSV tables\n  \
-zcat old.gz | overstay audit - --log-format json  standard input\n  \
-overstay audit --json --fail-on high >report.json  for scripts"
+        after_help = "Examples:
+  overstay audit
+      what overstay.toml in this folder says
+  overstay audit access.log --register register
+      one log, and a folder of CSV tables
+  zcat old.gz | overstay audit - --log-format json
+      standard input
+  overstay audit --json --fail-on high >report.json
+      for scripts
+
+Environment:
+  COLUMNS   width of the terminal report [default: that of the terminal;
+            in a file or a pipe none, so that nothing is cut]
+  NO_COLOR  no colour, unless --color always asks for it"
     )]
     Audit(Box<AuditArgs>),
     /// Print the judged calls, one JSON object a line
     #[command(
         long_about = "Prints the judged calls as a stream, one JSON object a line, in the order of the logs.\n\n\
 Filters of different kinds must all hold; of one kind given several times, one of them.",
-        after_help = "Examples:\n  \
-overstay calls --finding os-7f3k                 every call of a finding\n  \
-overstay calls --partner reelhouse --verdict after-revocation --outcome served\n  \
-overstay calls --finding os-7f3k --distinct subject   the people to notify\n  \
-overstay calls --finding os-7f3k --raw           the log's own lines\n  \
-overstay calls --verify report.json              check a report's evidence against the logs"
+        after_help = "Examples:
+  overstay calls --finding os-7f3k
+      every call of a finding
+  overstay calls --partner reelhouse --verdict after-revocation --outcome served
+      all of these must hold
+  overstay calls --finding os-7f3k --distinct subject
+      the people to notify
+  overstay calls --finding os-7f3k --raw
+      the log's own lines
+  overstay calls --verify report.json
+      check a report's evidence against the logs: exit status 2 if any of it
+      is gone or another"
     )]
     Calls(Box<CallsArgs>),
     /// Validate config and register, reporting every problem of the register at once
@@ -88,7 +103,7 @@ pub struct ReadArgs {
     #[arg(long, value_name = "DIR")]
     pub register: Option<String>,
 
-    /// The format of the logs: a built-in one, one of the config, or `auto`
+    /// The format of all logs, whatever the config says: a built-in one, one of the config, or `auto`
     #[arg(long, value_name = "NAME")]
     pub log_format: Option<String>,
 
@@ -121,8 +136,8 @@ pub struct ReadArgs {
     pub quiet: bool,
 
     /// Bytes that a worker takes at a time
-    #[arg(long, value_name = "N", hide = true)]
-    pub chunk_bytes: Option<usize>,
+    #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(u32).range(1..=1 << 30))]
+    pub chunk_bytes: Option<u32>,
 }
 
 /// `--io`.
@@ -213,6 +228,10 @@ pub struct CallsArgs {
     /// Only calls that touch this person's data
     #[arg(long, value_name = "S")]
     pub subject: Vec<String>,
+
+    /// What it prints anyway: here for those who know it from `audit`
+    #[arg(long, hide = true, conflicts_with_all = ["raw", "distinct"])]
+    pub json: bool,
 
     /// Print the log's own lines
     #[arg(long, conflicts_with = "distinct")]

@@ -42,6 +42,14 @@ impl Error {
         self.hint.as_deref()
     }
 
+    /// The message, its hint on a line of its own: one of several errors told at once.
+    pub fn with_hint(&self) -> String {
+        match &self.hint {
+            Some(hint) => format!("{}\n  hint: {hint}", self.message),
+            None => self.message.clone(),
+        }
+    }
+
     /// Whether a reader closed its end of a pipe: no failure, it has seen enough.
     pub fn is_closed_pipe(&self) -> bool {
         self.source.as_ref().is_some_and(|source| source.kind() == io::ErrorKind::BrokenPipe)

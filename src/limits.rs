@@ -18,6 +18,9 @@ pub const THREADS_MAX: u16 = 1024;
 /// How much of an input is looked at to tell its format, decompressed.
 pub const HEAD_BYTES: usize = 256 << 10;
 
+/// How much is looked at where no line of the head could be a call: room for the longest, after some that are too long.
+pub const HEAD_BYTES_MAX: usize = 8 << 20;
+
 /// What is kept of a line that is too long: enough for its shape, too little to matter.
 pub const LONG_LINE_HEAD_BYTES: usize = 4 << 10;
 
@@ -61,6 +64,8 @@ pub const REJECTS_KEPT_PER_REASON: usize = 20;
 pub const SHAPE_CHARS_MAX: usize = 80;
 
 const _: () = assert!(CHUNK_BYTES > LINE_BYTES_MAX, "a chunk must hold the longest line");
+const _: () =
+    assert!(HEAD_BYTES_MAX > 2 * LINE_BYTES_MAX, "a head must reach past a line that is too long");
 const _: () = assert!(
     SUBJECTS_EXACT_MAX * size_of::<u64>() <= 4096,
     "a row's subjects never take more than 4 KiB"

@@ -91,7 +91,7 @@ fn run(cli: &Cli, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
         Command::Audit(args) => run::audit(&plan::audit(args)?, stdout),
         Command::Calls(args) => run::calls(&plan::calls(args)?, stdout),
         Command::Check(args) => run::check(&plan::check(args)?, stdout),
-        Command::Explain(args) => run::explain(args.kind.as_deref(), stdout),
+        Command::Explain(args) => run::explain(args.kind.as_deref(), plan::width(), stdout),
         Command::Completions { shell } => {
             // By way of memory: the generator panics where it can't write.
             let mut script = Vec::new();
@@ -132,17 +132,23 @@ fn code(status: Status) -> ExitCode {
     ExitCode::from(status.code())
 }
 
-/// Warnings, and how fast it went, on standard error. It may be closed; the exit status stands.
+/// Warnings, notes, and how fast it went, on standard error. It may be closed; the exit status stands.
 fn say(cli: &Cli, ended: &Ended, started: Instant) {
     let mut stderr = anstream::stderr().lock();
     for warning in &ended.warnings {
         let _ = writeln!(stderr, "warning: {}", for_terminal(warning));
+    }
+    if let Some(hint) = &ended.hint {
+        let _ = tell_lines(&mut stderr, "hint: ", hint);
     }
     let quiet = match &cli.command {
         Command::Audit(args) => args.read.quiet,
         Command::Calls(args) => args.read.quiet,
         _ => true,
     };
+    for note in ended.notes.iter().filter(|_| !quiet) {
+        let _ = writeln!(stderr, "note: {}", for_terminal(note));
+    }
     if let Some(read) = ended.read.filter(|_| !quiet) {
         let seconds = started.elapsed().as_secs_f64();
         let _ = writeln!(
@@ -159,12 +165,18 @@ fn say(cli: &Cli, ended: &Ended, started: Instant) {
 /// An error, with its hint on a line of its own.
 fn tell(error: &Error) -> io::Result<()> {
     let mut stderr = anstream::stderr().lock();
-    for (index, line) in error.to_string().lines().enumerate() {
-        let label = if index == 0 { "error: " } else { "" };
-        writeln!(stderr, "{label}{}", for_terminal(line))?;
-    }
+    tell_lines(&mut stderr, "error: ", &error.to_string())?;
     match error.hint_text() {
-        Some(hint) => writeln!(stderr, "hint: {}", for_terminal(hint)),
+        Some(hint) => tell_lines(&mut stderr, "hint: ", hint),
         None => Ok(()),
     }
+}
+
+/// A text of several lines, the first with a label.
+fn tell_lines(stderr: &mut dyn Write, label: &str, text: &str) -> std::io::Result<()> {
+    for (index, line) in text.lines().enumerate() {
+        let label = if index == 0 { label } else { "" };
+        writeln!(stderr, "{label}{}", for_terminal(line))?;
+    }
+    Ok(())
 }

@@ -147,7 +147,7 @@ fn two(b: &[u8], i: usize) -> Option<u32> {
     (a <= 9 && c <= 9).then(|| u32::from(a) * 10 + u32::from(c))
 }
 
-/// Reads an RFC 3339 timestamp; the offset may be missing where `zone_s` gives one.
+/// Reads an RFC 3339 timestamp with its offset.
 ///
 /// `T` may be lower case or a space, `Z` lower case; fraction digits past the
 /// ninth are cut, and a second of 60 is the next minute's 00.
@@ -155,10 +155,9 @@ fn two(b: &[u8], i: usize) -> Option<u32> {
 /// # Errors
 ///
 /// As [`TimeError`] says.
-pub fn parse_rfc3339(text: &[u8], zone_s: Option<i64>) -> Result<Instant, TimeError> {
+pub fn parse_rfc3339(text: &[u8]) -> Result<Instant, TimeError> {
     let (seconds, nanos, rest) = parse_local(text).ok_or(TimeError::Unreadable)?;
     let offset_s = match rest {
-        b"" => zone_s.ok_or(TimeError::Unreadable)?,
         b"Z" | b"z" => 0,
         _ => parse_offset(rest).ok_or(TimeError::Unreadable)?,
     };
@@ -246,7 +245,7 @@ pub fn parse_table_instant(text: &str) -> Result<Instant, TimeError> {
     if let Some((seconds, nanos)) = parse_unix_seconds(bytes) {
         return Ok(saturating(seconds, nanos));
     }
-    match parse_rfc3339(bytes, None) {
+    match parse_rfc3339(bytes) {
         Err(TimeError::TooLate) => Ok(Instant::MAX),
         Err(TimeError::TooEarly) => Ok(Instant::MIN),
         other => other,
@@ -258,12 +257,34 @@ fn saturating(seconds: i64, nanos: u32) -> Instant {
     Instant::from_s_ns(seconds, nanos).unwrap_or(limit)
 }
 
+/// Why a number is surely not meant as Unix seconds, as words that follow "as seconds"; `None` if it may be, or is no number.
+///
+/// In tables it is only odd, since they may hold anything; to whom a person is speaking directly asks again.
+pub fn odd_unix_seconds(text: &str) -> Option<&'static str> {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text).split('.').next()?;
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let number: u64 = digits.parse().ok()?;
+    let (month, day) = (number / 100 % 100, number % 100);
+    match digits.len() {
+        4 if (1900..2200).contains(&number) => Some("it lies in 1970; a year alone is no date"),
+        8 if (1900..2200).contains(&(number / 10_000))
+            && (1..=12).contains(&month)
+            && (1..=31).contains(&day) =>
+        {
+            Some("it lies before 1971; a date has dashes")
+        }
+        12.. => Some("it lies beyond the year 5000; milliseconds or less are not read"),
+        _ => None,
+    }
+}
+
 /// Reads `[+-]digits[.digits]` as seconds and nanoseconds (rounded down).
 fn parse_unix_seconds(text: &[u8]) -> Option<(i64, u32)> {
-    let (negative, digits) = match text {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        _ => (false, text),
+    let (negative, digits) = match text.strip_prefix(b"-") {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix(b"+").unwrap_or(text)),
     };
     let point = digits.iter().position(|&b| b == b'.');
     let whole = &digits[..point.unwrap_or(digits.len())];
@@ -289,7 +310,7 @@ mod tests {
     use super::*;
 
     fn rfc(text: &str) -> Option<String> {
-        parse_rfc3339(text.as_bytes(), None).ok().map(|at| at.to_string())
+        parse_rfc3339(text.as_bytes()).ok().map(|at| at.to_string())
     }
 
     #[test]
@@ -310,11 +331,24 @@ mod tests {
         let at = |text| parse_table_instant(text).map(|at| at.to_string());
         assert_eq!(at("2018-12-18"), Ok("2018-12-18T00:00:00Z".to_owned()));
         assert_eq!(at("1545091200"), Ok("2018-12-18T00:00:00Z".to_owned()));
-        assert_eq!(at("+1545091200"), Ok("2018-12-18T00:00:00Z".to_owned()));
+        assert_eq!(at("+1545091200.0"), Ok("2018-12-18T00:00:00Z".to_owned()));
         assert_eq!(at("-0.25"), Ok("1969-12-31T23:59:59.75Z".to_owned()));
         assert_eq!(parse_table_instant("9999-12-31"), Ok(Instant::MAX));
         assert_eq!(parse_table_instant("9999-12-31T00:00:00Z"), Ok(Instant::MAX));
         assert_eq!(parse_table_instant("soon"), Err(TimeError::Unreadable));
+    }
+
+    #[test]
+    fn numbers_that_are_surely_no_seconds() {
+        for odd in ["2020", "20261231", "1545004800000", "1545004800000000", "-20181218", "2019.0"]
+        {
+            assert!(odd_unix_seconds(odd).is_some(), "{odd}");
+        }
+        for fine in
+            ["0", "3000", "20261331", "1545004800", "99999999999", "2018-12-18", "soon", "", "."]
+        {
+            assert_eq!(odd_unix_seconds(fine), None, "{fine}");
+        }
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 use super::Kind;
 
+/// What every id begins with, and no kind.
+pub const ID_PREFIX: &str = "os-";
+
 /// What makes a finding one problem; what its kind does not tell apart stays empty.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Identity<'a> {

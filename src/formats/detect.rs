@@ -4,13 +4,14 @@
 
 use crate::call::Reason;
 use crate::formats::Format;
+use crate::limits::LINE_BYTES_MAX;
 use crate::parse::{Scratch, shape};
 
 /// How many complete lines are tried.
 const LINES_MAX: usize = 200;
 
 /// How many shapes are shown where no format fits.
-const SHAPES_MAX: usize = 5;
+pub const SHAPES_MAX: usize = 5;
 
 /// No format fits, or two fit equally.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,26 +23,21 @@ pub struct Undetected {
 }
 
 impl std::fmt::Display for Undetected {
-    /// Why, and what was seen; one line.
+    /// Why, without the shapes.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.equal.as_slice() {
-            [] => f.write_str("no format fits its first lines")?,
-            equal => write!(f, "its first lines fit {} equally", equal.join(" and "))?,
+            [] => f.write_str("no format fits its first lines"),
+            equal => write!(f, "its first lines fit {} equally", equal.join(" and ")),
         }
-        f.write_str(", which look like ")?;
-        for (index, shape) in self.shapes.iter().enumerate() {
-            let comma = if index == 0 { "" } else { ", " };
-            write!(f, "{comma}`{shape}`")?;
-        }
-        Ok(())
     }
 }
 
 /// Tells the format of a log from its first bytes: an index into `formats`.
 ///
 /// Up to 200 complete lines are tried; a single unfinished one is taken as it is. A format fits if it makes calls of at
-/// least nine tenths of the lines that are not blank. Requests that are no HTTP count as fitting, since scanners
-/// send them to any server, but at least one line must be a call. Of those that fit the one with the
+/// least nine tenths of the lines that are not blank. Lines that are too long or no UTF-8 speak neither for a format
+/// nor against it. Requests that are no HTTP count as fitting, since scanners send them to any server, but at least
+/// one line must be a call. Of those that fit the one with the
 /// most fitting lines counts, then the one with the most calls.
 ///
 /// # Errors
@@ -49,12 +45,15 @@ impl std::fmt::Display for Undetected {
 /// [`Undetected`] if none fits or two are equal in both, and if there is nothing but blank lines.
 pub fn detect(formats: &[&Format], head: &[u8]) -> Result<usize, Undetected> {
     let lines = first_lines(head);
+    let could_be =
+        |line: &&&[u8]| line.len() <= LINE_BYTES_MAX && std::str::from_utf8(line).is_ok();
+    let tried: Vec<&[u8]> = lines.iter().filter(could_be).copied().collect();
     let mut scratch = Scratch::default();
     let mut best: Vec<usize> = Vec::new();
     let mut most = (0, 0);
     for (idx, format) in formats.iter().enumerate() {
         let (mut fitting, mut calls) = (0, 0);
-        for line in &lines {
+        for line in &tried {
             match format.parse(line, &mut scratch) {
                 Ok(_) => {
                     fitting += 1;
@@ -64,7 +63,7 @@ pub fn detect(formats: &[&Format], head: &[u8]) -> Result<usize, Undetected> {
                 Err(_) => {}
             }
         }
-        if calls == 0 || fitting * 10 < lines.len() * 9 || (fitting, calls) < most {
+        if calls == 0 || fitting * 10 < tried.len() * 9 || (fitting, calls) < most {
             continue;
         }
         if (fitting, calls) > most {
@@ -143,6 +142,16 @@ mod tests {
         assert!(detected(&(COMBINED.repeat(8) + "foreign\n")).is_err());
         assert_eq!(detected(&(COMBINED.to_owned() + &HELLO.repeat(20))).unwrap(), "combined");
         assert!(detected(&HELLO.repeat(20)).is_err());
+    }
+
+    #[test]
+    fn lines_that_no_format_can_read_do_not_count() {
+        let long = "x".repeat(LINE_BYTES_MAX + 1);
+        assert_eq!(detected(&format!("{long}\n{JSON}")).unwrap(), "json");
+        let formats = [&Format::built_in("json").unwrap(), &Format::built_in("common").unwrap()];
+        let latin1 = [b"caf\xe9\n".repeat(5), JSON.as_bytes().to_vec()].concat();
+        assert_eq!(detect(&formats, &latin1), Ok(0));
+        assert!(detect(&formats, b"caf\xe9\n").is_err());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 mod detect;
 mod language;
 
-pub use detect::{Undetected, detect};
+pub use detect::{SHAPES_MAX, Undetected, detect};
 
 use crate::call::{Call, Reason};
 use crate::error::Result;

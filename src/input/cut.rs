@@ -6,14 +6,14 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use memchr::{memchr, memrchr};
+use memchr::{memchr, memchr_iter, memrchr};
 
 use super::buffer::Buffer;
 use super::lines::{Long, Piece, leading_nuls};
 use super::mapping::Mapping;
 use super::source::Source;
 use super::{Fault, Options};
-use crate::limits::HEAD_BYTES;
+use crate::limits::{HEAD_BYTES, HEAD_BYTES_MAX};
 
 /// A log that several workers take pieces of.
 pub(super) enum Feed {
@@ -68,6 +68,17 @@ impl Feed {
             Feed::Mapped(mapped) => mapped.mapping.fault().is_some(),
             Feed::Stream(stream) => {
                 stream.lock().unwrap_or_else(PoisonError::into_inner).source.shrank().is_some()
+            }
+        }
+    }
+
+    /// See [`super::Input::ended_in_first_line`].
+    pub(super) fn ended_in_first_line(&self) -> bool {
+        match self {
+            Feed::Mapped(_) => false,
+            Feed::Stream(stream) => {
+                let source = &stream.lock().unwrap_or_else(PoisonError::into_inner).source;
+                source.ended_early() && memchr(b'\n', source.ahead()).is_none()
             }
         }
     }
@@ -138,8 +149,14 @@ impl Mapped {
 
     pub(super) fn head(&mut self) -> &[u8] {
         let ahead = &self.mapping.bytes()[self.start..];
-        self.head = ahead[..ahead.len().min(HEAD_BYTES)].to_vec();
-        whole_lines(&self.head, ahead.len() <= HEAD_BYTES)
+        let mut length = ahead.len().min(HEAD_BYTES);
+        while length < ahead.len().min(HEAD_BYTES_MAX)
+            && !has_usable_line(&ahead[..length], self.line_bytes_max)
+        {
+            length = (length * 2).min(ahead.len());
+        }
+        self.head = ahead[..length].to_vec();
+        whole_lines(&self.head, length == ahead.len())
     }
 
     /// Cuts the next piece and copies it into the buffer.
@@ -235,15 +252,22 @@ impl Stream {
 
     /// Only before the first piece.
     pub(super) fn head(&mut self) -> &[u8] {
+        let mut length = HEAD_BYTES;
         loop {
-            self.source.look_ahead(HEAD_BYTES);
+            self.source.look_ahead(length);
             let nuls = leading_nuls(self.source.ahead());
-            if nuls == 0 {
+            if nuls > 0 {
+                self.source.skip(nuls);
+                self.offset += nuls as u64;
+                self.gap_bytes += nuls as u64;
+            } else if length >= HEAD_BYTES_MAX
+                || self.source.ended()
+                || has_usable_line(self.source.ahead(), self.line_bytes_max)
+            {
                 break;
+            } else {
+                length *= 2;
             }
-            self.source.skip(nuls);
-            self.offset += nuls as u64;
-            self.gap_bytes += nuls as u64;
         }
         whole_lines(self.source.ahead(), self.source.ended())
     }
@@ -323,6 +347,16 @@ impl Stream {
         self.taken = taken;
         cut
     }
+}
+
+/// Whether some line of a head, the last one aside if it is unfinished, is neither blank nor too long.
+fn has_usable_line(head: &[u8], line_bytes_max: usize) -> bool {
+    let mut start = 0;
+    memchr_iter(b'\n', head).any(|end| {
+        let line = &head[start..end];
+        start = end + 1;
+        line.len() <= line_bytes_max && !line.iter().all(|b| matches!(b, b' ' | b'\t' | b'\r' | 0))
+    })
 }
 
 /// Cuts the beginning of a log after its last newline, unless it is all there is or has none.

@@ -211,8 +211,9 @@ impl Input {
     }
 
     /// The first lines, decompressed: up to [`limits::HEAD_BYTES`], from the first byte that belongs to a
-    /// line, to the end of a line. (Where the first line alone is longer: its beginning.) Nothing is lost
-    /// by looking, also of a pipe.
+    /// line, to the end of a line. Where none of these lines could be a call, since all are blank or too long, up to
+    /// [`limits::HEAD_BYTES_MAX`]. (Where the first line alone is longer: its beginning.) Nothing is lost by
+    /// looking, also of a pipe.
     pub fn head(&mut self) -> &[u8] {
         match &mut self.feed {
             Feed::Mapped(mapped) => mapped.head(),
@@ -220,6 +221,11 @@ impl Input {
                 stream.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner).head()
             }
         }
+    }
+
+    /// Whether the log is known to have ended early before the end of its first line. Only after [`Input::head`].
+    pub fn ended_in_first_line(&self) -> bool {
+        self.feed.ended_in_first_line()
     }
 
     /// Folds all pieces, in parallel on the current thread pool and in no particular order: `T` is a commutative

@@ -238,6 +238,11 @@ impl Source {
         self.ended
     }
 
+    /// Whether that is because of a fault.
+    pub(super) fn ended_early(&self) -> bool {
+        self.ended && self.fault.is_some()
+    }
+
     /// Bytes of the log as it lies that were used so far.
     pub(super) fn taken(&self) -> u64 {
         self.blocks().get_ref().taken()

@@ -7,8 +7,9 @@
 
 use hashbrown::HashMap;
 
+use super::Verdict;
 use super::verdict::{self, Axes, RecordedBy};
-use crate::register::{ApiId, GrantId, Operations, PartnerId, Register};
+use crate::register::{ApiId, GrantId, GrantRow, Operations, PartnerId, Register, Version};
 use crate::time::Instant;
 
 /// What holds from an instant until the next step's.
@@ -88,15 +89,30 @@ impl Timelines {
             compiled.ungranted.push(id);
         }
         for ((partner, api), grants) in pairs {
-            let breaks = breaks(register, api, &grants);
-            let compile = |operation: Option<&str>| Timeline {
-                partner: Some(partner),
-                api,
-                operation: operation.map(str::to_owned),
-                steps: steps(&breaks, |at, by| {
-                    let grants = grants.iter().copied();
-                    verdict::axes_of(register, grants, partner, api, operation, at, by)
-                }),
+            let live = LiveGrants::new(register, partner, api, &grants);
+            let compile = |operation: Option<&str>| {
+                // Of grants that never cover the operation only whether one is live matters.
+                let covering = covering(register, partner, api, &grants, operation);
+                let mut breaks = breaks(register, api, &covering);
+                breaks.extend(live.changes.iter().map(|(from, ..)| *from));
+                breaks.sort_unstable();
+                breaks.dedup();
+                let steps = steps(&breaks, |at, by| {
+                    let grants = covering.iter().copied();
+                    let axes = verdict::axes_of(register, grants, partner, api, operation, at, by);
+                    match axes.axis {
+                        Verdict::OutOfScope | Verdict::NeverGranted if live.any(at, by) => {
+                            Axes { axis: Verdict::OutOfScope, ..axes }
+                        }
+                        _ => axes,
+                    }
+                });
+                Timeline {
+                    partner: Some(partner),
+                    api,
+                    operation: operation.map(str::to_owned),
+                    steps,
+                }
             };
             let named = named_operations(register, partner, api, &grants)
                 .into_iter()
@@ -128,6 +144,54 @@ impl std::ops::Index<TimelineId> for Timelines {
 
     fn index(&self, id: TimelineId) -> &Timeline {
         &self.all[id.0 as usize]
+    }
+}
+
+/// The grants of which some version covers the operation for the pair.
+fn covering(
+    register: &Register,
+    partner: PartnerId,
+    api: ApiId,
+    grants: &[GrantId],
+    operation: Option<&str>,
+) -> Vec<GrantId> {
+    let covers = |version: &Version<GrantRow>| {
+        let row = &version.row;
+        row.partner == partner && row.api == api && row.operations.covers(operation)
+    };
+    let of = |id: &&GrantId| register.grants[id.0 as usize].versions.iter().any(covers);
+    grants.iter().filter(of).copied().collect()
+}
+
+/// From when on any grant of a pair is live, whatever it covers.
+struct LiveGrants {
+    /// By all versions, and by those recorded by then; no equal neighbours.
+    changes: Vec<(Instant, bool, bool)>,
+}
+
+impl LiveGrants {
+    fn new(register: &Register, partner: PartnerId, api: ApiId, grants: &[GrantId]) -> LiveGrants {
+        let any = |at, by| verdict::any_live(register, grants, partner, api, at, by);
+        let mut changes: Vec<(Instant, bool, bool)> = Vec::new();
+        for from in breaks(register, api, grants) {
+            let (ever, known) = (any(from, RecordedBy::Ever), any(from, RecordedBy::Instant(from)));
+            if changes.last().is_none_or(|(_, e, k)| (*e, *k) != (ever, known)) {
+                changes.push((from, ever, known));
+            }
+        }
+        LiveGrants { changes }
+    }
+
+    /// Whether one is live at `at`, which `by` is too if it is an instant.
+    fn any(&self, at: Instant, by: RecordedBy) -> bool {
+        let next = self.changes.partition_point(|(from, ..)| *from <= at);
+        let Some((_, ever, known)) = next.checked_sub(1).map(|index| self.changes[index]) else {
+            return false;
+        };
+        match by {
+            RecordedBy::Ever => ever,
+            RecordedBy::Instant(_) => known,
+        }
     }
 }
 

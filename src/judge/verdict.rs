@@ -120,20 +120,40 @@ pub(super) fn axes_of(
     by: RecordedBy,
 ) -> Axes {
     let api_row = by.row(&register.apis[api.0 as usize].versions);
-    let of_pair: Vec<Live<'_>> = grants
-        .filter_map(|id| {
-            let row = by.row(&register.grants[id.0 as usize].versions)?;
-            let purpose =
-                row.purpose.and_then(|p| by.row(&register.purposes[p.0 as usize].versions));
-            (row.partner == partner && row.api == api).then_some(Live { id, row, purpose })
-        })
-        .collect();
+    let of_pair: Vec<Live<'_>> = of_pair(register, grants, partner, api, by).collect();
     let covering: Vec<&Live<'_>> =
         of_pair.iter().filter(|grant| grant.row.operations.covers(operation)).collect();
     Axes {
         dormant_since: api_row.and_then(|row| row.dormant_since).filter(|&since| since <= at),
         ..grant_axis(&of_pair, &covering, at, propagation_s(register, api_row))
     }
+}
+
+/// Whether any of these grants is live for the pair, whatever operation it covers.
+pub(super) fn any_live(
+    register: &Register,
+    grants: &[GrantId],
+    partner: PartnerId,
+    api: ApiId,
+    at: Instant,
+    by: RecordedBy,
+) -> bool {
+    of_pair(register, grants.iter().copied(), partner, api, by).any(|grant| grant.is_live(at))
+}
+
+/// The rows of these grants that count and are about the pair.
+fn of_pair(
+    register: &Register,
+    grants: impl Iterator<Item = GrantId>,
+    partner: PartnerId,
+    api: ApiId,
+    by: RecordedBy,
+) -> impl Iterator<Item = Live<'_>> {
+    grants.filter_map(move |id| {
+        let row = by.row(&register.grants[id.0 as usize].versions)?;
+        let purpose = row.purpose.and_then(|p| by.row(&register.purposes[p.0 as usize].versions));
+        (row.partner == partner && row.api == api).then_some(Live { id, row, purpose })
+    })
 }
 
 /// How long after an end the api's caches may still serve, in seconds.

@@ -1,14 +1,16 @@
 //! The configuration file, `overstay.toml`: its tables as they stand there.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use toml::Spanned;
 
 use crate::error::{Error, Result};
 use crate::findings::{Kind, Severities, Severity, Suppression, Target};
 use crate::report::Expect;
-use crate::time::{Instant, parse_table_instant};
+use crate::time::{Instant, odd_unix_seconds, parse_table_instant};
 
 /// A configuration file, read.
 #[derive(Debug)]
@@ -19,6 +21,35 @@ pub struct ConfigFile {
     pub digest: String,
     /// What it says.
     pub tables: Tables,
+    text: String,
+}
+
+/// What is wrong with a configuration, all of it: a person mends it in one go.
+#[derive(Debug, Default)]
+pub struct Problems(pub Vec<Error>);
+
+impl Problems {
+    /// The value, or nothing where it is one more problem.
+    pub fn note<T>(&mut self, result: Result<T>) -> Option<T> {
+        result.map_err(|error| self.0.push(error)).ok()
+    }
+
+    /// Nothing, or all of them in one error.
+    ///
+    /// # Errors
+    ///
+    /// If there are any.
+    pub fn told(mut self) -> Result<()> {
+        if self.0.len() <= 1 {
+            return self.0.pop().map_or(Ok(()), Err);
+        }
+        let told: Vec<String> = self.0.iter().map(Error::with_hint).collect();
+        Err(Error::new(format!(
+            "the configuration has {} errors:\n{}",
+            told.len(),
+            told.join("\n")
+        )))
+    }
 }
 
 impl ConfigFile {
@@ -38,9 +69,7 @@ impl ConfigFile {
         })?;
         let tables: Tables = toml::from_str(text).map_err(|error| {
             let place = error.span().map_or_else(String::new, |span| {
-                let before = &text[..span.start.min(text.len())];
-                let line = before.matches('\n').count() + 1;
-                let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+                let (line, column) = line_and_column(text, span.start);
                 format!("{line}: {column}: ")
             });
             Error::new(format!("{shown}: {place}{}", error.message().trim_end()))
@@ -49,6 +78,7 @@ impl ConfigFile {
             path: path.to_owned(),
             digest: blake3::hash(&bytes).to_hex().to_string(),
             tables,
+            text: text.to_owned(),
         })
     }
 
@@ -57,63 +87,51 @@ impl ConfigFile {
         self.path.parent().unwrap_or(Path::new(""))
     }
 
-    /// An error about something in this file.
-    pub fn error(&self, what: impl std::fmt::Display) -> Error {
-        Error::new(format!("{}: {what}", self.path.display()))
+    /// An error about what stands at a place of this file.
+    pub fn error(&self, span: Range<usize>, what: impl std::fmt::Display) -> Error {
+        let (line, _) = line_and_column(&self.text, span.start);
+        Error::new(format!("{}: {line}: {what}", self.path.display()))
     }
 
     /// What the file says that this version has no use for, a line each.
-    ///
-    /// # Errors
-    ///
-    /// If leaving it aside would give wrong counts.
-    pub fn unused(&self) -> Result<Vec<String>> {
-        let Tables { state, privacy, anomaly, alert, logs, .. } = &self.tables;
-        if let Some(logs) = logs.iter().find(|logs| logs.dedupe) {
-            let source = &logs.source;
-            return Err(self
-                .error(format!("[[logs]] {source}: found `dedupe = true`, and this version does not look for repeats"))
-                .hint("remove repeated records first, or set it to false and know that they count twice"));
-        }
+    pub fn unused(&self) -> Vec<String> {
+        let Tables { state, privacy, anomaly, alert, .. } = &self.tables;
         let tables =
             [("state", state), ("privacy", privacy), ("anomaly", anomaly), ("alert", alert)];
         let given = tables.into_iter().filter(|(_, table)| table.is_some());
         let unused = given.map(|(name, _)| {
             format!("{}: [{name}] is not used by this version", self.path.display())
         });
-        Ok(unused.collect())
+        unused.collect()
     }
 
-    /// The configured severities.
-    ///
-    /// # Errors
-    ///
-    /// If a kind or a severity is unknown.
-    pub fn severities(&self) -> Result<Severities> {
+    /// The configured severities; a problem for each kind or severity that is unknown.
+    pub fn severities(&self, problems: &mut Problems) -> Severities {
         let mut severities = Severities::new();
         for (kind, severity) in &self.tables.severity {
-            let known = self.kind(kind, "[severity]")?;
+            let (span, severity) = (severity.span(), severity.get_ref());
+            let known = problems.note(self.kind(kind, span.clone(), "[severity]"));
             let severity = Severity::from_name(severity).ok_or_else(|| {
-                self.error(format!("[severity] {kind}: found `{severity}`, expected critical, high, medium, low or info"))
-            })?;
-            severities.insert(known, severity);
+                self.error(span, format!("[severity] {kind}: found `{severity}`, expected critical, high, medium, low or info"))
+            });
+            severities.extend(known.zip(problems.note(severity)));
         }
-        Ok(severities)
+        severities
     }
 
-    /// The configured suppressions.
-    ///
-    /// # Errors
-    ///
-    /// If one names no finding or kind, both, or an end that is no instant.
-    pub fn suppressions(&self) -> Result<Vec<Suppression>> {
-        self.tables.suppress.iter().map(|suppress| self.suppression(suppress)).collect()
+    /// The configured suppressions; a problem for each that names no finding or kind, both, or an end that is no instant.
+    pub fn suppressions(&self, problems: &mut Problems) -> Vec<Suppression> {
+        let read = |suppress| problems.note(self.suppression(suppress));
+        self.tables.suppress.iter().filter_map(read).collect()
     }
 
-    fn suppression(&self, suppress: &Suppress) -> Result<Suppression> {
-        if let Some(id) = suppress.finding.as_ref().filter(|id| !id.starts_with("os-")) {
-            return Err(self.error(format!(
-                "[[suppress]] finding: found `{id}`, expected an id such as os-7f3k2mq4t6xa"
+    fn suppression(&self, suppress: &Spanned<Suppress>) -> Result<Suppression> {
+        let (span, suppress) = (suppress.span(), suppress.get_ref());
+        let error = |what: String| self.error(span.clone(), format!("[[suppress]]{what}"));
+        let is_id = |id: &&String| id.strip_prefix("os-").is_some_and(|rest| !rest.is_empty());
+        if let Some(id) = suppress.finding.as_ref().filter(|id| !is_id(id)) {
+            return Err(error(format!(
+                " finding: found `{id}`, expected an id such as os-7f3k2mq4t6xa"
             )));
         }
         let target = match (&suppress.finding, &suppress.kind) {
@@ -121,29 +139,24 @@ impl ConfigFile {
                 Target::Finding(id.clone())
             }
             (None, Some(kind)) => Target::Kind {
-                kind: self.kind(kind, "[[suppress]]")?,
+                kind: self.kind(kind, span.clone(), "[[suppress]]")?,
                 partner: suppress.partner.clone(),
                 api: suppress.api.clone(),
             },
             _ => {
-                return Err(self.error(
-                    "[[suppress]]: expected either `finding`, or `kind` with `partner` and `api` if only those are meant",
+                return Err(error(
+                    ": expected either `finding`, or `kind` with `partner` and `api` if only those are meant".to_owned(),
                 ));
             }
         };
         for (key, value) in [("owner", &suppress.owner), ("reason", &suppress.reason)] {
             if value.trim().is_empty() {
-                return Err(
-                    self.error(format!("[[suppress]] {key}: found nothing, expected who or why"))
-                );
+                return Err(error(format!(" {key}: found nothing, expected who or why")));
             }
         }
-        let until = instant(&suppress.until.0).ok_or_else(|| {
-            self.error(format!(
-                "[[suppress]] until: found `{}`, expected a date or RFC 3339",
-                suppress.until.0
-            ))
-        })?;
+        let until = &suppress.until.0;
+        let until = instant(until)
+            .map_err(|expected| error(format!(" until: found `{until}`, expected {expected}")))?;
         Ok(Suppression {
             target,
             owner: suppress.owner.clone(),
@@ -152,10 +165,10 @@ impl ConfigFile {
         })
     }
 
-    fn kind(&self, name: &str, table: &str) -> Result<Kind> {
+    fn kind(&self, name: &str, span: Range<usize>, table: &str) -> Result<Kind> {
         Kind::from_name(name).ok_or_else(|| {
-            let error =
-                self.error(format!("{table}: found kind `{name}`, expected a kind of finding"));
+            let what = format!("{table}: found kind `{name}`, expected a kind of finding");
+            let error = self.error(span, what);
             let names: Vec<&str> = Kind::all().map(Kind::as_str).collect();
             match crate::nearest::similar(name, names.iter().copied()) {
                 Some(nearest) => error.hint(format!("did you mean `{nearest}`?")),
@@ -165,8 +178,26 @@ impl ConfigFile {
     }
 }
 
-fn instant(text: &str) -> Option<Instant> {
-    parse_table_instant(text).ok()
+/// Both from 1, the column in characters.
+fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
+    (line, column)
+}
+
+/// An instant as a person writes it on the command line or in a config.
+///
+/// # Errors
+///
+/// What was expected. Numbers that are surely no Unix seconds are refused: taken as such they would move a window or an
+/// end by years in silence.
+pub(super) fn instant(text: &str) -> std::result::Result<Instant, String> {
+    let expected = "RFC 3339 (2018-12-18T09:30:00Z), a date, or Unix seconds";
+    match odd_unix_seconds(text) {
+        Some(odd) => Err(format!("{expected}: as seconds {odd}")),
+        None => parse_table_instant(text).map_err(|_| expected.to_owned()),
+    }
 }
 
 /// The tables.
@@ -176,15 +207,15 @@ pub struct Tables {
     /// `[register]`.
     pub register: Option<Register>,
     /// `[[logs]]`.
-    pub logs: Vec<Logs>,
+    pub logs: Vec<Spanned<Logs>>,
     /// `[formats.NAME]`.
-    pub formats: BTreeMap<String, toml::Table>,
+    pub formats: BTreeMap<String, Spanned<toml::Table>>,
     /// `[report]`.
     pub report: Report,
     /// `[severity]`.
-    pub severity: BTreeMap<String, String>,
+    pub severity: BTreeMap<String, Spanned<String>>,
     /// `[[suppress]]`.
-    pub suppress: Vec<Suppress>,
+    pub suppress: Vec<Spanned<Suppress>>,
     /// `[state]`: this version keeps none.
     pub state: Option<toml::Table>,
     /// `[privacy]`: this version stores nothing to encipher.
@@ -222,7 +253,7 @@ pub struct Logs {
     #[serde(default)]
     pub dedupe: bool,
     /// How long a run that keeps state looks back; this version keeps none.
-    pub lookback: Option<String>,
+    pub lookback: Option<Spanned<String>>,
 }
 
 /// `expect` of `[[logs]]`.
@@ -250,7 +281,7 @@ impl From<ExpectWord> for Expect {
 pub struct Report {
     /// `KIND[=PATH]`, as `--report`.
     #[serde(default)]
-    pub outputs: Vec<String>,
+    pub outputs: Vec<Spanned<String>>,
 }
 
 /// `[[suppress]]`.

@@ -4,11 +4,14 @@
 
 mod config;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
+use toml::Spanned;
+
 pub use config::ConfigFile;
+use config::{Logs, Problems};
 
 use crate::call::Outcome;
 use crate::cli::{AuditArgs, CallsArgs, CheckArgs, ColorArg, DistinctArg, IoArg, ReadArgs};
@@ -20,12 +23,14 @@ use crate::judge::Verdict;
 use crate::limits;
 use crate::nearest::similar;
 use crate::report::{Expect, Partial, PathsFrom};
-use crate::time::{Instant, parse_table_instant};
+use crate::time::Instant;
 
 /// The configuration that is looked for in the current folder.
 const CONFIG_NAME: &str = "overstay.toml";
 /// The source of logs given as arguments that no source of the config claims.
 const ARGUMENT_SOURCE: &str = "logs";
+/// What stands for a format that is to be told from a log's first lines.
+const AUTO: &str = "auto";
 /// Columns of a terminal report that no terminal shows.
 const WIDTH_DEFAULT: usize = 80;
 
@@ -76,8 +81,6 @@ pub struct ReadPlan {
     pub threads: Option<usize>,
     /// Whether to show progress on standard error.
     pub progress: bool,
-    /// Whether to say on standard error how it went.
-    pub notes: bool,
     /// BLAKE3 of the configuration, hex.
     pub config_digest: Option<String>,
     /// What the inputs' paths are relative to.
@@ -117,12 +120,14 @@ pub enum OutputKind {
     Json,
 }
 
-/// What standard output can show.
+/// What can be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Display {
-    /// Columns.
-    pub width: usize,
-    /// Whether to colour.
+    /// Columns of standard output; none where nothing limits them.
+    pub width: Option<usize>,
+    /// Columns of a file: those that the user asks for, however wide the terminal is.
+    pub file_width: Option<usize>,
+    /// Whether to colour standard output.
     pub colour: bool,
 }
 
@@ -195,8 +200,10 @@ pub enum CallsPlan {
 /// The plan of `check`.
 #[derive(Debug)]
 pub struct CheckPlan {
-    /// The configuration, checked already, if there is one.
+    /// The configuration, if there is one.
     pub config: Option<PathBuf>,
+    /// All that is wrong with it.
+    pub problems: Vec<Error>,
     /// The register's folder.
     pub register: Option<PathBuf>,
     /// What the configuration says in vain, a line each.
@@ -222,7 +229,7 @@ pub fn audit(args: &AuditArgs) -> Result<AuditPlan> {
         .hint("give --register DIR, or the configuration with --config FILE"));
     }
     let outputs = outputs(args, config.as_ref())?;
-    spare_logs(&outputs, &read.inputs)?;
+    spare_files(&outputs, config.as_ref(), &read)?;
     Ok(AuditPlan { read, outputs, display: display(args.color), fail_on })
 }
 
@@ -285,24 +292,25 @@ pub fn calls(args: &CallsArgs) -> Result<CallsPlan> {
 /// If the configuration does not fit, or there is nothing to check.
 pub fn check(args: &CheckArgs) -> Result<CheckPlan> {
     let config = find_config(args.config.as_deref())?;
+    let mut problems = Problems::default();
     if let Some(config) = &config {
-        formats_of(Some(config))?;
-        config.severities()?;
-        config.suppressions()?;
-        for text in &config.tables.report.outputs {
-            output(text, config.folder())
-                .map_err(|error| config.error(format!("[report] outputs: {error}")))?;
-        }
-        sources_of(Some(config), &formats_of(Some(config))?)?;
+        let formats = formats_of(Some(config), &mut problems);
+        sources_of(Some(config), &formats, &mut problems);
+        config.severities(&mut problems);
+        config.suppressions(&mut problems);
+        configured_outputs(config, &mut problems);
     }
-    let register = register_plan(args.register.as_deref(), config.as_ref(), None)?;
+    let register = register_plan(args.register.as_deref(), config.as_ref(), None);
+    let register = problems.note(register).flatten();
     if register.is_none() && config.is_none() {
+        problems.told()?;
         return Err(Error::new("there is nothing to check")
             .hint("give --config FILE or --register DIR, or run it where overstay.toml is"));
     }
     Ok(CheckPlan {
-        unused: config.as_ref().map(ConfigFile::unused).transpose()?.unwrap_or_default(),
+        unused: config.as_ref().map(ConfigFile::unused).unwrap_or_default(),
         config: config.map(|config| config.path),
+        problems: problems.0,
         register: register.map(|register| register.folder),
         quiet: args.quiet,
     })
@@ -357,34 +365,45 @@ fn register_plan(
     Ok(Some(RegisterPlan { folder, as_known_at, propagation_s }))
 }
 
-fn formats_of(config: Option<&ConfigFile>) -> Result<Vec<Format>> {
+/// The built-in formats and the config's. A name that means something else is no format's.
+fn formats_of(config: Option<&ConfigFile>, problems: &mut Problems) -> Vec<Format> {
     let mut formats: Vec<Format> =
         Format::BUILT_IN.into_iter().filter_map(Format::built_in).collect();
-    if let Some(config) = config {
-        for (name, table) in &config.tables.formats {
-            let format = Format::from_toml(name, table).map_err(|error| {
-                let told = config.error(format!("[formats.{name}]: {error}"));
-                match error.hint_text() {
-                    Some(hint) => told.hint(hint),
-                    None => told,
-                }
-            })?;
-            // A format of the config may bear the name of a built-in one, and replaces it.
+    let Some(config) = config else { return formats };
+    for (name, table) in &config.tables.formats {
+        if name == AUTO {
+            let what =
+                "[formats.auto]: found a name that means any of the others, expected another";
+            problems.0.push(config.error(table.span(), what));
+            continue;
+        }
+        let format = Format::from_toml(name, table.get_ref()).map_err(|error| {
+            // Format's own words for where it stands are those of a format without a file.
+            let text = error.to_string();
+            let what = text.strip_prefix(&format!("formats.{name}: ")).unwrap_or(&text);
+            let told = config.error(table.span(), format!("[formats.{name}]: {what}"));
+            match error.hint_text() {
+                Some(hint) => told.hint(hint),
+                None => told,
+            }
+        });
+        // A format of the config may bear the name of a built-in one, and replaces it.
+        if let Some(format) = problems.note(format) {
             formats.retain(|built_in| built_in.name() != name);
             formats.push(format);
         }
     }
-    Ok(formats)
+    formats
 }
 
 fn format_index(formats: &[Format], name: &str, place: &str) -> Result<Option<usize>> {
-    if name == "auto" {
+    if name == AUTO {
         return Ok(None);
     }
     let found = formats.iter().position(|format| format.name() == name);
     found
         .map(Some)
-        .ok_or_else(|| unknown(place, name, formats.iter().map(Format::name).chain(["auto"])))
+        .ok_or_else(|| unknown(place, name, formats.iter().map(Format::name).chain([AUTO])))
 }
 
 /// A source of the config, with the files it claims.
@@ -395,29 +414,83 @@ struct SourcePlan {
     patterns: Vec<String>,
 }
 
-fn sources_of(config: Option<&ConfigFile>, formats: &[Format]) -> Result<Vec<SourcePlan>> {
-    let Some(config) = config else { return Ok(Vec::new()) };
+fn sources_of(
+    config: Option<&ConfigFile>,
+    formats: &[Format],
+    problems: &mut Problems,
+) -> Vec<SourcePlan> {
+    let Some(config) = config else { return Vec::new() };
     let mut sources: Vec<SourcePlan> = Vec::new();
     for logs in &config.tables.logs {
-        if sources.iter().any(|source| source.name == logs.source) {
-            return Err(config.error(format!(
-                "[[logs]] source: found `{}` twice, expected each name once",
-                logs.source
-            )));
-        }
-        let place = format!("{}: [[logs]] {}: format", config.path.display(), logs.source);
-        let format = match &logs.format {
-            Some(name) => format_index(formats, name, &place)?,
-            None => None,
-        };
-        sources.push(SourcePlan {
-            name: logs.source.clone(),
-            expect: logs.expect.map(Expect::from),
-            format,
-            patterns: logs.paths.clone(),
-        });
+        let source = source_of(config, logs, formats, &sources);
+        sources.extend(problems.note(source));
     }
-    Ok(sources)
+    if sources.iter().filter(|source| source.patterns.iter().any(|path| path == "-")).count() > 1 {
+        let second =
+            config.tables.logs.iter().rfind(|logs| logs.get_ref().paths.iter().any(|p| p == "-"));
+        let span = second.map_or(0..0, Spanned::span);
+        problems.0.push(config.error(span, "[[logs]] paths: found `-` in two sources, expected it in one: standard input can be read once"));
+    }
+    sources
+}
+
+fn source_of(
+    config: &ConfigFile,
+    logs: &Spanned<Logs>,
+    formats: &[Format],
+    before: &[SourcePlan],
+) -> Result<SourcePlan> {
+    let (span, logs) = (logs.span(), logs.get_ref());
+    let error = |what: String| config.error(span.clone(), format!("[[logs]] {what}"));
+    let name = logs.source.as_str();
+    if name.trim().is_empty() {
+        return Err(error("source: found nothing, expected a name".to_owned()));
+    }
+    if before.iter().any(|source| source.name == name) {
+        return Err(error(format!("source: found `{name}` twice, expected each name once")));
+    }
+    if logs.paths.is_empty() || logs.paths.iter().any(|path| path.trim().is_empty()) {
+        return Err(error(format!(
+            "{name}: paths: found nothing, expected files, folders or globs"
+        )));
+    }
+    if logs.dedupe {
+        return Err(error(format!(
+            "{name}: found `dedupe = true`, and this version does not look for repeats"
+        ))
+        .hint("remove repeated records first, or set it to false and know that they count twice"));
+    }
+    if let Some(lookback) = &logs.lookback
+        && !is_span(lookback.get_ref())
+    {
+        let what = format!(
+            "[[logs]] {name}: lookback: found `{}`, expected a number of days or hours such as 3d or 12h",
+            lookback.get_ref()
+        );
+        return Err(config.error(lookback.span(), what));
+    }
+    let format = match &logs.format {
+        Some(format) => format_index(formats, format, "format").map_err(|unknown| {
+            let told = error(format!("{name}: {unknown}"));
+            match unknown.hint_text() {
+                Some(hint) => told.hint(hint),
+                None => told,
+            }
+        })?,
+        None => None,
+    };
+    Ok(SourcePlan {
+        name: name.to_owned(),
+        expect: logs.expect.map(Expect::from),
+        format,
+        patterns: logs.paths.clone(),
+    })
+}
+
+/// Whether a text is a span of time as configs have it: `3d`, `12h`.
+fn is_span(text: &str) -> bool {
+    let number = text.strip_suffix(['d', 'h']);
+    number.is_some_and(|number| number.parse::<u32>().is_ok_and(|n| n > 0))
 }
 
 fn read_plan(args: &ReadArgs, config: Option<&ConfigFile>) -> Result<ReadPlan> {
@@ -429,8 +502,12 @@ fn read_plan(args: &ReadArgs, config: Option<&ConfigFile>) -> Result<ReadPlan> {
         return Err(Error::new(format!("--since {since} is not before --until {until}")));
     }
     let as_known_at = instant("--as-known-at", args.as_known_at.as_deref())?;
-    let formats = formats_of(config)?;
-    let sources = sources_of(config, &formats)?;
+    let mut problems = Problems::default();
+    let formats = formats_of(config, &mut problems);
+    let sources = sources_of(config, &formats, &mut problems);
+    let severities = config.map(|config| config.severities(&mut problems)).unwrap_or_default();
+    let suppressions = config.map(|config| config.suppressions(&mut problems)).unwrap_or_default();
+    problems.told()?;
     let log_format = match &args.log_format {
         Some(name) => Some(format_index(&formats, name, "--log-format")?),
         None => None,
@@ -471,20 +548,19 @@ fn read_plan(args: &ReadArgs, config: Option<&ConfigFile>) -> Result<ReadPlan> {
                 IoArg::Mmap => Io::Mmap,
                 IoArg::Read => Io::Read,
             },
-            chunk_bytes: args.chunk_bytes.unwrap_or(limits::CHUNK_BYTES).max(1),
+            chunk_bytes: args.chunk_bytes.map_or(limits::CHUNK_BYTES, |bytes| bytes as usize),
             ..input::Options::default()
         },
         threads: args.threads.map(usize::from),
         progress: stderr_is_terminal && !args.quiet,
-        notes: !args.quiet,
         config_digest: config.map(|config| config.digest.clone()),
         paths_from: match args.logs.is_empty() {
             true => PathsFrom::Config,
             false => PathsFrom::WorkingFolder,
         },
-        severities: config.map(ConfigFile::severities).transpose()?.unwrap_or_default(),
-        suppressions: config.map(ConfigFile::suppressions).transpose()?.unwrap_or_default(),
-        unused: config.map(ConfigFile::unused).transpose()?.unwrap_or_default(),
+        severities,
+        suppressions,
+        unused: config.map(ConfigFile::unused).unwrap_or_default(),
         ..plan
     })
 }
@@ -538,11 +614,12 @@ impl Gathered {
 
     /// The logs given as arguments, each in the source of the config that claims it, if one does.
     fn arguments(&mut self, logs: &[String], folder: &Path, sources: &[SourcePlan]) -> Result<()> {
-        let mut claimed: BTreeMap<PathBuf, usize> = BTreeMap::new();
+        let mut claims: BTreeMap<PathBuf, BTreeSet<usize>> = BTreeMap::new();
         for (index, source) in sources.iter().enumerate() {
             for pattern in source.patterns.iter().filter(|pattern| *pattern != "-") {
                 for found in input::find(pattern, Some(folder))?.found {
-                    claimed.extend(found.canonical().map(|path| (path, index)));
+                    let Some(path) = found.canonical() else { continue };
+                    claims.entry(path).or_default().insert(index);
                 }
             }
         }
@@ -565,7 +642,19 @@ impl Gathered {
             self.unreadable(findings.unreadable);
         }
         for found in input::once(all) {
-            let source = found.canonical().and_then(|path| claimed.get(&path).copied());
+            let claims = found.canonical().and_then(|path| claims.get(&path));
+            let claims: Vec<usize> = claims.into_iter().flatten().copied().collect();
+            let source = match claims.as_slice() {
+                [] => None,
+                [one] => Some(*one),
+                [first, second, ..] => {
+                    return Err(Error::new(format!(
+                        "{}: found in the sources {} and {}, expected each log in one",
+                        found.shown, sources[*first].name, sources[*second].name
+                    ))
+                    .hint("a source says the format and whose log it is; make the paths of one narrower"));
+                }
+            };
             self.found.push((found, source));
         }
         Ok(())
@@ -619,7 +708,6 @@ impl Gathered {
             options: input::Options::default(),
             threads: None,
             progress: false,
-            notes: false,
             config_digest: None,
             paths_from: PathsFrom::default(),
             severities: Severities::new(),
@@ -631,9 +719,9 @@ impl Gathered {
 
 fn instant(flag: &str, text: Option<&str>) -> Result<Option<Instant>> {
     let Some(text) = text else { return Ok(None) };
-    parse_table_instant(text).map(Some).map_err(|_| {
-        Error::new(format!("{flag}: found `{text}`, expected RFC 3339 (2018-12-18T09:30:00Z), a date, or Unix seconds"))
-    })
+    config::instant(text)
+        .map(Some)
+        .map_err(|expected| Error::new(format!("{flag}: found `{text}`, expected {expected}")))
 }
 
 fn max_rejects(text: &str) -> Result<MaxRejects> {
@@ -665,9 +753,9 @@ fn outputs(args: &AuditArgs, config: Option<&ConfigFile>) -> Result<Vec<Output>>
     if outputs.is_empty()
         && let Some(config) = config
     {
-        for text in &config.tables.report.outputs {
-            outputs.push(output(text, config.folder())?);
-        }
+        let mut problems = Problems::default();
+        outputs = configured_outputs(config, &mut problems);
+        problems.told()?;
     }
     if outputs.is_empty() {
         outputs.push(Output { kind: OutputKind::Terminal, path: None });
@@ -677,6 +765,17 @@ fn outputs(args: &AuditArgs, config: Option<&ConfigFile>) -> Result<Vec<Output>>
             .hint("give the others a path: --report json=report.json"));
     }
     Ok(outputs)
+}
+
+/// The reports that the config asks for.
+fn configured_outputs(config: &ConfigFile, problems: &mut Problems) -> Vec<Output> {
+    let configured = config.tables.report.outputs.iter().filter_map(|text| {
+        let output = output(text.get_ref(), config.folder());
+        problems.note(
+            output.map_err(|error| config.error(text.span(), format!("[report] outputs: {error}"))),
+        )
+    });
+    configured.collect()
 }
 
 fn output(text: &str, folder: &Path) -> Result<Output> {
@@ -695,29 +794,51 @@ fn output(text: &str, folder: &Path) -> Result<Output> {
     Ok(Output { kind, path })
 }
 
-/// Refuses to write a report over a log that it is about: the evidence would be gone.
-fn spare_logs(outputs: &[Output], inputs: &[InputPlan]) -> Result<()> {
+/// Refuses to write a report over what it is made of, or over another: the evidence would be gone.
+fn spare_files(outputs: &[Output], config: Option<&ConfigFile>, read: &ReadPlan) -> Result<()> {
+    let same_for_all = |path: &Path| {
+        // What is not there yet is told by its folder.
+        std::fs::canonicalize(path).ok().or_else(|| {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = std::fs::canonicalize(folder.unwrap_or(Path::new("."))).ok()?;
+            Some(folder.join(path.file_name()?))
+        })
+    };
+    let config = config.and_then(|config| std::fs::canonicalize(&config.path).ok());
+    let register = read.register.as_ref().and_then(|r| std::fs::canonicalize(&r.folder).ok());
+    let mut taken: Vec<PathBuf> = Vec::new();
     for path in outputs.iter().filter_map(|output| output.path.as_ref()) {
-        let Ok(target) = std::fs::canonicalize(path) else { continue };
-        if !target.is_file() {
+        let Some(target) = same_for_all(path) else { continue };
+        if target.exists() && !target.is_file() {
             // A pipe or a device is not replaced.
             continue;
         }
-        if inputs.iter().any(|input| input.found.canonical().as_ref() == Some(&target)) {
-            return Err(Error::new(format!(
-                "{}: found a log to read, expected another path for the report",
-                path.display()
-            ))
-            .hint("a report replaces what is at its path; nothing was changed"));
-        }
+        let in_register = target.parent().is_some() && target.parent() == register.as_deref();
+        let is_table = target.extension().is_some_and(|csv| csv.eq_ignore_ascii_case("csv"));
+        let found = if taken.contains(&target) {
+            "the path of another report"
+        } else if config.as_ref() == Some(&target) {
+            "the configuration"
+        } else if in_register && is_table {
+            "a table of the register"
+        } else if read.inputs.iter().any(|input| input.found.canonical().as_ref() == Some(&target))
+        {
+            "a log to read"
+        } else {
+            taken.push(target);
+            continue;
+        };
+        return Err(Error::new(format!(
+            "{}: found {found}, expected another path for the report",
+            path.display()
+        ))
+        .hint("a report replaces what is at its path; nothing was changed"));
     }
     Ok(())
 }
 
-/// What standard output can show.
-#[expect(clippy::disallowed_methods, reason = "this is where the terminal is asked, once")]
+/// What can be shown.
 fn display(color: ColorArg) -> Display {
-    let is_terminal = std::io::stdout().is_terminal();
     let colour = match color {
         ColorArg::Always => true,
         ColorArg::Never => false,
@@ -725,14 +846,22 @@ fn display(color: ColorArg) -> Display {
             anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never
         }
     };
-    let asked = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    // Some shells set it to 0 where they know no width.
-    let asked = asked.filter(|&columns| columns > 0);
-    let measured = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
-    let width = match asked {
-        Some(columns) => columns,
-        None if is_terminal => measured().unwrap_or(WIDTH_DEFAULT),
-        None => WIDTH_DEFAULT,
-    };
-    Display { width, colour }
+    Display { width: width(), file_width: width_asked(), colour }
+}
+
+/// Columns of standard output: as many as the user asks for, else as the terminal has. Where it is no terminal nothing
+/// limits them: a report in a file must not have lost what did not fit some screen.
+#[expect(clippy::disallowed_methods, reason = "this is where the terminal is asked, once")]
+pub fn width() -> Option<usize> {
+    width_asked().or_else(|| {
+        let measured = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+        std::io::stdout().is_terminal().then(|| measured().unwrap_or(WIDTH_DEFAULT))
+    })
+}
+
+/// What COLUMNS asks for. Some shells set it to 0 where they know no width.
+#[expect(clippy::disallowed_methods, reason = "this is where the environment is asked, once")]
+fn width_asked() -> Option<usize> {
+    let asked: usize = std::env::var("COLUMNS").ok()?.parse().ok()?;
+    (asked > 0).then_some(asked)
 }

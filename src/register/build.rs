@@ -84,6 +84,7 @@ pub fn build(tables: &Tables, as_known_at: Option<Instant>, propagation_s: u64) 
         consents: consents.collect(),
         propagation_s,
         as_known_at,
+        is_versioned: tables.is_versioned(),
         digest: digest::of(tables, as_known_at),
         counts: Counts {
             partners: partners.len() as u64,

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::problem::{Problem, quoted};
-use super::tables::{CredentialCells, RouteCells, Row, Table, Tables};
+use super::tables::{CredentialCells, RouteCells, Row, Table, Tables, UNSHOWN};
 use super::versions::{counting, known};
 use super::{Operations, operation_of_method};
 use crate::nearest::similar;
@@ -33,6 +33,9 @@ const OPERATIONS_OF_ANY_METHOD: [&str; 17] = [
     "query",
 ];
 
+/// Grants without a purpose that are told one by one. Some registers know no purposes at all.
+const PURPOSELESS_EACH_MAX: usize = 3;
+
 /// All problems of a register, errors and warnings, sorted by file, row and column.
 pub fn check(tables: &Tables) -> Vec<Problem> {
     let mut problems = tables.problems.clone();
@@ -53,9 +56,28 @@ fn references(tables: &Tables, problems: &mut Vec<Problem>) {
     let mut apis = Known::new(Table::Apis, "api", tables.apis.iter().map(|r| &*r.cells.api));
     let mut purposes =
         Known::new(Table::Purposes, "purpose", tables.purposes.iter().map(|r| &*r.cells.purpose));
+    // A column in which not one id is known may be another one, that of keys or people.
+    let knows =
+        |known: &Known<'_>, mut ids: std::vec::IntoIter<&str>| ids.any(|id| known.ids.contains(id));
+    let credentials: Vec<&str> = tables.credentials.iter().map(|r| &*r.cells.partner).collect();
+    let consents: Vec<&str> =
+        tables.consents.iter().filter_map(|r| r.cells.partner.as_deref()).collect();
+    let consents_on: Vec<&str> =
+        tables.consents.iter().filter_map(|r| r.cells.api.as_deref()).collect();
+    let legible = [
+        knows(&partners, credentials.into_iter()),
+        knows(&partners, consents.into_iter()),
+        knows(&apis, consents_on.into_iter()),
+    ];
     let mut refer = |table: Table, line: u64, known: &mut Known<'_>, name: &str| {
+        let is_legible = match (table, known.table) {
+            (Table::Credentials, _) => legible[0],
+            (Table::Consents, Table::Partners) => legible[1],
+            (Table::Consents, _) => legible[2],
+            _ => true,
+        };
         if tables.is_read(known.table)
-            && let Some((message, hint)) = known.unknown(name)
+            && let Some((message, hint)) = known.unknown(is_legible, name)
         {
             let problem = Problem::error(tables.file(table), message).row(line).column(known.noun);
             problems.push(Problem { hint, ..problem });
@@ -97,8 +119,8 @@ impl<'t> Known<'t> {
         Known { table, noun, ids: ids.collect(), hints: BTreeMap::new() }
     }
 
-    /// What to say of an id that is not known, and a remedy.
-    fn unknown(&mut self, id: &str) -> Option<(String, Option<String>)> {
+    /// What to say of an id that is not known, and a remedy. One that is not legible is not shown.
+    fn unknown(&mut self, is_legible: bool, id: &str) -> Option<(String, Option<String>)> {
         // An empty id is a blank cell, which has its own problem.
         if id.is_empty() || self.ids.contains(id) {
             return None;
@@ -113,7 +135,8 @@ impl<'t> Known<'t> {
             }
         };
         let noun = self.noun;
-        Some((format!("found {}, expected one of the {noun}s table", quoted(id)), hint))
+        let found = if is_legible { quoted(id) } else { UNSHOWN.to_owned() };
+        Some((format!("found {found}, expected one of the {noun}s table"), hint))
     }
 }
 
@@ -279,11 +302,11 @@ fn oddities(tables: &Tables, problems: &mut Vec<Problem>) {
             warn(Table::Apis, row.line, "api", message);
         }
     }
+    let mut purposeless: Vec<(u64, &str)> = Vec::new();
     for row in counting(&known(&tables.grants, None, |cells| &cells.grant)) {
         let cells = &row.cells;
         if row.sound && cells.purpose.is_none() {
-            let message = format!("found {} without a purpose", quoted(&cells.grant));
-            warn(Table::Grants, row.line, "purpose", message);
+            purposeless.push((row.line, cells.grant.as_str()));
         }
         let (true, Operations::Named(names), Some(routes)) = (
             row.sound && tables.is_read(Table::Routes),
@@ -299,6 +322,20 @@ fn oddities(tables: &Tables, problems: &mut Vec<Problem>) {
                 quoted(&cells.api)
             );
             warn(Table::Grants, row.line, "operations", message);
+        }
+    }
+    purposeless.sort_unstable();
+    if purposeless.len() > PURPOSELESS_EACH_MAX {
+        let (first, _) = purposeless[0];
+        let message = format!(
+            "found {} grants without a purpose, this one the first: nobody will be told that what they serve has ended",
+            purposeless.len()
+        );
+        warn(Table::Grants, first, "purpose", message);
+    } else {
+        for (line, grant) in purposeless {
+            let message = format!("found {} without a purpose", quoted(grant));
+            warn(Table::Grants, line, "purpose", message);
         }
     }
 }
@@ -394,8 +431,18 @@ mod tests {
         let hint = check(&tables(&[("routes", "path,api\n/a,mesages\n/b,messages\n")]));
         assert_eq!(hint[0].hint.as_deref(), Some("did you mean \"messages\"?"));
         let header = "subject,partner,api,at,state\n";
-        one("consents", &format!("{header}a,x,*,0,given\n"), "consents.csv: 2: partner", "\"x\"");
-        one("consents", &format!("{header}a,*,x,0,given\n"), "consents.csv: 2: api", "\"x\"");
+        one(
+            "consents",
+            &format!("{header}a,x,*,0,given\n"),
+            "consents.csv: 2: partner",
+            "something else",
+        );
+        one(
+            "consents",
+            &format!("{header}a,*,x,0,given\n"),
+            "consents.csv: 2: api",
+            "something else",
+        );
         none("consents", &format!("{header}a,*,*,0,given\n"));
         one(
             "credentials",

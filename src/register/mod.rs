@@ -68,6 +68,8 @@ pub struct Register {
     pub propagation_s: u64,
     /// The instant it is known at; `None`: now.
     pub as_known_at: Option<Instant>,
+    /// Whether any row says when it was recorded.
+    pub is_versioned: bool,
     /// BLAKE3 of the parsed content in key order, of all versions known.
     pub digest: [u8; 32],
     /// How many distinct keys the tables have, as known.

@@ -10,7 +10,7 @@ use super::problem::{Problem, quoted};
 use super::routes::Template;
 use super::{ApiRow, Operations, PurposeRow, target};
 use crate::nearest::nearest;
-use crate::time::{Instant, parse_table_instant};
+use crate::time::{Instant, odd_unix_seconds, parse_table_instant};
 
 /// The tables of a register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +23,9 @@ pub(super) enum Table {
     Purposes,
     Consents,
 }
+
+/// What a message says instead of a value that may be a key or a person.
+pub(super) const UNSHOWN: &str = "something else";
 
 impl Table {
     pub(super) const ALL: [Table; 7] = [
@@ -50,6 +53,15 @@ impl Table {
     /// Whether a register without it is refused.
     pub(super) const fn is_needed(self) -> bool {
         matches!(self, Table::Partners | Table::Credentials | Table::Apis | Table::Grants)
+    }
+
+    /// A cell's text as a message may quote it. Where columns change places a key or a person stands in any of
+    /// these tables' cells.
+    pub(super) fn quoted(self, text: &str) -> String {
+        match self {
+            Table::Credentials | Table::Consents => UNSHOWN.to_owned(),
+            _ => quoted(text),
+        }
     }
 
     const fn columns(self) -> &'static [&'static str] {
@@ -216,6 +228,20 @@ impl Tables {
         !self.unread.contains(&table)
     }
 
+    /// Whether any row says when it was recorded.
+    pub(super) fn is_versioned(&self) -> bool {
+        fn any<T>(rows: &[Row<T>]) -> bool {
+            rows.iter().any(|row| row.recorded_at.is_some())
+        }
+        any(&self.partners)
+            || any(&self.credentials)
+            || any(&self.apis)
+            || any(&self.routes)
+            || any(&self.grants)
+            || any(&self.purposes)
+            || any(&self.consents)
+    }
+
     /// Says what the table is called in problems, also where it turns out to be missing.
     pub(super) fn set_file(&mut self, table: Table, file: String) {
         self.files[table as usize] = file;
@@ -228,8 +254,8 @@ pub(super) struct Layout {
     table: Table,
     /// Where in a row each of the table's columns stands.
     places: Vec<Option<usize>>,
-    /// How many cells a row has.
-    width: usize,
+    /// How many cells a row has; `None` if the header could not be read, and no row can.
+    width: Option<usize>,
 }
 
 impl Layout {
@@ -237,6 +263,16 @@ impl Layout {
     pub(super) fn read(tables: &mut Tables, table: Table, line: u64, header: &[&str]) -> Layout {
         let columns = table.columns();
         let mut places = vec![None; columns.len()];
+        if let [one] = header
+            && let Some(separator) = [(';', "semicolons"), ('\t', "tabs"), ('|', "bars")]
+                .into_iter()
+                .find_map(|(c, name)| one.contains(c).then_some(name))
+        {
+            let message = format!("found {separator} between the columns, expected commas");
+            let problem = Problem::error(tables.file(table), message).row(line);
+            tables.refuse(table, problem.hint("save the file with commas between the columns"));
+            return Layout { table, places, width: None };
+        }
         let mut problems = Vec::new();
         let problem = |message| Problem::error(tables.file(table), message).row(line);
         for (place, name) in header.iter().map(|name| name.trim()).enumerate() {
@@ -257,14 +293,15 @@ impl Layout {
             .collect();
         tables.problems.extend(problems);
         missing.into_iter().for_each(|problem| tables.refuse(table, problem));
-        Layout { table, places, width: header.len() }
+        Layout { table, places, width: Some(header.len()) }
     }
 
     /// Takes in one row. Lines count from 1, the header's.
     pub(super) fn row(&self, tables: &mut Tables, line: u64, texts: &[&str]) {
         let file = &tables.files[self.table as usize];
-        if texts.len() != self.width {
-            let message = format!("found {} fields, expected {}", texts.len(), self.width);
+        let Some(width) = self.width else { return };
+        if texts.len() != width {
+            let message = format!("found {} fields, expected {width}", texts.len());
             tables.problems.push(Problem::error(file, message).row(line));
             return;
         }
@@ -336,6 +373,11 @@ impl Cells<'_> {
         self.problems.push(problem.warning());
     }
 
+    /// A cell's text as a message may quote it.
+    fn quoted(&self, text: &str) -> String {
+        self.table.quoted(text)
+    }
+
     /// The cell's text without spaces around it; `None` if it is blank or its column left out.
     /// A blank that must be filled is a problem, once: a column left out has one already.
     fn text(&mut self, name: &str) -> Option<String> {
@@ -358,12 +400,12 @@ impl Cells<'_> {
     fn instant(&mut self, name: &str) -> Option<Instant> {
         let text = self.text(name)?;
         let instant = parse_table_instant(&text).ok();
+        let found = self.quoted(&text);
         if instant.is_none() {
-            let message = format!(
-                "found {}, expected an instant: RFC 3339 with an offset, YYYY-MM-DD or Unix seconds",
-                quoted(&text)
-            );
-            self.problem(name, message);
+            let expected = "an instant: RFC 3339 with an offset, YYYY-MM-DD or Unix seconds";
+            self.problem(name, format!("found {found}, expected {expected}"));
+        } else if let Some(odd) = odd_unix_seconds(&text) {
+            self.odd(name, format!("found {}, taken as Unix seconds: {odd}", quoted(&text)));
         }
         instant
     }
@@ -376,7 +418,8 @@ impl Cells<'_> {
             return Some(text == yes);
         }
         let other = if no.is_empty() { "a blank".to_owned() } else { format!("{no:?}") };
-        self.problem(name, format!("found {}, expected {yes:?} or {other}", quoted(&text)));
+        let found = self.quoted(&text);
+        self.problem(name, format!("found {found}, expected {yes:?} or {other}"));
         None
     }
 
@@ -409,6 +452,10 @@ fn credential(cells: &mut Cells<'_>) -> Option<CredentialCells> {
     let (credential, partner) = (cells.text("credential"), cells.text("partner"));
     let text = credential?;
     let is_hash = credential::is_hash(&text);
+    let prefix = text.get(.."sha256:".len()).unwrap_or("");
+    if prefix.eq_ignore_ascii_case("sha256:") && credential::hashed(&text).is_none() {
+        cells.problem("credential", format!("found {prefix}, expected sha256: in lower case"));
+    }
     if credential::hashed(&text).is_some() && !is_hash {
         let found = credential::mask(&text);
         cells.problem(

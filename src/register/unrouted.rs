@@ -5,10 +5,10 @@
 
 use super::target;
 
-/// Segments of at least this many characters with a digit among them are ids: `inv-2024-01`, but not `v1`.
-const CHARS_WITH_DIGIT_MIN: usize = 8;
 /// Longer segments are ids whatever is in them: no endpoint has such a name.
 const CHARS_MAX: usize = 40;
+/// A version's numbers have at most so many digits: `v2`, `v2.11`, `v201`, but `v81234` is somebody.
+const VERSION_DIGITS_MAX: usize = 3;
 
 /// The normalised path of a target, without its query, with `{id}` for segments that look like ids.
 pub fn template_of(target: &str) -> String {
@@ -21,14 +21,23 @@ pub fn template_of(target: &str) -> String {
     target.to_string()
 }
 
+/// Rather an endpoint with a digit in its name too many (`/oauth2` becomes `/{id}`) than one person's `t-7` shown.
 fn is_id(segment: &str) -> bool {
-    let digits = segment.bytes().filter(u8::is_ascii_digit).count();
-    let chars = segment.chars().count();
-    digits == segment.len()
-        || chars > CHARS_MAX
-        || (chars >= CHARS_WITH_DIGIT_MIN && digits > 0)
+    let has_digit = segment.chars().any(char::is_numeric);
+    (has_digit && !is_version(segment))
+        || segment.chars().count() > CHARS_MAX
         || is_uuid(segment)
-        || target::decode(segment).contains('@')
+        || segment.contains('@')
+}
+
+/// Whether it is `v` and numbers with dots between.
+fn is_version(segment: &str) -> bool {
+    segment.strip_prefix(['v', 'V']).is_some_and(|numbers| {
+        numbers.split('.').all(|number| {
+            (1..=VERSION_DIGITS_MAX).contains(&number.len())
+                && number.bytes().all(|byte| byte.is_ascii_digit())
+        })
+    })
 }
 
 /// Whether it is a UUID as RFC 9562 writes it, in either case.
@@ -50,10 +59,20 @@ mod tests {
         for id in [
             "7",
             "0123456789",
-            "abcdefab-abcd-abcd-abcd-abcdefabcdef",
             "a@b",
             "a%40b",
             "abcdefg1",
+            "t-7",
+            "user_81",
+            "u81",
+            "7b",
+            "2018-12",
+            "v81234",
+            "v1.",
+            "v2-7",
+            "\u{663}",
+            "a%40b.example",
+            "abcdefab-abcd-abcd-abcd-abcdefabcdef",
             &"x".repeat(41),
         ] {
             assert_eq!(template_of(&format!("/users/{id}/mail?x=1")), "/users/{id}/mail");
@@ -62,7 +81,9 @@ mod tests {
 
     #[test]
     fn what_does_not_is_kept() {
-        for name in ["v1", "messages", "abcdef1", "a-long-name-without", &"x".repeat(40)] {
+        for name in
+            ["v1", "V2", "v2.1", "v2.11.104", "messages", "a-long-name-without", &"x".repeat(40)]
+        {
             let path = format!("/{name}");
             assert_eq!(template_of(&path), path);
         }

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_docs_name_every_key_and_show_this_report() {
+    fn the_docs_name_every_key() {
         fn keys(value: &Value, into: &mut Vec<String>) {
             match value {
                 Value::Object(map) => {
@@ -214,8 +214,6 @@ mod tests {
         for name in names {
             assert!(DOCS.contains(&format!("`{name}`")), "{name} is not explained");
         }
-        let example = DOCS.split("```json\n").nth(1).and_then(|rest| rest.split("```").next());
-        assert_eq!(example, Some(text(&fixtures::small()).as_str()));
     }
 
     #[test]

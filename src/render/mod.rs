@@ -3,9 +3,11 @@
 
 mod escape;
 mod json;
+mod list;
 mod table;
 mod terminal;
 
 pub use escape::for_terminal;
 pub use json::{json, json_line};
+pub use list::list;
 pub use terminal::{Screen, terminal};

@@ -10,6 +10,12 @@ use unicode_width::UnicodeWidthChar;
 /// Cells between two columns.
 const GAP: usize = 2;
 
+/// The width of what is no screen, a file or a pipe: nothing is truncated, nothing wrapped or left out.
+pub(super) const UNLIMITED: usize = usize::MAX;
+/// There a longer cell does not widen its column: it is shown whole and pushes only the rest of its own row aside.
+/// Otherwise one hostile name would pad every row.
+const ALIGNED_MAX: usize = 200;
+
 /// One column of a table.
 pub(super) struct Column {
     /// Its heading; empty in a table without a heading.
@@ -29,8 +35,8 @@ pub(super) enum Need {
     Whole,
     /// The same, and its cells may be truncated to so many cells before that.
     ShrinkTo(usize),
-    /// Shown only where there is room for it after all of the others.
-    Extra,
+    /// Shown only where there is room for it after all of the others, those of a smaller number first.
+    Extra(u8),
 }
 
 /// One cell's text and its colour.
@@ -66,8 +72,18 @@ impl Column {
     fn least(&self) -> usize {
         match self.need {
             Need::ShrinkTo(least) => least.max(width(self.title)).min(self.natural()),
-            Need::Whole | Need::Extra => self.natural(),
+            Need::Whole | Need::Extra(_) => self.natural(),
         }
+    }
+
+    /// Where nothing limits it.
+    fn unlimited(&self) -> usize {
+        let cells = self.cells.iter().map(|cell| width(&cell.text));
+        cells.filter(|&cells| cells <= ALIGNED_MAX).fold(width(self.title), usize::max)
+    }
+
+    pub(super) const fn is_extra(&self) -> bool {
+        matches!(self.need, Need::Extra(_))
     }
 }
 
@@ -77,24 +93,58 @@ pub(super) struct Laid {
     pub heading: String,
     /// One line for each row.
     pub rows: Vec<String>,
-    /// Indexes of the columns that do not fit, extras aside.
+    /// Indexes of the columns that do not fit.
     pub left_out: Vec<usize>,
 }
 
 /// How wide the columns are with nothing truncated, extras included.
-pub(super) fn natural_width(columns: &[Column]) -> usize {
-    columns.iter().map(Column::natural).sum::<usize>() + GAP * columns.len().saturating_sub(1)
+pub(super) fn natural_width<'a>(columns: impl IntoIterator<Item = &'a Column>) -> usize {
+    gapped(columns.into_iter().map(Column::natural))
 }
 
 /// How wide the columns are with all truncated that may be, extras left out.
 pub(super) fn least_width(columns: &[Column]) -> usize {
-    let needed = columns.iter().filter(|column| column.need != Need::Extra);
-    let widths: Vec<usize> = needed.map(Column::least).collect();
-    widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1)
+    gapped(columns.iter().filter(|column| !column.is_extra()).map(Column::least))
+}
+
+fn gapped(widths: impl Iterator<Item = usize>) -> usize {
+    widths.reduce(|sum, width| sum + GAP + width).unwrap_or(0)
 }
 
 /// Lays the columns out in at most `screen` cells.
 pub(super) fn lay_out(columns: &[Column], screen: usize, colour: bool) -> Laid {
+    let widths = match screen {
+        UNLIMITED => columns.iter().map(|column| Some(column.unlimited())).collect(),
+        _ => widths(columns, screen),
+    };
+    let cut = screen != UNLIMITED;
+    let shown: Vec<(&Column, usize)> =
+        columns.iter().zip(&widths).filter_map(|(column, w)| w.map(|w| (column, w))).collect();
+    let rows = columns.first().map_or(0, |column| column.cells.len());
+    Laid {
+        heading: line(
+            shown.iter().map(|(column, w)| (column.title, Style::new().bold(), *w, column.right)),
+            cut,
+            colour,
+        ),
+        rows: (0..rows)
+            .map(|row| {
+                line(
+                    shown.iter().map(|(column, w)| {
+                        let cell = &column.cells[row];
+                        (cell.text.as_str(), cell.style, *w, column.right)
+                    }),
+                    cut,
+                    colour,
+                )
+            })
+            .collect(),
+        left_out: (0..columns.len()).filter(|&i| widths[i].is_none()).collect(),
+    }
+}
+
+/// The width of each column on a screen; none for those that find no room.
+fn widths(columns: &[Column], screen: usize) -> Vec<Option<usize>> {
     let mut widths: Vec<Option<usize>> = vec![None; columns.len()];
     let mut used = 0;
     let take = |widths: &mut Vec<Option<usize>>, i: usize, least: usize, used: &mut usize| {
@@ -104,8 +154,7 @@ pub(super) fn lay_out(columns: &[Column], screen: usize, colour: bool) -> Laid {
             *used += gap + least;
         }
     };
-    let extra = |column: &Column| column.need == Need::Extra;
-    for (i, column) in columns.iter().enumerate().filter(|(_, column)| !extra(column)) {
+    for (i, column) in columns.iter().enumerate().filter(|(_, column)| !column.is_extra()) {
         take(&mut widths, i, column.least(), &mut used);
     }
     // Room goes to the narrowest truncated column first, so that short names are whole before long ones grow.
@@ -117,42 +166,32 @@ pub(super) fn lay_out(columns: &[Column], screen: usize, colour: bool) -> Laid {
         widths[i] = widths[i].map(|w| w + 1);
         used += 1;
     }
-    for (i, column) in columns.iter().enumerate().filter(|(_, column)| extra(column)) {
-        take(&mut widths, i, column.natural(), &mut used);
+    let mut extras: Vec<(u8, usize)> = (0..)
+        .zip(columns)
+        .filter_map(|(i, column)| match column.need {
+            Need::Extra(place) => Some((place, i)),
+            Need::Whole | Need::ShrinkTo(_) => None,
+        })
+        .collect();
+    extras.sort_unstable();
+    for (_, i) in extras {
+        take(&mut widths, i, columns[i].natural(), &mut used);
     }
-    let shown: Vec<(&Column, usize)> =
-        columns.iter().zip(&widths).filter_map(|(column, w)| w.map(|w| (column, w))).collect();
-    let rows = columns.first().map_or(0, |column| column.cells.len());
-    Laid {
-        heading: line(
-            shown.iter().map(|(column, w)| (column.title, Style::new().bold(), *w, column.right)),
-            colour,
-        ),
-        rows: (0..rows)
-            .map(|row| {
-                line(
-                    shown.iter().map(|(column, w)| {
-                        let cell = &column.cells[row];
-                        (cell.text.as_str(), cell.style, *w, column.right)
-                    }),
-                    colour,
-                )
-            })
-            .collect(),
-        left_out: (0..columns.len())
-            .filter(|&i| widths[i].is_none() && !extra(&columns[i]))
-            .collect(),
-    }
+    widths
 }
 
 /// One line of cells: text, style, width, whether it ends at the edge.
-fn line<'a>(cells: impl Iterator<Item = (&'a str, Style, usize, bool)>, colour: bool) -> String {
+fn line<'a>(
+    cells: impl Iterator<Item = (&'a str, Style, usize, bool)>,
+    cut: bool,
+    colour: bool,
+) -> String {
     let mut line = String::new();
     // Spaces are kept back until something follows them: no line ends in any.
     let mut spaces = 0;
     for (i, (text, style, cell_width, right)) in cells.enumerate() {
-        let text = truncate(text, cell_width);
-        let rest = cell_width - width(&text);
+        let text = if cut { truncate(text, cell_width) } else { text.to_owned() };
+        let rest = cell_width.saturating_sub(width(&text));
         spaces += if i == 0 { 0 } else { GAP } + if right { rest } else { 0 };
         if !text.is_empty() {
             line.push_str(&" ".repeat(spaces));
@@ -250,7 +289,7 @@ mod tests {
         vec![
             column(Column::left("WHO", Need::ShrinkTo(4)), &["a", "reelhouse", "東京東京東京"]),
             column(Column::right("CALLS", Need::Whole), &["1", "41,207", ""]),
-            column(Column::left("NOTE", Need::Extra), &["x", "", "y"]),
+            column(Column::left("NOTE", Need::Extra(0)), &["x", "", "y"]),
         ]
     }
 
@@ -278,8 +317,31 @@ mod tests {
     fn a_narrow_one_truncates_then_leaves_out() {
         assert_eq!(shown(15), ["WHO       CALLS", "a             1", "reelho…  41,207", "東京東…"]);
         let laid = lay_out(&people(), 9, false);
-        assert_eq!(laid.left_out, [1]);
+        assert_eq!(laid.left_out, [1, 2]);
         assert_eq!(laid.rows, ["a", "reelhouse", "東京東京…"]);
+    }
+
+    #[test]
+    fn extras_come_by_their_number() {
+        let mut columns = people();
+        columns.insert(1, column(Column::right("N", Need::Extra(1)), &["1", "2", "3"]));
+        assert_eq!(lay_out(&columns, 26, false).left_out, [1]);
+        columns[1].need = Need::Extra(0);
+        columns[3].need = Need::Extra(1);
+        let laid = lay_out(&columns, 26, false);
+        assert_eq!((laid.left_out, laid.heading), (vec![3], "WHO           N   CALLS".to_owned()));
+    }
+
+    #[test]
+    fn without_a_screen_nothing_is_lost_and_one_long_cell_moves_its_own_row_only() {
+        let mut columns = people();
+        let long = "x".repeat(ALIGNED_MAX + 1);
+        columns[0].cells[1].text.clone_from(&long);
+        let laid = lay_out(&columns, UNLIMITED, false);
+        assert!(laid.left_out.is_empty());
+        assert_eq!(laid.heading, "WHO            CALLS  NOTE");
+        assert_eq!(laid.rows[0], "a                  1  x");
+        assert_eq!(laid.rows[1], format!("{long}  41,207"));
     }
 
     #[test]

@@ -11,7 +11,8 @@ use anstyle::{AnsiColor, Style};
 
 use super::escape::for_terminal;
 use super::table::{
-    Cell, Column, Laid, Need, flow, lay_out, least_width, natural_width, paint, width, wrap,
+    Cell, Column, Laid, Need, UNLIMITED, flow, lay_out, least_width, natural_width, paint, width,
+    wrap,
 };
 use crate::call::Outcome;
 use crate::findings::{Kind, Severity};
@@ -25,8 +26,9 @@ use crate::time::Instant;
 /// What the report is shown on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Screen {
-    /// Cells in a line; taken as at least [`Screen::WIDTH_MIN`].
-    pub width: usize,
+    /// Cells in a line, taken as at least [`Screen::WIDTH_MIN`]; none where nothing limits them, as in a
+    /// file: there every value is whole and every column shown.
+    pub width: Option<usize>,
     /// Whether colours are wanted. They repeat what the words say.
     pub colour: bool,
 }
@@ -71,7 +73,7 @@ const MORE: &str = "--json lists all";
 pub fn terminal(report: &Report, screen: &Screen, out: &mut dyn Write) -> io::Result<()> {
     let mut page = Page {
         out: BufWriter::new(out),
-        width: screen.width.max(Screen::WIDTH_MIN),
+        width: screen.width.map_or(UNLIMITED, |width| width.max(Screen::WIDTH_MIN)),
         colour: screen.colour,
     };
     let judged = report.register.digest.is_some();
@@ -124,6 +126,20 @@ impl Page<'_> {
         Ok(())
     }
 
+    /// Pieces under the first line of a finding.
+    fn indented<'t>(
+        &mut self,
+        pieces: impl IntoIterator<Item = &'t str>,
+        style: Style,
+    ) -> io::Result<()> {
+        let pad = " ".repeat(FINDING_INDENT);
+        for line in flow(pieces, "  ", self.width - FINDING_INDENT) {
+            let line = paint(&line, style, self.colour);
+            self.line(&format!("{pad}{line}"))?;
+        }
+        Ok(())
+    }
+
     /// A label and the text after it.
     fn labelled(&mut self, label: &str, text: &str) -> io::Result<()> {
         for (i, line) in wrap(text, self.width - LABEL_WIDTH).iter().enumerate() {
@@ -141,8 +157,8 @@ impl Page<'_> {
         self.wrapped(0, title, BOLD)
     }
 
-    /// A table with its heading; what does not fit is named.
-    fn table(&mut self, columns: &[Column]) -> io::Result<()> {
+    /// A table with its heading; what does not fit is named, with the width that `all` of it takes.
+    fn table(&mut self, columns: &[Column], all: usize) -> io::Result<()> {
         let Laid { heading, rows, left_out } = lay_out(columns, self.width, self.colour);
         self.line(&heading)?;
         for row in rows {
@@ -150,9 +166,17 @@ impl Page<'_> {
         }
         if !left_out.is_empty() {
             let names: Vec<&str> = left_out.iter().map(|&i| columns[i].title).collect();
-            self.note(&format!("left out at this width: {}", names.join(", ")))?;
+            let (names, them) = (names.join(", "), if names.len() == 1 { "it" } else { "them" });
+            self.note(&format!("hidden for width: {names} (COLUMNS={all} shows {them})"))?;
         }
         Ok(())
+    }
+
+    /// A table with a column of instants, of which the day alone is shown where it is narrow.
+    fn dated_table(&mut self, mut columns: Vec<Column>, instants: usize) -> io::Result<()> {
+        let all = natural_width(&columns);
+        day_where_narrow(&mut columns, instants, self.width);
+        self.table(&columns, all)
     }
 
     /// An aside, such as how much more there is.
@@ -183,9 +207,12 @@ fn when(at: Option<Instant>) -> String {
     at.map_or_else(|| "-".to_owned(), to_the_second)
 }
 
-/// Leaves the day alone of a column of instants, where the time of day finds no room.
+/// Leaves the day alone of a column of instants, where the time of day finds no room beside
+/// the columns that are no extras.
 fn day_where_narrow(columns: &mut [Column], instants: usize, screen: usize) {
-    if natural_width(columns) > screen {
+    let needed = columns.iter().enumerate();
+    let needed = needed.filter(|(i, column)| *i == instants || !column.is_extra());
+    if natural_width(needed.map(|(_, column)| column)) > screen {
         for cell in &mut columns[instants].cells {
             cell.text.truncate("2018-12-18".len());
         }
@@ -252,24 +279,28 @@ fn findings(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
 
     let mut columns = finding_columns(&open);
     if least_width(&columns) <= page.width {
-        for row in lay_out(&columns, page.width, page.colour).rows {
-            page.line(&row)?;
-        }
+        page.table(&columns, natural_width(&columns))?;
     } else {
         for name in &mut columns[2..4] {
             name.need = Need::ShrinkTo(NAME_MIN);
         }
         let (first, second) = columns.split_at(FIRST_LINE_COLUMNS);
         let laid = lay_out(first, page.width, page.colour);
+        page.line(&laid.heading)?;
+        // Over the ids, which are of one width, and what follows them.
+        let ids = natural_width(&second[..1]);
+        let over_ids = format!("{:ids$}  {}", second[0].title, second[1].title);
+        let titles = laid.left_out.iter().map(|&column| first[column].title);
+        let titles = titles.chain([over_ids.as_str()]);
+        let titles = titles.chain(second[2..].iter().map(|column| column.title));
+        page.indented(titles, BOLD)?;
         for (i, row) in laid.rows.iter().enumerate() {
             page.line(row)?;
             // What found no place on the first line comes on the second: nothing is lost.
             let pieces = laid.left_out.iter().map(|&column| &first[column]).chain(second);
             let pieces = pieces.map(|column| column.cells[i].text.trim());
             let pieces = pieces.filter(|text| !text.is_empty() && *text != "-");
-            for line in flow(pieces, "  ", page.width - FINDING_INDENT) {
-                page.line(&format!("{}{line}", " ".repeat(FINDING_INDENT)))?;
-            }
+            page.indented(pieces, Style::new())?;
         }
     }
     match left_out.first() {
@@ -292,11 +323,19 @@ fn gravity(finding: &Finding) -> (Severity, u64, Option<u64>) {
 const FIRST_LINE_COLUMNS: usize = 6;
 
 fn finding_columns(findings: &[&Finding]) -> Vec<Column> {
-    let whole = || Column::left("", Need::Whole);
-    let name = || Column::left("", Need::ShrinkTo(NAME_ONE_LINE_MIN));
-    let extra = Column::left("", Need::Extra);
-    let mut columns =
-        vec![whole(), whole(), name(), name(), whole(), whole(), whole(), whole(), extra];
+    let whole = |title| Column::left(title, Need::Whole);
+    let name = |title| Column::left(title, Need::ShrinkTo(NAME_ONE_LINE_MIN));
+    let mut columns = vec![
+        whole("SEVERITY"),
+        whole("KIND"),
+        name("PARTNER"),
+        name("API"),
+        whole("PEOPLE"),
+        whole("OVERSTAY"),
+        whole("ID"),
+        whole("OPERATIONS"),
+        Column::left("CALLS", Need::Extra(0)),
+    ];
     let reach: Vec<(String, &str)> = findings.iter().map(|finding| reach(finding)).collect();
     let number_width = reach.iter().map(|(number, _)| width(number)).max().unwrap_or(0);
     for (finding, (number, unit)) in findings.iter().zip(reach) {
@@ -508,7 +547,7 @@ fn partners(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     let nobody = Nobody::of(report);
     if !calling.is_empty() || nobody.calls > 0 {
         page.blank()?;
-        page.table(&partner_columns(&calling, &nobody, page.width))?;
+        page.dated_table(partner_columns(&calling, &nobody), LAST_CALL)?;
     }
     if more > 0 {
         let more = counted(more as u64, "more partner", "more partners");
@@ -557,7 +596,7 @@ impl Nobody<'_> {
     }
 }
 
-fn partner_columns(partners: &[&Partner], nobody: &Nobody<'_>, screen: usize) -> Vec<Column> {
+fn partner_columns(partners: &[&Partner], nobody: &Nobody<'_>) -> Vec<Column> {
     let dash = || "-".to_owned();
     // One column: a number of each partner, and what stands for those of no partner.
     let number = |title, need, of: &dyn Fn(&Partner) -> String, none: String| {
@@ -579,7 +618,7 @@ fn partner_columns(partners: &[&Partner], nobody: &Nobody<'_>, screen: usize) ->
             "PARTNER",
             Need::ShrinkTo(NAME_MIN),
             &|p| for_terminal(&p.partner).into_owned(),
-            "(no known partner)".to_owned(),
+            "(no partner)".to_owned(),
         ),
         number("CALLS", Need::Whole, &|p| thousands(p.calls), thousands(nobody.calls)),
         number(
@@ -595,52 +634,48 @@ fn partner_columns(partners: &[&Partner], nobody: &Nobody<'_>, screen: usize) ->
             thousands(nobody.outcome(Outcome::Denied)),
         ),
         number("OVERSTAYED", Need::Whole, &|p| thousands(p.overstayed_calls), dash()),
+        number("LONGEST", Need::Whole, &|p| p.overstay_s_max.map_or_else(dash, duration), dash()),
         number("PEOPLE", Need::Whole, &|p| people(p.subjects), dash()),
-        number("APIS", Need::Whole, &|p| thousands(p.apis), thousands(nobody.apis.len() as u64)),
+        number("APIS", Need::Extra(1), &|p| thousands(p.apis), thousands(nobody.apis.len() as u64)),
+        text("LAST CALL", Need::Extra(0), &|p| when(p.last), when(nobody.last)),
+        number(
+            "FAILED",
+            Need::Extra(2),
+            &|p| thousands(p.failed),
+            thousands(nobody.outcome(Outcome::Failed)),
+        ),
     ];
-    let last = text("LAST CALL", Need::Whole, &|p| when(p.last), when(nobody.last));
-    columns.push(last);
-    day_where_narrow(&mut columns, 7, screen);
-    columns.push(number(
-        "LONGEST",
-        Need::Extra,
-        &|p| p.overstay_s_max.map_or_else(dash, duration),
-        dash(),
-    ));
-    columns.push(number(
-        "FAILED",
-        Need::Extra,
-        &|p| thousands(p.failed),
-        thousands(nobody.outcome(Outcome::Failed)),
-    ));
     if nobody.outcome(Outcome::Unknown) > 0 || partners.iter().any(|p| p.unknown > 0) {
         columns.push(number(
             "UNKNOWN",
-            Need::Extra,
+            Need::Extra(3),
             &|p| thousands_or_none(p.unknown),
             thousands_or_none(nobody.outcome(Outcome::Unknown)),
         ));
     }
     columns.push(number(
         "BYTES",
-        Need::Extra,
+        Need::Extra(4),
         &|p| bytes(p.bytes_served),
         bytes(nobody.bytes_served),
     ));
     if partners.iter().any(|p| p.latency_us.count > 0) {
-        columns.push(number("P50", Need::Extra, &|p| quantile(p.latency_us.p50), dash()));
-        columns.push(number("P99", Need::Extra, &|p| quantile(p.latency_us.p99), dash()));
+        columns.push(number("P50", Need::Extra(5), &|p| quantile(p.latency_us.p50), dash()));
+        columns.push(number("P99", Need::Extra(6), &|p| quantile(p.latency_us.p99), dash()));
     }
     if partners.iter().any(|p| p.name.is_some()) {
         columns.push(text(
             "NAME",
-            Need::Extra,
+            Need::Extra(7),
             &|p| name(p.name.as_deref()).into_owned(),
             String::new(),
         ));
     }
     columns
 }
+
+/// Where [`partner_columns`] has the last call.
+const LAST_CALL: usize = 8;
 
 /// The ends that someone must look at: still open, or proven by no call.
 fn ends(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
@@ -663,7 +698,7 @@ fn ends(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         EndStatus::Untested => "untested".to_owned().into(),
         EndStatus::Cut => "cut".to_owned().into(),
     };
-    let mut columns = vec![
+    let columns = vec![
         column("STATUS", Need::Whole, &status),
         column("PARTNER", Need::ShrinkTo(NAME_MIN), &|end| cell(Some(&end.partner))),
         column("API", Need::ShrinkTo(NAME_MIN), &|end| cell(Some(&end.api))),
@@ -672,13 +707,12 @@ fn ends(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         column("SERVED FOR", Need::Whole, &|end| {
             end.lag_s.map_or_else(|| "-".to_owned(), duration).into()
         }),
-        column("GRANT", Need::Extra, &|end| cell(Some(&end.grant))),
-        column("OPERATIONS", Need::Extra, &|end| cell(Some(&end.operations.join(", ")))),
-        column("LAST SERVED", Need::Extra, &|end| when(end.last_served).into()),
-        column("FIRST DENIED", Need::Extra, &|end| when(end.first_denied).into()),
+        column("GRANT", Need::Extra(0), &|end| cell(Some(&end.grant))),
+        column("OPERATIONS", Need::Extra(1), &|end| cell(Some(&end.operations.join(", ")))),
+        column("LAST SERVED", Need::Extra(2), &|end| when(end.last_served).into()),
+        column("FIRST DENIED", Need::Extra(3), &|end| when(end.first_denied).into()),
     ];
-    day_where_narrow(&mut columns[..6], 4, page.width);
-    page.table(&columns)?;
+    page.dated_table(columns, 4)?;
     match more {
         0 => Ok(()),
         more => page.note(&format!("{}; {MORE}", counted(more as u64, "more end", "more ends"))),
@@ -716,7 +750,7 @@ fn exceptions(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
             column.cells.push(cell);
         }
     }
-    page.table(&columns)
+    page.table(&columns, natural_width(&columns))
 }
 
 fn suppressions(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
@@ -753,8 +787,7 @@ fn suppressions(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
             column.cells.push(cell);
         }
     }
-    day_where_narrow(&mut columns, 2, page.width);
-    page.table(&columns)
+    page.dated_table(columns, 2)
 }
 
 /// Use per credential and path, where there is no register to judge it by.
@@ -817,9 +850,8 @@ fn unjudged(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
             column.cells.push(cell);
         }
     }
-    day_where_narrow(&mut columns, 7, page.width);
     page.blank()?;
-    page.table(&columns)?;
+    page.dated_table(columns, 7)?;
     match more {
         0 => Ok(()),
         more => page.note(&format!("{}; {MORE}", counted(more as u64, "more row", "more rows"))),
@@ -878,7 +910,7 @@ fn rejects(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
             column.cells.push(cell);
         }
     }
-    if sample.is_empty() { Ok(()) } else { page.table(&columns) }
+    if sample.is_empty() { Ok(()) } else { page.table(&columns, natural_width(&columns)) }
 }
 
 /// Where to go from here: the gravest finding's calls, and what its kind means.
@@ -901,7 +933,7 @@ mod tests {
 
     fn shown(report: &Report, width: usize, colour: bool) -> String {
         let mut out = Vec::new();
-        terminal(report, &Screen { width, colour }, &mut out).unwrap();
+        terminal(report, &Screen { width: Some(width), colour }, &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -924,18 +956,23 @@ mod tests {
 1 of 1 partner overstayed: 3 served calls, 2 people. Longest: reelhouse, 1 y 13
 d.
 
+SEVERITY  KIND              PARTNER    API       PEOPLE    OVERSTAY
+          ID               OPERATIONS  CALLS
 CRITICAL  after-revocation  reelhouse  messages  2 people  1 y 13 d
           os-7f3k2mq4t6xa  delete, read  3 served, 1 denied
 ENDS        1: 1 open
 EXCEPTIONS  1     SUPPRESSED  0 (1 expired)
 READ        2 hours with calls, 1 source (completeness not declared), 1 reject
 
-PARTNER    CALLS  SERVED  DENIED  OVERSTAYED  PEOPLE  APIS  LAST CALL
-reelhouse      4       3       1           3       2     1  2018-12-18T10:30:00Z
+PARTNER    CALLS  SERVED  DENIED  OVERSTAYED   LONGEST  PEOPLE  APIS  LAST CALL
+reelhouse      4       3       1           3  1 y 13 d       2     1  2018-12-18
+… hidden for width: FAILED, BYTES, P50, P99, NAME (COLUMNS=137 shows them)
 
 ENDS OPEN OR UNTESTED
 STATUS  PARTNER    API       REASON            ENDED AT              SERVED FOR
 open    reelhouse  messages  after-revocation  2017-12-05T00:00:00Z  1 y 13 d
+… hidden for width: GRANT, OPERATIONS, LAST SERVED, FIRST DENIED (COLUMNS=159
+shows them)
 
 EXCEPTIONS: grants that override missing consent
 GRANT              PARTNER    API       CALLS  PEOPLE  JUSTIFICATION
@@ -969,6 +1006,56 @@ next: overstay explain after-revocation
         // The suppressed one is counted, not listed.
         assert!(!wide.contains("MEDIUM    uncertified"));
         assert!(wide.contains("SUPPRESSED  1 (1 expired)"));
+    }
+
+    #[test]
+    fn the_longest_overstay_outlives_less_telling_columns() {
+        for width in 80..200 {
+            let text = shown(&fixtures::full(), width, false);
+            let heading = text.lines().find(|line| line.starts_with("PARTNER ")).unwrap();
+            assert!(heading.contains("  LONGEST  "), "{width}: {heading}");
+        }
+    }
+
+    #[test]
+    fn as_many_columns_as_it_says_show_what_was_hidden() {
+        for report in [fixtures::full(), fixtures::small()] {
+            let hints = |width| {
+                let text = shown(&report, width, false).replace('\n', " ");
+                let hints = text.split("… hidden for width: ").skip(1);
+                let hints = hints.map(|hint| hint.split_once(" (COLUMNS=").unwrap());
+                let hints = hints.map(|(hidden, rest)| {
+                    (hidden.to_owned(), rest.split_once(' ').unwrap().0.parse().unwrap())
+                });
+                hints.collect::<Vec<(String, usize)>>()
+            };
+            assert!(!hints(80).is_empty());
+            for hint in hints(80) {
+                assert!(hints(hint.1 - 1).iter().any(|other| hint.0.ends_with(&other.0)));
+                assert!(hints(hint.1).iter().all(|other| !hint.0.ends_with(&other.0)));
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_width_every_value_is_whole() {
+        let mut report = fixtures::full();
+        let long = format!("{}.example", "x".repeat(300));
+        report.findings[0].partner = Some(long.clone());
+        report.exceptions[0].justification = Some(long.clone());
+        report.rejects.sample[0].path.clone_from(&long);
+        let mut out = Vec::new();
+        terminal(&report, &Screen { width: None, colour: false }, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.matches(&long).count(), 3);
+        assert!(!text.contains("hidden for width"));
+        for finding in report.findings.iter().filter(|finding| finding.suppressed_by.is_none()) {
+            let line = text.lines().find(|line| line.contains(&finding.id)).unwrap();
+            assert!(line.contains(&finding.operations.join(", ")), "{line}");
+        }
+        for shortened in text.lines().filter(|line| line.contains('…')) {
+            assert!(shortened.contains("…k7Qa") || shortened.contains("…tt11"), "{shortened}");
+        }
     }
 
     #[test]
@@ -1088,7 +1175,7 @@ CREDENTIAL  PATH            OPERATION  CALLS  SERVED  DENIED  PEOPLE  LAST CALL
             assert!(text.contains(said), "{said}{text}");
         }
         let narrow = shown(&fixtures::full(), 50, false);
-        assert!(narrow.contains("… left out at this width: "), "{narrow}");
+        assert!(narrow.contains("… hidden for width: "), "{narrow}");
     }
 
     #[test]

@@ -10,10 +10,10 @@ use crate::findings::{
 };
 use crate::judge::Judge;
 use crate::limits;
-use crate::register::{GrantId, PartnerId, Shown};
+use crate::register::{CredentialId, GrantId, PartnerId, Shown};
 use crate::tally::{
-    self, Bounded, Cells, Estimate, FinishedSeries, Latencies, NamedCells, Names, OTHER, Span,
-    Tally, outcome_index,
+    self, Bounded, Cells, Estimate, FinishedSeries, Group, Latencies, NamedCells, Names, OTHER,
+    Span, Tally, outcome_index,
 };
 
 /// How often a source is expected to hold calls.
@@ -69,11 +69,46 @@ pub struct InputFacts {
     pub rejects_fault: Option<String>,
     /// Whether not a line of it was read.
     pub unopened: bool,
-    /// Whether that is because no format could be told.
-    pub unknown_format: bool,
+    /// The shapes of its first lines, where that is because no format could be told.
+    pub unknown_shapes: Vec<String>,
 }
 
-/// A tally's cells with their names, and which names are told apart.
+/// The findings of a tally.
+#[derive(Debug)]
+pub struct Judgement {
+    /// By id.
+    pub found: Vec<Found>,
+    /// What of the log they tell apart.
+    pub apart: Apart,
+}
+
+/// Finds what [`build()`] reports as findings, and nothing else.
+pub fn judgement(judge: &Judge<'_>, tally: Tally, facts: &Facts) -> Judgement {
+    let Tally { cells, named, unknown, stale, .. } = tally;
+    judged(Some(judge), cells, named, unknown, stale, facts).1
+}
+
+/// A tally's cells with their names, and what is found in them: nothing without a judge.
+fn judged(
+    judge: Option<&Judge<'_>>,
+    cells: Cells,
+    named: Bounded<Names, NamedCells>,
+    unknown: Bounded<[u8; 32], Group>,
+    stale: hashbrown::HashMap<CredentialId, Group>,
+    facts: &Facts,
+) -> (Vec<Row>, Judgement) {
+    let (rows, names) = named_rows(judge, cells, named);
+    let (kept, other) = unknown.finish();
+    let unknown = UnknownCredentials::new(kept, other);
+    let stale = stale.into_iter().collect();
+    let found = judge.map_or_else(Vec::new, |judge| {
+        findings::collect(judge, &rows, &stale, &unknown, &facts.severities)
+    });
+    let credentials = unknown.top.iter().map(|(digest, _)| *digest).collect();
+    (rows, Judgement { found, apart: Apart { credentials, names } })
+}
+
+/// The cells with their names, and which names are told apart.
 fn named_rows(
     judge: Option<&Judge<'_>>,
     cells: Cells,
@@ -99,31 +134,11 @@ fn named_rows(
     (rows, apart)
 }
 
-/// The findings of a tally.
-#[derive(Debug)]
-pub struct Judgement {
-    /// By id.
-    pub found: Vec<Found>,
-    /// What of the log they tell apart.
-    pub apart: Apart,
-}
-
-/// Finds what [`build()`] reports as findings, and nothing else.
-pub fn judgement(judge: &Judge<'_>, tally: Tally, facts: &Facts) -> Judgement {
-    let (rows, names) = named_rows(Some(judge), tally.cells, tally.named);
-    let (kept, other) = tally.unknown.finish();
-    let unknown = UnknownCredentials::new(kept, other);
-    let stale = tally.stale.into_iter().collect();
-    let found = findings::collect(judge, &rows, &stale, &unknown, &facts.severities);
-    let credentials = unknown.top.iter().map(|(digest, _)| *digest).collect();
-    Judgement { found, apart: Apart { credentials, names } }
-}
-
 /// Builds the report. Without a judge nothing was judged.
 pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
     let Tally { cells, named, unknown, stale, partners, apis, series, sources, inputs, rejects } =
         tally;
-    let (rows, _) = named_rows(judge, cells, named);
+    let (rows, Judgement { found, .. }) = judged(judge, cells, named, unknown, stale, facts);
     let mut span = Span::default();
     for row in &rows {
         span.add(row.cell.first);
@@ -133,13 +148,6 @@ pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
         Window { since: facts.since, until: facts.until, first: span.first, last: span.last };
     let edges = edges(&window);
     let window_end = facts.until.or(span.last);
-    let found = judge.map_or_else(Vec::new, |judge| {
-        let (kept, other) = unknown.finish();
-        let unknown = UnknownCredentials::new(kept, other);
-        let stale = stale.into_iter().collect();
-        findings::collect(judge, &rows, &stale, &unknown, &facts.severities)
-    });
-
     let decisions: Vec<Decision> =
         facts.suppressions.iter().map(|decision| decision.among(&found)).collect();
 

@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use super::output::{Written, write_file};
-use super::read::{Reading, read};
-use super::{Ended, Status, load_register};
+use super::output::{Written, check_place, write_file};
+use super::read::{Reading, format_hint, formats_taken, read};
+use super::{Ended, Status, load_register, vain_as_known_at};
 use crate::error::{Error, Result};
 use crate::findings::beginning;
 use crate::judge::Judge;
@@ -18,15 +18,24 @@ use crate::report::{self, Report};
 ///
 /// If no report can be made or written.
 pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
+    let mut paths = plan.outputs.iter().filter_map(|output| output.path.as_deref());
+    paths.try_for_each(check_place)?;
     let register = plan.read.register.as_ref().map(load_register).transpose()?;
     let judge = register.as_ref().map(Judge::new);
     let Reading { tally, facts, volume } = read(&plan.read, judge.as_ref())?;
     let report = report::build(judge.as_ref(), tally, &facts);
     write(&report, &plan.outputs, plan.display, stdout)?;
     let partial = report.partial.iter().map(|p| format!("{}: {}", p.path, p.reason));
-    let warnings = plan.read.unused.iter().cloned().chain(ambiguous(&report)).chain(partial);
-    let warnings = warnings.collect();
-    Ok(Ended { status: status(&report, plan), warnings, read: Some(volume) })
+    let vain = register.as_ref().and_then(vain_as_known_at);
+    let warnings = plan.read.unused.iter().cloned().chain(vain);
+    let warnings = warnings.chain(ambiguous(&report)).chain(partial);
+    Ok(Ended {
+        status: status(&report, plan),
+        warnings: warnings.collect(),
+        hint: format_hint(facts.inputs.iter().map(|input| input.unknown_shapes.as_slice())),
+        notes: formats_taken(&plan.read, &facts),
+        read: Some(volume),
+    })
 }
 
 /// Suppressions that hide nothing because what they name is the start of several ids, a line each.
@@ -69,8 +78,8 @@ fn write(
     let mut files = Vec::new();
     for output in outputs {
         if let Some(path) = &output.path {
-            // A file has no width of its own; it gets that of the screen beside it, and no colour.
-            let screen = Screen { width: display.width, colour: false };
+            // Not the screen's width, which is another from day to day, and no colour.
+            let screen = Screen { width: display.file_width, colour: false };
             files.extend(write_file(path, |out| render(output.kind, screen, out))?);
         }
     }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::read::{self, Opened, Reading};
 use super::verify::verify;
-use super::{Ended, Status, Volume, load_register};
+use super::{Ended, Status, Volume, load_register, vain_as_known_at};
 use crate::call::{Call, Reason};
 use crate::cli::DistinctArg;
 use crate::error::{Error, Result};
@@ -71,6 +71,7 @@ fn stream(
     let selection = Selection::new(&judge, filters, finding);
     let mut out = Out { stdout, seen: HashSet::new(), closed: None };
     let (mut warnings, mut volume, mut unopened) = (Vec::new(), Volume::default(), Vec::new());
+    let (mut shapes, mut told) = (Vec::new(), Vec::new());
     warnings.extend(plan.unread.iter().map(|p| format!("{}: {}", p.path, p.reason)));
     let bar = read::progress_bar(plan);
     let pool = read::pool(plan)?;
@@ -80,9 +81,13 @@ fn stream(
             Err(facts) => {
                 let fault = facts.fault.unwrap_or_default();
                 unopened.push(format!("{}: {fault}", facts.path));
+                shapes.push(facts.unknown_shapes);
                 continue;
             }
         };
+        if let (None, Some(format)) = (input.format, format) {
+            told.push((format.name(), input.found.shown.as_str()));
+        }
         let source = &plan.sources[input.source as usize].0;
         let work = Work {
             plan,
@@ -119,14 +124,44 @@ fn stream(
         );
     }
     bar.finish_and_clear();
+    let hint = read::format_hint(shapes.iter().map(Vec::as_slice));
     if volume.inputs == 0 && !unopened.is_empty() {
-        return Err(Error::new(format!("no input could be read: {}", unopened.join("; "))));
+        let error = Error::new(format!("no input could be read: {}", unopened.join("; ")));
+        return Err(match hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        });
     }
     warnings.extend(unopened);
     out.stdout.flush().map_err(|error| Error::io("standard output", error))?;
     let status = if warnings.is_empty() { Status::Done } else { Status::Partial };
     warnings.extend(plan.unused.iter().cloned());
-    Ok(Ended { status, warnings, read: Some(volume) })
+    warnings.extend(vain_as_known_at(&register));
+    warnings.extend(unknown_names(&judge, filters));
+    let notes = read::taken(told.into_iter());
+    Ok(Ended { status, warnings, hint, notes, read: Some(volume) })
+}
+
+/// Apis and operations asked for that the register has no word for. Logs may name them all the same.
+fn unknown_names(judge: &Judge<'_>, filters: &Filters) -> Vec<String> {
+    let apis: Vec<&str> = judge.register.apis.iter().map(|api| api.id.as_str()).collect();
+    let operations: Vec<&str> = judge.operations.iter().map(String::as_str).collect();
+    let told = |flag: &str, asked: &[String], known: &[&str]| -> Vec<String> {
+        let unknown = asked.iter().filter(|name| !known.contains(&name.as_str()));
+        unknown
+            .map(|name| {
+                let near = similar(name, known.iter().copied());
+                let near =
+                    near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+                format!(
+                    "{flag} {name}: the register has no such word, only logs could name it{near}"
+                )
+            })
+            .collect()
+    };
+    let mut all = told("--api", &filters.apis, &apis);
+    all.extend(told("--operation", &filters.operations, &operations));
+    all
 }
 
 /// The finding that is asked for, and what findings of these logs tell apart.

@@ -19,6 +19,12 @@ pub fn check(plan: &CheckPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     for unused in &plan.unused {
         writeln!(stdout, "warning: {}", for_terminal(unused)).map_err(written)?;
     }
+    for error in &plan.problems {
+        write!(stdout, "error: ").map_err(written)?;
+        for line in error.with_hint().lines() {
+            writeln!(stdout, "{}", for_terminal(line)).map_err(written)?;
+        }
+    }
     if let Some(folder) = &plan.register {
         let tables = register::load(&Source::Folder(folder.clone()))?;
         for problem in register::check(&tables) {
@@ -59,10 +65,15 @@ pub fn check(plan: &CheckPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     if !plan.quiet
         && let Some(config) = &plan.config
     {
-        writeln!(stdout, "{}: no problems", config.display()).map_err(written)?;
+        let said = match plan.problems.len() as u64 {
+            0 => "no problems".to_owned(),
+            n => counted(n, "error"),
+        };
+        writeln!(stdout, "{}: {said}", config.display()).map_err(written)?;
     }
     stdout.flush().map_err(written)?;
-    Ok(Ended::new(if errors > 0 { Status::Failed } else { Status::Done }))
+    let failed = errors > 0 || !plan.problems.is_empty();
+    Ok(Ended::new(if failed { Status::Failed } else { Status::Done }))
 }
 
 fn counted(count: u64, word: &str) -> String {

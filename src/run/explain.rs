@@ -4,37 +4,48 @@ use std::io::Write;
 
 use super::{Ended, Status};
 use crate::error::{Error, Result};
-use crate::findings::EXPLANATIONS;
+use crate::findings::{EXPLANATIONS, ID_PREFIX};
 use crate::nearest::similar;
+use crate::render;
 
-/// Prints the explanation of `kind`, or a line on each without one.
+/// Prints the explanation of `kind`, or a line on each without one, on a screen of so many columns.
 ///
 /// # Errors
 ///
 /// If there is no such kind.
-pub fn explain(kind: Option<&str>, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
-    let written = |error| Error::io("standard output", error);
+pub fn explain(
+    kind: Option<&str>,
+    columns: Option<usize>,
+    stdout: &mut (dyn Write + Send),
+) -> Result<Ended> {
     match kind {
         Some(kind) => {
-            let Some((_, text)) = EXPLANATIONS.iter().find(|(name, _)| *name == kind) else {
-                let error =
-                    Error::new(format!("found `{kind}`, expected a verdict or a kind of finding"));
-                return Err(match similar(kind, EXPLANATIONS.iter().map(|(name, _)| *name)) {
-                    Some(nearest) => error.hint(format!("did you mean `{nearest}`?")),
-                    None => error.hint("`overstay explain` lists them"),
-                });
-            };
-            stdout.write_all(text.as_bytes()).map_err(written)?;
+            let explained = EXPLANATIONS.iter().find(|(name, _)| *name == kind);
+            let (_, text) = explained.ok_or_else(|| unknown(kind))?;
+            stdout.write_all(text.as_bytes())
         }
         None => {
-            let width = EXPLANATIONS.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-            for (name, text) in EXPLANATIONS {
-                writeln!(stdout, "{name:width$}  {}", first_sentence(text)).map_err(written)?;
-            }
+            let entries: Vec<(&str, String)> =
+                EXPLANATIONS.iter().map(|(name, text)| (*name, first_sentence(text))).collect();
+            render::list(&entries, columns, stdout)
         }
     }
-    stdout.flush().map_err(written)?;
+    .and_then(|()| stdout.flush())
+    .map_err(|error| Error::io("standard output", error))?;
     Ok(Ended::new(Status::Done))
+}
+
+fn unknown(kind: &str) -> Error {
+    let error = Error::new(format!("found `{kind}`, expected a verdict or a kind of finding"));
+    if kind.starts_with(ID_PREFIX) {
+        return error.hint(format!(
+            "that is a finding's id: explain its kind, or see its calls with `overstay calls --finding {kind}`"
+        ));
+    }
+    error.hint(match similar(kind, EXPLANATIONS.iter().map(|(name, _)| *name)) {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None => "`overstay explain` lists them".to_owned(),
+    })
 }
 
 /// The first sentence under the first heading, on one line.

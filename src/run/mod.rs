@@ -49,6 +49,10 @@ pub struct Ended {
     pub status: Status,
     /// Warnings, a line each.
     pub warnings: Vec<String>,
+    /// What to do about them, of several lines.
+    pub hint: Option<String>,
+    /// What is good to know and nothing to act on, a line each.
+    pub notes: Vec<String>,
     /// What was read: lines, and bytes as they lie. None where nothing was.
     pub read: Option<Volume>,
 }
@@ -56,7 +60,7 @@ pub struct Ended {
 impl Ended {
     /// Ended with nothing to say.
     pub fn new(status: Status) -> Ended {
-        Ended { status, warnings: Vec::new(), read: None }
+        Ended { status, warnings: Vec::new(), hint: None, notes: Vec::new(), read: None }
     }
 }
 
@@ -92,6 +96,14 @@ fn load_register(plan: &RegisterPlan) -> Result<Register> {
     let told = told.join("\n");
     Err(Error::new(format!("{folder}: the register has {count} {word}:\n{told}"))
         .hint("nothing was judged; mend the register, `overstay check` tells when it is well"))
+}
+
+/// What the user should know of `--as-known-at` where it changes nothing.
+fn vain_as_known_at(register: &Register) -> Option<String> {
+    let asked = register.as_known_at.filter(|_| !register.is_versioned)?;
+    Some(format!(
+        "--as-known-at {asked} changes nothing: no row of the register says when it was recorded (recorded_at)"
+    ))
 }
 
 fn load_tables(plan: &RegisterPlan) -> Result<Tables> {

@@ -28,6 +28,18 @@ impl Written {
     }
 }
 
+/// Tells early what [`write_file`] would tell after a night of reading: that a file can't be written there.
+///
+/// Nothing is created but a file beside the place, which is gone at once, and nothing is changed. Of pipes and devices
+/// nothing is tried: to open one is to be heard at its other end.
+///
+/// # Errors
+///
+/// Those of the file system.
+pub(super) fn check_place(path: &Path) -> Result<()> {
+    beside(path).map(drop)
+}
+
 /// Writes a file beside its place. A pipe or a device is written to as it is, and nothing is left to be done.
 ///
 /// # Errors
@@ -38,14 +50,23 @@ pub(super) fn write_file(
     render: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<Option<Written>> {
     let in_words = |error: io::Error| Error::io(path.display(), error);
+    let Some(mut written) = beside(path)? else {
+        let mut file = fs::OpenOptions::new().write(true).open(path).map_err(in_words)?;
+        return render(&mut file).map(|()| None).map_err(in_words);
+    };
+    let file = &mut written.file;
+    render(file.as_file_mut()).and_then(|()| file.as_file().sync_all()).map_err(in_words)?;
+    Ok(Some(written))
+}
+
+/// An empty file beside the place; none where a pipe or a device is there.
+fn beside(path: &Path) -> Result<Option<Written>> {
+    let in_words = |error: io::Error| Error::io(path.display(), error);
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
             return Err(in_words(io::ErrorKind::IsADirectory.into()));
         }
-        Ok(metadata) if !metadata.is_file() => {
-            let mut file = fs::OpenOptions::new().write(true).open(path).map_err(in_words)?;
-            return render(&mut file).map(|()| None).map_err(in_words);
-        }
+        Ok(metadata) if !metadata.is_file() => return Ok(None),
         _ => {}
     }
     // A link stays one: what it points to is replaced.
@@ -62,9 +83,8 @@ pub(super) fn write_file(
         // As any other new file: what the umask leaves of it.
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
-    let mut file = builder.tempfile_in(folder).map_err(|error| {
+    let file = builder.tempfile_in(folder).map_err(|error| {
         in_words(error).hint("the folder must exist and be writable; nothing was changed")
     })?;
-    render(file.as_file_mut()).and_then(|()| file.as_file().sync_all()).map_err(in_words)?;
     Ok(Some(Written { file, path: path.to_owned(), target }))
 }

@@ -1,5 +1,7 @@
 //! Reads all inputs in parallel into one tally.
 
+use std::collections::BTreeMap;
+
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 
@@ -87,12 +89,54 @@ fn nothing_read(inputs: &[InputFacts]) -> Option<Error> {
         .collect();
     let faults = faults?;
     let error = Error::new(format!("no input could be read: {}", faults.join("; ")));
-    Some(match inputs.iter().any(|input| input.unknown_format) {
-        true => error.hint(
-            "set the format with --log-format NAME, or describe it under [formats.NAME] of overstay.toml: an nginx or Apache log format string will do, see docs/formats.md",
-        ),
-        false => error,
+    let shapes = inputs.iter().map(|input| input.unknown_shapes.as_slice());
+    Some(match format_hint(shapes) {
+        Some(hint) => error.hint(hint),
+        None => error,
     })
+}
+
+/// What to do about inputs whose format could not be told, given the shapes of each one's lines.
+pub(super) fn format_hint<'a>(shapes: impl Iterator<Item = &'a [String]>) -> Option<String> {
+    let mut distinct: Vec<&str> = Vec::new();
+    for shape in shapes.flatten() {
+        if distinct.len() < formats::SHAPES_MAX && !distinct.contains(&shape.as_str()) {
+            distinct.push(shape);
+        }
+    }
+    if distinct.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "set the format with --log-format NAME, or describe it under [formats.NAME] of overstay.toml: an nginx or Apache \
+         log format string will do, see docs/formats.md; the lines look like\n  {}",
+        distinct.join("\n  ")
+    ))
+}
+
+/// How many inputs a note names.
+const NAMED_MAX: usize = 3;
+
+/// Which formats were told from the lines themselves, a note for each.
+pub(super) fn formats_taken(plan: &ReadPlan, facts: &Facts) -> Vec<String> {
+    let told = plan.inputs.iter().zip(&facts.inputs).filter(|(input, _)| input.format.is_none());
+    taken(told.filter_map(|(_, facts)| Some((facts.format.as_deref()?, facts.path.as_str()))))
+}
+
+/// The notes on inputs whose format was told from their lines, given as format and path.
+pub(super) fn taken<'a>(told: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<String> {
+    let mut paths: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (format, path) in told {
+        paths.entry(format).or_default().push(path);
+    }
+    let note = |(format, paths): (&str, Vec<&str>)| {
+        let named = paths[..paths.len().min(NAMED_MAX)].join(", ");
+        match paths.len().saturating_sub(NAMED_MAX) {
+            0 => format!("format {format}, told from the lines: {named}"),
+            more => format!("format {format}, told from the lines: {named} and {more} more"),
+        }
+    };
+    paths.into_iter().map(note).collect()
 }
 
 /// A pool of as many threads as the plan says.
@@ -160,13 +204,16 @@ pub(super) fn open<'p>(
     match formats::detect(&formats, opened.head()) {
         Ok(index) => Ok(Opened { input: opened, format: Some(formats[index]) }),
         // Of a log that shrank meanwhile no shape tells anything; reading on will say what became of it.
-        Err(undetected) if undetected.shapes.is_empty() || opened.is_lost() => {
+        // Nor does a line that was cut off: what is worth telling is that it was.
+        Err(undetected)
+            if undetected.shapes.is_empty() || opened.is_lost() || opened.ended_in_first_line() =>
+        {
             Ok(Opened { input: opened, format: None })
         }
         Err(undetected) => Err(Box::new(InputFacts {
             compression: opened.compression().map(|compression| compression.as_str()),
             fault: Some(undetected.to_string()),
-            unknown_format: true,
+            unknown_shapes: undetected.shapes,
             ..facts()
         })),
     }
@@ -232,7 +279,7 @@ fn read_input(
         fault: outcome.fault.as_ref().map(Fault::reason).map(str::to_owned),
         rejects_fault: too_many_rejects(plan.max_rejects, sums),
         unopened: false,
-        unknown_format: false,
+        unknown_shapes: Vec::new(),
     };
     (tally, facts)
 }

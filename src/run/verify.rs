@@ -134,7 +134,7 @@ pub(super) fn verify(
     if checked == 0 {
         warnings.push(format!("{shown}: its findings have no evidence to verify"));
     }
-    Ok(Ended { status, warnings, read: None })
+    Ok(Ended { warnings, ..Ended::new(status) })
 }
 
 /// Length and hash of each line of evidence that lies at the offset of one, by that offset.

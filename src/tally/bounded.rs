@@ -36,7 +36,8 @@ pub struct Bounded<K, V> {
     other: Option<V>,
 }
 
-/// A key's hash, then the key: a total order that no log can choose.
+/// A key's hash, then the key: a total order that does not depend on when or where a key came. The hash is unkeyed, so
+/// whoever writes a log could look for keys that rank low; what is pushed out then is still counted, as the rest.
 type Rank<K> = (u64, K);
 
 fn rank<K: Key>(key: &K) -> Rank<K> {

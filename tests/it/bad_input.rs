@@ -791,13 +791,77 @@ fn a_format_that_cannot_be_told_shows_shapes() {
     let case = Case::ready().file("logs/strange.log", strange);
     let output = audit(&case, &["logs"]).expect_status(3);
     let report = output.report();
-    let shapes = "no format fits its first lines, which look like `aaa  9 a9`, `aaa  9 a9 aaa`";
-    partial(&output, &report, "logs/strange.log", shapes);
+    let reason = "no format fits its first lines";
+    partial(&output, &report, "logs/strange.log", reason);
+    // The flag to set, and the shapes a line each.
+    let shapes = "the lines look like\n  aaa  9 a9\n  aaa  9 a9 aaa\n";
+    let output = output.expect_stderr(&["\nhint: set the format with --log-format NAME", shapes]);
+    assert_eq!(output.stderr.matches("hint: ").count(), 1);
     accounts(&report, &[("lines", 10), ("calls", 10)]);
     let input = input(&report, "logs/strange.log");
     assert_eq!((&input["format"], &input["complete"]), (&Value::Null, &json!(false)));
     let output = audit(&case, &["logs/strange.log"]).expect_status(2).expect_no_stdout();
-    output.expect_stderr(&[shapes, "hint: set the format with --log-format"]);
+    let told =
+        ["strange.log: no format fits its first lines\nhint: set the format with --log-format"];
+    output.expect_stderr(&told).expect_stderr(&[shapes]);
+    let output = calls_of(&case, &["logs/strange.log"]).expect_status(2).expect_no_stdout();
+    output.expect_stderr(&told).expect_stderr(&[shapes]);
+    let output = calls_of(&case, &["logs"]).expect_status(3);
+    output.expect_stderr(&["warning: logs/strange.log: no format fits", "\nhint: set", shapes]);
+}
+
+/// `overstay calls` of these logs.
+fn calls_of(case: &Case, logs: &[&str]) -> Output {
+    case.run(&[&["calls", "--register", "register"], logs].concat())
+}
+
+#[test]
+fn the_format_that_was_told_is_named() {
+    let common =
+        "10.0.0.7 - key-acme-1 [18/Dec/2018:09:30:00 +0000] \"GET /messages/a HTTP/1.1\" 200 5\n";
+    let mut case = Case::with_register().file("logs/edge.log", common);
+    for name in ["a", "b", "c", "d", "e"] {
+        case = case.file(&format!("logs/{name}.log"), calls(1));
+    }
+    let notes = "note: format common, told from the lines: logs/edge.log\n\
+                 note: format json, told from the lines: logs/a.log, logs/b.log, logs/c.log and 2 more\n";
+    audit(&case, &["logs"]).expect_status(0).expect_stderr(&[notes]);
+    calls_of(&case, &["logs"]).expect_status(0).expect_stderr(&[notes]);
+    assert_eq!(audit(&case, &["logs", "--quiet"]).expect_status(0).stderr, "");
+    // Nothing was told where the user said it.
+    let output = audit(&case, &["logs/a.log", "--log-format", "json"]).expect_status(0);
+    assert!(!output.stderr.contains("told from"), "standard error");
+}
+
+#[test]
+fn a_first_line_longer_than_the_head_hides_no_format() {
+    let long = |bytes: usize| calls(1).replace("/u0", &format!("/u0?{}", "x".repeat(bytes)));
+    // It is a call itself, up to 1 MiB; longer ones are passed over.
+    for (first, rejected) in [(300 << 10, 0), (900 << 10, 0), (2 << 20, 1), (5 << 20, 1)] {
+        let log = long(first) + &calls(20);
+        let case = Case::with_register().file("x.log", &log).file("x.log.gz", gzip(&log));
+        for (name, io) in [("x.log", "read"), ("x.log", "mmap"), ("x.log.gz", "auto")] {
+            let arguments = [name, "--io", io, "--max-rejects", "1"];
+            let report = audit(&case, &arguments).expect_status(0).report();
+            assert_eq!(input(&report, name)["format"], "json", "{first} {name} {io}");
+            accounts(&report, &[("lines", 21), ("calls", 21 - rejected), ("rejected", rejected)]);
+        }
+    }
+    // Looking ahead has an end.
+    let case = Case::with_register().file("x.log", long(9 << 20) + &calls(1));
+    audit(&case, &["x.log"]).expect_status(2).expect_stderr(&["no format fits its first lines"]);
+}
+
+#[test]
+fn a_log_cut_off_in_its_first_line_says_that_it_was() {
+    let log = calls(1).replace("/u0", &format!("/u0?{}", "0123456789abcdef".repeat(100)));
+    for (name, kind, whole) in [("x.gz", "gzip", gzip(&log)), ("x.zst", "zstd", zstd(&log))] {
+        let case = Case::with_register().file(name, &whole[..whole.len() - 12]);
+        let output = audit(&case, &[name, "--max-rejects", "1"]).expect_status(3);
+        let report = output.report();
+        partial(&output, &report, name, &format!("{kind} data ended early"));
+        assert!(!output.stderr.contains("no format fits"), "standard error");
+    }
 }
 
 #[test]
@@ -906,11 +970,11 @@ const ERRORS: [(&str, &str, &str); 23] = [
         "grants.csv: 8: overrides_consent: found \"TRUE\"",
     ),
     ("grants", "g-6,acme,messages", "grants.csv: 9: found 3 fields, expected 8"),
-    ("consents", "ann,*,*,2018-01-01,maybe", "consents.csv: 2: state: found \"maybe\""),
+    ("consents", "ann,*,*,2018-01-01,maybe", "consents.csv: 2: state: found something else"),
     (
         "consents",
         "ann,*,*,2018-01-01T00:00:00,given",
-        "consents.csv: 3: at: found \"2018-01-01T00:00:00\"",
+        "consents.csv: 3: at: found something else, expected an instant",
     ),
 ];
 
@@ -1053,9 +1117,11 @@ fn a_secret_of_the_register_is_in_no_message() {
 #[track_caller]
 fn config(text: impl AsRef<[u8]>, words: &[&str]) {
     let case = Case::ready().file("overstay.toml", text);
-    for arguments in [&["audit", "--json", "logs"][..], &["check"]] {
-        case.run(arguments).expect_status(2).expect_no_stdout().expect_stderr(words);
-    }
+    case.run(&["audit", "--json", "logs"]).expect_status(2).expect_no_stdout().expect_stderr(words);
+    // What it finds is what `check` is run for: it is told on standard output, unless there is no config to look at.
+    let output = case.run(&["check"]).expect_status(2);
+    let told = format!("{}{}", output.stdout, output.stderr);
+    words.iter().for_each(|words| assert!(told.contains(words), "{words}: {told}"));
 }
 
 #[test]
@@ -1084,7 +1150,7 @@ fn values_of_the_config_that_do_not_fit() {
     config(
         "[severity]\nafter-revocatoin = \"high\"\n",
         &[
-            "overstay.toml: [severity]: found kind `after-revocatoin`",
+            "overstay.toml: 2: [severity]: found kind `after-revocatoin`",
             "hint: did you mean `after-revocation`?",
         ],
     );
@@ -1250,6 +1316,31 @@ fn a_report_that_cannot_be_written_leaves_nothing() {
             output.expect_stderr(&[words]);
             assert_eq!(case.names(), before);
         }
+    }
+}
+
+/// Not after hours of reading: of these logs the end never comes.
+#[test]
+fn a_report_that_cannot_be_written_is_told_before_the_logs_are_read() {
+    let case = Case::ready();
+    fs::create_dir(case.path("folder")).unwrap();
+    let before = case.names();
+    for path in ["missing/report.json", "folder", "logs/good.log/report.json"] {
+        let report = format!("json={path}");
+        let mut command =
+            case.command(&["audit", "--log-format", "json", "-", "--report", report.as_str()]);
+        let (reader, writer) = std::io::pipe().unwrap();
+        let mut child = command.stdin(reader).stderr(Stdio::piped()).spawn().unwrap();
+        let in_time = (0..1000).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            child.try_wait().unwrap().is_some()
+        });
+        drop(writer);
+        let output = child.wait_with_output().unwrap();
+        assert!(in_time, "{path}: it waited for the log");
+        assert_eq!(output.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&output.stderr).starts_with(&format!("error: {path}: ")));
+        assert_eq!(case.names(), before);
     }
 }
 
@@ -1540,4 +1631,80 @@ fn a_pipe_is_read_to_its_end() {
     let report = audit(&case, &["--io", "mmap", "pipe"]).expect_status(0).report();
     writer.join().unwrap();
     accounts(&report, &[("lines", 1000), ("calls", 1000)]);
+}
+
+#[test]
+fn a_report_replaces_nothing_it_is_made_of_and_no_other_report() {
+    let case = Case::ready().file("overstay.toml", "[register]\nsource = \"register\"\n");
+    let before = case.names();
+    for (path, found) in [
+        ("register/grants.csv", "a table of the register"),
+        ("register/new.csv", "a table of the register"),
+        ("overstay.toml", "the configuration"),
+        ("./logs/../overstay.toml", "the configuration"),
+        ("logs/good.log", "a log to read"),
+    ] {
+        let report = format!("json={path}");
+        let output =
+            case.run(&["audit", "logs", "--report", &report]).expect_status(2).expect_no_stdout();
+        output.expect_stderr(&[&format!(
+            "error: {path}: found {found}, expected another path for the report"
+        )]);
+    }
+    let twice = ["audit", "logs", "--report", "json=r.out", "--report", "terminal=./r.out"];
+    let output = case.run(&twice).expect_status(2);
+    output.expect_stderr(&["error: ./r.out: found the path of another report"]);
+    assert_eq!(case.names(), before);
+    case.run(&["audit", "logs", "--report", "json=register/report.json"]).expect_status(0);
+}
+
+#[test]
+fn a_log_belongs_to_one_source() {
+    let logs = |source: &str, paths: &str| {
+        format!("[[logs]]\nsource = \"{source}\"\npaths = [\"{paths}\"]\n")
+    };
+    let register = "[register]\nsource = \"register\"\n";
+    let case = Case::ready().file(
+        "overstay.toml",
+        format!("{register}{}{}", logs("a", "logs/*"), logs("b", "logs/good.log")),
+    );
+    for arguments in [&["audit"][..], &["audit", "logs/good.log"]] {
+        let output = case.run(arguments).expect_status(2).expect_no_stdout();
+        output.expect_stderr(&[
+            "error: logs/good.log: found in the sources a and b, expected each log in one",
+            "hint: ",
+        ]);
+    }
+    let case =
+        case.file("overstay.toml", format!("{register}{}{}", logs("a", "-"), logs("b", "-")));
+    let output = case.run(&["audit"]).expect_status(2).expect_no_stdout();
+    output.expect_stderr(&["error: overstay.toml: 6: [[logs]] paths: found `-` in two sources"]);
+}
+
+#[test]
+fn pieces_have_sizes_that_memory_holds() {
+    let case = Case::ready();
+    for bytes in ["0", "1073741825", "18446744073709551615"] {
+        let audit = ["audit", "--register", "register", "logs", "--chunk-bytes", bytes];
+        case.run(&audit).expect_status(2).expect_stderr(&["--chunk-bytes"]);
+    }
+}
+
+/// What changes nothing is said, or a person would think that it had.
+#[test]
+fn flags_in_vain_are_named() {
+    let case = Case::ready();
+    let as_known = ["--register", "register", "logs", "--as-known-at", "2018-06-01"];
+    let told =
+        "warning: --as-known-at 2018-06-01T00:00:00Z changes nothing: no row of the register";
+    for command in ["audit", "calls"] {
+        case.run(&[&[command], &as_known[..]].concat()).expect_status(0).expect_stderr(&[told]);
+    }
+    let typo =
+        ["calls", "--register", "register", "logs", "--api", "mesages", "--operation", "raed"];
+    let output = case.run(&typo).expect_status(0).expect_no_stdout();
+    output.expect_stderr(&[
+        "warning: --api mesages: the register has no such word, only logs could name it; did you mean `messages`?",
+        "warning: --operation raed: the register has no such word, only logs could name it; did you mean `read`?",
+    ]);
 }

@@ -84,6 +84,14 @@ fn a_call_has_all_that_is_known_of_it() {
 }
 
 #[test]
+fn asked_for_json_it_prints_the_json_that_it_prints_anyway() {
+    let case = Case::mixed();
+    let plain = run(&case, &["logs"]).expect_status(0).stdout.clone();
+    assert_eq!(run(&case, &["logs", "--json"]).expect_status(0).stdout, plain);
+    let _ = run(&case, &["logs", "--json", "--raw"]).expect_status(2).expect_no_stdout();
+}
+
+#[test]
 fn filters_by_partner() {
     check(&["--partner", "acme"], &[1, 6, 7]);
     check(&["--partner", "acme", "--partner", "globex"], &[1, 2, 3, 6, 7, 8, 9]);

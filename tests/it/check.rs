@@ -134,12 +134,147 @@ fn check_looks_at_outputs_and_suppressions() {
         "overstay.toml",
         "[register]\nsource = \"register\"\n[report]\noutputs = [\"pdf\"]\n",
     );
-    case.run(&["check"]).expect_status(2).expect_stderr(&["[report] outputs", "`pdf`"]);
-    for id in ["", "7f3k2mq4t6xa"] {
+    let output = case.run(&["check"]).expect_status(2);
+    assert!(
+        output.stdout.contains("error: overstay.toml: 4: [report] outputs: --report: found `pdf`")
+    );
+    for id in ["", "7f3k2mq4t6xa", "os-"] {
         let config = format!(
             "[[suppress]]\nfinding = \"{id}\"\nowner = \"o\"\nreason = \"r\"\nuntil = \"2030-01-01\"\n"
         );
         case.write("overstay.toml", config);
-        case.run(&["check"]).expect_status(2).expect_stderr(&["[[suppress]] finding"]);
+        let output = case.run(&["check"]).expect_status(2);
+        assert!(output.stdout.contains("error: overstay.toml: 1: [[suppress]] finding: found"));
     }
+}
+
+/// Everything at once, config and register, each with its line.
+#[test]
+fn check_tells_all_problems_of_a_config_and_its_register() {
+    let case = tidy().file("register/apis.csv", "api,access\nmessages,shut\n").file(
+        "overstay.toml",
+        "[register]\nsource = \"register\"\n\
+         [[logs]]\nsource = \"a\"\npaths = []\n\
+         [[logs]]\nsource = \" \"\npaths = [\"x\"]\n\
+         [[logs]]\nsource = \"b\"\npaths = [\"x\"]\nlookback = \"banana\"\n\
+         [[logs]]\nsource = \"c\"\npaths = [\"x\"]\nformat = \"jsn\"\n\
+         [formats.auto]\nkind = \"json\"\n\
+         [formats.f]\nkind = \"json\"\nats = \"time\"\n\
+         [severity]\nafter-expiry = \"grave\"\nafter-expry = \"low\"\n\
+         [[suppress]]\nkind = \"open\"\nowner = \"o\"\nreason = \"r\"\nuntil = \"20261231\"\n",
+    );
+    let output = check(&case, &[]).expect_status(2);
+    for told in [
+        "error: overstay.toml: 3: [[logs]] a: paths: found nothing",
+        "error: overstay.toml: 6: [[logs]] source: found nothing",
+        "error: overstay.toml: 12: [[logs]] b: lookback: found `banana`",
+        "error: overstay.toml: 13: [[logs]] c: format: found `jsn`",
+        "  hint: did you mean `json`?\n",
+        "error: overstay.toml: 17: [formats.auto]: found a name",
+        "error: overstay.toml: 19: [formats.f]: unknown key `ats`",
+        "error: overstay.toml: 23: [severity] after-expiry: found `grave`",
+        "error: overstay.toml: 24: [severity]: found kind `after-expry`",
+        "error: overstay.toml: 25: [[suppress]]: found kind `open`",
+        "error: register/apis.csv: 2: access: found \"shut\"",
+        "overstay.toml: 9 errors\n",
+    ] {
+        assert!(output.stdout.contains(told), "{told}\n{}", output.stdout);
+    }
+    // What check refuses, audit refuses, and says it all.
+    let case = case.file("x", "");
+    let output = case.run(&["audit"]).expect_status(2).expect_no_stdout();
+    output.expect_stderr(&[
+        "error: the configuration has 9 errors:\n",
+        "12: [[logs]] b",
+        "25: [[suppress]]",
+    ]);
+}
+
+/// In these tables a key or a person stands in the next column.
+#[test]
+fn columns_that_changed_places_leak_no_key_and_no_person() {
+    let case = tidy()
+        .file(
+            "register/credentials.csv",
+            "partner,valid_from,credential\nAKIA-SECRET-1,KEY-SECRET-2,acme\n",
+        )
+        .file(
+            "register/consents.csv",
+            "api,at,partner,subject,state\nann-person,bob-person,cat-person,acme,dan-person\n",
+        );
+    let output = check(&case, &["--register", "register"]).expect_status(2);
+    assert!(
+        !output.stdout.contains("SECRET") && !output.stdout.contains("person"),
+        "{}",
+        output.stdout
+    );
+    for told in [
+        "register/credentials.csv: 2: partner: found something else, expected one of the partners table",
+        "register/credentials.csv: 2: valid_from: found something else, expected an instant",
+        "register/consents.csv: 2: state: found something else, expected \"given\" or \"withdrawn\"",
+    ] {
+        assert!(output.stdout.contains(told), "{told}\n{}", output.stdout);
+    }
+}
+
+#[test]
+fn numbers_that_are_no_unix_seconds_are_odd() {
+    let case = tidy().file(
+        "register/grants.csv",
+        "grant,partner,api,operations,granted_at,revoked_at,purpose\n\
+         g-acme,acme,messages,read,20180101,,chat\n\
+         g-globex,globex,messages,read,+1514764800,1545004800000,chat\n",
+    );
+    let output = check(&case, &["--register", "register"]).expect_status(0);
+    let told: Vec<&str> = output.stdout.lines().collect();
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert!(told[0].starts_with(
+        "warning: register/grants.csv: 2: granted_at: found \"20180101\", taken as Unix seconds: "
+    ));
+    assert!(
+        told[1].starts_with("warning: register/grants.csv: 3: revoked_at: found \"1545004800000\"")
+    );
+    // On the command line nobody means the year 1970.
+    let case = case.file("x.log", "");
+    for number in ["2020", "20181218", "1545004800000"] {
+        let audit = ["audit", "--register", "register", "x.log", "--since", number];
+        let output = case.run(&audit).expect_status(2).expect_no_stdout();
+        output.expect_stderr(&[
+            &format!("error: --since: found `{number}`, expected RFC 3339"),
+            "as seconds it lies",
+        ]);
+    }
+}
+
+#[test]
+fn a_hash_in_capitals_is_no_key() {
+    let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    let case = tidy()
+        .file("register/credentials.csv", format!("credential,partner\nSHA256:{hash},acme\n"));
+    let output = check(&case, &["--register", "register"]).expect_status(2);
+    assert!(output.stdout.contains(
+        "register/credentials.csv: 2: credential: found SHA256:, expected sha256: in lower case"
+    ));
+}
+
+#[test]
+fn other_separators_are_named() {
+    let case = tidy().file("register/partners.csv", "partner;name\nacme;Acme\n");
+    let output = check(&case, &["--register", "register"]).expect_status(2);
+    assert!(output.stdout.starts_with(
+        "error: register/partners.csv: 1: found semicolons between the columns, expected commas\n  hint: "
+    ), "{}", output.stdout);
+    assert!(output.stdout.contains("register: 1 error, 0 warnings"), "{}", output.stdout);
+}
+
+#[test]
+fn many_grants_without_a_purpose_are_one_warning() {
+    let grants: String = (0..9).map(|n| format!("g{n},acme,messages,read\n")).collect();
+    let case =
+        tidy().file("register/grants.csv", format!("grant,partner,api,operations\n{grants}"));
+    let output = check(&case, &["--register", "register"]).expect_status(0);
+    assert!(output.stdout.starts_with(
+        "warning: register/grants.csv: 2: purpose: found 9 grants without a purpose, this one the first"
+    ));
+    assert_eq!(output.stdout.lines().count(), 2);
 }

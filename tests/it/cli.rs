@@ -44,7 +44,7 @@ fn every_flag_of_the_contract_is_in_the_help() {
         assert!(audit.stdout.contains(flag), "audit {flag}");
         assert!(calls.stdout.contains(flag), "calls {flag}");
     }
-    for flag in ["--report", "--json", "--fail-on", "--digest", "--color"] {
+    for flag in ["--report", "--json", "--fail-on", "--digest", "--color", "COLUMNS", "NO_COLOR"] {
         assert!(audit.stdout.contains(flag), "audit {flag}");
     }
     for flag in [
@@ -120,6 +120,23 @@ fn an_unknown_kind_names_the_nearest() {
 }
 
 #[test]
+fn a_finding_is_explained_by_its_kind() {
+    let output = Case::new().run(&["explain", "os-7f3k"]).expect_status(2).expect_no_stdout();
+    output.expect_stderr(&["hint: that is a finding's id", "`overstay calls --finding os-7f3k`\n"]);
+}
+
+#[test]
+fn the_list_of_kinds_fits_the_screen() {
+    let case = Case::new();
+    let mut command = case.command(&["explain"]);
+    command.env("COLUMNS", "72");
+    let output = case.finish(command).expect_status(0);
+    assert!(output.stdout.lines().all(|line| line.chars().count() <= 72));
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(&output.stdout), words(&case.run(&["explain"]).stdout));
+}
+
+#[test]
 fn completions_for_every_shell() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let output = Case::new().run(&["completions", shell]).expect_status(0);
@@ -151,4 +168,26 @@ fn the_readme_shows_the_first_report_as_it_looks() {
     let output = case.finish(command).expect_status(0);
     assert!(shown.lines().count() > 30);
     assert!(output.stdout.starts_with(shown), "the README shows another report");
+}
+
+/// The files that `docs/report.md` shows give the report that it shows.
+#[test]
+fn the_docs_show_the_report_of_their_example() {
+    let docs = std::fs::read_to_string(repository("docs/report.md")).unwrap();
+    let example = docs.split("\n## Example\n").nth(1).unwrap();
+    // A block is a file's if its name stands on the line before.
+    let mut case = Case::new();
+    let mut report = None;
+    let mut blocks = example.split("```");
+    while let (Some(before), Some(block)) = (blocks.next(), blocks.next()) {
+        let (kind, content) = block.split_once('\n').unwrap();
+        let name = before.trim_end().lines().next_back().unwrap();
+        match name.strip_prefix('`').and_then(|name| name.strip_suffix('`')) {
+            Some(name) => case = case.file(name, content),
+            None => assert_eq!((kind, report.replace(content)), ("json", None)),
+        }
+    }
+    assert!(example.contains("`overstay audit --json --max-rejects 1`"));
+    let output = case.run(&["audit", "--json", "--max-rejects", "1"]).expect_status(0);
+    assert_eq!(output.stdout, report.unwrap(), "docs/report.md shows another report");
 }

@@ -125,7 +125,7 @@ pub fn report(case: &Case) -> report::Report {
             first: calls.first().map(Counted::at),
             last: calls.last().map(Counted::at),
         },
-        config: report::Config { digest: None, paths_from: report::PathsFrom::WorkingFolder },
+        config: report::Config { digest: None, paths_from: report::PathsFrom::Config },
         // "`register` counts distinct keys valid as known"
         register: report::Register {
             digest: None,

@@ -180,17 +180,23 @@ pub fn value(row: &RouteRow, path: &str, name: &str) -> Option<String> {
     Some(decode(&target(path).segments[index]))
 }
 
-/// The path of a run without a register: "a segment is folded to `{id}` if it is all digits, or a UUID, or contains
-/// `@`, or has >= 8 characters and at least one digit, or is > 40 chars."
+/// The path of a run without a register: "a segment is folded to `{id}` if it has a digit, unless it is a version (`v`
+/// and numbers of at most three digits, with dots between), or is a UUID, or contains `@`, or is > 40 chars."
 pub fn templated(path: &str) -> String {
+    let version = |segment: &str| {
+        let Some(numbers) = segment.to_lowercase().strip_prefix('v').map(str::to_owned) else {
+            return false;
+        };
+        let number =
+            |text: &str| text.len() <= 3 && text.parse::<u16>().is_ok() && !text.starts_with('+');
+        numbers.split('.').all(number)
+    };
     let fold = |segment: &String| {
+        let some_digit = segment.chars().any(char::is_numeric);
         let length = segment.chars().count();
-        let all_digits = segment.chars().all(|c| c.is_ascii_digit());
-        let some_digit = segment.chars().any(|c| c.is_ascii_digit());
-        let is_id = all_digits
-            || is_uuid(segment)
+        let is_id = is_uuid(segment)
             || segment.contains('@')
-            || (length >= 8 && some_digit)
+            || (some_digit && !version(segment))
             || length > 40;
         if is_id { "{id}".to_owned() } else { segment.clone() }
     };

@@ -606,6 +606,7 @@ fn targets_and_precedence() {
         templated("/v1/12/4f3a2b1c-0000-4000-8000-00000000000a/me@x/abcdefg1/abcdefgh"),
         "/v1/{id}/{id}/{id}/{id}/abcdefgh"
     );
+    assert_eq!(templated("/V2.11/t-7/v+1/v1234/v1./v/"), "/V2.11/{id}/{id}/{id}/{id}/v");
 
     let row = |host: Option<&str>, method: Option<&str>, path: &str| RouteRow {
         host: host.map(str::to_owned),
