@@ -8,15 +8,15 @@ use toml::Value;
 
 use crate::call::Outcome;
 use crate::error::{Error, Result};
-use crate::formats::Plan;
+use crate::formats::plan::Plan;
 use crate::nearest::similar as nearest;
 use crate::parse::fields::{
     AtSource, Fields, LatencySource, Origin, RoutedSources, Source, Status, StatusSource,
 };
 use crate::parse::instant::{TimeForm, Zone};
-use crate::parse::json::{self, Name};
 use crate::parse::pattern::{self, Role};
 use crate::parse::table::Table;
+use crate::parse::{Name, csv, json, logfmt, ltsv, regex};
 
 /// The call fields a format can map, as its keys. `query` is no call field but a part
 /// of `path`, for logs that keep the query string apart.
@@ -44,7 +44,14 @@ const FIELDS: [&str; 17] = [
 const COMMON_KEYS: [&str; 3] = ["kind", "zone", "outcomes"];
 
 /// The kinds, with the keys that only they have.
-const KINDS: [(&str, &[&str]); 2] = [("json", &["headers"]), ("pattern", &["pattern"])];
+const KINDS: [(&str, &[&str]); 6] = [
+    ("json", &["headers"]),
+    ("pattern", &["pattern"]),
+    ("csv", &["columns", "delimiter", "flexible"]),
+    ("ltsv", &[]),
+    ("logfmt", &[]),
+    ("regex", &["regex"]),
+];
 
 /// Among sources of `path`, the rank up to which one holds the query too.
 const WHOLE_TARGET_RANK: u8 = 1;
@@ -56,9 +63,9 @@ pub(super) fn compile(name: &str, table: &toml::Table) -> Result<(Plan, Fields)>
         Some(Value::String(kind)) => kind.as_str(),
         Some(other) => return Err(wrong_type(&at, "kind", other, "a string")),
         None => {
-            return Err(
-                Error::new(format!("{at}: no `kind`")).hint("set `kind` to one of json, pattern")
-            );
+            let kinds = KINDS.map(|(kind, _)| kind).join(", ");
+            return Err(Error::new(format!("{at}: no `kind`"))
+                .hint(format!("set `kind` to one of {kinds}")));
         }
     };
     let Some((_, own_keys)) = KINDS.iter().find(|(known, _)| *known == kind) else {
@@ -71,21 +78,8 @@ pub(super) fn compile(name: &str, table: &toml::Table) -> Result<(Plan, Fields)>
             return Err(unknown(&at, "key", key, known()));
         }
     }
-    let names = match kind {
-        "pattern" => {
-            let text = string(&at, table, "pattern")?
-                .ok_or_else(|| Error::new(format!("{at}: no `pattern`")))?;
-            let plan = pattern::Plan::new(text).map_err(|error| {
-                Error::new(format!("{at}: pattern: column {}: {}", error.column, error.message))
-            })?;
-            Names::Pattern(plan)
-        }
-        _ => Names::Json {
-            names: Vec::new(),
-            headers: string(&at, table, "headers")?.map(str::to_owned),
-        },
-    };
-    let mut compiler = Compiler { at, table, names };
+    let plan = plan(kind, &at, table)?;
+    let mut compiler = Compiler { at, table, plan };
     let mut fields = compiler.fields()?;
     compiler.map_well_known(&mut fields);
     if fields.at.is_empty() {
@@ -96,27 +90,52 @@ pub(super) fn compile(name: &str, table: &toml::Table) -> Result<(Plan, Fields)>
         return Err(Error::new(format!("{}: neither `path` nor `api`", compiler.at))
             .hint("map `path` to the field that holds the request target, or `api` to the one that names it"));
     }
-    let plan = match compiler.names {
-        Names::Pattern(plan) => Plan::Pattern(plan),
-        Names::Json { names, headers } => Plan::Json(
-            json::Plan::new(&names, headers.as_deref())
-                .map_err(|message| Error::new(format!("{}: {message}", compiler.at)))?,
-        ),
-    };
-    Ok((plan, fields))
+    Ok((compiler.plan, fields))
 }
 
-/// Names of the log's values → slots.
-enum Names {
-    Json { names: Vec<Name>, headers: Option<String> },
-    Pattern(pattern::Plan),
+/// The plan of a kind's own keys, not yet asked for anything.
+fn plan(kind: &str, at: &str, table: &toml::Table) -> Result<Plan> {
+    let refused = |key: &str, message: String| Error::new(format!("{at}: {key}: {message}"));
+    Ok(match kind {
+        "pattern" => {
+            let text = needed(string(at, table, "pattern")?, at, "pattern")?;
+            let plan = pattern::Plan::new(text).map_err(|error| {
+                refused("pattern", format!("column {}: {}", error.column, error.message))
+            })?;
+            Plan::Pattern(plan)
+        }
+        "csv" => {
+            let columns =
+                needed(strings(at, table, "columns")?, at, "columns").map_err(|error| {
+                    error.hint(
+                        "list the columns' names in their order: columns = [\"time\", \"path\"]",
+                    )
+                })?;
+            let delimiter = match string(at, table, "delimiter")? {
+                None => ',',
+                Some(text) => single(text).ok_or_else(|| {
+                    refused("delimiter", format!("found `{text}`, expected one character"))
+                })?,
+            };
+            let flexible = boolean(at, table, "flexible")?.unwrap_or(false);
+            let plan = csv::Plan::new(delimiter, &columns, flexible);
+            Plan::Csv(plan.map_err(|message| Error::new(format!("{at}: {message}")))?)
+        }
+        "ltsv" => Plan::Ltsv(ltsv::Plan::default()),
+        "logfmt" => Plan::Logfmt(logfmt::Plan::default()),
+        "regex" => {
+            let text = needed(string(at, table, "regex")?, at, "regex")?;
+            Plan::Regex(regex::Plan::new(text).map_err(|message| refused("regex", message))?)
+        }
+        _ => Plan::Json(json::Plan::new(string(at, table, "headers")?)),
+    })
 }
 
 struct Compiler<'t> {
     /// Where it stands, for messages.
     at: String,
     table: &'t toml::Table,
-    names: Names,
+    plan: Plan,
 }
 
 /// One source of a call field, before its options are read.
@@ -229,50 +248,19 @@ impl<'t> Compiler<'t> {
     /// The slot of a source that is a value of the log.
     fn slot(&mut self, field: &str, from: &From<'_>) -> Result<usize> {
         let name = match from {
-            From::Field(name) => Name::Field((*name).to_owned()),
-            From::Header(name) => Name::Header((*name).to_owned()),
+            From::Field(name) => Name::Field(name),
+            From::Header(name) => Name::Header(name),
             From::Query(_) | From::Route(_) => {
                 return Err(self.error(field, "takes a field or a header only"));
             }
         };
-        match &mut self.names {
-            Names::Json { names, headers } => {
-                if matches!(name, Name::Header(_)) && headers.is_none() {
-                    return Err(self
-                        .error(
-                            field,
-                            "a header is asked for, but the format does not say where headers are",
-                        )
-                        .hint("set `headers` to the name of the object that holds them"));
-                }
-                Ok(names.iter().position(|known| *known == name).unwrap_or_else(|| {
-                    names.push(name);
-                    names.len() - 1
-                }))
+        self.plan.ask(name).map_err(|refused| {
+            let error = self.error(field, refused.message);
+            match refused.hint {
+                Some(hint) => error.hint(hint),
+                None => error,
             }
-            Names::Pattern(plan) => {
-                let slot = match &name {
-                    Name::Field(name) => plan.ask(name),
-                    Name::Header(name) => plan.ask_header(name),
-                };
-                if let Some(slot) = slot {
-                    return Ok(slot);
-                }
-                let (what, name) = match &name {
-                    Name::Field(name) => ("variable", name),
-                    Name::Header(name) => ("header", name),
-                };
-                let known = plan.captures().iter().map(|capture| capture.name.as_str());
-                let near = nearest(name, known.clone()).map(str::to_owned);
-                let known = known.collect::<Vec<_>>().join(", ");
-                let error = self
-                    .error(field, format!("the pattern has no {what} `{name}`, it has {known}"));
-                Err(match near {
-                    Some(near) => error.hint(format!("did you mean `{near}`?")),
-                    None => error,
-                })
-            }
-        }
+        })
     }
 
     fn texts(&mut self, field: &str) -> Result<Vec<Source>> {
@@ -295,13 +283,8 @@ impl<'t> Compiler<'t> {
     /// A log's value as origin; whether it is a request line is known of patterns' variables only.
     fn origin(&mut self, field: &str, from: &From<'_>) -> Result<Origin> {
         let slot = self.slot(field, from)?;
-        Ok(match &self.names {
-            Names::Pattern(plan)
-                if matches!(field, "path" | "method")
-                    && matches!(plan.captures()[slot].role, Some(Role::Request)) =>
-            {
-                Origin::RequestLine(slot)
-            }
+        Ok(match self.plan.role(slot) {
+            Some(Role::Request) if matches!(field, "path" | "method") => Origin::RequestLine(slot),
             _ => Origin::Slot(slot),
         })
     }
@@ -343,7 +326,7 @@ impl<'t> Compiler<'t> {
                 Some(text) => TimeForm::parse(text).map_err(|message| self.error("at", message))?,
                 None => self.form_of(slot),
             };
-            if let Names::Pattern(plan) = &mut self.names {
+            if let Plan::Pattern(plan) = &mut self.plan {
                 plan.set_time(slot, &form);
             }
             let is_end = match raw.option(&self.at, "at", "is")? {
@@ -363,22 +346,14 @@ impl<'t> Compiler<'t> {
 
     /// Whether a time whose format does not say is that of the response: as the variable's is, where it is well known.
     fn is_end(&self, slot: usize) -> bool {
-        match &self.names {
-            Names::Pattern(plan) => {
-                matches!(plan.captures()[slot].role, Some(Role::At { is_end: true, .. }))
-            }
-            Names::Json { .. } => false,
-        }
+        matches!(self.plan.role(slot), Some(Role::At { is_end: true, .. }))
     }
 
     /// The form of a time whose format does not say: the variable's own, where it has one.
     fn form_of(&self, slot: usize) -> TimeForm {
-        match &self.names {
-            Names::Pattern(plan) => match &plan.captures()[slot].role {
-                Some(Role::At { form, .. }) => form.clone(),
-                _ => TimeForm::Auto,
-            },
-            Names::Json { .. } => TimeForm::Auto,
+        match self.plan.role(slot) {
+            Some(Role::At { form, .. }) => form.clone(),
+            _ => TimeForm::Auto,
         }
     }
 
@@ -494,18 +469,15 @@ impl<'t> Compiler<'t> {
 
     /// The unit of a latency whose format does not say: the variable's own, where it has one.
     fn unit_of(&self, slot: usize) -> Option<i64> {
-        match &self.names {
-            Names::Pattern(plan) => match plan.captures()[slot].role {
-                Some(Role::Latency { power, .. }) => Some(power),
-                _ => None,
-            },
-            Names::Json { .. } => None,
+        match self.plan.role(slot) {
+            Some(Role::Latency { power, .. }) => Some(*power),
+            _ => None,
         }
     }
 
     /// Maps a pattern's well-known variables to the call fields that the format does not map itself.
     fn map_well_known(&mut self, fields: &mut Fields) {
-        let Names::Pattern(plan) = &mut self.names else { return };
+        let Plan::Pattern(plan) = &mut self.plan else { return };
         let mapped = |field: &str| self.table.contains_key(field);
         // Rank and slot of each candidate, by field; the lowest rank counts first.
         let mut candidates: BTreeMap<&str, Vec<(u8, usize)>> = BTreeMap::new();
@@ -618,6 +590,39 @@ fn string<'t>(at: &str, table: &'t toml::Table, key: &str) -> Result<Option<&'t 
         Some(Value::String(text)) => Ok(Some(text)),
         Some(other) => Err(wrong_type(at, key, other, "a string")),
     }
+}
+
+/// A key's list of strings, if the key is set.
+fn strings<'t>(at: &str, table: &'t toml::Table, key: &str) -> Result<Option<Vec<&'t str>>> {
+    let text = |value: &'t Value| match value {
+        Value::String(text) => Ok(text.as_str()),
+        other => Err(wrong_type(at, key, other, "a string")),
+    };
+    match table.get(key) {
+        None => Ok(None),
+        Some(Value::Array(list)) => list.iter().map(text).collect::<Result<_>>().map(Some),
+        Some(other) => Err(wrong_type(at, key, other, "a list of strings")),
+    }
+}
+
+/// A key's boolean, if the key is set.
+fn boolean(at: &str, table: &toml::Table, key: &str) -> Result<Option<bool>> {
+    match table.get(key) {
+        None => Ok(None),
+        Some(Value::Boolean(value)) => Ok(Some(*value)),
+        Some(other) => Err(wrong_type(at, key, other, "true or false")),
+    }
+}
+
+/// The value of a key that a kind cannot do without.
+fn needed<T>(value: Option<T>, at: &str, key: &str) -> Result<T> {
+    value.ok_or_else(|| Error::new(format!("{at}: no `{key}`")))
+}
+
+/// The only character of a text; `None` if it has none or more.
+fn single(text: &str) -> Option<char> {
+    let mut chars = text.chars();
+    chars.next().filter(|_| chars.next().is_none())
 }
 
 fn wrong_type(at: &str, key: &str, found: &Value, expected: &str) -> Error {

@@ -5,6 +5,7 @@
 
 mod detect;
 mod language;
+mod plan;
 
 pub use detect::{SHAPES_MAX, Undetected, detect};
 
@@ -12,7 +13,8 @@ use crate::call::{Call, Reason};
 use crate::error::Result;
 use crate::limits::LINE_BYTES_MAX;
 use crate::parse::fields::Fields;
-use crate::parse::{Scratch, Values, json, pattern};
+use crate::parse::{Scratch, Values};
+use plan::Plan;
 
 /// A compiled format: how a line becomes a call.
 #[derive(Debug)]
@@ -22,24 +24,19 @@ pub struct Format {
     fields: Fields,
 }
 
-/// How a kind finds the values that the fields ask for. A new kind is a variant here,
-/// a module in `parse`, and its keys in `language`.
-#[derive(Debug)]
-enum Plan {
-    Json(json::Plan),
-    Pattern(pattern::Plan),
-}
-
 /// Names and texts of the built-in formats, in the order in which they are listed.
-const TEXTS: [(&str, &str); 3] = [
+const TEXTS: [(&str, &str); 5] = [
     ("json", include_str!("json.toml")),
     ("common", include_str!("common.toml")),
     ("combined", include_str!("combined.toml")),
+    ("ltsv", include_str!("ltsv.toml")),
+    ("logfmt", include_str!("logfmt.toml")),
 ];
 
 impl Format {
     /// The names of the built-in formats.
-    pub const BUILT_IN: [&'static str; 3] = [TEXTS[0].0, TEXTS[1].0, TEXTS[2].0];
+    pub const BUILT_IN: [&'static str; 5] =
+        [TEXTS[0].0, TEXTS[1].0, TEXTS[2].0, TEXTS[3].0, TEXTS[4].0];
 
     /// Compiles what stands under `[formats.NAME]`.
     ///
@@ -71,10 +68,7 @@ impl Format {
 
     /// The format's kind, as its `kind` key has it.
     pub fn kind(&self) -> &'static str {
-        match self.plan {
-            Plan::Json(_) => "json",
-            Plan::Pattern(_) => "pattern",
-        }
+        self.plan.kind()
     }
 
     /// Reads one line, given without its line ending. The call borrows from all three.
@@ -91,10 +85,7 @@ impl Format {
             return Err(Reason::TooLong);
         }
         let line = std::str::from_utf8(line).map_err(|_| Reason::NotUtf8)?;
-        match &self.plan {
-            Plan::Json(plan) => plan.fill(line, scratch)?,
-            Plan::Pattern(plan) => plan.fill(line, scratch)?,
-        }
+        self.plan.fill(line, scratch)?;
         self.fields.call(Values::new(line, scratch))
     }
 }

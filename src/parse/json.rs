@@ -8,25 +8,18 @@ use serde_json::value::RawValue;
 
 use crate::call::Reason;
 use crate::parse::escape::unescape_json;
-use crate::parse::{Cell, Scratch};
+use crate::parse::{Cell, Name, Scratch};
 
 /// The most segments a dotted name may have. A name of n segments may be split in 2^(n-1) ways,
 /// since keys may contain dots.
 const SEGMENTS_MAX: usize = 8;
 
-/// What a slot is filled from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Name {
-    /// A dotted name or a JSON pointer.
-    Field(String),
-    /// A header, by its name in any case.
-    Header(String),
-}
-
 /// Where in an object the slots' values are.
 #[derive(Debug)]
 pub(crate) struct Plan {
     root: Node,
+    /// The name of the object that holds headers.
+    headers: Option<String>,
     /// For each slot its candidates; the first present one counts.
     slots: Vec<Vec<usize>>,
     candidates: usize,
@@ -52,45 +45,52 @@ struct Child {
 }
 
 impl Plan {
-    /// Lays out the names, one slot each; `headers` names the object that holds headers.
+    /// A plan without names yet; `headers` names the object that holds headers.
+    pub(crate) fn new(headers: Option<&str>) -> Plan {
+        let headers = headers.map(str::to_owned);
+        Plan { root: Node::default(), headers, slots: Vec::new(), candidates: 0 }
+    }
+
+    /// The slot of a dotted name, a JSON pointer or a header, and asks for it.
     ///
     /// # Errors
     ///
-    /// What is wrong with a name, as a sentence.
-    pub(crate) fn new(names: &[Name], headers: Option<&str>) -> Result<Plan, String> {
-        let mut plan = Plan { root: Node::default(), slots: Vec::new(), candidates: 0 };
-        for name in names {
-            let mut candidates = Vec::new();
-            let (path, header) = match name {
-                Name::Field(field) => (field.as_str(), None),
-                Name::Header(header) => {
-                    let Some(object) = headers else {
-                        return Err(format!(
-                            "header `{header}` is asked for, but `headers` is not set"
-                        ));
-                    };
-                    (object, Some(header.to_ascii_lowercase()))
-                }
-            };
-            for (keys, pointer) in readings(path)? {
-                let node = plan.root.reach(&keys, pointer);
-                let new = plan.candidates;
-                let candidate = match &header {
-                    None => *node.candidate.get_or_insert(new),
-                    Some(header) => match node.headers.iter().find(|(name, _)| name == header) {
-                        Some((_, candidate)) => *candidate,
-                        None => {
-                            node.headers.push((header.clone(), new));
-                            new
-                        }
-                    },
+    /// What is wrong with the name, as a sentence.
+    pub(crate) fn ask(&mut self, name: Name<'_>) -> Result<usize, String> {
+        let (path, header) = match name {
+            Name::Field(field) => (field, None),
+            Name::Header(header) => {
+                let Some(object) = &self.headers else {
+                    return Err(format!(
+                        "header `{header}` is asked for, but `headers` does not say where headers are"
+                    ));
                 };
-                plan.candidates += usize::from(candidate == new);
-                candidates.push(candidate);
+                (object.as_str(), Some(header.to_ascii_lowercase()))
             }
-            plan.slots.push(candidates);
+        };
+        let mut candidates = Vec::new();
+        for (keys, pointer) in readings(path)? {
+            let node = self.root.reach(&keys, pointer);
+            let new = self.candidates;
+            let candidate = match &header {
+                None => *node.candidate.get_or_insert(new),
+                Some(header) => match node.headers.iter().find(|(name, _)| name == header) {
+                    Some((_, candidate)) => *candidate,
+                    None => {
+                        node.headers.push((header.clone(), new));
+                        new
+                    }
+                },
+            };
+            self.candidates += usize::from(candidate == new);
+            candidates.push(candidate);
         }
-        Ok(plan)
+        // A name that was asked for before leads to the same candidates.
+        let slot = self.slots.iter().position(|known| *known == candidates);
+        Ok(slot.unwrap_or_else(|| {
+            self.slots.push(candidates);
+            self.slots.len() - 1
+        }))
     }
 
     /// Fills the scratch's slots from a line.
@@ -336,11 +336,12 @@ mod tests {
 
     /// The value that one name finds in a line; the error if the line is malformed.
     fn find(line: &str, name: &str) -> Result<Option<String>, Reason> {
-        slot(line, Name::Field(name.to_owned()))
+        slot(line, Name::Field(name))
     }
 
-    fn slot(line: &str, name: Name) -> Result<Option<String>, Reason> {
-        let plan = Plan::new(&[name], Some("request.headers")).unwrap();
+    fn slot(line: &str, name: Name<'_>) -> Result<Option<String>, Reason> {
+        let mut plan = Plan::new(Some("request.headers"));
+        assert_eq!((plan.ask(name), plan.ask(name)), (Ok(0), Ok(0)));
         let mut scratch = Scratch::default();
         plan.fill(line, &mut scratch)?;
         Ok(crate::parse::Values::new(line, &scratch).get(0).map(str::to_owned))
@@ -432,7 +433,7 @@ mod tests {
 
     #[test]
     fn headers_are_found_in_any_case_and_may_be_lists() {
-        let header = |line| slot(line, Name::Header("X-Api-Key".to_owned()));
+        let header = |line| slot(line, Name::Header("X-Api-Key"));
         assert_eq!(header(r#"{"request":{"headers":{"x-api-key":"k"}}}"#), some("k"));
         assert_eq!(header(r#"{"request.headers":{"X-API-KEY":["","k","l"]}}"#), some("k"));
         assert_eq!(header(r#"{"request":{"headers":{"x-api-key":[]}}}"#), Ok(None));
@@ -445,9 +446,9 @@ mod tests {
 
     #[test]
     fn names_that_cannot_be_read_are_refused() {
-        let refused = |name: &str| Plan::new(&[Name::Field(name.to_owned())], None).is_err();
+        let refused = |name: &str| Plan::new(None).ask(Name::Field(name)).is_err();
         assert!(refused(""));
         assert!(refused("a.b.c.d.e.f.g.h.i"));
-        assert!(Plan::new(&[Name::Header("x".to_owned())], None).is_err());
+        assert!(Plan::new(None).ask(Name::Header("x")).is_err());
     }
 }

@@ -39,6 +39,15 @@ pub struct Scratch {
     group_ends: Vec<Option<NonMaxUsize>>,
 }
 
+/// A name that a format asks a kind for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Name<'a> {
+    /// A field of the log, as the kind names it.
+    Field(&'a str),
+    /// A request header, by its name in any case.
+    Header(&'a str),
+}
+
 /// Where a value is. Offsets are `u32`, since no line is longer than [`crate::limits::LINE_BYTES_MAX`]
 /// and decoding never makes it longer than thrice that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

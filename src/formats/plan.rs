@@ -1,0 +1,110 @@
+//! The kinds of formats, and what all have in common: they are asked for names, and find the values in lines.
+//!
+//! Knows no call fields and no TOML. A new kind is a variant here, a module in `parse`, and its keys in `language`.
+
+use crate::call::Reason;
+use crate::nearest::similar;
+use crate::parse::pattern::{self, Role};
+use crate::parse::{Name, Scratch, csv, json, logfmt, ltsv, regex};
+
+/// How a kind finds the values that a format asks for. Each name has a slot, which is filled line by line.
+#[derive(Debug)]
+pub(super) enum Plan {
+    Json(json::Plan),
+    Pattern(pattern::Plan),
+    Csv(csv::Plan),
+    Ltsv(ltsv::Plan),
+    Logfmt(logfmt::Plan),
+    Regex(regex::Plan),
+}
+
+/// Why a name cannot be asked for.
+pub(super) struct Refused {
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+}
+
+impl Plan {
+    /// The kind's name, as the `kind` key has it.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Plan::Json(_) => "json",
+            Plan::Pattern(_) => "pattern",
+            Plan::Csv(_) => "csv",
+            Plan::Ltsv(_) => "ltsv",
+            Plan::Logfmt(_) => "logfmt",
+            Plan::Regex(_) => "regex",
+        }
+    }
+
+    /// The slot of a name, and asks for it.
+    ///
+    /// # Errors
+    ///
+    /// A name that no line can hold, where the format itself says which names there are; a header, where
+    /// lines hold none.
+    pub(super) fn ask(&mut self, name: Name<'_>) -> Result<usize, Refused> {
+        match (self, name) {
+            (Plan::Json(plan), _) => {
+                plan.ask(name).map_err(|message| Refused { message, hint: None })
+            }
+            (Plan::Pattern(plan), Name::Field(field)) => plan.ask(field).ok_or_else(|| {
+                let known = plan.captures().iter().map(|capture| capture.name.as_str());
+                missing("the pattern has no variable", field, known)
+            }),
+            (Plan::Pattern(plan), Name::Header(header)) => {
+                plan.ask_header(header).ok_or_else(|| {
+                    let known = plan.captures().iter().map(|capture| capture.name.as_str());
+                    missing("the pattern has no header", header, known)
+                })
+            }
+            (Plan::Csv(plan), Name::Field(field)) => {
+                plan.ask(field).ok_or_else(|| missing("`columns` has no", field, plan.names()))
+            }
+            (Plan::Ltsv(plan), Name::Field(field)) => Ok(plan.ask(field)),
+            (Plan::Logfmt(plan), Name::Field(field)) => Ok(plan.ask(field)),
+            (Plan::Regex(plan), Name::Field(field)) => plan
+                .ask(field)
+                .ok_or_else(|| missing("the expression has no group", field, plan.names())),
+            (plan, Name::Header(header)) => Err(Refused {
+                message: format!(
+                    "header `{header}` is asked for, but lines of kind `{}` hold no headers",
+                    plan.kind()
+                ),
+                hint: Some("name the field that holds it: { field = \"…\" }".to_owned()),
+            }),
+        }
+    }
+
+    /// What the value in a slot means, where that is well known: of patterns' variables only.
+    pub(super) fn role(&self, slot: usize) -> Option<&Role> {
+        match self {
+            Plan::Pattern(plan) => plan.captures()[slot].role.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Fills the scratch's slots from a line.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::Malformed`] if the line is not as the kind and the format have it.
+    pub(super) fn fill(&self, line: &str, scratch: &mut Scratch) -> Result<(), Reason> {
+        match self {
+            Plan::Json(plan) => plan.fill(line, scratch),
+            Plan::Pattern(plan) => plan.fill(line, scratch),
+            Plan::Csv(plan) => plan.fill(line, scratch),
+            Plan::Ltsv(plan) => plan.fill(line, scratch),
+            Plan::Logfmt(plan) => plan.fill(line, scratch),
+            Plan::Regex(plan) => plan.fill(line, scratch),
+        }
+    }
+}
+
+/// A name that is none of those there are.
+fn missing<'n>(what: &str, name: &str, known: impl Iterator<Item = &'n str> + Clone) -> Refused {
+    let all = known.clone().collect::<Vec<_>>().join(", ");
+    let has = if all.is_empty() { "none at all".to_owned() } else { format!("it has {all}") };
+    let hint = similar(name, known).map(|near| format!("did you mean `{near}`?"));
+    Refused { message: format!("{what} `{name}`, {has}"), hint }
+}
