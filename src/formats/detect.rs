@@ -115,6 +115,10 @@ mod tests {
         "10.0.0.7 - - [18/Dec/2018:09:30:00 +0000] \"\\x16\\x03\" 400 5 \"-\" \"-\"\n";
     const JSON: &str = "{\"time\":\"2018-12-18T09:30:00Z\",\"path\":\"/x\"}\n";
 
+    const LTSV: &str =
+        "time:[18/Dec/2018:09:30:00 +0000]\thost:10.0.0.7\treq:GET /x?a=b HTTP/1.1\tstatus:200\n";
+    const LOGFMT: &str = "time=2018-12-18T09:30:00Z level=info method=GET path=/x status=200\n";
+
     fn detected(head: &str) -> Result<String, Undetected> {
         let formats: Vec<Format> =
             Format::BUILT_IN.iter().map(|name| Format::built_in(name).unwrap()).collect();
@@ -127,6 +131,8 @@ mod tests {
         assert_eq!(detected(&COMMON.repeat(3)).unwrap(), "common");
         assert_eq!(detected(&COMBINED.repeat(300)).unwrap(), "combined");
         assert_eq!(detected(JSON).unwrap(), "json");
+        assert_eq!(detected(LTSV).unwrap(), "ltsv");
+        assert_eq!(detected(LOGFMT).unwrap(), "logfmt");
         assert_eq!(detected(JSON.trim_end()).unwrap(), "json");
         assert_eq!(detected(&format!("\u{feff}\0\0{COMMON} \t\n\r\n")).unwrap(), "common");
     }

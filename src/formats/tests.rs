@@ -564,6 +564,226 @@ fn json_knows_common_key_names() {
     assert!(Format::built_in("morse").is_none());
 }
 
+// csv, ltsv, logfmt, regex
+
+#[test]
+fn csv_names_its_columns() {
+    let format = format(
+        r#"
+        kind = "csv"
+        columns = ["time", "client", "request", "status", "bytes", "ms", ""]
+        at = { field = "time", as = "%Y-%m-%d %H:%M:%S" }
+        zone = "+01:00"
+        credential = ["client", { query = "api_key" }]
+        method = "request"
+        path = "request"
+        status = "status"
+        bytes = "bytes"
+        latency = { field = "ms", unit = "ms" }
+        "#,
+    );
+    assert_eq!(format.kind(), "csv");
+    let line = r#"2018-12-18 09:30:00,,"GET /x?q=""a, b""&api_key=k7 HTTP/1.1",403,-,2.5,unasked"#;
+    let call = parse(&format, line).unwrap();
+    assert_eq!(call.at.to_string(), "2018-12-18T08:30:00Z");
+    assert_eq!(call.credential, some("k7"));
+    assert_eq!((call.method, call.path), (some("GET"), some("/x?q=\"a, b\"&api_key=k7")));
+    assert_eq!((call.outcome, call.status, call.bytes), (Outcome::Denied, Some(403), None));
+    assert_eq!(call.latency_us, Some(2500));
+    for malformed in [
+        "time,client,request,status,bytes,ms,",
+        "2018-12-18 09:30:00,c1,/x,200,1,1",
+        "2018-12-18 09:30:00,c1,\"/x,200,1,1,",
+    ] {
+        assert_eq!(parse(&format, malformed), Err(Reason::Malformed), "{malformed}");
+    }
+    assert_eq!(parse(&format, "time,c1,/x,200,1,1,"), Err(Reason::NoTime));
+}
+
+#[test]
+fn csv_has_any_delimiter_and_may_be_flexible() {
+    let with = |more: &str| {
+        let columns = "columns = ['at', 'path', 'host']";
+        let fields = "at = 'at'\npath = 'path'\nhost = 'host'";
+        format(&format!("kind = 'csv'\n{columns}\n{fields}\n{more}"))
+    };
+    let line = "1545125400 \"/x y\" api.example";
+    assert_eq!(parse(&with("delimiter = ' '"), line).unwrap().host, some("api.example"));
+    let line = "1545125400\t/x\tapi.example";
+    assert_eq!(parse(&with(r#"delimiter = "\t""#), line).unwrap().host, some("api.example"));
+    let flexible = with("flexible = true");
+    assert_eq!(parse(&flexible, "1545125400,/x").unwrap().host, None);
+    assert_eq!(parse(&flexible, "1545125400,/x,h,more").unwrap().host, some("h"));
+    assert_eq!(parse(&with(""), "1545125400,/x"), Err(Reason::Malformed));
+}
+
+#[test]
+fn ltsv_takes_labels_as_they_are() {
+    let format = format(
+        r#"
+        kind = "ltsv"
+        at = "time"
+        method = "req"
+        path = "req"
+        status = "status"
+        credential = "x.client-id"
+        "#,
+    );
+    assert_eq!(format.kind(), "ltsv");
+    let line = "host:10.0.0.7\ttime:[18/Dec/2018:09:30:00 +0100]\treq:GET /x?t=12:30 HTTP/1.1\tstatus:503\tx.client-id:c1";
+    let call = parse(&format, line).unwrap();
+    assert_eq!(call.at.to_string(), "2018-12-18T08:30:00Z");
+    assert_eq!((call.method, call.path), (some("GET"), some("/x?t=12:30")));
+    assert_eq!((call.credential, call.outcome), (some("c1"), Outcome::Failed));
+    assert_eq!(parse(&format, line.replace('\t', " ")), Err(Reason::NoTime));
+    assert_eq!(parse(&format, line.replace("host:", "")), Err(Reason::Malformed));
+}
+
+#[test]
+fn the_built_in_ltsv_has_the_recommended_labels() {
+    let ltsv = Format::built_in("ltsv").unwrap();
+    let line = [
+        "time:[18/Dec/2018:09:30:00 +0000]",
+        "host:10.0.0.7",
+        "forwardedfor:-",
+        "user:c1",
+        "req:PUT /x HTTP/1.1",
+        "status:204",
+        "size:-",
+        "reqsize:310",
+        "referer:-",
+        "ua:curl/7",
+        "vhost:api.example",
+        "reqtime_microsec:57000",
+        "apptime:0.050, 0.002",
+    ];
+    let call = parse(&ltsv, line.join("\t")).unwrap();
+    assert_eq!((call.method, call.path), (some("PUT"), some("/x")));
+    assert_eq!((call.status, call.bytes, call.latency_us), (Some(204), None, Some(57_000)));
+    assert_eq!((call.host, call.remote_addr), (some("api.example"), some("10.0.0.7")));
+    assert_eq!((call.credential, call.user_agent), (some("c1"), some("curl/7")));
+    let line = [
+        "time_iso8601:2018-12-18T09:30:00+09:00",
+        "method:POST",
+        "uri:/x?token=t",
+        "status:200",
+        "size:12",
+        "reqtime:0.057",
+    ];
+    let call = parse(&ltsv, line.join("\t")).unwrap();
+    assert_eq!(call.at.to_string(), "2018-12-18T00:29:59.943Z");
+    assert_eq!((call.method, call.path), (some("POST"), some("/x?token=t")));
+    assert_eq!((call.bytes, call.latency_us), (Some(12), Some(57_000)));
+}
+
+#[test]
+fn logfmt_takes_keys_as_they_are() {
+    let format = format(
+        r#"
+        kind = "logfmt"
+        at = "ts"
+        method = "http.method"
+        path = "path"
+        status = "status"
+        credential = "client"
+        "#,
+    );
+    assert_eq!(format.kind(), "logfmt");
+    let line = r#"edge[7]: ts=2018-12-18T09:30:00Z http.method=GET path="/x?q=\"a\u00e9\"" client="acme \\ co" status=200 ok"#;
+    let call = parse(&format, line).unwrap();
+    assert_eq!((call.method, call.path), (some("GET"), some("/x?q=\"aé\"")));
+    assert_eq!((call.credential, call.status), (some(r"acme \ co"), Some(200)));
+    assert_eq!(parse(&format, line.replace(" ok", " \"ok")), Err(Reason::Malformed));
+    assert_eq!(parse(&format, "a line of words"), Err(Reason::Malformed));
+    assert_eq!(parse(&format, "ts= path=/x"), Err(Reason::NoTime));
+}
+
+#[test]
+fn the_built_in_logfmt_has_common_keys() {
+    let logfmt = Format::built_in("logfmt").unwrap();
+    let line = r#"time="2018-12-18T09:30:00.25+01:00" level=info msg="request done" client_id=c1 method=DELETE path=/x?a=b status=404 bytes=0 duration_ms=1.5 duration=1.5ms user_id=u7 user_agent="curl/7 \"x\"""#;
+    let call = parse(&logfmt, line).unwrap();
+    assert_eq!(call.at.to_string(), "2018-12-18T08:30:00.25Z");
+    assert_eq!((call.method, call.path), (some("DELETE"), some("/x?a=b")));
+    assert_eq!((call.status, call.bytes, call.latency_us), (Some(404), Some(0), Some(1500)));
+    assert_eq!((call.credential, call.subject.before), (some("c1"), some("u7")));
+    assert_eq!(call.user_agent, some("curl/7 \"x\""));
+    // A router's `at` is no time, and does not hide one.
+    let router = r#"at=info method=GET path="/x" host=api.example fwd="10.0.0.7" dyno=web.1 service=18ms status=200"#;
+    assert_eq!(parse(&logfmt, router), Err(Reason::NoTime));
+    let timed = parse(&logfmt, format!("{router} ts=1545125400")).unwrap();
+    assert_eq!(timed.at.to_string(), "2018-12-18T09:30:00Z");
+    let own = parse(&logfmt, "at=2018-12-18T09:30:00Z path=/x").unwrap();
+    assert_eq!(own.at.to_string(), "2018-12-18T09:30:00Z");
+}
+
+#[test]
+fn a_regex_takes_its_named_groups_from_the_whole_line() {
+    let format = format(
+        r#"
+        kind = "regex"
+        regex = '''(?<at>\S+) router\[\d+\]: method=(?P<method>[A-Z]+) path="(?<path>[^"]*)"(?: service=(?<took>\d+)ms)? status=(?<status>\d+)'''
+        at = "at"
+        method = "method"
+        path = "path"
+        status = "status"
+        latency = { field = "took", unit = "ms" }
+        "#,
+    );
+    assert_eq!(format.kind(), "regex");
+    let line = r#"2018-12-18T09:30:00Z router[7]: method=GET path="/x" service=18ms status=200"#;
+    let call = parse(&format, line).unwrap();
+    assert_eq!(call.at.to_string(), "2018-12-18T09:30:00Z");
+    assert_eq!((call.method, call.path), (some("GET"), some("/x")));
+    assert_eq!((call.status, call.latency_us), (Some(200), Some(18_000)));
+    assert_eq!(parse(&format, line.replace(" service=18ms", "")).unwrap().latency_us, None);
+    assert_eq!(parse(&format, format!("{line} ")), Err(Reason::Malformed));
+    assert_eq!(parse(&format, format!("x {line}")), Err(Reason::Malformed));
+}
+
+#[test]
+fn names_that_a_log_does_not_hold_are_refused_with_the_nearest() {
+    let csv = "kind = 'csv'\ncolumns = ['time', '', 'path']\nat = 'time'\n";
+    let message = refused(&format!("{csv}path = 'pth'"));
+    assert!(message.contains("path: `columns` has no `pth`, it has time, path"), "{message}");
+    assert!(message.ends_with("did you mean `path`?"), "{message}");
+    let message = refused("kind = 'regex'\nregex = '(?<time>.*)'\nat = 'tme'\npath = 'time'");
+    assert!(message.contains("at: the expression has no group `tme`, it has time"), "{message}");
+    assert!(message.ends_with("did you mean `time`?"), "{message}");
+    let message = refused("kind = 'regex'\nregex = '(.*)'\nat = 'time'\npath = 'time'");
+    assert!(message.contains("no group `time`, none at all"), "{message}");
+    for kind in ["ltsv'", "logfmt'", "csv'\ncolumns = ['a']", "regex'\nregex = '(?<a>.)'"] {
+        let message = refused(&format!("kind = '{kind}\nat = {{ header = 'X-At' }}\npath = 'a'"));
+        assert!(message.contains("hold no headers"), "{message}");
+    }
+}
+
+#[test]
+fn keys_of_a_kind_are_checked() {
+    let all = "\nat = 'a'\npath = 'a'";
+    for (bad, says) in [
+        ("kind = 'csv'", "no `columns`"),
+        ("kind = 'csv'\ncolumns = []", "`columns` is empty"),
+        ("kind = 'csv'\ncolumns = 'a'", "found string, expected a list of strings"),
+        ("kind = 'csv'\ncolumns = ['a', 1]", "found integer, expected a string"),
+        ("kind = 'csv'\ncolumns = ['a', 'a']", "`a` is listed twice"),
+        ("kind = 'csv'\ncolumns = ['a']\ndelimiter = '||'", "expected one character"),
+        ("kind = 'csv'\ncolumns = ['a']\ndelimiter = ''", "expected one character"),
+        ("kind = 'csv'\ncolumns = ['a']\ndelimiter = '\"'", "a meaning of its own"),
+        ("kind = 'csv'\ncolumns = ['a']\nflexible = 'yes'", "expected true or false"),
+        ("kind = 'csv'\ncolumn = ['a']", "did you mean `columns`?"),
+        ("kind = 'regex'", "no `regex`"),
+        ("kind = 'regex'\nregex = '(?<a>.'", "regex: column 1: unclosed group"),
+        ("kind = 'regex'\nregex = '(?<a>.)[z-a]'", "regex: column 9: "),
+        ("kind = 'logfmt'\nheaders = 'h'", "unknown key `headers`"),
+        ("kind = 'ltsv'\npattern = 'p'", "unknown key `pattern`"),
+        ("kind = 'lstv'", "did you mean `ltsv`?"),
+    ] {
+        let message = refused(&(bad.to_owned() + all));
+        assert!(message.contains(says), "{bad}: {message}");
+    }
+}
+
 #[test]
 fn every_built_in_takes_its_person_from_the_route() {
     for name in Format::BUILT_IN {
@@ -574,7 +794,7 @@ fn every_built_in_takes_its_person_from_the_route() {
 }
 
 #[test]
-fn the_formats_of_the_manual_compile() {
+fn the_formats_of_the_manual_compile_and_read_lines() {
     let manual = include_str!("../../docs/formats.md");
     let mut names = Vec::new();
     for block in manual.split("```toml\n").skip(1) {
@@ -583,22 +803,41 @@ fn the_formats_of_the_manual_compile() {
         for (name, format) in
             table.get("formats").and_then(|all| all.as_table()).into_iter().flatten()
         {
-            if let Err(error) = Format::from_toml(name, format.as_table().unwrap()) {
-                panic!("{error}\n{text}");
-            }
+            let format = Format::from_toml(name, format.as_table().unwrap())
+                .unwrap_or_else(|error| panic!("{error}\n{text}"));
             names.push(name.clone());
+            let line = match name.as_str() {
+                "exports" => {
+                    r#"18.12.2018 10:30:00;c1;GET;"https://api.example/x;""y""?z";200;12;any"#
+                }
+                "cells" => "time:2018-12-18T09:30:01Z\tmethod:GET\turi:/x\tapptime:1.000\tua:-",
+                "services" => r#"ts=2018-12-18T09:30:00Z method=GET path="/x" code=200 took_ms=1"#,
+                "router" => {
+                    r#"2018-12-18T09:30:00+00:00 app[router]: at=info method=GET path="/x" host=api.example dyno=web.1 connect=1ms service=18ms status=200 bytes=13"#
+                }
+                _ => continue,
+            };
+            let call = parse(&format, line).unwrap_or_else(|reason| panic!("{reason:?}: {line}"));
+            assert_eq!(call.at.to_string(), "2018-12-18T09:30:00Z", "{name}");
+            assert_eq!(call.method, some("GET"), "{name}");
         }
     }
-    assert_eq!(names, ["my-gateway", "edge", "old-front"]);
+    assert_eq!(
+        names,
+        ["my-gateway", "edge", "old-front", "exports", "cells", "services", "router"]
+    );
 }
 
 // Laws
 
-const LINES: [&str; 4] = [
+const LINES: [&str; 7] = [
     r#"{"at":"2018-12-18T09:30:00.25+01:00","client_id":"a\u00e9\n","status":200,"path":"/x?api_key=%41","a":{"b":[1,{"c":null}]},"a.b":"q","bytes":"1e3","took":0.057}"#,
     r#"10.0.0.7 - j doe [10/Oct/2000:13:55:36 -0700] "GET /a?b=\x22c HTTP/1.0" 401 - "http://r/" "Mozilla \"x\"""#,
     r#"10.0.0.7 - - [10/Oct/2000:13:55:36 -0700] "\x16\x03\x01" 400 5 "-" "-""#,
     r#"10.0.0.7 - - [10/Oct/2000:13:55:36 -0700] "GET / HTTP/1.1" 200 5"#,
+    "time:[10/Oct/2000:13:55:36 -0700]\treq:GET /a?b=c HTTP/1.0\tstatus:200\tsize:-\treqtime:0.057",
+    r#"web: time=2018-12-18T09:30:00Z method=GET path="/a?b=\"c\"" status=200 duration_ms=1.5 ok"#,
+    r#"1545125400,"/a,""b""",200"#,
 ];
 
 fn law_formats() -> Vec<Format> {
@@ -613,6 +852,10 @@ fn law_formats() -> Vec<Format> {
         zone = "Europe/Berlin"
         "#,
     ));
+    let fields = "at = 'at'\npath = 'path'\nstatus = 'status'";
+    all.push(format(&format!("kind = 'csv'\ncolumns = ['at', 'path', 'status']\n{fields}")));
+    let regex = "(?<at>[0-9]+)[, ](?<path>.*?)(?:,(?<status>[0-9]{3}))?";
+    all.push(format(&format!("kind = 'regex'\nregex = '{regex}'\n{fields}")));
     all.push(format("kind = 'pattern'\npattern = '$a - $b [$t] \"$request\" $status'\nat = { field = 't', as = '%d/%b/%Y:%H:%M:%S %z' }"));
     all
 }
