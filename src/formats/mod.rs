@@ -35,8 +35,15 @@ const TEXTS: [(&str, &str); 5] = [
 
 impl Format {
     /// The names of the built-in formats.
-    pub const BUILT_IN: [&'static str; 5] =
-        [TEXTS[0].0, TEXTS[1].0, TEXTS[2].0, TEXTS[3].0, TEXTS[4].0];
+    pub const BUILT_IN: [&'static str; TEXTS.len()] = {
+        let mut names = [""; TEXTS.len()];
+        let mut idx = 0;
+        while idx < TEXTS.len() {
+            names[idx] = TEXTS[idx].0;
+            idx += 1;
+        }
+        names
+    };
 
     /// Compiles what stands under `[formats.NAME]`.
     ///

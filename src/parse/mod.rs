@@ -1,8 +1,8 @@
 //! The bytes of one line → a call, or the reason why they are none. No I/O.
 //!
-//! In two steps: a module per format kind (`json`, `pattern`, `csv`, `ltsv`, `logfmt`, `regex`) finds the values a format asks for and
-//! leaves each in a numbered slot; `fields` makes a call of the slots. A kind knows nothing
-//! of calls, and the fields know nothing of kinds, so either can be added to or made faster alone.
+//! In two steps: a module per format kind (`json`, `pattern`, `csv`, `ltsv`, `logfmt`, `regex`) is asked for names,
+//! finds their values in a line and leaves each in a numbered slot; `fields` makes a call of the slots. A kind knows
+//! nothing of calls, and the fields know nothing of kinds, so either can be added to or made faster alone.
 
 pub(crate) mod csv;
 pub(crate) mod escape;
