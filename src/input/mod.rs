@@ -13,6 +13,7 @@ mod find;
 mod gzip;
 mod lines;
 mod mapping;
+mod records;
 mod source;
 
 use std::fs::File;
