@@ -564,6 +564,34 @@ fn json_knows_common_key_names() {
     assert!(Format::built_in("morse").is_none());
 }
 
+#[test]
+fn every_built_in_takes_its_person_from_the_route() {
+    for name in Format::BUILT_IN {
+        let text: toml::Table = Format::built_in_text(name).unwrap().parse().unwrap();
+        let subject = text["subject"].to_string();
+        assert!(subject.contains("route = \"user\""), "docs/formats.md says so: {name} {subject}");
+    }
+}
+
+#[test]
+fn the_formats_of_the_manual_compile() {
+    let manual = include_str!("../../docs/formats.md");
+    let mut names = Vec::new();
+    for block in manual.split("```toml\n").skip(1) {
+        let text = block.split("```").next().unwrap();
+        let table: toml::Table = text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"));
+        for (name, format) in
+            table.get("formats").and_then(|all| all.as_table()).into_iter().flatten()
+        {
+            if let Err(error) = Format::from_toml(name, format.as_table().unwrap()) {
+                panic!("{error}\n{text}");
+            }
+            names.push(name.clone());
+        }
+    }
+    assert_eq!(names, ["my-gateway", "edge", "old-front"]);
+}
+
 // Laws
 
 const LINES: [&str; 4] = [

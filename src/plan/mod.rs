@@ -851,7 +851,6 @@ fn display(color: ColorArg) -> Display {
 
 /// Columns of standard output: as many as the user asks for, else as the terminal has. Where it is no terminal nothing
 /// limits them: a report in a file must not have lost what did not fit some screen.
-#[expect(clippy::disallowed_methods, reason = "this is where the terminal is asked, once")]
 pub fn width() -> Option<usize> {
     width_asked().or_else(|| {
         let measured = || terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));

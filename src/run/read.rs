@@ -98,8 +98,12 @@ fn nothing_read(inputs: &[InputFacts]) -> Option<Error> {
 
 /// What to do about inputs whose format could not be told, given the shapes of each one's lines.
 pub(super) fn format_hint<'a>(shapes: impl Iterator<Item = &'a [String]>) -> Option<String> {
+    let shapes: Vec<&[String]> = shapes.collect();
+    // The first of each, then the second of each: no input's lines take all the room.
+    let by_turns =
+        (0..formats::SHAPES_MAX).flat_map(|i| shapes.iter().filter_map(move |of| of.get(i)));
     let mut distinct: Vec<&str> = Vec::new();
-    for shape in shapes.flatten() {
+    for shape in by_turns {
         if distinct.len() < formats::SHAPES_MAX && !distinct.contains(&shape.as_str()) {
             distinct.push(shape);
         }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::OnceLock;
 
+use overstay::report::text;
 use serde_json::{Value, json};
 
 use crate::harness::{Case, repository};
@@ -322,6 +323,25 @@ fn the_sample_has_no_problem_but_those_the_story_needs() {
 
 fn readme() -> String {
     std::fs::read_to_string(repository("sample-logs/README.md")).unwrap()
+}
+
+#[test]
+fn the_page_quotes_what_the_program_prints() {
+    let (page, report) = (readme(), report());
+    assert!(page.contains(&format!("\n> {}\n", report["headline"].as_str().unwrap())));
+    for finding in report["findings"].as_array().unwrap() {
+        if let Some(overstay_s) = finding["overstay_s"].as_u64() {
+            let (n, duration) = (text::thousands(overstay_s), text::duration(overstay_s));
+            assert!(page.contains(&format!("{n} ({duration})")), "{n} ({duration})");
+            // In the prose, too, wherever it is given in words.
+            for words in page.split(&format!("{n} s = ")).skip(1) {
+                assert!(
+                    words.trim_start_matches('*').starts_with(&duration),
+                    "{n} s = {words:.20}"
+                );
+            }
+        }
+    }
 }
 
 /// The cells of the first table whose header begins so.
