@@ -6,6 +6,8 @@
 //!
 //! Knows of JSON only where values begin and end. Whether a record is JSON its format will tell.
 
+use super::buffer::Buffer;
+
 /// What a raw newline within a string becomes: as little allowed in JSON as the newline.
 const CONTROL_IN_STRING: u8 = 1;
 
@@ -121,13 +123,14 @@ impl Records {
     }
 
     /// Takes the log's next bytes, and gives as many of those taken so far as are decided.
-    pub(super) fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+    pub(super) fn push(&mut self, bytes: &[u8], out: &mut Buffer) {
         bytes.iter().for_each(|&byte| self.byte(byte, out));
     }
 
     /// Gives the rest. Whether the log ended within a document that holds records: then some may be missing.
-    pub(super) fn finish(&mut self, out: &mut Vec<u8>) -> bool {
-        out.append(&mut self.held);
+    pub(super) fn finish(&mut self, out: &mut Buffer) -> bool {
+        out.push(&self.held);
+        self.held.clear();
         match std::mem::replace(&mut self.state, State::Between) {
             State::Between => false,
             // A record that is cut short tells so itself, since it is not JSON.
@@ -137,7 +140,7 @@ impl Records {
         }
     }
 
-    fn byte(&mut self, byte: u8, out: &mut Vec<u8>) {
+    fn byte(&mut self, byte: u8, out: &mut Buffer) {
         match self.state {
             State::Between => match byte {
                 b'[' => {
@@ -177,7 +180,7 @@ impl Records {
                     self.byte(byte, out);
                 }
                 step => {
-                    out.push(as_line(byte, value.in_string));
+                    out.push(&[as_line(byte, value.in_string)]);
                     self.state = State::InRecord { within, value };
                     if step == Step::Last {
                         self.end(within);
@@ -196,7 +199,7 @@ impl Records {
         may_be_record: bool,
         mut part: Part,
         mut value: Value,
-        out: &mut Vec<u8>,
+        out: &mut Buffer,
     ) {
         match may_be_record {
             true => self.held.push(byte),
@@ -248,7 +251,7 @@ impl Records {
     }
 
     /// An object too long to be looked at further is a record, in which the rest is read.
-    fn give_up(&mut self, part: Part, value: Value, out: &mut Vec<u8>) {
+    fn give_up(&mut self, part: Part, value: Value, out: &mut Buffer) {
         self.release(out);
         let inside = matches!(part, Part::InKey | Part::InValue);
         let value = if inside { value } else { Value::default() };
@@ -256,7 +259,7 @@ impl Records {
         self.state = State::InRecord { within: Within::Nothing, value };
     }
 
-    fn close_object(&mut self, may_be_record: bool, out: &mut Vec<u8>) {
+    fn close_object(&mut self, may_be_record: bool, out: &mut Buffer) {
         self.state = State::Between;
         if may_be_record {
             self.release(out);
@@ -265,21 +268,21 @@ impl Records {
     }
 
     /// Gives the held object as a record.
-    fn release(&mut self, out: &mut Vec<u8>) {
+    fn release(&mut self, out: &mut Buffer) {
         let mut value = Value::default();
         for byte in std::mem::take(&mut self.held) {
             value.step(byte);
-            out.push(as_line(byte, value.in_string));
+            out.push(&[as_line(byte, value.in_string)]);
         }
     }
 
-    fn begin(&mut self, within: Within, byte: u8, out: &mut Vec<u8>) {
+    fn begin(&mut self, within: Within, byte: u8, out: &mut Buffer) {
         let mut value = Value::default();
         match value.step(byte) {
             // Nothing is open that it could close.
             Step::Past => self.gap(out),
             Step::Inside | Step::Last => {
-                out.push(byte);
+                out.push(&[byte]);
                 self.state = State::InRecord { within, value };
             }
         }
@@ -294,8 +297,8 @@ impl Records {
     }
 
     /// A byte that belongs to no record.
-    fn gap(&mut self, out: &mut Vec<u8>) {
-        out.push(if std::mem::take(&mut self.owes_newline) { b'\n' } else { 0 });
+    fn gap(&mut self, out: &mut Buffer) {
+        out.push(&[if std::mem::take(&mut self.owes_newline) { b'\n' } else { 0 }]);
     }
 }
 
@@ -323,7 +326,8 @@ mod tests {
     }
 
     fn framed(log: &str, cuts: &[usize]) -> (String, bool) {
-        let (mut records, mut out, mut from) = (Records::new(&names(), 1 << 20), Vec::new(), 0);
+        let (mut records, mut out, mut from) =
+            (Records::new(&names(), 1 << 20), Buffer::default(), 0);
         for cut in cuts.iter().copied().chain([log.len()]) {
             let cut = cut.clamp(from, log.len());
             records.push(&log.as_bytes()[from..cut], &mut out);
@@ -331,7 +335,7 @@ mod tests {
         }
         let unfinished = records.finish(&mut out);
         assert_eq!(out.len(), log.len());
-        (String::from_utf8(out).unwrap(), unfinished)
+        (String::from_utf8(out.to_vec()).unwrap(), unfinished)
     }
 
     /// The lines with their offsets, NULs around them taken off.
@@ -463,10 +467,10 @@ mod tests {
     fn an_object_too_long_to_be_held_is_a_record() {
         let log = "{\"a\":{\"x\":\"}\"},\"Records\":[1,2],\"z\":0}\n{\"Records\":[7,8]}";
         let mut records = Records::new(&names(), 8);
-        let mut out = Vec::new();
+        let mut out = Buffer::default();
         records.push(log.as_bytes(), &mut out);
         records.finish(&mut out);
-        let text = String::from_utf8(out).unwrap();
+        let text = String::from_utf8(out.to_vec()).unwrap();
         let first = text.split('\n').next().unwrap();
         assert_eq!(first, "{\"a\":{\"x\":\"}\"},\"Records\":[1,2],\"z\":0}");
     }
