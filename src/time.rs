@@ -257,15 +257,18 @@ fn saturating(seconds: i64, nanos: u32) -> Instant {
     Instant::from_s_ns(seconds, nanos).unwrap_or(limit)
 }
 
+/// The last second of the year 9999, which some registers write for "never".
+const YEAR_9999_END_S: u64 = 253_402_300_799;
+
 /// Why a number is surely not meant as Unix seconds, as words that follow "as seconds"; `None` if it may be, or is no number.
 ///
-/// In tables it is only odd, since they may hold anything; to whom a person is speaking directly asks again.
+/// Taken as seconds it would move an end by decades in silence.
 pub fn odd_unix_seconds(text: &str) -> Option<&'static str> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text).split('.').next()?;
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    let number: u64 = digits.parse().ok()?;
+    let number: u64 = digits.parse().unwrap_or(u64::MAX);
     let (month, day) = (number / 100 % 100, number % 100);
     match digits.len() {
         4 if (1900..2200).contains(&number) => Some("it lies in 1970; a year alone is no date"),
@@ -275,7 +278,9 @@ pub fn odd_unix_seconds(text: &str) -> Option<&'static str> {
         {
             Some("it lies before 1971; a date has dashes")
         }
-        12.. => Some("it lies beyond the year 5000; milliseconds or less are not read"),
+        _ if number > YEAR_9999_END_S => {
+            Some("it lies beyond the year 9999; milliseconds or less are not read")
+        }
         _ => None,
     }
 }
@@ -345,7 +350,7 @@ mod tests {
             assert!(odd_unix_seconds(odd).is_some(), "{odd}");
         }
         for fine in
-            ["0", "3000", "20261331", "1545004800", "99999999999", "2018-12-18", "soon", "", "."]
+            ["0", "3000", "20261331", "1545004800", "253402300799", "2018-12-18", "soon", "", "."]
         {
             assert_eq!(odd_unix_seconds(fine), None, "{fine}");
         }

@@ -399,13 +399,13 @@ impl Cells<'_> {
 
     fn instant(&mut self, name: &str) -> Option<Instant> {
         let text = self.text(name)?;
-        let instant = parse_table_instant(&text).ok();
-        let found = self.quoted(&text);
+        let odd = odd_unix_seconds(&text);
+        let instant = parse_table_instant(&text).ok().filter(|_| odd.is_none());
         if instant.is_none() {
+            let found = self.quoted(&text);
+            let odd = odd.map_or_else(String::new, |odd| format!("; as seconds {odd}"));
             let expected = "an instant: RFC 3339 with an offset, YYYY-MM-DD or Unix seconds";
-            self.problem(name, format!("found {found}, expected {expected}"));
-        } else if let Some(odd) = odd_unix_seconds(&text) {
-            self.odd(name, format!("found {}, taken as Unix seconds: {odd}", quoted(&text)));
+            self.problem(name, format!("found {found}, expected {expected}{odd}"));
         }
         instant
     }

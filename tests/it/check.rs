@@ -218,22 +218,22 @@ fn columns_that_changed_places_leak_no_key_and_no_person() {
 }
 
 #[test]
-fn numbers_that_are_no_unix_seconds_are_odd() {
+fn numbers_that_are_surely_no_unix_seconds_are_refused() {
     let case = tidy().file(
         "register/grants.csv",
         "grant,partner,api,operations,granted_at,revoked_at,purpose\n\
          g-acme,acme,messages,read,20180101,,chat\n\
          g-globex,globex,messages,read,+1514764800,1545004800000,chat\n",
     );
-    let output = check(&case, &["--register", "register"]).expect_status(0);
+    let output = check(&case, &["--register", "register"]).expect_status(2);
     let told: Vec<&str> = output.stdout.lines().collect();
     assert_eq!(told.len(), 3, "{told:?}");
     assert!(told[0].starts_with(
-        "warning: register/grants.csv: 2: granted_at: found \"20180101\", taken as Unix seconds: "
+        "error: register/grants.csv: 2: granted_at: found \"20180101\", expected an instant"
     ));
-    assert!(
-        told[1].starts_with("warning: register/grants.csv: 3: revoked_at: found \"1545004800000\"")
-    );
+    assert!(told[1].starts_with(
+        "error: register/grants.csv: 3: revoked_at: found \"1545004800000\", expected an instant"
+    ));
     // On the command line nobody means the year 1970.
     let case = case.file("x.log", "");
     for number in ["2020", "20181218", "1545004800000"] {
