@@ -19,8 +19,6 @@ pub(crate) mod request;
 mod shape;
 pub(crate) mod table;
 
-use regex_automata::util::primitives::NonMaxUsize;
-
 pub use shape::shape;
 
 /// What parsing a line needs besides the line: buffers that are reused from line to line.
@@ -35,8 +33,8 @@ pub struct Scratch {
     /// Decoded text, of values that are not in the line as they are.
     text: String,
     bytes: Vec<u8>,
-    /// Where the groups of a regular expression begin and end, in turn.
-    group_ends: Vec<Option<NonMaxUsize>>,
+    /// Where the groups of a regular expression lie, and of which plan's.
+    groups: Option<(usize, ::regex::CaptureLocations)>,
 }
 
 /// A name that a format asks a kind for.

@@ -3,8 +3,7 @@
 //! Matching takes time linear in the line, whatever the expression (finite automata, no backtracking), and
 //! memory is bounded. What a group means is not known here.
 
-use regex_automata::Input;
-use regex_automata::meta::{BuildError, Regex};
+use regex::{Regex, RegexBuilder};
 use regex_syntax::hir::{Hir, Look};
 
 use crate::call::Reason;
@@ -37,17 +36,15 @@ impl Plan {
         let hir = regex_syntax::parse(expression).map_err(|error| syntax(&error, expression))?;
         // Anchored as parsed, not as text: `(?x)a # b` would take a closing parenthesis for a comment.
         let whole = Hir::concat(vec![Hir::look(Look::Start), hir, Hir::look(Look::End)]);
-        let config = Regex::config()
-            .nfa_size_limit(Some(REGEX_BYTES_MAX))
-            .onepass_size_limit(Some(REGEX_BYTES_MAX))
-            .hybrid_cache_capacity(REGEX_BYTES_MAX);
-        let regex = Regex::builder()
-            .configure(config)
-            .build_from_hir(&whole)
+        let regex = RegexBuilder::new(&whole.to_string())
+            .size_limit(REGEX_BYTES_MAX)
+            .dfa_size_limit(REGEX_BYTES_MAX)
+            .build()
             .map_err(|error| size(&error))?;
-        let groups = regex.group_info().all_names().filter_map(|(_, idx, name)| {
-            Some(Group { name: name?.to_owned(), idx, wanted: false })
-        });
+        let groups = regex
+            .capture_names()
+            .enumerate()
+            .filter_map(|(idx, name)| Some(Group { name: name?.to_owned(), idx, wanted: false }));
         let groups = groups.collect();
         Ok(Plan { regex, groups })
     }
@@ -72,20 +69,22 @@ impl Plan {
     pub(crate) fn fill(&self, line: &str, scratch: &mut Scratch) -> Result<(), Reason> {
         scratch.text.clear();
         scratch.slots.clear();
-        scratch.group_ends.clear();
-        scratch.group_ends.resize(self.regex.group_info().slot_len(), None);
-        let found = self.regex.search_slots(&Input::new(line), &mut scratch.group_ends);
-        if found.is_none() {
+        // Locations are those of one expression, and workers go from log to log.
+        let plan = std::ptr::from_ref(self).addr();
+        let locations = match &mut scratch.groups {
+            Some((of, locations))
+                if *of == plan && locations.len() == self.regex.captures_len() =>
+            {
+                locations
+            }
+            other => &mut other.insert((plan, self.regex.capture_locations())).1,
+        };
+        if self.regex.captures_read(locations, line).is_none() {
             return Err(Reason::Malformed);
         }
-        let ends = &scratch.group_ends;
-        scratch.slots.extend(self.groups.iter().map(|group| {
-            match (ends[2 * group.idx], ends[2 * group.idx + 1]) {
-                (Some(start), Some(end)) if group.wanted => {
-                    Cell::in_line(line, start.get(), end.get())
-                }
-                _ => Cell::Absent,
-            }
+        scratch.slots.extend(self.groups.iter().map(|group| match locations.get(group.idx) {
+            Some((start, end)) if group.wanted => Cell::in_line(line, start, end),
+            _ => Cell::Absent,
         }));
         Ok(())
     }
@@ -106,10 +105,12 @@ fn syntax(error: &regex_syntax::Error, expression: &str) -> String {
 }
 
 /// Why an expression without fault cannot be compiled: it is too large.
-fn size(error: &BuildError) -> String {
-    match error.size_limit() {
-        Some(limit) => format!("takes more than {limit} bytes when compiled"),
-        None => error.to_string(),
+fn size(error: &regex::Error) -> String {
+    match error {
+        regex::Error::CompiledTooBig(limit) => {
+            format!("takes more than {limit} bytes when compiled")
+        }
+        other => other.to_string(),
     }
 }
 
