@@ -52,7 +52,7 @@ Environment:
     Audit(Box<AuditArgs>),
     /// Print the judged calls, one JSON object a line
     #[command(
-        long_about = "Prints the judged calls as a stream, one JSON object a line, in the order of the logs.\n\n\
+        long_about = "Prints the judged calls as a stream, one JSON object a line: logs by path, calls in the order of their lines.\n\n\
 Filters of different kinds must all hold; of one kind given several times, one of them.",
         after_help = "Examples:
   overstay calls --finding os-7f3k

@@ -78,6 +78,12 @@ impl Format {
         self.plan.kind()
     }
 
+    /// The placeholders of routes whose values it asks for.
+    pub fn placeholders(&self) -> impl Iterator<Item = &str> {
+        let Fields { subject, actor, .. } = &self.fields;
+        [subject, actor].into_iter().filter_map(|sources| sources.route.as_deref())
+    }
+
     /// Reads one line, given without its line ending. The call borrows from all three.
     ///
     /// # Errors

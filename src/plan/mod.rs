@@ -204,6 +204,10 @@ pub struct CheckPlan {
     pub config: Option<PathBuf>,
     /// All that is wrong with it.
     pub problems: Vec<Error>,
+    /// All formats: the built-in ones and the config's.
+    pub formats: Vec<Format>,
+    /// Whom and what suppressions name, each with its place.
+    pub suppressed: Vec<Suppression>,
     /// The register's folder.
     pub register: Option<PathBuf>,
     /// What the configuration says in vain, a line each.
@@ -293,11 +297,12 @@ pub fn calls(args: &CallsArgs) -> Result<CallsPlan> {
 pub fn check(args: &CheckArgs) -> Result<CheckPlan> {
     let config = find_config(args.config.as_deref())?;
     let mut problems = Problems::default();
+    let formats = formats_of(config.as_ref(), &mut problems);
+    let mut suppressed = Vec::new();
     if let Some(config) = &config {
-        let formats = formats_of(Some(config), &mut problems);
         sources_of(Some(config), &formats, &mut problems);
         config.severities(&mut problems);
-        config.suppressions(&mut problems);
+        suppressed = config.suppressions(&mut problems);
         configured_outputs(config, &mut problems);
     }
     let register = register_plan(args.register.as_deref(), config.as_ref(), None);
@@ -311,6 +316,8 @@ pub fn check(args: &CheckArgs) -> Result<CheckPlan> {
         unused: config.as_ref().map(ConfigFile::unused).unwrap_or_default(),
         config: config.map(|config| config.path),
         problems: problems.0,
+        formats,
+        suppressed,
         register: register.map(|register| register.folder),
         quiet: args.quiet,
     })
@@ -470,6 +477,10 @@ fn source_of(
         return Err(config.error(lookback.span(), what));
     }
     let format = match &logs.format {
+        // One of the config that does not compile has an error of its own.
+        Some(format) if config.tables.formats.contains_key(format) => {
+            formats.iter().position(|known| known.name() == format)
+        }
         Some(format) => format_index(formats, format, "format").map_err(|unknown| {
             let told = error(format!("{name}: {unknown}"));
             match unknown.hint_text() {

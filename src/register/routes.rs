@@ -58,6 +58,14 @@ impl Template {
         Ok(template)
     }
 
+    /// The names of its placeholders.
+    pub fn placeholders(&self) -> impl Iterator<Item = &str> {
+        self.segments.iter().filter_map(|segment| match segment {
+            Segment::Placeholder(name) => Some(name.as_str()),
+            Segment::Literal(_) => None,
+        })
+    }
+
     /// The template without the names of its placeholders: two of one shape fit the same targets.
     pub(super) fn shape(&self) -> Template {
         let unnamed = |segment: &Segment| match segment {

@@ -533,6 +533,11 @@ fn template(cells: &mut Cells<'_>) -> Option<Template> {
     if path.contains(['?', '#']) {
         cells.odd("path", "found a query or fragment, which routes leave out");
     }
+    let foreign = |part: &str| part.len() > 1 && (part.starts_with(':') || part.starts_with('<'));
+    if rest.split('/').any(foreign) {
+        let found = format!("found {}, of which each part stands for itself", quoted(&path));
+        cells.odd("path", format!("{found}; a placeholder is written {{name}}"));
+    }
     if rest.split('/').any(|part| part != "*" && part.contains('*') && !part.contains('{')) {
         cells.odd("path", "found a \"*\" that is no segment of its own: it stands for itself");
     }
@@ -591,6 +596,10 @@ fn operations(cells: &mut Cells<'_>) -> Option<Operations> {
     if names.iter().any(|name| name == "*") {
         let found = format!("found {}, with a * among others", quoted(&text));
         cells.problem("operations", format!("{found}; expected * alone, or names"));
+    }
+    if names.iter().any(|name| name.contains([' ', ',', ';'])) {
+        let found = format!("found {}, taken as one operation", quoted(&text));
+        cells.odd("operations", format!("{found}; several have | between them"));
     }
     names.sort_unstable();
     names.dedup();

@@ -334,7 +334,7 @@ fn finding_columns(findings: &[&Finding]) -> Vec<Column> {
         whole("OVERSTAY"),
         whole("ID"),
         whole("OPERATIONS"),
-        Column::left("CALLS", Need::Extra(0)),
+        whole("CALLS"),
     ];
     let reach: Vec<(String, &str)> = findings.iter().map(|finding| reach(finding)).collect();
     let number_width = reach.iter().map(|(number, _)| width(number)).max().unwrap_or(0);
@@ -562,6 +562,30 @@ fn partners(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     if unused > 0 && report.accounting.calls > 0 {
         let text = counted(unused, "grant was", "grants were");
         page.wrapped(0, &format!("{text} used by no call"), Style::new())?;
+    }
+    unseen(page, report)
+}
+
+/// What calls don't name nobody can be held to: said, or its absence would look like an all-clear.
+fn unseen(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    for api in report.apis.iter().filter(|api| api.calls_without_subject > 0).take(NAMES_MAX) {
+        let without = thousands(api.calls_without_subject);
+        let calls = counted(api.calls, "call", "calls");
+        let name = for_terminal(&api.api);
+        let text = format!(
+            "{without} of {calls} to {name} named no person: consent, which it requires, was not looked at"
+        );
+        page.wrapped(0, &text, Style::new())?;
+    }
+    let sources = report.coverage.sources.iter();
+    for source in sources.filter(|source| source.calls > 0 && source.anonymous == source.calls) {
+        let calls = match source.calls {
+            1 => "its one call".to_owned(),
+            calls => format!("its {} calls", thousands(calls)),
+        };
+        let text =
+            format!("source {}: none of {calls} named a credential", for_terminal(&source.source));
+        page.wrapped(0, &text, Style::new())?;
     }
     Ok(())
 }
@@ -995,9 +1019,9 @@ next: overstay explain after-revocation
 
     #[test]
     fn a_finding_takes_one_line_where_there_is_room() {
-        let wide = shown(&fixtures::full(), 120, false);
+        let wide = shown(&fixtures::full(), 146, false);
         let line = "CRITICAL  after-revocation    reelhouse                messages  ~8,201 people  \
-                    1 y 13 d   os-jjjjjjjjjjjj  delete, read\n";
+                    1 y 13 d   os-jjjjjjjjjjjj  delete, read";
         assert!(wide.contains(line), "{wide}");
         assert!(wide.contains(
             "READ        718 of 744 hours, 2 of 3 sources (gw-eu-7 silent 26 h), 1,204 rejects\n"

@@ -139,14 +139,18 @@ fn partial_sentence(report: &Report) -> String {
     let bad: BTreeSet<&str> = report.partial.iter().map(|partial| partial.path.as_str()).collect();
     let all: BTreeSet<&str> = report.inputs.iter().map(|input| input.path.as_str()).collect();
     let all = all.union(&bad).count() as u64;
+    // One that was read to its end is partial for its rejects.
+    let read = |path: &str| report.inputs.iter().any(|input| input.path == path && input.complete);
+    let whole = bad.iter().filter(|path| read(path)).count();
+    let (were, have) = if bad.len() == 1 { ("was", "has") } else { ("were", "have") };
+    let fault = match whole {
+        0 => format!("{were} not read whole"),
+        whole if whole == bad.len() => format!("{have} too many rejects"),
+        _ => "were not read whole or have too many rejects".to_owned(),
+    };
     match bad.len() as u64 {
         0 => "PARTIAL: not everything was read.".to_owned(),
-        n => format!(
-            "PARTIAL: {} of {} {} not read whole.",
-            thousands(n),
-            counted(all, "input", "inputs"),
-            if n == 1 { "was" } else { "were" },
-        ),
+        n => format!("PARTIAL: {} of {} {fault}.", thousands(n), counted(all, "input", "inputs")),
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::output::{Written, check_place, write_file};
 use super::read::{Reading, format_hint, formats_taken, read};
-use super::{Ended, Status, load_register, vain_as_known_at};
+use super::{Ended, Status, load_register, unknown_placeholders, vain_as_known_at};
 use crate::error::{Error, Result};
 use crate::findings::beginning;
 use crate::judge::Judge;
@@ -26,8 +26,12 @@ pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     let report = report::build(judge.as_ref(), tally, &facts);
     write(&report, &plan.outputs, plan.display, stdout)?;
     let partial = report.partial.iter().map(|p| format!("{}: {}", p.path, p.reason));
-    let vain = register.as_ref().and_then(vain_as_known_at);
-    let warnings = plan.read.unused.iter().cloned().chain(vain);
+    let of_register = register.as_ref().map(|register| {
+        let mut told = unknown_placeholders(&plan.read.formats, register);
+        told.extend(vain_as_known_at(register));
+        told
+    });
+    let warnings = plan.read.unused.iter().cloned().chain(of_register.into_iter().flatten());
     let warnings = warnings.chain(ambiguous(&report)).chain(partial);
     Ok(Ended {
         status: status(&report, plan),

@@ -69,7 +69,7 @@ fn stream(
         None => None,
     };
     let selection = Selection::new(&judge, filters, finding);
-    let mut out = Out { stdout, seen: HashSet::new(), closed: None };
+    let mut out = Out { stdout, printed: 0, seen: HashSet::new(), closed: None };
     let (mut warnings, mut volume, mut unopened) = (Vec::new(), Volume::default(), Vec::new());
     let (mut shapes, mut told) = (Vec::new(), Vec::new());
     warnings.extend(plan.unread.iter().map(|p| format!("{}: {}", p.path, p.reason)));
@@ -138,7 +138,10 @@ fn stream(
     warnings.extend(plan.unused.iter().cloned());
     warnings.extend(vain_as_known_at(&register));
     warnings.extend(unknown_names(&judge, filters));
-    let notes = read::taken(told.into_iter());
+    let mut notes = read::taken(told.into_iter());
+    if out.printed == 0 {
+        notes.push("no call matched".to_owned());
+    }
     Ok(Ended { status, warnings, hint, notes, read: Some(volume) })
 }
 
@@ -317,6 +320,7 @@ struct Tail<'a> {
     subject: Option<&'a str>,
     actor: Option<&'a str>,
     method: Option<&'a str>,
+    target: Option<&'a str>,
     host: Option<&'a str>,
     remote_addr: Option<&'a str>,
     user_agent: Option<&'a str>,
@@ -429,6 +433,8 @@ impl Work<'_> {
                     subject: judged.subject.as_deref(),
                     actor: judged.actor.as_deref(),
                     method: call.method.as_deref(),
+                    // Its query may hold a credential.
+                    target: call.path.as_deref().and_then(|path| path.split(['?', '#']).next()),
                     host: call.host.as_deref(),
                     remote_addr: call.remote_addr.as_deref(),
                     user_agent: call.user_agent.as_deref(),
@@ -451,6 +457,8 @@ fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
 /// Standard output, and what went there.
 struct Out<'o> {
     stdout: &'o mut (dyn Write + Send),
+    /// How many lines.
+    printed: u64,
     /// Hashes of the distinct values printed.
     seen: HashSet<[u8; 32]>,
     closed: Option<io::Error>,
@@ -482,6 +490,7 @@ impl Out<'_> {
                 json_line(&BTreeMap::from([(field.as_str(), shown)]), self.stdout)?;
             }
         }
+        self.printed += 1;
         self.stdout.write_all(b"\n")
     }
 }

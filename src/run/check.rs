@@ -2,10 +2,12 @@
 
 use std::io::Write;
 
-use super::{Ended, Status};
+use super::{Ended, Status, unknown_placeholders};
 use crate::error::{Error, Result};
+use crate::findings::{Suppression, Target};
+use crate::nearest::similar;
 use crate::plan::CheckPlan;
-use crate::register::{self, Level, Source};
+use crate::register::{self, Level, Register, Source};
 use crate::render::for_terminal;
 
 /// Checks, printing a line for each problem to `stdout`.
@@ -44,8 +46,15 @@ pub fn check(plan: &CheckPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
                 writeln!(stdout, "  hint: {}", for_terminal(hint)).map_err(written)?;
             }
         }
+        let register = register::build(&tables, None, 0);
+        let mut odd = unknown_placeholders(&plan.formats, &register);
+        odd.extend(plan.suppressed.iter().flat_map(|decision| unknown_names(decision, &register)));
+        for warning in odd {
+            warnings += 1;
+            writeln!(stdout, "warning: {}", for_terminal(&warning)).map_err(written)?;
+        }
         if !plan.quiet {
-            let counts = register::build(&tables, None, 0).counts;
+            let counts = register.counts;
             let said = match (errors, warnings) {
                 (0, 0) => "no problems".to_owned(),
                 _ => format!("{}, {}", counted(errors, "error"), counted(warnings, "warning")),
@@ -74,6 +83,23 @@ pub fn check(plan: &CheckPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     stdout.flush().map_err(written)?;
     let failed = errors > 0 || !plan.problems.is_empty();
     Ok(Ended::new(if failed { Status::Failed } else { Status::Done }))
+}
+
+/// What a suppression names and the register does not know: it hides nothing.
+fn unknown_names(decision: &Suppression, register: &Register) -> Vec<String> {
+    let Target::Kind { partner, api, .. } = &decision.target else { return Vec::new() };
+    let partners = register.partners.iter().map(|partner| partner.id.as_str()).collect::<Vec<_>>();
+    let apis = register.apis.iter().map(|api| api.id.as_str()).collect::<Vec<_>>();
+    let named = [("partner", partner, partners), ("api", api, apis)];
+    let unknown = named.into_iter().filter_map(|(key, name, known)| {
+        let name = name.as_deref().filter(|name| !known.contains(name))?;
+        let near = similar(name, known.iter().copied());
+        let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        Some(format!(
+            "[[suppress]] {key}: the register has no `{name}`, so nothing is hidden{near}"
+        ))
+    });
+    unknown.collect()
 }
 
 fn counted(count: u64, word: &str) -> String {

@@ -14,6 +14,8 @@ pub use check::check;
 pub use explain::explain;
 
 use crate::error::{Error, Result};
+use crate::formats::Format;
+use crate::nearest::similar;
 use crate::plan::RegisterPlan;
 use crate::register::{self, Level, Problem, Register, Source, Tables};
 
@@ -104,6 +106,25 @@ fn vain_as_known_at(register: &Register) -> Option<String> {
     Some(format!(
         "--as-known-at {asked} changes nothing: no row of the register says when it was recorded (recorded_at)"
     ))
+}
+
+/// Placeholders that formats of one's own ask for and no route has: whom the calls are about will not be known.
+fn unknown_placeholders(formats: &[Format], register: &Register) -> Vec<String> {
+    let routes = register.routes.rows();
+    let known: Vec<&str> = routes.iter().flat_map(|route| route.template.placeholders()).collect();
+    // The built-in ones ask for what registers may or may not have.
+    let own = formats.iter().filter(|format| Format::built_in_text(format.name()).is_none());
+    let asked = own.flat_map(|format| format.placeholders().map(move |name| (format.name(), name)));
+    let unknown = asked.filter(|(_, name)| !known.contains(name));
+    unknown
+        .map(|(format, name)| {
+            let near = similar(name, known.iter().copied());
+            let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+            format!(
+                "[formats.{format}]: no route of the register has the placeholder `{name}`{near}"
+            )
+        })
+        .collect()
 }
 
 fn load_tables(plan: &RegisterPlan) -> Result<Tables> {

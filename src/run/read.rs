@@ -399,5 +399,10 @@ pub(super) fn too_many_rejects(max: MaxRejects, sums: &InputSums) -> Option<Stri
             (rejected as f64 * 100.0 > percent * lines as f64, format!("{percent}%"))
         }
     };
-    passed.then(|| format!("{rejected} of {lines} lines rejected, more than --max-rejects {limit}"))
+    passed.then(|| {
+        // Where not one line is a call, it is hardly the lines' fault.
+        let format =
+            if sums.calls + sums.outside_window == 0 { "; is it the right format?" } else { "" };
+        format!("{rejected} of {lines} lines rejected, more than --max-rejects {limit}{format}")
+    })
 }

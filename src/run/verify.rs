@@ -1,9 +1,9 @@
 //! `overstay calls --verify`: does the evidence of a report still lie where the report says, unchanged?
 
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::findings::hex;
 use crate::input::{self, Found, Input, Line, Options, Place};
 use crate::render::json_line;
+use crate::report::text::counted;
 use crate::report::{PathsFrom, SCHEMA};
 
 /// What every version of a report has.
@@ -131,10 +132,15 @@ pub(super) fn verify(
     }
     stdout.flush().map_err(|error| Error::io("standard output", error))?;
     let status = if warnings.is_empty() { Status::Done } else { Status::Failed };
+    let mut ended = Ended::new(status);
     if checked == 0 {
         warnings.push(format!("{shown}: its findings have no evidence to verify"));
+    } else if status == Status::Done {
+        let lines = counted(checked, "line", "lines");
+        ended.notes.push(format!("{shown}: {lines} of evidence, all the same"));
     }
-    Ok(Ended { warnings, ..Ended::new(status) })
+    ended.warnings = warnings;
+    Ok(ended)
 }
 
 /// Length and hash of each line of evidence that lies at the offset of one, by that offset.
@@ -146,19 +152,28 @@ fn hashes(
     if path == "-" {
         return Err(Error::new("-: standard input can't be read again"));
     }
-    // By its very name: another log that a pattern would find proves nothing of this one.
+    // By its very name: another log that a pattern would find proves nothing of this one. Only that it may have been
+    // compressed since, since offsets and hashes are those of what is compressed.
     let place = base.join(path);
-    let found = match std::fs::metadata(&place) {
-        Ok(metadata) if metadata.is_file() => {
+    let compressed = ["", ".gz", ".zst"].map(|ending| {
+        let mut place = place.clone().into_os_string();
+        place.push(ending);
+        PathBuf::from(place)
+    });
+    let metadata =
+        compressed.into_iter().map(|place| std::fs::metadata(&place).map(|m| (place, m)));
+    let is_absent = |found: &io::Result<_>| {
+        found.as_ref().is_err_and(|error: &io::Error| error.kind() == ErrorKind::NotFound)
+    };
+    let found = match metadata.into_iter().find(|found| !is_absent(found)) {
+        Some(Ok((place, metadata))) if metadata.is_file() => {
             Found { place: Place::File(place), shown: path.to_owned() }
         }
-        Ok(_) => {
+        Some(Ok(_)) => {
             return Err(Error::new(format!("{path}: found what is no file, expected a log")));
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Err(Error::new(format!("{}: the log is not there", place.display())));
-        }
-        Err(error) => return Err(Error::io(path, error)),
+        Some(Err(error)) => return Err(Error::io(path, error)),
+        None => return Err(Error::new(format!("{}: the log is not there", place.display()))),
     };
     let input = Input::open(&found, &Options::default())?;
     let wanted: Vec<u64> = evidence.iter().map(|(_, evidence)| evidence.offset).collect();

@@ -1095,3 +1095,33 @@ fn a_neighbour_whose_name_is_not_utf_8_stops_no_glob() {
         .report();
     assert_eq!(report["accounting"]["calls"], 10);
 }
+
+/// Consent that nobody could look at is no consent.
+#[test]
+fn calls_that_name_nobody_where_consent_is_required_are_told() {
+    let case = Case::ready()
+        .file("register/apis.csv", "api,consent\nmessages,required\n")
+        .file("register/routes.csv", "path,api\n/messages/*,messages\n");
+    let output = case.run(&["audit", "--register", "register", "logs"]).expect_status(0);
+    let told = "10 of 10 calls to messages named no person: consent, which it requires, was not looked at\n";
+    assert!(output.stdout.contains(told), "{}", output.stdout);
+}
+
+/// Too many rejects are something else than a log that could not be read to its end.
+#[test]
+fn the_headline_says_in_which_way_a_report_is_partial() {
+    let case = Case::ready().file("logs/bad.log", format!("{}oops\n", calls(20)));
+    let output = case.run(&["audit", "--register", "register", "logs"]).expect_status(3);
+    assert!(
+        output.stdout.contains("PARTIAL: 1 of 2 inputs has too many rejects."),
+        "{}",
+        output.stdout
+    );
+    let audit = ["audit", "--register", "register", "logs/good.log", "--log-format", "common"];
+    let output = case.run(&audit).expect_status(3);
+    assert!(
+        output.stdout.contains(
+            "10 of 10 lines rejected, more than --max-rejects 1%; is it the right format?"
+        )
+    );
+}

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Case, MIXED, Output, calls, gzip};
+use crate::harness::{Case, MIXED, Output, calls, gzip, zstd};
 
 fn run(case: &Case, arguments: &[&str]) -> Output {
     case.run(&[&["calls", "--register", "register", "--quiet"], arguments].concat())
@@ -43,7 +43,7 @@ fn a_call_has_all_that_is_known_of_it() {
             "partner": "globex", "credential": "…ex-2", "api": "messages", "operation": "read",
             "verdict": "after-revocation", "also": [], "grant": "g-globex",
             "since": "2018-06-01T00:00:00Z", "lapsed_at": "2018-06-01T00:00:00Z", "outcome": "served",
-            "status": 200, "bytes": 20, "latency_us": 1500, "subject": "ann", "actor": "robot", "method": "GET",
+            "status": 200, "bytes": 20, "latency_us": 1500, "subject": "ann", "actor": "robot", "method": "GET", "target": "/messages/ann",
             "host": "api.example", "remote_addr": "192.0.2.7", "user_agent": "globex/1", "request_id": "r-2",
         })
     );
@@ -371,11 +371,33 @@ fn evidence_that_stands_is_verified() {
     let case = with_report();
     let output = case.run(&["calls", "--verify", "report.json"]).expect_status(0);
     assert!(verified(&output).iter().all(|(_, status)| status == "same"));
-    assert_eq!(output.stderr, "");
+    assert_eq!(output.stderr, "note: report.json: 6 lines of evidence, all the same\n");
     // What was appended since does not matter, nor whether the log was compressed meanwhile.
     case.write("logs/mixed.log", gzip(format!("{MIXED}{}", calls(3))));
     let output = case.run(&["calls", "--verify", "report.json"]).expect_status(0);
     assert!(verified(&output).iter().all(|(_, status)| status == "same"));
+}
+
+/// A rotated log is compressed under a longer name.
+#[test]
+fn evidence_is_found_in_a_log_compressed_since() {
+    let case = with_report();
+    std::fs::remove_file(case.path("logs/mixed.log")).unwrap();
+    for (name, content) in [("logs/mixed.log.gz", gzip(MIXED)), ("logs/mixed.log.zst", zstd(MIXED))]
+    {
+        case.write(name, content);
+        let output = case.run(&["calls", "--verify", "report.json", "--quiet"]).expect_status(0);
+        assert!(verified(&output).iter().all(|(_, status)| status == "same"));
+        assert_eq!(output.stderr, "");
+        std::fs::remove_file(case.path(name)).unwrap();
+    }
+}
+
+#[test]
+fn nothing_that_matched_is_said() {
+    let case = Case::mixed();
+    let output = case.run(&["calls", "--register", "register", "logs", "--subject", "nobody"]);
+    output.expect_status(0).expect_no_stdout().expect_stderr(&["note: no call matched\n"]);
 }
 
 #[test]

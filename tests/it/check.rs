@@ -1,6 +1,6 @@
 //! `overstay check`: what it says of a config and a register, and how it ends.
 
-use crate::harness::{Case, Output};
+use crate::harness::{self, Case, Output};
 
 /// A register without anything odd.
 fn tidy() -> Case {
@@ -277,4 +277,53 @@ fn many_grants_without_a_purpose_are_one_warning() {
         "warning: register/grants.csv: 2: purpose: found 9 grants without a purpose, this one the first"
     ));
     assert_eq!(output.stdout.lines().count(), 2);
+}
+
+/// What is legal and in vain: whom calls are about would never be known, and nothing would be hidden.
+#[test]
+fn names_that_lead_nowhere_are_odd() {
+    let case = tidy().file("logs/x.log", harness::calls(2)).file(
+        "overstay.toml",
+        "[register]\nsource = \"register\"\n\
+         [[logs]]\nsource = \"a\"\npaths = [\"logs/*\"]\nformat = \"f\"\n\
+         [formats.f]\nkind = \"json\"\nat = \"time\"\npath = \"path\"\ncredential = \"clientid\"\nsubject = { route = \"usr\" }\n\
+         [[suppress]]\nkind = \"anonymous\"\npartner = \"acmee\"\nowner = \"o\"\nreason = \"r\"\nuntil = \"2030-01-01\"\n",
+    );
+    let output = check(&case, &[]).expect_status(0);
+    for told in [
+        "warning: [formats.f]: no route of the register has the placeholder `usr`; did you mean `user`?\n",
+        "warning: [[suppress]] partner: the register has no `acmee`, so nothing is hidden; did you mean `acme`?\n",
+    ] {
+        assert!(output.stdout.contains(told), "{told}\n{}", output.stdout);
+    }
+    let output = case.run(&["audit"]).expect_status(0);
+    assert!(
+        output.stdout.contains("source a: none of its 2 calls named a credential\n"),
+        "{}",
+        output.stdout
+    );
+    output.expect_stderr(&[
+        "warning: [formats.f]: no route of the register has the placeholder `usr`",
+    ]);
+}
+
+#[test]
+fn other_ways_to_write_lists_and_placeholders_are_odd() {
+    let case = tidy()
+        .file(
+            "register/routes.csv",
+            "path,api\n/messages/{user},messages\n/orders/:order,messages\n",
+        )
+        .file(
+            "register/grants.csv",
+            "grant,partner,api,operations,granted_at,revoked_at,purpose\n\
+             g-acme,acme,messages,read write,2018-01-01,,chat\n",
+        );
+    let output = check(&case, &["--register", "register"]).expect_status(0);
+    for told in [
+        "warning: register/grants.csv: 2: operations: found \"read write\", taken as one operation; several have | between them\n",
+        "warning: register/routes.csv: 3: path: found \"/orders/:order\", of which each part stands for itself; a placeholder is written {name}\n",
+    ] {
+        assert!(output.stdout.contains(told), "{told}\n{}", output.stdout);
+    }
 }
