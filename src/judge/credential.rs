@@ -16,18 +16,12 @@ pub struct Holder {
 
 /// Evaluates the credential axis at `at`, `propagation_s` being the call's api's.
 pub fn holder(credential: &Credential, at: Instant, propagation_s: u64) -> Holder {
-    // Rows do not overlap and are sorted: the last to begin by `at` either contains it or ended last. One
-    // that was never valid says of no instant whose the credential was, unless there is no other.
-    let valid = |row: &&crate::register::CredentialRow| {
-        row.valid_until.is_none_or(|until| row.valid_from.is_none_or(|from| from < until))
-    };
+    // Rows do not overlap, are each valid at some time, and are sorted: the last to begin by `at` either contains it or
+    // ended last.
     let begun =
         |row: &&crate::register::CredentialRow| row.valid_from.is_none_or(|from| from <= at);
-    let any_valid = credential.rows.iter().any(|row| valid(&row));
-    let counts = |row: &&crate::register::CredentialRow| !any_valid || valid(row);
-    let Some(row) = credential.rows.iter().filter(counts).rfind(begun) else {
-        let first = credential.rows.iter().find(counts).unwrap_or(&credential.rows[0]);
-        return Holder { partner: first.partner, stale: true, ended_at: None };
+    let Some(row) = credential.rows.iter().rfind(begun) else {
+        return Holder { partner: credential.rows[0].partner, stale: true, ended_at: None };
     };
     let ended_at = row.valid_until.filter(|&until| until <= at);
     let stale = ended_at.is_some_and(|until| until.saturating_add_s(propagation_s) <= at);

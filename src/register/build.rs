@@ -133,17 +133,17 @@ fn credentials_of(rows: &CredentialVersions<'_>, ids: &Ids<'_>) -> Vec<Credentia
             continue;
         };
         let valid_until = versions.last().and_then(|row| row.cells.valid_until);
-        let row = CredentialRow { valid_from: *valid_from, valid_until, partner: *partner };
-        match credentials.last_mut() {
-            Some(last) if last.digest == *digest => last.rows.push(row),
-            _ => {
-                shown_by_hash = true;
-                credentials.push(Credential {
-                    digest: *digest,
-                    shown: versions[0].cells.shown.clone(),
-                    rows: vec![row],
-                });
-            }
+        if credentials.last().is_none_or(|last| last.digest != *digest) {
+            shown_by_hash = true;
+            let shown = versions[0].cells.shown.clone();
+            credentials.push(Credential { digest: *digest, shown, rows: Vec::new() });
+        }
+        // A row that is never valid says of no instant whose the credential is.
+        let begins_first =
+            valid_until.is_none_or(|until| valid_from.is_none_or(|from| from < until));
+        if let (true, Some(last)) = (begins_first, credentials.last_mut()) {
+            let row = CredentialRow { valid_from: *valid_from, valid_until, partner: *partner };
+            last.rows.push(row);
         }
         // The credential itself tells people more than its hash, wherever some row has it.
         let plain = versions.iter().find(|row| !row.cells.is_hash);
@@ -152,6 +152,7 @@ fn credentials_of(rows: &CredentialVersions<'_>, ids: &Ids<'_>) -> Vec<Credentia
             shown_by_hash = false;
         }
     }
+    credentials.retain(|credential| !credential.rows.is_empty());
     credentials
 }
 

@@ -422,3 +422,29 @@ fn a_renewal_starts_the_clock_anew() {
         ),
     ]);
 }
+
+/// A row that ends at or before it begins belongs to no time: it takes the key from nobody, before or after.
+#[test]
+fn a_credential_row_that_is_never_valid_names_nobody() {
+    let rows = |rows: &str| format!("credential,valid_from,partner,valid_until\n{rows}");
+    let grants = grants("g1,acme,messages,read,2017-01-01,,\n");
+    let call = "2018-07-01T00:00:00Z key-1 GET /messages/u1";
+    for (credentials, expected) in [
+        (
+            "key-1,2017-01-01,acme,2019-01-01\nkey-1,2018-06-01,globex,2018-06-01\n",
+            "granted - acme g1 - -",
+        ),
+        (
+            "key-1,2017-01-01,acme,2018-03-01\nkey-1,2018-06-01,globex,2018-01-01\n",
+            "stale-credential - acme g1 2018-03-01T00:00:00Z 2018-03-01T00:00:00Z",
+        ),
+        (
+            "key-1,2018-08-01,acme,\nkey-1,2018-06-01,globex,2018-06-01\n",
+            "stale-credential - acme g1 - -",
+        ),
+        ("key-1,2018-06-01,globex,2018-06-01\n", "unknown-credential - - - - -"),
+    ] {
+        trial(&[("credentials", &rows(credentials)), ("grants", &grants)])
+            .check(&[(call, expected)]);
+    }
+}

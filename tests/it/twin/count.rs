@@ -11,8 +11,8 @@ use overstay::time::Instant;
 
 use super::judge::{
     Call, Judged, Outcome, active_and_granted, api_row, candidates, credential_hex,
-    grant_axis_consent_aside, hash_in, judge, just_before, masked, operation_of_method, plus_s,
-    propagation_of, shown, verdict_consent_aside,
+    credential_rows, grant_axis_consent_aside, hash_in, judge, just_before, masked,
+    operation_of_method, plus_s, propagation_of, shown, verdict_consent_aside,
 };
 use super::lines::{blank, lines, parse, shape};
 use super::rows::Rows;
@@ -713,7 +713,7 @@ fn credentials(known: &Rows, calls: &[&Counted]) -> Vec<String> {
 /// plain and others as its hash, the plain one is shown.
 fn shown_among(known: &Rows, calls: &[&Counted], text: &str) -> String {
     let hex = credential_hex(text);
-    if known.credentials.iter().any(|row| credential_hex(&row.credential) == hex) {
+    if !credential_rows(known, text).is_empty() {
         return shown(known, text);
     }
     let presented = calls.iter().filter_map(|c| c.call.credential.as_deref());

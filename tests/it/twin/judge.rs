@@ -107,9 +107,18 @@ pub fn masked(text: &str) -> String {
 }
 
 /// The register's rows of what a call presents.
-fn credential_rows<'a>(known: &'a Rows, credential: &str) -> Vec<&'a CredentialRow> {
+pub fn credential_rows<'a>(known: &'a Rows, credential: &str) -> Vec<&'a CredentialRow> {
     let hex = credential_hex(credential);
-    known.credentials.iter().filter(|row| credential_hex(&row.credential) == hex).collect()
+    let rows = known.credentials.iter().filter(|row| credential_hex(&row.credential) == hex);
+    let rows: Vec<&CredentialRow> = rows.collect();
+    // One of which no row was ever valid is no credential that the register knows.
+    if rows.iter().any(|row| is_ever_valid(row)) { rows } else { Vec::new() }
+}
+
+/// A row that ends at or before it begins contains no instant, and is nobody's word on whose the credential is.
+fn is_ever_valid(row: &CredentialRow) -> bool {
+    let (from, until) = (row.valid_from, row.valid_until);
+    from.is_none() || until.is_none() || from < until
 }
 
 /// How a credential is shown: as the register writes it, in plain if any row does; an unknown one from the call.
@@ -138,7 +147,8 @@ fn credential_axis(
     at: Instant,
     propagation_s: u64,
 ) -> Option<CredentialAxis> {
-    let rows = credential_rows(known, credential);
+    let mut rows = credential_rows(known, credential);
+    rows.retain(|row| is_ever_valid(row));
     // "The row of its credential that contains `at` names the partner: `valid`."
     let contains = |row: &&&CredentialRow| {
         row.valid_from.is_none_or(|from| from <= at)
