@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::problem::{Problem, quoted};
-use super::tables::{CredentialCells, RouteCells, Row, Table, Tables, UNSHOWN};
+use super::tables::{CredentialCells, RouteCells, Row, Table, Tables};
 use super::versions::{counting, known};
 use super::{Operations, operation_of_method};
 use crate::nearest::similar;
@@ -56,28 +56,9 @@ fn references(tables: &Tables, problems: &mut Vec<Problem>) {
     let mut apis = Known::new(Table::Apis, "api", tables.apis.iter().map(|r| &*r.cells.api));
     let mut purposes =
         Known::new(Table::Purposes, "purpose", tables.purposes.iter().map(|r| &*r.cells.purpose));
-    // A column in which not one id is known may be another one, that of keys or people.
-    let knows =
-        |known: &Known<'_>, mut ids: std::vec::IntoIter<&str>| ids.any(|id| known.ids.contains(id));
-    let credentials: Vec<&str> = tables.credentials.iter().map(|r| &*r.cells.partner).collect();
-    let consents: Vec<&str> =
-        tables.consents.iter().filter_map(|r| r.cells.partner.as_deref()).collect();
-    let consents_on: Vec<&str> =
-        tables.consents.iter().filter_map(|r| r.cells.api.as_deref()).collect();
-    let legible = [
-        knows(&partners, credentials.into_iter()),
-        knows(&partners, consents.into_iter()),
-        knows(&apis, consents_on.into_iter()),
-    ];
     let mut refer = |table: Table, line: u64, known: &mut Known<'_>, name: &str| {
-        let is_legible = match (table, known.table) {
-            (Table::Credentials, _) => legible[0],
-            (Table::Consents, Table::Partners) => legible[1],
-            (Table::Consents, _) => legible[2],
-            _ => true,
-        };
         if tables.is_read(known.table)
-            && let Some((message, hint)) = known.unknown(is_legible, name)
+            && let Some((message, hint)) = known.unknown(table, name)
         {
             let problem = Problem::error(tables.file(table), message).row(line).column(known.noun);
             problems.push(Problem { hint, ..problem });
@@ -119,8 +100,8 @@ impl<'t> Known<'t> {
         Known { table, noun, ids: ids.collect(), hints: BTreeMap::new() }
     }
 
-    /// What to say of an id that is not known, and a remedy. One that is not legible is not shown.
-    fn unknown(&mut self, is_legible: bool, id: &str) -> Option<(String, Option<String>)> {
+    /// What to say of an id that is not known in a table that refers to it, and a remedy.
+    fn unknown(&mut self, table: Table, id: &str) -> Option<(String, Option<String>)> {
         // An empty id is a blank cell, which has its own problem.
         if id.is_empty() || self.ids.contains(id) {
             return None;
@@ -135,7 +116,7 @@ impl<'t> Known<'t> {
             }
         };
         let noun = self.noun;
-        let found = if is_legible { quoted(id) } else { UNSHOWN.to_owned() };
+        let found = table.quoted(id);
         Some((format!("found {found}, expected one of the {noun}s table"), hint))
     }
 }
@@ -448,7 +429,7 @@ mod tests {
             "credentials",
             "credential,partner\nk1,seekly\nk2,reelhouse\nk3,x\n",
             "credentials.csv: 4: partner",
-            "\"x\"",
+            "something else",
         );
     }
 

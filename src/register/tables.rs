@@ -9,7 +9,7 @@ use super::credential;
 use super::problem::{Problem, quoted};
 use super::routes::Template;
 use super::{ApiRow, Operations, PurposeRow, target};
-use crate::nearest::nearest;
+use crate::nearest::{nearest, similar};
 use crate::time::{Instant, odd_unix_seconds, parse_table_instant};
 
 /// The tables of a register.
@@ -23,9 +23,6 @@ pub(super) enum Table {
     Purposes,
     Consents,
 }
-
-/// What a message says instead of a value that may be a key or a person.
-pub(super) const UNSHOWN: &str = "something else";
 
 impl Table {
     pub(super) const ALL: [Table; 7] = [
@@ -59,7 +56,7 @@ impl Table {
     /// these tables' cells.
     pub(super) fn quoted(self, text: &str) -> String {
         match self {
-            Table::Credentials | Table::Consents => UNSHOWN.to_owned(),
+            Table::Credentials | Table::Consents => "something else".to_owned(),
             _ => quoted(text),
         }
     }
@@ -281,7 +278,7 @@ impl Layout {
                 Some(_) => {
                     problems.push(problem("found this column twice".into()).column(name));
                 }
-                None => problems.push(unknown_column(&problem, name, columns)),
+                None => problems.push(unknown_column(&problem, table, name)),
             }
         }
         let is_missing = |name: &&&str| !header.iter().any(|found| found.trim() == **name);
@@ -335,17 +332,17 @@ impl Layout {
     }
 }
 
-fn unknown_column(problem: &impl Fn(String) -> Problem, name: &str, columns: &[&str]) -> Problem {
-    let known = nearest(name, columns.iter().copied()).unwrap_or_default();
+fn unknown_column(problem: &impl Fn(String) -> Problem, table: Table, name: &str) -> Problem {
+    let columns = || table.columns().iter().copied();
+    let known = nearest(name, columns()).unwrap_or_default();
     if name.is_empty() {
         return problem("found a column without a name".into())
             .hint("remove the column or name it");
     }
-    problem(format!(
-        "found the unknown column {}, the nearest known one is {known:?}",
-        quoted(name)
-    ))
-    .hint(format!("rename it to {known:?} or remove it"))
+    // Where the header is missing its place is taken by a row of values; what is nearly a column's name is none.
+    let found = if similar(name, columns()).is_some() { quoted(name) } else { table.quoted(name) };
+    problem(format!("found the unknown column {found}, the nearest known one is {known:?}"))
+        .hint(format!("rename it to {known:?} or remove it"))
 }
 
 /// The cells of one row, read by the names of their columns. What is unreadable becomes a problem.

@@ -327,3 +327,32 @@ fn other_ways_to_write_lists_and_placeholders_are_odd() {
         assert!(output.stdout.contains(told), "{told}\n{}", output.stdout);
     }
 }
+
+/// Also where other rows are in order, and where the header is missing and a row stands in its place.
+#[test]
+fn a_row_or_a_header_out_of_place_leaks_no_key_and_no_person() {
+    let register = |credentials: &str, consents: &str| {
+        tidy().file("register/credentials.csv", credentials).file("register/consents.csv", consents)
+    };
+    for case in [
+        register(
+            "credential,partner\nkey-acme-1,acme\nacme,SECRET-2\n",
+            "subject,partner,api,at,state\nacme,person-1,messages,0,given\nann,acme,messages,0,given\nacme,acme,person-2,0,given\n",
+        ),
+        register("SECRET-1,acme\nSECRET-2,globex\n", "person-1,acme,messages,0,given\n"),
+    ] {
+        let output = check(&case, &["--register", "register"]).expect_status(2);
+        assert!(
+            !output.stdout.contains("SECRET") && !output.stdout.contains("person"),
+            "{}",
+            output.stdout
+        );
+        let case = case.file("x.log", "");
+        let output = case.run(&["audit", "--register", "register", "x.log"]).expect_status(2);
+        assert!(
+            !output.stderr.contains("SECRET") && !output.stderr.contains("person"),
+            "{}",
+            output.stderr
+        );
+    }
+}
