@@ -37,6 +37,12 @@ impl Error {
         self
     }
 
+    /// The same error with a remedy, if there is one to tell.
+    #[must_use]
+    pub fn maybe_hint(self, hint: Option<String>) -> Error {
+        Error { hint: hint.or(self.hint), ..self }
+    }
+
     /// What to do, if there is something to say.
     pub fn hint_text(&self) -> Option<&str> {
         self.hint.as_deref()

@@ -17,6 +17,26 @@ pub(crate) fn similar<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     nearest(word, known).filter(|candidate| distance(word, candidate) <= edits_max)
 }
 
+/// The hint on a word that is not known, if one that is known is [`similar`].
+pub(crate) fn did_you_mean<'a>(
+    word: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
+    similar(word, known).map(|similar| format!("did you mean `{similar}`?"))
+}
+
+/// A message on a word that is not known, with that hint behind it.
+pub(crate) fn with_hint<'a>(
+    message: String,
+    word: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> String {
+    match did_you_mean(word, known) {
+        Some(hint) => format!("{message}; {hint}"),
+        None => message,
+    }
+}
+
 /// Edits (insert, delete, replace, swap neighbours) between two words, without regard to case:
 /// the restricted Damerau-Levenshtein distance.
 fn distance(a: &str, b: &str) -> usize {

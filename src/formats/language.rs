@@ -9,7 +9,7 @@ use toml::Value;
 use crate::call::Outcome;
 use crate::error::{Error, Result};
 use crate::formats::plan::Plan;
-use crate::nearest::similar as nearest;
+use crate::nearest::did_you_mean;
 use crate::parse::fields::{
     AtSource, Fields, LatencySource, Origin, RoutedSources, Source, Status, StatusSource,
 };
@@ -636,9 +636,6 @@ fn unknown<'a>(
     known: impl Iterator<Item = &'a str> + Clone,
 ) -> Error {
     let all = known.clone().collect::<Vec<_>>().join(", ");
-    let error = Error::new(format!("{at}: unknown {what} `{word}`, expected one of {all}"));
-    match nearest(word, known) {
-        Some(near) => error.hint(format!("did you mean `{near}`?")),
-        None => error,
-    }
+    Error::new(format!("{at}: unknown {what} `{word}`, expected one of {all}"))
+        .maybe_hint(did_you_mean(word, known))
 }

@@ -3,7 +3,7 @@
 //! Knows no call fields and no TOML. A new kind is a variant here, a module in `parse`, and its keys in `language`.
 
 use crate::call::Reason;
-use crate::nearest::similar;
+use crate::nearest::did_you_mean;
 use crate::parse::pattern::{self, Role};
 use crate::parse::{Name, Scratch, csv, json, logfmt, ltsv, regex};
 
@@ -105,6 +105,5 @@ impl Plan {
 fn missing<'n>(what: &str, name: &str, known: impl Iterator<Item = &'n str> + Clone) -> Refused {
     let all = known.clone().collect::<Vec<_>>().join(", ");
     let has = if all.is_empty() { "none at all".to_owned() } else { format!("it has {all}") };
-    let hint = similar(name, known).map(|near| format!("did you mean `{near}`?"));
-    Refused { message: format!("{what} `{name}`, {has}"), hint }
+    Refused { message: format!("{what} `{name}`, {has}"), hint: did_you_mean(name, known) }
 }

@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use crate::error::{Error, Result};
 use crate::findings::{Kind, Severities, Severity, Suppression, Target};
+use crate::nearest::did_you_mean;
 use crate::report::Expect;
 use crate::time::{Instant, odd_unix_seconds, parse_table_instant};
 
@@ -170,10 +171,9 @@ impl ConfigFile {
             let what = format!("{table}: found kind `{name}`, expected a kind of finding");
             let error = self.error(span, what);
             let names: Vec<&str> = Kind::all().map(Kind::as_str).collect();
-            match crate::nearest::similar(name, names.iter().copied()) {
-                Some(nearest) => error.hint(format!("did you mean `{nearest}`?")),
-                None => error.hint(format!("one of {}", names.join(", "))),
-            }
+            error
+                .hint(format!("one of {}", names.join(", ")))
+                .maybe_hint(did_you_mean(name, names.iter().copied()))
         })
     }
 }

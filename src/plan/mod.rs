@@ -21,7 +21,7 @@ use crate::formats::Format;
 use crate::input::{self, Found, Io};
 use crate::judge::Verdict;
 use crate::limits;
-use crate::nearest::similar;
+use crate::nearest::did_you_mean;
 use crate::report::{Expect, Partial, PathsFrom};
 use crate::time::Instant;
 
@@ -206,7 +206,7 @@ pub struct CheckPlan {
     pub problems: Vec<Error>,
     /// All formats: the built-in ones and the config's.
     pub formats: Vec<Format>,
-    /// Whom and what suppressions name, each with its place.
+    /// Its suppressions.
     pub suppressed: Vec<Suppression>,
     /// The register's folder.
     pub register: Option<PathBuf>,
@@ -325,12 +325,8 @@ pub fn check(args: &CheckArgs) -> Result<CheckPlan> {
 
 fn unknown<'a>(flag: &str, found: &str, known: impl IntoIterator<Item = &'a str>) -> Error {
     let known: Vec<&str> = known.into_iter().collect();
-    let error =
-        Error::new(format!("{flag}: found `{found}`, expected one of {}", known.join(", ")));
-    match similar(found, known.iter().copied()) {
-        Some(nearest) => error.hint(format!("did you mean `{nearest}`?")),
-        None => error,
-    }
+    Error::new(format!("{flag}: found `{found}`, expected one of {}", known.join(", ")))
+        .maybe_hint(did_you_mean(found, known.iter().copied()))
 }
 
 fn severity(name: &str) -> Result<Severity> {
@@ -388,11 +384,9 @@ fn formats_of(config: Option<&ConfigFile>, problems: &mut Problems) -> Vec<Forma
             // Format's own words for where it stands are those of a format without a file.
             let text = error.to_string();
             let what = text.strip_prefix(&format!("formats.{name}: ")).unwrap_or(&text);
-            let told = config.error(table.span(), format!("[formats.{name}]: {what}"));
-            match error.hint_text() {
-                Some(hint) => told.hint(hint),
-                None => told,
-            }
+            config
+                .error(table.span(), format!("[formats.{name}]: {what}"))
+                .maybe_hint(error.hint_text().map(str::to_owned))
         });
         // A format of the config may bear the name of a built-in one, and replaces it.
         if let Some(format) = problems.note(format) {
@@ -482,11 +476,8 @@ fn source_of(
             formats.iter().position(|known| known.name() == format)
         }
         Some(format) => format_index(formats, format, "format").map_err(|unknown| {
-            let told = error(format!("{name}: {unknown}"));
-            match unknown.hint_text() {
-                Some(hint) => told.hint(hint),
-                None => told,
-            }
+            let hint = unknown.hint_text().map(str::to_owned);
+            error(format!("{name}: {unknown}")).maybe_hint(hint)
         })?,
         None => None,
     };
@@ -782,9 +773,11 @@ fn outputs(args: &AuditArgs, config: Option<&ConfigFile>) -> Result<Vec<Output>>
 fn configured_outputs(config: &ConfigFile, problems: &mut Problems) -> Vec<Output> {
     let configured = config.tables.report.outputs.iter().filter_map(|text| {
         let output = output(text.get_ref(), config.folder());
-        problems.note(
-            output.map_err(|error| config.error(text.span(), format!("[report] outputs: {error}"))),
-        )
+        problems.note(output.map_err(|error| {
+            config
+                .error(text.span(), format!("[report] outputs: {error}"))
+                .maybe_hint(error.hint_text().map(str::to_owned))
+        }))
     });
     configured.collect()
 }

@@ -17,7 +17,7 @@ use crate::findings::{Apart, beginning, ids_of_call};
 use crate::formats::Format;
 use crate::input::{Line, Piece};
 use crate::judge::{Judge, Judged, Memory, Name, Presented, Verdict};
-use crate::nearest::similar;
+use crate::nearest::{did_you_mean, with_hint};
 use crate::parse::Scratch;
 use crate::plan::{CallsOutput, CallsPlan, Filters, ReadPlan};
 use crate::register::{credential_digest, mask};
@@ -57,10 +57,7 @@ fn stream(
                 "--partner: found `{partner}`, which the register does not list"
             ));
             let known = register.partners.iter().map(|partner| partner.id.as_str());
-            return Err(match similar(partner, known) {
-                Some(similar) => error.hint(format!("did you mean `{similar}`?")),
-                None => error,
-            });
+            return Err(error.maybe_hint(did_you_mean(partner, known)));
         }
     }
     let judge = Judge::new(&register);
@@ -153,12 +150,10 @@ fn unknown_names(judge: &Judge<'_>, filters: &Filters) -> Vec<String> {
         let unknown = asked.iter().filter(|name| !known.contains(&name.as_str()));
         unknown
             .map(|name| {
-                let near = similar(name, known.iter().copied());
-                let near =
-                    near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-                format!(
-                    "{flag} {name}: the register has no such word, only logs could name it{near}"
-                )
+                let told = format!(
+                    "{flag} {name}: the register has no such word, only logs could name it"
+                );
+                with_hint(told, name, known.iter().copied())
             })
             .collect()
     };

@@ -5,7 +5,7 @@ use std::io::Write;
 use super::{Ended, Status, unknown_placeholders};
 use crate::error::{Error, Result};
 use crate::findings::{Suppression, Target};
-use crate::nearest::similar;
+use crate::nearest::with_hint;
 use crate::plan::CheckPlan;
 use crate::register::{self, Level, Register, Source};
 use crate::render::for_terminal;
@@ -93,11 +93,9 @@ fn unknown_names(decision: &Suppression, register: &Register) -> Vec<String> {
     let named = [("partner", partner, partners), ("api", api, apis)];
     let unknown = named.into_iter().filter_map(|(key, name, known)| {
         let name = name.as_deref().filter(|name| !known.contains(name))?;
-        let near = similar(name, known.iter().copied());
-        let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-        Some(format!(
-            "[[suppress]] {key}: the register has no `{name}`, so nothing is hidden{near}"
-        ))
+        let told =
+            format!("[[suppress]] {key}: the register has no `{name}`, so nothing is hidden");
+        Some(with_hint(told, name, known))
     });
     unknown.collect()
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use super::{Ended, Status};
 use crate::error::{Error, Result};
 use crate::findings::{EXPLANATIONS, ID_PREFIX};
-use crate::nearest::similar;
+use crate::nearest::did_you_mean;
 use crate::render;
 
 /// Prints the explanation of `kind`, or a line on each without one, on a screen of so many columns.
@@ -42,10 +42,9 @@ fn unknown(kind: &str) -> Error {
             "that is a finding's id: explain its kind, or see its calls with `overstay calls --finding {kind}`"
         ));
     }
-    error.hint(match similar(kind, EXPLANATIONS.iter().map(|(name, _)| *name)) {
-        Some(nearest) => format!("did you mean `{nearest}`?"),
-        None => "`overstay explain` lists them".to_owned(),
-    })
+    error
+        .hint("`overstay explain` lists them")
+        .maybe_hint(did_you_mean(kind, EXPLANATIONS.iter().map(|(name, _)| *name)))
 }
 
 /// The first sentence under the first heading, on one line.

@@ -15,7 +15,7 @@ pub use explain::explain;
 
 use crate::error::{Error, Result};
 use crate::formats::Format;
-use crate::nearest::similar;
+use crate::nearest;
 use crate::plan::RegisterPlan;
 use crate::register::{self, Level, Problem, Register, Source, Tables};
 
@@ -118,11 +118,10 @@ fn unknown_placeholders(formats: &[Format], register: &Register) -> Vec<String> 
     let unknown = asked.filter(|(_, name)| !known.contains(name));
     unknown
         .map(|(format, name)| {
-            let near = similar(name, known.iter().copied());
-            let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-            format!(
-                "[formats.{format}]: no route of the register has the placeholder `{name}`{near}"
-            )
+            let told = format!(
+                "[formats.{format}]: no route of the register has the placeholder `{name}`"
+            );
+            nearest::with_hint(told, name, known.iter().copied())
         })
         .collect()
 }
