@@ -58,14 +58,14 @@ impl Plan {
                     missing("the pattern has no header", header, known)
                 })
             }
-            (Plan::Csv(plan), Name::Field(field)) => {
-                plan.ask(field).ok_or_else(|| missing("`columns` has no", field, plan.names()))
-            }
+            (Plan::Csv(plan), Name::Field(field)) => plan
+                .ask(field)
+                .ok_or_else(|| missing("`columns` has no", field, plan.listed().names())),
             (Plan::Ltsv(plan), Name::Field(field)) => Ok(plan.ask(field)),
             (Plan::Logfmt(plan), Name::Field(field)) => Ok(plan.ask(field)),
-            (Plan::Regex(plan), Name::Field(field)) => plan
-                .ask(field)
-                .ok_or_else(|| missing("the expression has no group", field, plan.names())),
+            (Plan::Regex(plan), Name::Field(field)) => plan.ask(field).ok_or_else(|| {
+                missing("the expression has no group", field, plan.listed().names())
+            }),
             (plan, Name::Header(header)) => Err(Refused {
                 message: format!(
                     "header `{header}` is asked for, but lines of kind `{}` hold no headers",

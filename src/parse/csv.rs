@@ -5,23 +5,16 @@
 use std::ops::Range;
 
 use crate::call::Reason;
+use crate::parse::labels::Listed;
 use crate::parse::{Cell, Scratch};
 
 /// The columns of a log. Each is the slot of its index.
 #[derive(Debug)]
 pub(crate) struct Plan {
     delimiter: char,
-    columns: Vec<Column>,
+    columns: Listed,
     /// Whether a line may have fewer fields, which are absent then, or more, which are not looked at.
     flexible: bool,
-}
-
-#[derive(Debug)]
-struct Column {
-    /// Empty: nobody can ask for it.
-    name: String,
-    /// Whether the format asks for it.
-    wanted: bool,
 }
 
 /// One field of a line.
@@ -52,23 +45,17 @@ impl Plan {
                 return Err(format!("column `{name}` is listed twice"));
             }
         }
-        let column = |name: &&str| Column { name: (*name).to_owned(), wanted: false };
-        Ok(Plan { delimiter, columns: columns.iter().map(column).collect(), flexible })
+        Ok(Plan { delimiter, columns: Listed::new(columns.iter().copied()), flexible })
     }
 
-    /// The names of the columns that have one, in order.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> + Clone {
-        self.columns.iter().map(|column| column.name.as_str()).filter(|name| !name.is_empty())
+    /// Its columns, those without a name aside.
+    pub(crate) fn listed(&self) -> &Listed {
+        &self.columns
     }
 
     /// The slot of a column, and asks for it. `None` if there is no such column.
     pub(crate) fn ask(&mut self, name: &str) -> Option<usize> {
-        if name.is_empty() {
-            return None;
-        }
-        let slot = self.columns.iter().position(|column| column.name == name)?;
-        self.columns[slot].wanted = true;
-        Some(slot)
+        self.columns.ask(name)
     }
 
     /// Fills the scratch's slots from a line.
@@ -85,19 +72,20 @@ impl Plan {
         }
         let mut is_header = true;
         let mut next = Some(0);
-        let mut columns = self.columns.iter();
+        let mut columns = self.columns.slots();
+        let count = columns.len();
         while let Some(start) = next {
             let field = self.field(line, start).ok_or(Reason::Malformed)?;
             next = field.next;
             let raw = &line[field.text.clone()];
-            let Some(column) = columns.next() else {
+            let Some((name, wanted)) = columns.next() else {
                 if self.flexible {
                     continue;
                 }
                 return Err(Reason::Malformed);
             };
-            is_header = is_header && (column.name.is_empty() || column.name == raw);
-            let cell = match (column.wanted, field.doubled) {
+            is_header = is_header && (name.is_empty() || name == raw);
+            let cell = match (wanted, field.doubled) {
                 (false, _) => Cell::Absent,
                 (true, false) => Cell::in_line(line, field.text.start, field.text.end),
                 (true, true) => {
@@ -110,11 +98,11 @@ impl Plan {
             };
             scratch.slots.push(cell);
         }
-        let complete = scratch.slots.len() == self.columns.len();
+        let complete = scratch.slots.len() == count;
         if (complete && is_header) || !(complete || self.flexible) {
             return Err(Reason::Malformed);
         }
-        scratch.slots.resize(self.columns.len(), Cell::Absent);
+        scratch.slots.resize(count, Cell::Absent);
         Ok(())
     }
 
@@ -160,7 +148,7 @@ mod tests {
     const COLUMNS: [&str; 3] = ["at", "path", "k"];
 
     fn read(plan: &mut Plan, line: &str) -> Result<Vec<Option<String>>, Reason> {
-        let names: Vec<String> = plan.names().map(str::to_owned).collect();
+        let names: Vec<String> = plan.listed().names().map(str::to_owned).collect();
         let slots: Vec<usize> = names.iter().map(|name| plan.ask(name).unwrap()).collect();
         let mut scratch = Scratch::default();
         plan.fill(line, &mut scratch)?;

@@ -8,22 +8,16 @@ use regex_syntax::hir::{Hir, Look};
 
 use crate::call::Reason;
 use crate::limits::REGEX_BYTES_MAX;
+use crate::parse::labels::Listed;
 use crate::parse::{Cell, Scratch};
 
 /// A compiled expression. Each named group is the slot of its place among the named ones.
 #[derive(Debug)]
 pub(crate) struct Plan {
     regex: Regex,
-    groups: Vec<Group>,
-}
-
-#[derive(Debug)]
-struct Group {
-    name: String,
-    /// Its index among all groups, named or not; 0 is the whole match.
-    idx: usize,
-    /// Whether the format asks for it.
-    wanted: bool,
+    groups: Listed,
+    /// The index of each among all groups, named or not; 0 is the whole match.
+    indexes: Vec<usize>,
 }
 
 impl Plan {
@@ -41,24 +35,21 @@ impl Plan {
             .dfa_size_limit(REGEX_BYTES_MAX)
             .build()
             .map_err(|error| size(&error))?;
-        let groups = regex
-            .capture_names()
-            .enumerate()
-            .filter_map(|(idx, name)| Some(Group { name: name?.to_owned(), idx, wanted: false }));
-        let groups = groups.collect();
-        Ok(Plan { regex, groups })
+        let named =
+            || regex.capture_names().enumerate().filter_map(|(idx, name)| Some((idx, name?)));
+        let groups = Listed::new(named().map(|(_, name)| name));
+        let indexes = named().map(|(idx, _)| idx).collect();
+        Ok(Plan { regex, groups, indexes })
     }
 
-    /// The names of the groups that have one, in order.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> + Clone {
-        self.groups.iter().map(|group| group.name.as_str())
+    /// Its groups that have a name.
+    pub(crate) fn listed(&self) -> &Listed {
+        &self.groups
     }
 
     /// The slot of a group, and asks for it. `None` if there is no such group.
     pub(crate) fn ask(&mut self, name: &str) -> Option<usize> {
-        let slot = self.groups.iter().position(|group| group.name == name)?;
-        self.groups[slot].wanted = true;
-        Some(slot)
+        self.groups.ask(name)
     }
 
     /// Fills the scratch's slots from a line. A group that takes no part in the match is absent.
@@ -82,8 +73,9 @@ impl Plan {
         if self.regex.captures_read(locations, line).is_none() {
             return Err(Reason::Malformed);
         }
-        scratch.slots.extend(self.groups.iter().map(|group| match locations.get(group.idx) {
-            Some((start, end)) if group.wanted => Cell::in_line(line, start, end),
+        let groups = self.groups.slots().zip(&self.indexes);
+        scratch.slots.extend(groups.map(|((_, wanted), &idx)| match locations.get(idx) {
+            Some((start, end)) if wanted => Cell::in_line(line, start, end),
             _ => Cell::Absent,
         }));
         Ok(())
@@ -123,7 +115,7 @@ mod tests {
 
     /// The values of all named groups, in order.
     fn read(plan: &mut Plan, line: &str) -> Result<Vec<Option<String>>, Reason> {
-        let names: Vec<String> = plan.names().map(str::to_owned).collect();
+        let names: Vec<String> = plan.listed().names().map(str::to_owned).collect();
         let slots: Vec<usize> = names.iter().map(|name| plan.ask(name).unwrap()).collect();
         let mut scratch = Scratch::default();
         plan.fill(line, &mut scratch)?;
@@ -145,7 +137,7 @@ mod tests {
         let expression = r"(?P<at>\S+) (GET|PUT) (?<path>/\S*)(?: ([0-9]+))? (?<é>.*)";
         assert_eq!(values(expression, "1 GET /x 200 é").unwrap(), ["1", "/x", "é"]);
         let mut plan = Plan::new(expression).unwrap();
-        assert_eq!(plan.names().collect::<Vec<_>>(), ["at", "path", "é"]);
+        assert_eq!(plan.listed().names().collect::<Vec<_>>(), ["at", "path", "é"]);
         assert_eq!((plan.ask("path"), plan.ask("1"), plan.ask("")), (Some(1), None, None));
     }
 
