@@ -509,6 +509,7 @@ fn read_plan(args: &ReadArgs, config: Option<&ConfigFile>) -> Result<ReadPlan> {
     let sources = sources_of(config, &formats, &mut problems);
     let severities = config.map(|config| config.severities(&mut problems)).unwrap_or_default();
     let suppressions = config.map(|config| config.suppressions(&mut problems)).unwrap_or_default();
+    config.iter().for_each(|config| drop(configured_outputs(config, &mut problems)));
     problems.told()?;
     let log_format = match &args.log_format {
         Some(name) => Some(format_index(&formats, name, "--log-format")?),
@@ -755,9 +756,8 @@ fn outputs(args: &AuditArgs, config: Option<&ConfigFile>) -> Result<Vec<Output>>
     if outputs.is_empty()
         && let Some(config) = config
     {
-        let mut problems = Problems::default();
-        outputs = configured_outputs(config, &mut problems);
-        problems.told()?;
+        // What is wrong with them was told with all else that is wrong with the config.
+        outputs = configured_outputs(config, &mut Problems::default());
     }
     if outputs.is_empty() {
         outputs.push(Output { kind: OutputKind::Terminal, path: None });
@@ -808,8 +808,23 @@ fn spare_files(outputs: &[Output], config: Option<&ConfigFile>, read: &ReadPlan)
             Some(folder.join(path.file_name()?))
         })
     };
+    let config_register = config
+        .and_then(|config| Some(config.folder().join(&config.tables.register.as_ref()?.source)));
     let config = config.and_then(|config| std::fs::canonicalize(&config.path).ok());
-    let register = read.register.as_ref().and_then(|r| std::fs::canonicalize(&r.folder).ok());
+    // The register that the config names is one, also where the command line names another.
+    let registers: Vec<PathBuf> = config_register
+        .into_iter()
+        .chain(read.register.as_ref().map(|register| register.folder.clone()))
+        .filter_map(|folder| std::fs::canonicalize(folder).ok())
+        .collect();
+    let is_csv = |path: &Path| path.extension().is_some_and(|csv| csv.eq_ignore_ascii_case("csv"));
+    // A table may be a link to where it really lies.
+    let entries = registers.iter().filter_map(|folder| std::fs::read_dir(folder).ok());
+    let tables = entries.flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let tables: Vec<PathBuf> = tables
+        .filter(|path| is_csv(path))
+        .filter_map(|path| std::fs::canonicalize(path).ok())
+        .collect();
     let mut taken: Vec<PathBuf> = Vec::new();
     for path in outputs.iter().filter_map(|output| output.path.as_ref()) {
         let Some(target) = same_for_all(path) else { continue };
@@ -817,13 +832,12 @@ fn spare_files(outputs: &[Output], config: Option<&ConfigFile>, read: &ReadPlan)
             // A pipe or a device is not replaced.
             continue;
         }
-        let in_register = target.parent().is_some() && target.parent() == register.as_deref();
-        let is_table = target.extension().is_some_and(|csv| csv.eq_ignore_ascii_case("csv"));
+        let in_register = registers.iter().any(|folder| target.parent() == Some(folder));
         let found = if taken.contains(&target) {
             "the path of another report"
         } else if config.as_ref() == Some(&target) {
             "the configuration"
-        } else if in_register && is_table {
+        } else if tables.contains(&target) || (in_register && is_csv(&target)) {
             "a table of the register"
         } else if read.inputs.iter().any(|input| input.found.canonical().as_ref() == Some(&target))
         {

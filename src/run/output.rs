@@ -69,7 +69,7 @@ fn beside(path: &Path) -> Result<Option<Written>> {
         Ok(metadata) if !metadata.is_file() => return Ok(None),
         _ => {}
     }
-    // A link stays one: what it points to is replaced.
+    // A link stays one: what it points to is replaced. One that leads nowhere is replaced itself.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = match target.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,

@@ -1655,6 +1655,19 @@ fn a_report_replaces_nothing_it_is_made_of_and_no_other_report() {
             "error: {path}: found {found}, expected another path for the report"
         )]);
     }
+    // The table itself behind a link, and the register that the command line puts aside.
+    let behind = case.path("real.csv");
+    std::fs::rename(case.path("register/grants.csv"), &behind).unwrap();
+    std::os::unix::fs::symlink(&behind, case.path("register/grants.csv")).unwrap();
+    let output = case.run(&["audit", "logs", "--report", "json=real.csv"]).expect_status(2);
+    output.expect_stderr(&["error: real.csv: found a table of the register"]);
+    std::fs::remove_file(case.path("register/grants.csv")).unwrap();
+    std::fs::rename(&behind, case.path("register/grants.csv")).unwrap();
+    case.write("other/partners.csv", "partner\nacme\n");
+    let aside = ["audit", "logs", "--register", "other", "--report", "json=register/apis.csv"];
+    let output = case.run(&aside).expect_status(2);
+    output.expect_stderr(&["error: register/apis.csv: found a table of the register"]);
+    std::fs::remove_dir_all(case.path("other")).unwrap();
     let twice = ["audit", "logs", "--report", "json=r.out", "--report", "terminal=./r.out"];
     let output = case.run(&twice).expect_status(2);
     output.expect_stderr(&["error: ./r.out: found the path of another report"]);

@@ -161,7 +161,8 @@ fn check_tells_all_problems_of_a_config_and_its_register() {
          [formats.auto]\nkind = \"json\"\n\
          [formats.f]\nkind = \"json\"\nats = \"time\"\n\
          [severity]\nafter-expiry = \"grave\"\nafter-expry = \"low\"\n\
-         [[suppress]]\nkind = \"open\"\nowner = \"o\"\nreason = \"r\"\nuntil = \"20261231\"\n",
+         [[suppress]]\nkind = \"open\"\nowner = \"o\"\nreason = \"r\"\nuntil = \"20261231\"\n\
+         [report]\noutputs = [\"pdf\"]\n",
     );
     let output = check(&case, &[]).expect_status(2);
     for told in [
@@ -176,7 +177,8 @@ fn check_tells_all_problems_of_a_config_and_its_register() {
         "error: overstay.toml: 24: [severity]: found kind `after-expry`",
         "error: overstay.toml: 25: [[suppress]]: found kind `open`",
         "error: register/apis.csv: 2: access: found \"shut\"",
-        "overstay.toml: 9 errors\n",
+        "error: overstay.toml: 31: [report] outputs: --report: found `pdf`",
+        "overstay.toml: 10 errors\n",
     ] {
         assert!(output.stdout.contains(told), "{told}\n{}", output.stdout);
     }
@@ -184,7 +186,7 @@ fn check_tells_all_problems_of_a_config_and_its_register() {
     let case = case.file("x", "");
     let output = case.run(&["audit"]).expect_status(2).expect_no_stdout();
     output.expect_stderr(&[
-        "error: the configuration has 9 errors:\n",
+        "error: the configuration has 10 errors:\n",
         "12: [[logs]] b",
         "25: [[suppress]]",
     ]);
