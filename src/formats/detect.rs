@@ -7,7 +7,7 @@ use crate::formats::Format;
 use crate::limits::LINE_BYTES_MAX;
 use crate::parse::{Scratch, shape};
 
-/// How many complete lines are tried.
+/// How many complete lines that are not blank are tried.
 const LINES_MAX: usize = 200;
 
 /// How many shapes are shown where no format fits.
@@ -92,7 +92,6 @@ fn first_lines(head: &[u8]) -> Vec<&[u8]> {
     let complete = memchr::memrchr(b'\n', head).map_or(head, |end| &head[..end]);
     complete
         .split(|&b| b == b'\n')
-        .take(LINES_MAX)
         .map(|line| {
             let nul = |b: &u8| *b == 0;
             let start = line.iter().take_while(|b| nul(b)).count();
@@ -101,6 +100,7 @@ fn first_lines(head: &[u8]) -> Vec<&[u8]> {
             line.strip_suffix(b"\r").unwrap_or(line)
         })
         .filter(|line| !line.iter().all(|b| matches!(b, b' ' | b'\t')))
+        .take(LINES_MAX)
         .collect()
 }
 
@@ -135,6 +135,11 @@ mod tests {
         assert_eq!(detected(LOGFMT).unwrap(), "logfmt");
         assert_eq!(detected(JSON.trim_end()).unwrap(), "json");
         assert_eq!(detected(&format!("\u{feff}\0\0{COMMON} \t\n\r\n")).unwrap(), "common");
+    }
+
+    #[test]
+    fn blank_lines_at_the_head_hide_no_format() {
+        assert_eq!(detected(&format!("{}{COMMON}", "\n".repeat(1000))).unwrap(), "common");
     }
 
     #[test]

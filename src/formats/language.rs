@@ -53,6 +53,9 @@ const KINDS: [(&str, &[&str]); 6] = [
     ("regex", &["regex"]),
 ];
 
+/// More than any variable's rank.
+const RANKS: u8 = 100;
+
 /// Among sources of `path`, the rank up to which one holds the query too.
 const WHOLE_TARGET_RANK: u8 = 1;
 
@@ -484,13 +487,17 @@ impl<'t> Compiler<'t> {
         let mut add = |field, rank, slot| candidates.entry(field).or_default().push((rank, slot));
         for (slot, capture) in plan.captures().iter().enumerate() {
             match &capture.role {
-                Some(Role::At { rank, .. }) => add("at", *rank, slot),
+                // That of the request before that of the response.
+                Some(Role::At { rank, is_end, .. }) => {
+                    add("at", *rank + RANKS * u8::from(*is_end), slot)
+                }
                 Some(Role::Request) => {
                     add("method", 0, slot);
                     add("path", 0, slot);
                 }
                 Some(Role::Method) => add("method", 1, slot),
                 Some(Role::Target { rank }) => add("path", 1 + rank, slot),
+                Some(Role::TargetOrDash) => add("path", 1, slot),
                 Some(Role::Query) => add("query", 0, slot),
                 Some(Role::Host { rank }) => add("host", *rank, slot),
                 Some(Role::Status { rank }) => add("status", *rank, slot),

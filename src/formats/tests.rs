@@ -994,3 +994,127 @@ fn object(pairs: Vec<(&str, String)>) -> String {
         pairs.iter().map(|(key, value)| format!("\"{key}\" :{value}")).collect();
     format!("{{ {} }}", pairs.join(","))
 }
+
+fn pattern(text: &str) -> Format {
+    format(&format!("kind = \"pattern\"\npattern = '{text}'"))
+}
+
+/// What a pattern makes of a line: instant, credential, path.
+fn seen(text: &str, line: &str) -> (String, Option<String>, Option<String>) {
+    let call = parse(&pattern(text), line).unwrap();
+    let own = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
+    (call.at.to_string(), own(call.credential), own(call.path))
+}
+
+/// `ngx_http_log_variable` writes `-` for a variable that is not found, as `$args` is where there is no query.
+#[test]
+fn what_nginx_writes_for_no_query_is_no_part_of_the_path() {
+    let log =
+        |target: &str| format!("1.1.1.1 bob [18/Dec/2018:09:30:10 +0000] GET \"{target}\" 200");
+    let path = |variables: &str, target: &str| {
+        let text = format!(
+            "$remote_addr $remote_user [$time_local] $request_method \"{variables}\" $status"
+        );
+        seen(&text, &log(target)).2.unwrap()
+    };
+    assert_eq!(path("$uri$is_args$args", "/v1/users?a=1"), "/v1/users?a=1");
+    assert_eq!(path("$uri$is_args$args", "/v1/users-"), "/v1/users");
+    assert_eq!(path("$uri$is_args$args", "/v1/users--"), "/v1/users-");
+    assert_eq!(path("$uri$is_args$args", "/v1/users?a=-"), "/v1/users?a=-");
+    assert_eq!(path("$scheme://$host$uri$is_args$args", "https://h/v1/users-"), "/v1/users");
+    assert_eq!(path("$uri", "/v1/users-"), "/v1/users-");
+    let json = |target: &str| {
+        let text = "escape=json ''$time_iso8601 $uri$is_args$args $status''";
+        let format = format(&format!(
+            "kind = \"pattern\"\npattern = \"\"\"{}\"\"\"",
+            text.replace("''", "'")
+        ));
+        parse(&format, format!("2018-12-18T09:30:10+00:00 {target} 200")).unwrap().path.unwrap()
+    };
+    assert_eq!(json("/v1/users-"), "/v1/users-");
+}
+
+/// A date alone would be midnight, hours before the call.
+#[test]
+fn a_date_is_no_time_but_a_part_of_one() {
+    let at = |text: &str, line: &str| seen(text, line).0;
+    let both = "2018-12-18T09:30:10Z";
+    assert_eq!(
+        at(
+            "%h %u %{%H:%M:%S}t %{%Y-%m-%d}t \"%r\" %>s",
+            "h bob 09:30:10 2018-12-18 \"GET /x HTTP/1.1\" 200"
+        ),
+        both
+    );
+    assert_eq!(
+        at(
+            "%h %u %{%Y-%m-%d}t %{%H:%M:%S}t \"%r\" %>s",
+            "h bob 2018-12-18 09:30:10 \"GET /x HTTP/1.1\" 200"
+        ),
+        both
+    );
+    assert_eq!(
+        at(
+            "%{%Y-%m-%d}t %h %u %t \"%r\" %>s",
+            "2018-12-18 h bob [18/Dec/2018:09:30:10 +0000] \"GET /x HTTP/1.1\" 200"
+        ),
+        both
+    );
+    let apart = "kind = \"pattern\"\npattern = '%h %{%Y-%m-%d}t \"%r\" %>s %{%T}t'";
+    assert!(try_format(apart).unwrap_err().to_string().contains("no `at`"));
+}
+
+#[test]
+fn the_arrival_goes_before_the_end_in_any_order() {
+    let at = |text: &str, line: &str| seen(text, line).0;
+    let request = "\"GET /x HTTP/1.1\" 200";
+    let (end, begin) = ("2018-12-18T09:30:10Z", "[18/Dec/2018:09:30:00 +0000]");
+    assert_eq!(
+        at("%{end:%FT%T}tZ %h %t \"%r\" %>s", &format!("{end} h {begin} {request}")),
+        "2018-12-18T09:30:00Z"
+    );
+    assert_eq!(
+        at("%t %h %{end:%FT%T}tZ \"%r\" %>s", &format!("{begin} h {end} {request}")),
+        "2018-12-18T09:30:00Z"
+    );
+    assert_eq!(
+        at("%{end:sec}t %{begin:sec}t \"%r\" %>s", &format!("1545125410 1545125400 {request}")),
+        "2018-12-18T09:30:00Z"
+    );
+    let json = Format::built_in("json").unwrap();
+    let at = |line: &str| parse(&json, line).unwrap().at.to_string();
+    let both = r#"{"time_local":"18/Dec/2018:09:30:10 +0000","start_time":"2018-12-18T09:30:00Z","time":"2018-12-18T09:30:10Z","path":"/x"}"#;
+    assert_eq!(at(both), "2018-12-18T09:30:00Z");
+    let finer = r#"{"time_iso8601":"2018-12-18T09:30:06+00:00","msec":"1545125406.900","request_time":"1.500","path":"/x"}"#;
+    assert_eq!(at(finer), "2018-12-18T09:30:05.4Z");
+}
+
+/// A caller can send blanks behind the version, and servers log them: no way round a route.
+#[test]
+fn blanks_behind_the_version_are_no_part_of_the_path() {
+    let combined = Format::built_in("combined").unwrap();
+    let line =
+        "1.1.1.1 - bob [18/Dec/2018:09:30:10 +0000] \"GET /v1/users HTTP/1.1 \" 200 5 \"-\" \"-\"";
+    assert_eq!(parse(&combined, line).unwrap().path.unwrap(), "/v1/users");
+    let json = Format::built_in("json").unwrap();
+    let line = r#"{"time":"2018-12-18T09:30:10Z","request":"GET /v1/users HTTP/1.1 "}"#;
+    assert_eq!(parse(&json, line).unwrap().path.unwrap(), "/v1/users");
+}
+
+/// `log_remote_user` of Apache writes `""` for a name that is empty.
+#[test]
+fn an_empty_user_of_apache_is_nobody() {
+    let line = |user: &str| {
+        format!(
+            "1.1.1.1 - {user} [18/Dec/2018:09:30:10 +0000] \"GET /x HTTP/1.1\" 200 5 \"-\" \"-\""
+        )
+    };
+    let combined = Format::built_in("combined").unwrap();
+    assert_eq!(parse(&combined, line("\"\"")).unwrap().credential, None);
+    assert_eq!(parse(&combined, line("bob")).unwrap().credential.unwrap(), "bob");
+    let quoted = "%h \"%u\" %t \"%r\" %>s";
+    let line =
+        |user: &str| format!("h \"{user}\" [18/Dec/2018:09:30:10 +0000] \"GET /x HTTP/1.1\" 200");
+    assert_eq!(seen(quoted, &line("\"\"")).1, None);
+    assert_eq!(seen(quoted, &line("bob")).1.unwrap(), "bob");
+}

@@ -19,8 +19,7 @@ pub(crate) struct Plan {
     prefix: String,
     captures: Vec<Capture>,
     apache: bool,
-    /// Whether the server writes values with backslash escapes: all but nginx's `escape=none`.
-    escapes: bool,
+    escapes: Escapes,
 }
 
 /// One variable of a pattern.
@@ -35,6 +34,17 @@ pub(crate) struct Capture {
     /// The literal that ends it; empty only for the last, and where `ends` needs none.
     until: Finder<'static>,
     ends: Ends,
+}
+
+/// How a server writes values that need it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Escapes {
+    /// With backslashes, and `-` for what is not there: Apache, and nginx unless it is told otherwise.
+    Default,
+    /// nginx's `escape=json`: with backslashes, and nothing for what is not there.
+    Json,
+    /// nginx's `escape=none`: as they are, and nothing for what is not there.
+    None,
 }
 
 /// Where a capture ends.
@@ -69,6 +79,8 @@ pub(crate) enum Role {
     Method,
     /// The request target: rank 0 with its query, above that the path alone.
     Target { rank: u8 },
+    /// The path with nginx's `$is_args$args` behind it: where there is no query, nginx writes a `-` for it.
+    TargetOrDash,
     /// The query string alone.
     Query,
     /// The host.
@@ -174,8 +186,10 @@ impl Plan {
             if !capture.fits(&line[start..end]) {
                 return Err(Reason::Malformed);
             }
-            let cell =
-                if capture.wanted { self.cell(line, start, end, scratch) } else { Cell::Absent };
+            let cell = match capture.wanted {
+                true => self.cell(line, start, self.value_end(capture, line, start, end), scratch),
+                false => Cell::Absent,
+            };
             scratch.slots.push(cell);
             start = next;
         }
@@ -210,10 +224,25 @@ impl Plan {
         Some((end, end + literal.len()))
     }
 
+    /// Where a value ends that stands between these places, without what the server writes for nothing.
+    fn value_end(&self, capture: &Capture, line: &str, start: usize, end: usize) -> usize {
+        let raw = &line[start..end];
+        match capture.role {
+            Some(Role::TargetOrDash)
+                if self.escapes == Escapes::Default && !raw.contains('?') && raw.ends_with('-') =>
+            {
+                end - 1
+            }
+            // Apache's words for an empty name.
+            Some(Role::User) if raw == "\"\"" => start,
+            _ => end,
+        }
+    }
+
     /// The cell of a value, its escapes resolved.
     fn cell(&self, line: &str, start: usize, end: usize, scratch: &mut Scratch) -> Cell {
         let raw = &line[start..end];
-        if self.escapes && memchr::memchr(b'\\', raw.as_bytes()).is_some() {
+        if self.escapes != Escapes::None && memchr::memchr(b'\\', raw.as_bytes()).is_some() {
             let begin = scratch.text.len();
             if unescape_log(raw, &mut scratch.text, &mut scratch.bytes) {
                 return Cell::decoded(&scratch.text, begin);
@@ -326,7 +355,7 @@ fn error(column: usize, message: impl Into<String>) -> PatternError {
 /// A pattern out of its wrapping.
 struct Unwrapped {
     chars: Vec<Placed>,
-    escapes: bool,
+    escapes: Escapes,
 }
 
 /// The pattern itself, out of the directive that a server's configuration has it in: `log_format main '…' '…';`,
@@ -344,7 +373,7 @@ fn unwrapped(pattern: &str) -> Result<Unwrapped, PatternError> {
         () if is("LogFormat") => 1,
         () if is("CustomLog") || is("GlobalLog") => 2,
         () if is_one_string(pattern.trim()) => 0,
-        () => return Ok(Unwrapped { chars: unescaped(&placed), escapes: true }),
+        () => return Ok(Unwrapped { chars: unescaped(&placed), escapes: Escapes::Default }),
     };
     let words = words(&placed)?;
     let Some(word) = words.get(before) else {
@@ -360,12 +389,12 @@ fn unwrapped(pattern: &str) -> Result<Unwrapped, PatternError> {
             ),
         ));
     }
-    Ok(Unwrapped { chars: word.chars.clone(), escapes: true })
+    Ok(Unwrapped { chars: word.chars.clone(), escapes: Escapes::Default })
 }
 
 /// nginx's strings, which it joins, and its `escape=`.
 fn nginx_directive(placed: &[Placed]) -> Result<Unwrapped, PatternError> {
-    let (mut strings, mut any, mut escapes) = (Vec::new(), false, true);
+    let (mut strings, mut any, mut escapes) = (Vec::new(), false, Escapes::Default);
     for word in words(placed)? {
         if word.quoted {
             any = true;
@@ -374,8 +403,9 @@ fn nginx_directive(placed: &[Placed]) -> Result<Unwrapped, PatternError> {
         }
         let text = text_of(&word.chars);
         match text.strip_prefix("escape=").filter(|_| !any) {
-            Some("default" | "json") => escapes = true,
-            Some("none") => escapes = false,
+            Some("default") => escapes = Escapes::Default,
+            Some("json") => escapes = Escapes::Json,
+            Some("none") => escapes = Escapes::None,
             Some(other) => {
                 return Err(error(
                     word.column,
@@ -649,11 +679,20 @@ fn apache_time(
         "usec_frac" => (None, Some(TimePart::Fraction { power: 3, is_end })),
         "" => return Err(error(column, "`%{}t` without a format")),
         _ => {
-            // A time of day alone is no time, but may be part of one.
-            let role = TimeForm::parse(format).ok().map(at);
-            (role, part(format))
+            // A date or a time of day alone is no time, but may be part of one.
+            (whole_time(format).map(at), part(format))
         }
     })
+}
+
+/// The form of a strftime pattern that tells an instant: a date without a time of day would tell its midnight.
+fn whole_time(pattern: &str) -> Option<TimeForm> {
+    let has_hour = pattern.replace("%%", "").split('%').skip(1).any(|directive| {
+        let letter =
+            directive.trim_start_matches(['-', '_', '0', '^', '#', 'E', 'O']).chars().next();
+        letter.is_some_and(|letter| "HIklTRrcXs+".contains(letter))
+    });
+    TimeForm::parse(pattern).ok().filter(|_| has_hour)
 }
 
 /// Makes one capture of a time written in several directives, as Apache's manual does it:
@@ -699,7 +738,12 @@ impl TimePart {
             return None;
         }
         let next_pattern = match next {
-            TimePart::Strftime { pattern, .. } if TimeForm::parse(pattern).is_ok() => return None,
+            TimePart::Strftime { pattern: next, .. }
+                if whole_time(next).is_some()
+                    || (whole_time(pattern).is_some() && TimeForm::parse(next).is_ok()) =>
+            {
+                return None;
+            }
             TimePart::Strftime { pattern, .. } => pattern,
             TimePart::Fraction { .. } => "%f",
         };
@@ -709,7 +753,7 @@ impl TimePart {
             TimePart::Fraction { power, .. } if pattern == "%s" && between.is_empty() => {
                 Some(TimeForm::Epoch(*power))
             }
-            _ => TimeForm::parse(&whole).ok(),
+            _ => whole_time(&whole),
         };
         Some((form, TimePart::Strftime { pattern: whole, is_end }))
     }
@@ -727,6 +771,9 @@ fn join_targets(tokens: &mut Vec<Token>) {
             && is(tokens.get(i + 2), &["args", "query_string"])
         {
             tokens.drain(i + 1..i + 3);
+            if let Some(Token::Capture { role, .. }) = tokens.get_mut(i) {
+                *role = Some(Role::TargetOrDash);
+            }
         }
     }
 }
@@ -736,7 +783,7 @@ fn unmodified(name: &str) -> &str {
     name.trim_start_matches(|c: char| matches!(c, '!' | ',' | '<' | '>') || c.is_ascii_digit())
 }
 
-fn assemble(tokens: Vec<Token>, apache: bool, escapes: bool) -> Result<Plan, PatternError> {
+fn assemble(tokens: Vec<Token>, apache: bool, escapes: Escapes) -> Result<Plan, PatternError> {
     let mut prefix = None;
     let mut captures: Vec<Capture> = Vec::new();
     let mut tokens = tokens.into_iter().peekable();
@@ -754,9 +801,9 @@ fn assemble(tokens: Vec<Token>, apache: bool, escapes: bool) -> Result<Plan, Pat
                 until.clone_from(literal);
                 tokens.next();
             }
-            Some(Token::Capture { role: Some(Role::Target { .. }), .. }) => {
-                ends = Ends::BeforeSlash
-            }
+            Some(Token::Capture {
+                role: Some(Role::Target { .. } | Role::TargetOrDash), ..
+            }) => ends = Ends::BeforeSlash,
             Some(Token::Capture { name: next, column, .. }) => {
                 return Err(error(
                     *column,
@@ -777,7 +824,7 @@ fn assemble(tokens: Vec<Token>, apache: bool, escapes: bool) -> Result<Plan, Pat
             }
             Some(Role::Request) if until.starts_with(' ') => ends = Ends::AfterVersion,
             // Every server that escapes at all escapes a quote, wherever the value stands.
-            _ if escapes && until.starts_with('"') => ends = Ends::AtQuote,
+            _ if escapes != Escapes::None && until.starts_with('"') => ends = Ends::AtQuote,
             _ => {}
         }
         let until = Finder::new(until.as_bytes()).into_owned();

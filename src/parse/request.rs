@@ -22,6 +22,8 @@ pub(crate) fn request_line(text: &str) -> Option<Request<'_>> {
     if !is_method(method) {
         return None;
     }
+    // Servers take blanks behind the version, and log them.
+    let rest = rest.trim_end_matches(' ');
     let target = match rest.rsplit_once(' ') {
         Some((target, version)) if is_version(version) => target,
         _ if rest.starts_with('/') || rest.contains("://") => rest,
@@ -121,6 +123,8 @@ mod tests {
     fn request_lines_in_all_versions() {
         assert_eq!(line("GET /x?y=1 HTTP/1.1"), Some(("GET", "/x?y=1")));
         assert_eq!(line("GET /a b c HTTP/2.0"), Some(("GET", "/a b c")));
+        assert_eq!(line("GET /x HTTP/1.1 "), Some(("GET", "/x")));
+        assert_eq!(line("GET /x HTTP/1.1   "), Some(("GET", "/x")));
         assert_eq!(line("POST http://h/x HTTP/1.0"), Some(("POST", "http://h/x")));
         assert_eq!(line("OPTIONS * HTTP/1.1"), Some(("OPTIONS", "*")));
         assert_eq!(line("CONNECT h:443 HTTP/1.1"), Some(("CONNECT", "h:443")));
