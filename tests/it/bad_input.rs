@@ -688,17 +688,17 @@ fn no_logs_at_all() {
 #[test]
 fn calls_reads_what_audit_reads_where_the_first_lines_are_blank() {
     // More blank lines than are looked at to tell a format: none is told, and nothing passes unseen.
-    let log = format!("{}{}", "\n".repeat(300 << 10), calls(3));
+    let log = format!("{}{}", "\n".repeat(9 << 20), calls(3));
     let case = Case::with_register().file("x.log", log);
     let output = audit(&case, &["x.log"]).expect_status(3);
     let report = output.report();
-    accounts(&report, &[("lines", (300 << 10) + 3), ("blank", 300 << 10), ("rejected", 3)]);
+    accounts(&report, &[("lines", (9 << 20) + 3), ("blank", 9 << 20), ("rejected", 3)]);
     let why = "3 of 3 lines rejected, more than --max-rejects 1%";
     partial(&output, &report, "x.log", why);
     let output = case.run(&["calls", "--register", "register", "x.log"]).expect_status(3);
     output.expect_no_stdout().expect_stderr(&[&format!("warning: x.log: {why}")]);
     let output = audit(&case, &["x.log", "--log-format", "json"]).expect_status(0);
-    accounts(&output.report(), &[("lines", (300 << 10) + 3), ("blank", 300 << 10), ("calls", 3)]);
+    accounts(&output.report(), &[("lines", (9 << 20) + 3), ("blank", 9 << 20), ("calls", 3)]);
 }
 
 // --- what can't be read -----------------------------------------------------------------------------------------------
