@@ -62,6 +62,30 @@ impl Error {
     }
 }
 
+/// What is wrong with something a person wrote, all of it: it is mended in one go.
+#[derive(Debug, Default)]
+pub struct Problems(pub Vec<Error>);
+
+impl Problems {
+    /// The value, or nothing where it is one more problem.
+    pub fn note<T>(&mut self, result: Result<T>) -> Option<T> {
+        result.map_err(|error| self.0.push(error)).ok()
+    }
+
+    /// Nothing, or all of them in one error about `what` has them.
+    ///
+    /// # Errors
+    ///
+    /// If there are any.
+    pub fn told(mut self, what: &str) -> Result<()> {
+        if self.0.len() <= 1 {
+            return self.0.pop().map_or(Ok(()), Err);
+        }
+        let told: Vec<String> = self.0.iter().map(Error::with_hint).collect();
+        Err(Error::new(format!("{what} has {} errors:\n{}", told.len(), told.join("\n"))))
+    }
+}
+
 /// The operating system's words, lower case and without its error number.
 pub fn io_words(error: &io::Error) -> String {
     let text = error.to_string();

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use toml::Value;
 
 use crate::call::Outcome;
-use crate::error::{Error, Result};
+use crate::error::{Error, Problems, Result};
 use crate::formats::plan::Plan;
 use crate::nearest::did_you_mean;
 use crate::parse::fields::{
@@ -59,41 +59,48 @@ const RANKS: u8 = 100;
 /// Among sources of `path`, the rank up to which one holds the query too.
 const WHOLE_TARGET_RANK: u8 = 1;
 
-/// Compiles a format's table.
-pub(super) fn compile(name: &str, table: &toml::Table) -> Result<(Plan, Fields)> {
+/// Compiles a format's table, or tells all that is wrong with it.
+pub(super) fn compile(
+    name: &str,
+    table: &toml::Table,
+) -> std::result::Result<(Plan, Fields), Problems> {
     let at = format!("formats.{name}");
+    let (kind, own_keys) = kind_of(&at, table).map_err(|error| Problems(vec![error]))?;
+    let known = || FIELDS.iter().chain(&COMMON_KEYS).chain(own_keys).copied();
+    let strange = table.keys().filter(|key| !known().any(|known| known == *key));
+    let mut problems = Problems(strange.map(|key| unknown(&at, "key", key, known())).collect());
+    let Some(plan) = problems.note(plan(kind, &at, table)) else { return Err(problems) };
+    let mut compiler = Compiler { at, table, plan };
+    let mut fields = compiler.fields(&mut problems);
+    compiler.map_well_known(&mut fields);
+    // A field that is mapped in a way that can't be read is told already.
+    let missing = |field: &str| !table.contains_key(field);
+    if fields.at.is_empty() && missing("at") {
+        problems.0.push(compiler.no_time());
+    }
+    if fields.path.is_empty() && fields.api.is_empty() && missing("path") && missing("api") {
+        let error = Error::new(format!("{}: neither `path` nor `api`", compiler.at));
+        problems.0.push(error.hint("map `path` to the field that holds the request target, or `api` to the one that names it"));
+    }
+    if problems.0.is_empty() { Ok((compiler.plan, fields)) } else { Err(problems) }
+}
+
+/// A format's kind, and the keys that only it has.
+fn kind_of<'t>(at: &str, table: &'t toml::Table) -> Result<(&'t str, &'static [&'static str])> {
     let kind = match table.get("kind") {
         Some(Value::String(kind)) => kind.as_str(),
-        Some(other) => return Err(wrong_type(&at, "kind", other, "a string")),
+        Some(other) => return Err(wrong_type(at, "kind", other, "a string")),
         None => {
             let kinds = KINDS.map(|(kind, _)| kind).join(", ");
             return Err(Error::new(format!("{at}: no `kind`"))
                 .hint(format!("set `kind` to one of {kinds}")));
         }
     };
-    let Some((_, own_keys)) = KINDS.iter().find(|(known, _)| *known == kind) else {
+    let known = KINDS.iter().find(|(known, _)| *known == kind);
+    known.map(|(_, keys)| (kind, *keys)).ok_or_else(|| {
         let kinds = KINDS.iter().map(|(known, _)| *known);
-        return Err(unknown(&at, "kind", kind, kinds));
-    };
-    let known = || FIELDS.iter().chain(&COMMON_KEYS).chain(*own_keys).copied();
-    for key in table.keys() {
-        if !known().any(|known| known == key) {
-            return Err(unknown(&at, "key", key, known()));
-        }
-    }
-    let plan = plan(kind, &at, table)?;
-    let mut compiler = Compiler { at, table, plan };
-    let mut fields = compiler.fields()?;
-    compiler.map_well_known(&mut fields);
-    if fields.at.is_empty() {
-        return Err(Error::new(format!("{}: no `at`: a call needs its time", compiler.at))
-            .hint("map `at` to the field that holds the time of the request"));
-    }
-    if fields.path.is_empty() && fields.api.is_empty() {
-        return Err(Error::new(format!("{}: neither `path` nor `api`", compiler.at))
-            .hint("map `path` to the field that holds the request target, or `api` to the one that names it"));
-    }
-    Ok((compiler.plan, fields))
+        unknown(at, "kind", kind, kinds)
+    })
 }
 
 /// The plan of a kind's own keys, not yet asked for anything.
@@ -134,6 +141,15 @@ fn plan(kind: &str, at: &str, table: &toml::Table) -> Result<Plan> {
     })
 }
 
+/// Where the path and the method are found in a variable of that meaning.
+fn origin_of(role: &Role, slot: usize) -> Origin {
+    match role {
+        Role::Request => Origin::RequestLine(slot),
+        Role::Path => Origin::DecodedPath(slot),
+        _ => Origin::Slot(slot),
+    }
+}
+
 struct Compiler<'t> {
     /// Where it stands, for messages.
     at: String,
@@ -156,35 +172,40 @@ enum From<'t> {
 }
 
 impl<'t> Compiler<'t> {
-    fn fields(&mut self) -> Result<Fields> {
-        let zone = match string(&self.at, self.table, "zone")? {
-            Some(text) => Some(Zone::parse(text).ok_or_else(|| {
-                Error::new(format!("{}: zone: unknown time zone `{text}`", self.at))
-                    .hint("give an IANA name such as Europe/Berlin, or an offset such as +02:00")
-            })?),
-            None => None,
-        };
-        Ok(Fields {
+    /// The mapped fields; a problem for each key that cannot be read.
+    fn fields(&mut self, problems: &mut Problems) -> Fields {
+        let zone = problems.note(self.zone()).flatten();
+        let mut texts = |field| problems.note(self.texts(field)).unwrap_or_default();
+        Fields {
             zone,
-            at: self.at_sources()?,
-            credential: self.texts("credential")?,
-            method: self.texts("method")?,
-            path: self.texts("path")?,
-            query: self.texts("query")?,
-            host: self.texts("host")?,
-            api: self.texts("api")?,
-            operation: self.texts("operation")?,
-            status: self.status_sources()?,
-            outcome: self.outcome_sources()?,
-            outcomes: self.outcomes()?,
-            bytes: self.plain("bytes")?,
-            latency: self.latency_sources()?,
-            subject: self.routed("subject")?,
-            actor: self.routed("actor")?,
-            remote_addr: self.texts("remote_addr")?,
-            user_agent: self.texts("user_agent")?,
-            request_id: self.texts("request_id")?,
-        })
+            credential: texts("credential"),
+            method: texts("method"),
+            path: texts("path"),
+            query: texts("query"),
+            host: texts("host"),
+            api: texts("api"),
+            operation: texts("operation"),
+            remote_addr: texts("remote_addr"),
+            user_agent: texts("user_agent"),
+            request_id: texts("request_id"),
+            at: problems.note(self.at_sources()).unwrap_or_default(),
+            outcomes: problems.note(self.outcomes()).unwrap_or_default(),
+            status: problems.note(self.status_sources()).unwrap_or_default(),
+            outcome: problems.note(self.outcome_sources()).unwrap_or_default(),
+            bytes: problems.note(self.plain("bytes")).unwrap_or_default(),
+            latency: problems.note(self.latency_sources()).unwrap_or_default(),
+            subject: problems.note(self.routed("subject")).unwrap_or_default(),
+            actor: problems.note(self.routed("actor")).unwrap_or_default(),
+        }
+    }
+
+    fn zone(&self) -> Result<Option<Zone>> {
+        let Some(text) = string(&self.at, self.table, "zone")? else { return Ok(None) };
+        let zone = Zone::parse(text).ok_or_else(|| {
+            Error::new(format!("{}: zone: unknown time zone `{text}`", self.at))
+                .hint("give an IANA name such as Europe/Berlin, or an offset such as +02:00")
+        })?;
+        Ok(Some(zone))
     }
 
     /// The sources listed for a call field; none if the format does not map it.
@@ -283,11 +304,11 @@ impl<'t> Compiler<'t> {
         Ok(Source { origin, map })
     }
 
-    /// A log's value as origin; whether it is a request line is known of patterns' variables only.
+    /// A log's value as origin; what there is of a request in it is known of patterns' variables only.
     fn origin(&mut self, field: &str, from: &From<'_>) -> Result<Origin> {
         let slot = self.slot(field, from)?;
         Ok(match self.plan.role(slot) {
-            Some(Role::Request) if matches!(field, "path" | "method") => Origin::RequestLine(slot),
+            Some(role) if matches!(field, "path" | "method") => origin_of(role, slot),
             _ => Origin::Slot(slot),
         })
     }
@@ -352,6 +373,24 @@ impl<'t> Compiler<'t> {
         matches!(self.plan.role(slot), Some(Role::At { is_end: true, .. }))
     }
 
+    /// Why a format has no time.
+    fn no_time(&self) -> Error {
+        let error = |message| Error::new(format!("{}: {message}", self.at));
+        let partial = match &self.plan {
+            Plan::Pattern(plan) => plan.captures().iter().find(|capture| capture.is_partial_time()),
+            _ => None,
+        };
+        match partial {
+            Some(capture) => error(format!(
+                "no `at`: `%{}` tells no instant, or not in a way that can be read",
+                capture.name
+            ))
+            .hint("date and time of day are one time only where they stand side by side, as in %{%F}t %{%T}t"),
+            None => error("no `at`: a call needs its time".to_owned())
+                .hint("map `at` to the field that holds the time of the request"),
+        }
+    }
+
     /// The form of a time whose format does not say: the variable's own, where it has one.
     fn form_of(&self, slot: usize) -> TimeForm {
         match self.plan.role(slot) {
@@ -361,7 +400,8 @@ impl<'t> Compiler<'t> {
     }
 
     fn status_sources(&mut self) -> Result<Vec<StatusSource>> {
-        let outcomes = self.outcomes()?;
+        // What is wrong with them is told for themselves.
+        let outcomes = self.outcomes().unwrap_or_default();
         let mut all = Vec::new();
         for raw in &self.sources("status", &["as", "map"])? {
             let grpc = match raw.option(&self.at, "status", "as")? {
@@ -496,8 +536,8 @@ impl<'t> Compiler<'t> {
                     add("path", 0, slot);
                 }
                 Some(Role::Method) => add("method", 1, slot),
-                Some(Role::Target { rank }) => add("path", 1 + rank, slot),
-                Some(Role::TargetOrDash) => add("path", 1, slot),
+                Some(Role::Target | Role::TargetOrDash) => add("path", WHOLE_TARGET_RANK, slot),
+                Some(Role::Path) => add("path", WHOLE_TARGET_RANK + 1, slot),
                 Some(Role::Query) => add("query", 0, slot),
                 Some(Role::Host { rank }) => add("host", *rank, slot),
                 Some(Role::Status { rank }) => add("status", *rank, slot),
@@ -522,10 +562,7 @@ impl<'t> Compiler<'t> {
             for (_, slot) in slots {
                 plan.ask_slot(slot);
                 let role = plan.captures()[slot].role.clone();
-                let origin = match role {
-                    Some(Role::Request) => Origin::RequestLine(slot),
-                    _ => Origin::Slot(slot),
-                };
+                let origin = role.as_ref().map_or(Origin::Slot(slot), |role| origin_of(role, slot));
                 let list = match field {
                     "at" => {
                         if let Some(Role::At { form, is_end, .. }) = role {

@@ -10,7 +10,7 @@ mod plan;
 pub use detect::{SHAPES_MAX, Undetected, detect};
 
 use crate::call::{Call, Reason};
-use crate::error::Result;
+use crate::error::Problems;
 use crate::limits::LINE_BYTES_MAX;
 use crate::parse::fields::Fields;
 use crate::parse::{Scratch, Values};
@@ -49,9 +49,9 @@ impl Format {
     ///
     /// # Errors
     ///
-    /// An unknown key (with the nearest known one as hint), a value of the wrong type, a pattern that can't be read
-    /// (with the column), a name the log does not hold, a needed call field that is not mapped.
-    pub fn from_toml(name: &str, table: &toml::Table) -> Result<Format> {
+    /// All there are: unknown keys (with the nearest known one as hint), values of the wrong type, a pattern that can't
+    /// be read (with the column), names the log does not hold, needed call fields that are not mapped.
+    pub fn from_toml(name: &str, table: &toml::Table) -> std::result::Result<Format, Problems> {
         let (plan, fields) = language::compile(name, table)?;
         Ok(Format { name: name.to_owned(), plan, fields })
     }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::call::{Outcome, Sourced};
+use crate::error::Error;
 
 /// A call with all that is borrowed made its own.
 fn owned(call: Call<'_>) -> Call<'static> {
@@ -36,8 +37,9 @@ fn owned(call: Call<'_>) -> Call<'static> {
     }
 }
 
-fn try_format(toml: &str) -> Result<Format> {
-    Format::from_toml("x", &toml.parse().unwrap())
+/// The format, or the first of what is wrong with it.
+fn try_format(toml: &str) -> std::result::Result<Format, Error> {
+    Format::from_toml("x", &toml.parse().unwrap()).map_err(|mut problems| problems.0.remove(0))
 }
 
 fn format(toml: &str) -> Format {
@@ -143,6 +145,40 @@ fn a_query_that_is_logged_apart_belongs_to_the_path() {
     assert_eq!(with("key=a+b"), ("/x?key=a+b".to_owned(), Some("a b".to_owned())));
     assert_eq!(with("?key=k"), ("/x?key=k".to_owned(), Some("k".to_owned())));
     assert_eq!(with("-"), ("/x".to_owned(), None));
+    // It is the query, whatever the path looks like.
+    let both = |path: &str| {
+        let call = call(apart, &format!(r#""path":"{path}","query":"key=k""#));
+        (call.path.unwrap().into_owned(), call.credential.map(Cow::into_owned))
+    };
+    for path in ["/x", "/x?key=k", "/x?key=another"] {
+        assert_eq!(both(path), ("/x?key=k".to_owned(), Some("k".to_owned())), "{path}");
+    }
+}
+
+/// nginx's `$uri` and Apache's `%U` are decoded: a caller's `%3F` is logged as a question mark.
+#[test]
+fn a_question_mark_in_a_decoded_path_begins_no_query() {
+    for (pattern, path) in [
+        ("$time_iso8601 $uri $args", ""),
+        ("%{%FT%TZ}t %U %q", ""),
+        ("$time_iso8601 $uri $args", "path = \"uri\"\nquery = \"$args\""),
+        ("%{%FT%TZ}t %U %q", "path = \"%U\"\nquery = \"q\""),
+    ] {
+        let mapped = "credential = { query = \"key\" }";
+        let format =
+            format(&format!("kind = \"pattern\"\npattern = '{pattern}'\n{path}\n{mapped}"));
+        let with = |path: &str, query: &str| {
+            let line = format!("2018-12-18T09:30:00Z {path} {query}");
+            let call = parse(&format, &line).unwrap();
+            (call.path.unwrap().into_owned(), call.credential.map(Cow::into_owned))
+        };
+        assert_eq!(with("/x?key=victim", "-"), ("/x%3Fkey=victim".to_owned(), None), "{pattern}");
+        assert_eq!(
+            with("/x?key=victim#", "key=own"),
+            ("/x%3Fkey=victim%23?key=own".to_owned(), Some("own".to_owned())),
+            "{pattern}"
+        );
+    }
 }
 
 #[test]
@@ -513,6 +549,35 @@ fn a_format_that_cannot_work_is_refused_before_the_first_line() {
     assert!(refused(missing).ends_with("did you mean `user_id`?"));
 }
 
+#[test]
+fn all_that_is_wrong_with_a_format_is_told_at_once() {
+    let problems = |toml: &str| -> Vec<String> {
+        let told = Format::from_toml("x", &toml.parse().unwrap()).unwrap_err();
+        told.0.iter().map(ToString::to_string).collect()
+    };
+    let several = "kind = 'json'\nat = { field = 'a', as = 'iso' }\npth = 'p'\nzone = 'Mars'\n\
+        latency = 'l'\nstatus = { field = 's', as = 'ftp' }\noutcomes = { '302' = 'refused' }";
+    let told = problems(several);
+    let says = [
+        "key `pth`",
+        "`Mars`",
+        "`iso`",
+        "`refused`",
+        "http or grpc",
+        "no `unit`",
+        "neither `path`",
+    ];
+    assert_eq!(told.len(), says.len(), "{told:#?}");
+    for (told, says) in told.iter().zip(says) {
+        assert!(told.contains(says), "{told}: {says}");
+    }
+    // What hangs on a pattern that can't be read is not told: it would be wrong.
+    let pattern = problems("kind = 'pattern'\npattern = '$a$b'\nsubject = 'c'\ncredental = 'd'");
+    assert_eq!(pattern.len(), 2, "{pattern:#?}");
+    let partial = problems("kind = 'pattern'\npattern = '%{%F}t \"%r\" %{%T}t'");
+    assert!(partial[0].contains("`%{%F}t` tells no instant"), "{partial:?}");
+}
+
 // Built-ins
 
 #[test]
@@ -799,12 +864,13 @@ fn the_formats_of_the_manual_compile_and_read_lines() {
     let mut names = Vec::new();
     for block in manual.split("```toml\n").skip(1) {
         let text = block.split("```").next().unwrap();
-        let table: toml::Table = text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let table: toml::Table =
+            text.parse().unwrap_or_else(|problems| panic!("{problems:?}\n{text}"));
         for (name, format) in
             table.get("formats").and_then(|all| all.as_table()).into_iter().flatten()
         {
             let format = Format::from_toml(name, format.as_table().unwrap())
-                .unwrap_or_else(|error| panic!("{error}\n{text}"));
+                .unwrap_or_else(|problems| panic!("{problems:?}\n{text}"));
             names.push(name.clone());
             let line = match name.as_str() {
                 "exports" => {

@@ -53,6 +53,8 @@ pub(crate) enum Origin {
     Slot(usize),
     /// A value of the log that is known to be a whole request line.
     RequestLine(usize),
+    /// A path that the server has decoded and that holds no query: what looks like its beginning came escaped.
+    DecodedPath(usize),
     /// A parameter of the request target's query.
     Query(String),
 }
@@ -168,19 +170,18 @@ impl Fields {
     fn path<'a>(&'a self, values: Values<'a>) -> Option<Cow<'a, str>> {
         let path = self.path.iter().find_map(|source| {
             let value = source.value(values)?;
-            match &source.origin {
+            let request = match &source.origin {
+                Origin::DecodedPath(_) => return Some(without_query(value)),
                 Origin::RequestLine(_) => request_line(value),
                 _ => request_or_target(value),
-            }
-            .map(|request| request.target)
+            };
+            request.map(|request| Cow::Borrowed(request.target))
         })?;
-        match first(&self.query, values) {
-            Some(query) if !path.contains('?') => {
-                let query = query.strip_prefix('?').unwrap_or(query);
-                Some(Cow::Owned(format!("{path}?{query}")))
-            }
-            _ => Some(Cow::Borrowed(path)),
-        }
+        // Where the log keeps the query apart, that is the query: a `?` in the path may have been an escaped one.
+        let Some(query) = first(&self.query, values) else { return Some(path) };
+        let path = path.split_once('?').map_or(path.as_ref(), |(path, _)| path);
+        let query = query.strip_prefix('?').unwrap_or(query);
+        Some(Cow::Owned(format!("{path}?{query}")))
     }
 
     /// The method: the field itself, or the one in a request line.
@@ -261,7 +262,7 @@ impl Source {
     /// The log's own value for it. A query parameter is none.
     fn value<'a>(&'a self, values: Values<'a>) -> Option<&'a str> {
         match &self.origin {
-            Origin::Slot(slot) | Origin::RequestLine(slot) => {
+            Origin::Slot(slot) | Origin::RequestLine(slot) | Origin::DecodedPath(slot) => {
                 Some(self.mapped(values.get(*slot)?)).filter(|value| !is_absent(value))
             }
             Origin::Query(_) => None,
@@ -314,6 +315,14 @@ fn text<'a>(
 /// The first present of several sources that are values of the log.
 fn first<'a>(sources: &'a [Source], values: Values<'a>) -> Option<&'a str> {
     sources.iter().find_map(|source| source.value(values))
+}
+
+/// A decoded path as a target without a query.
+fn without_query(path: &str) -> Cow<'_, str> {
+    if path.contains(['?', '#']) {
+        return Cow::Owned(path.replace('?', "%3F").replace('#', "%23"));
+    }
+    Cow::Borrowed(path)
 }
 
 fn natural(text: &str) -> Option<u64> {

@@ -220,7 +220,7 @@ fn pair(tens: u8, ones: u8) -> Option<u32> {
 /// A strptime pattern that names whole instants.
 #[derive(Clone, Debug)]
 pub(crate) struct Strptime {
-    /// The pattern with `%Z` replaced by `%z`.
+    /// The pattern with `%Z` replaced by `%z`, and the forms of the locale by what they stand for.
     pattern: String,
     /// The same with the other way to write an offset: `%:z` for `%z`, and the other way round.
     other_offset: Option<String>,
@@ -247,11 +247,18 @@ const ABBREVIATIONS: [(&str, &str); 12] = [
 /// How many of the abbreviations are those of RFC 3339, which stand for an offset also where a number is asked for.
 const ZULU: usize = 2;
 
+/// What the directives that go by the locale write in that of C, which servers use (POSIX, `LC_TIME`).
+const LOCALE_FORMS: [(&str, &str); 4] =
+    [("c", "%a %b %e %H:%M:%S %Y"), ("r", "%I:%M:%S %p"), ("x", "%m/%d/%y"), ("X", "%H:%M:%S")];
+
 impl Strptime {
     /// Checks that the pattern can be read and names a date.
     fn new(text: &str) -> Result<Strptime, String> {
-        let pattern = replace_directive(text, "Z", "%z");
-        let abbreviated = pattern != text;
+        let spelled_out = LOCALE_FORMS
+            .iter()
+            .fold(text.to_owned(), |pattern, (form, same)| replace_directive(&pattern, form, same));
+        let pattern = replace_directive(&spelled_out, "Z", "%z");
+        let abbreviated = pattern != spelled_out;
         let other_offset = match replace_directive(&pattern, "z", "%:z") {
             same if same == pattern => replace_directive(&pattern, ":z", "%z"),
             other => other,
@@ -413,6 +420,16 @@ mod tests {
     }
 
     #[test]
+    fn forms_of_the_locale_are_those_of_c() {
+        assert_eq!(read("%c", "Tue Dec 18 09:30:00 2018"), at("2018-12-18T09:30:00Z"));
+        assert_eq!(read("%c", "Sat Dec  8 09:30:00 2018"), at("2018-12-08T09:30:00Z"));
+        assert_eq!(read("%x %X", "12/18/18 21:30:00"), at("2018-12-18T21:30:00Z"));
+        assert_eq!(read("%F %r", "2018-12-18 09:30:00 PM"), at("2018-12-18T21:30:00Z"));
+        assert_eq!(read("%c %z", "Tue Dec 18 09:30:00 2018 +0100"), at("2018-12-18T08:30:00Z"));
+        assert_eq!(read("%F%%c %T", "2018-12-18%c 09:30:00"), at("2018-12-18T09:30:00Z"));
+    }
+
+    #[test]
     fn epoch_numbers_are_exact_and_digits_past_the_ninth_cut() {
         assert_eq!(read("epoch_s", "1545091200.1234567899"), at("2018-12-18T00:00:00.123456789Z"));
         assert_eq!(read("epoch_s", "1.5450912e9"), at("2018-12-18T00:00:00Z"));
@@ -539,7 +556,7 @@ mod tests {
 
     #[test]
     fn a_pattern_that_can_name_no_instant_is_refused() {
-        for bad in ["%H:%M:%S", "%b %d %H:%M:%S", "%Y-%m-%d %!", "iso", "%c"] {
+        for bad in ["%H:%M:%S", "%b %d %H:%M:%S", "%Y-%m-%d %!", "iso", "%X"] {
             assert!(TimeForm::parse(bad).is_err(), "{bad}");
         }
     }

@@ -5,6 +5,7 @@
 //! nothing of calls, and the fields know nothing of kinds, so either can be added to or made faster alone.
 
 pub(crate) mod csv;
+mod directive;
 pub(crate) mod escape;
 pub(crate) mod fields;
 pub(crate) mod instant;

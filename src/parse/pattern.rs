@@ -7,9 +7,12 @@
 use memchr::memmem::Finder;
 
 use crate::call::Reason;
+use crate::parse::directive::{
+    Escapes, PatternError, Placed, Unwrapped, error, is_name, unwrapped,
+};
 use crate::parse::escape::unescape_log;
 use crate::parse::instant::{TimeForm, Zone};
-use crate::parse::request::is_version;
+use crate::parse::request::{is_method, is_version};
 use crate::parse::{Cell, Scratch};
 
 /// A compiled pattern. Each capture is the slot of its index.
@@ -36,17 +39,6 @@ pub(crate) struct Capture {
     ends: Ends,
 }
 
-/// How a server writes values that need it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Escapes {
-    /// With backslashes, and `-` for what is not there: Apache, and nginx unless it is told otherwise.
-    Default,
-    /// nginx's `escape=json`: with backslashes, and nothing for what is not there.
-    Json,
-    /// nginx's `escape=none`: as they are, and nothing for what is not there.
-    None,
-}
-
 /// Where a capture ends.
 #[derive(Debug)]
 enum Ends {
@@ -56,7 +48,7 @@ enum Ends {
     AtQuote,
     /// A time that may itself hold the literal: where the longest text that can be read as one ends.
     AfterTime(TimeForm),
-    /// A request line between blanks: after its protocol version.
+    /// A request line whose own text may hold the literal: after its protocol version.
     AfterVersion,
     /// Before the slash that begins the capture that follows at once.
     BeforeSlash,
@@ -77,8 +69,10 @@ pub(crate) enum Role {
     Request,
     /// The method alone.
     Method,
-    /// The request target: rank 0 with its query, above that the path alone.
-    Target { rank: u8 },
+    /// The request target with its query.
+    Target,
+    /// Its path alone, decoded by the server.
+    Path,
     /// The path with nginx's `$is_args$args` behind it: where there is no query, nginx writes a `-` for it.
     TargetOrDash,
     /// The query string alone.
@@ -99,14 +93,6 @@ pub(crate) enum Role {
     RequestId { rank: u8 },
     /// The user who logged in.
     User,
-}
-
-/// A pattern that cannot be compiled.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct PatternError {
-    /// Characters before the place, plus one.
-    pub(crate) column: usize,
-    pub(crate) message: String,
 }
 
 impl Plan {
@@ -253,6 +239,11 @@ impl Plan {
 }
 
 impl Capture {
+    /// Whether it is a time that Apache was told how to write, and that tells no instant by itself.
+    pub(crate) fn is_partial_time(&self) -> bool {
+        self.role.is_none() && self.name.ends_with("}t")
+    }
+
     /// All places at or after `start` where the literal after the capture stands.
     fn ends_at<'a>(&'a self, line: &'a str, start: usize) -> impl Iterator<Item = usize> + 'a {
         let mut from = start;
@@ -286,13 +277,16 @@ impl Capture {
             .or(Some(first))
     }
 
-    /// The first of them that has the version of a protocol in front; the very first if none has.
+    /// The first of them that has the version of a protocol in front; the very first if none has, and if the text
+    /// does not begin as a request line does: fields further on may have a version in them too.
     fn after_version(&self, line: &str, start: usize) -> Option<usize> {
+        let first = self.ends_at(line, start).next()?;
+        let has_method = line[start..].split_once(' ').is_some_and(|(method, _)| is_method(method));
         let has_version = |&end: &usize| {
             line[start..end].rsplit_once(' ').is_some_and(|(_, word)| is_version(word))
         };
-        let first = self.ends_at(line, start).next()?;
-        self.ends_at(line, start).find(has_version).or(Some(first))
+        let after = self.ends_at(line, start).filter(|_| has_method).find(has_version);
+        Some(after.unwrap_or(first))
     }
 
     /// Whether a value can be what the variable writes. It tells lines apart that have a column more or
@@ -329,9 +323,6 @@ impl Directive for str {
     }
 }
 
-/// A character of a pattern and its column.
-type Placed = (char, usize);
-
 /// A part of a pattern.
 #[derive(Debug)]
 enum Token {
@@ -346,160 +337,6 @@ enum TimePart {
     Strftime { pattern: String, is_end: bool },
     /// A fraction of the second, in units of ten to the `power` nanoseconds.
     Fraction { power: i64, is_end: bool },
-}
-
-fn error(column: usize, message: impl Into<String>) -> PatternError {
-    PatternError { column, message: message.into() }
-}
-
-/// A pattern out of its wrapping.
-struct Unwrapped {
-    chars: Vec<Placed>,
-    escapes: Escapes,
-}
-
-/// The pattern itself, out of the directive that a server's configuration has it in: `log_format main '…' '…';`,
-/// `LogFormat "…" combined`, `CustomLog logs/access.log "…"`, or quoted strings alone.
-/// Backslash escapes are resolved, as the server does when it reads them.
-fn unwrapped(pattern: &str) -> Result<Unwrapped, PatternError> {
-    let placed: Vec<Placed> = pattern.chars().zip(1..).collect();
-    let first = pattern.split_whitespace().next().unwrap_or_default();
-    let is = |directive: &str| first.eq_ignore_ascii_case(directive);
-    if first == "log_format" || first.starts_with("escape=") || first.starts_with('\'') {
-        return nginx_directive(&placed);
-    }
-    // What an Apache directive has in front of its format string.
-    let before = match () {
-        () if is("LogFormat") => 1,
-        () if is("CustomLog") || is("GlobalLog") => 2,
-        () if is_one_string(pattern.trim()) => 0,
-        () => return Ok(Unwrapped { chars: unescaped(&placed), escapes: Escapes::Default }),
-    };
-    let words = words(&placed)?;
-    let Some(word) = words.get(before) else {
-        return Err(error(1, format!("found no format string after `{first}`")));
-    };
-    let nickname = |c: &Placed| is_name(c.0) || matches!(c.0, '-' | '.');
-    if !word.quoted && word.chars.iter().all(nickname) {
-        let (column, name) = (word.column, text_of(&word.chars));
-        return Err(error(
-            column,
-            format!(
-                "`{name}` is the nickname of a format, expected the string of its LogFormat line"
-            ),
-        ));
-    }
-    Ok(Unwrapped { chars: word.chars.clone(), escapes: Escapes::Default })
-}
-
-/// nginx's strings, which it joins, and its `escape=`.
-fn nginx_directive(placed: &[Placed]) -> Result<Unwrapped, PatternError> {
-    let (mut strings, mut any, mut escapes) = (Vec::new(), false, Escapes::Default);
-    for word in words(placed)? {
-        if word.quoted {
-            any = true;
-            strings.extend(word.chars);
-            continue;
-        }
-        let text = text_of(&word.chars);
-        match text.strip_prefix("escape=").filter(|_| !any) {
-            Some("default") => escapes = Escapes::Default,
-            Some("json") => escapes = Escapes::Json,
-            Some("none") => escapes = Escapes::None,
-            Some(other) => {
-                return Err(error(
-                    word.column,
-                    format!("`escape` is `{other}`, expected default, json or none"),
-                ));
-            }
-            None => {}
-        }
-    }
-    if !any {
-        return Err(error(1, "found no quoted string after the directive"));
-    }
-    Ok(Unwrapped { chars: strings, escapes })
-}
-
-/// A word of a server's configuration, its quotes and escapes resolved.
-struct Word {
-    chars: Vec<Placed>,
-    /// Where it begins.
-    column: usize,
-    quoted: bool,
-}
-
-/// The words of a directive. A backslash at the end of a line continues it.
-fn words(placed: &[Placed]) -> Result<Vec<Word>, PatternError> {
-    let mut words = Vec::new();
-    let mut i = 0;
-    while let Some(&(c, column)) = placed.get(i) {
-        if c.is_whitespace() || (c == '\\' && placed.get(i + 1).is_some_and(|(c, _)| *c == '\n')) {
-            i += 1;
-            continue;
-        }
-        let quoted = matches!(c, '\'' | '"');
-        let start = if quoted { i + 1 } else { i };
-        let ends =
-            |next: char| if quoted { next == c } else { next.is_whitespace() || next == ';' };
-        i = start;
-        while placed.get(i).is_some_and(|(c, _)| !ends(*c)) {
-            i += if placed[i].0 == '\\' { 2 } else { 1 };
-        }
-        if quoted && i >= placed.len() {
-            return Err(error(column, "quoted string without its closing quote"));
-        }
-        let end = i.min(placed.len());
-        if start < end || quoted {
-            words.push(Word { chars: unescaped(&placed[start..end]), column, quoted });
-        }
-        i += 1;
-    }
-    Ok(words)
-}
-
-fn text_of(chars: &[Placed]) -> String {
-    chars.iter().map(|(c, _)| *c).collect()
-}
-
-/// Whether a text is one string in double quotes, as a configuration has it: of those inside each is escaped.
-/// A line that begins and ends with a quoted value has more of them.
-fn is_one_string(text: &str) -> bool {
-    let Some(inner) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else {
-        return false;
-    };
-    let mut escaped = false;
-    let closed = |c: char| {
-        let closes = c == '"' && !escaped;
-        escaped = c == '\\' && !escaped;
-        closes
-    };
-    !inner.chars().any(closed) && inner.contains(char::is_whitespace)
-}
-
-fn unescaped(placed: &[Placed]) -> Vec<Placed> {
-    let mut out = Vec::with_capacity(placed.len());
-    let mut i = 0;
-    while i < placed.len() {
-        let (c, column) = placed[i];
-        let escaped = match placed.get(i + 1) {
-            Some(('"' | '\'' | '\\', _)) if c == '\\' => Some(placed[i + 1].0),
-            Some(('t', _)) if c == '\\' => Some('\t'),
-            // A line that goes on in the next.
-            Some(('\n', _)) if c == '\\' => {
-                i += 2;
-                continue;
-            }
-            _ => None,
-        };
-        out.push((escaped.unwrap_or(c), column));
-        i += if escaped.is_some() { 2 } else { 1 };
-    }
-    out
-}
-
-fn is_name(c: char) -> bool {
-    c.is_ascii_alphanumeric() || c == '_'
 }
 
 fn push_literal(tokens: &mut Vec<Token>, text: &str) {
@@ -550,8 +387,8 @@ fn nginx_role(name: &str) -> Option<Role> {
         "time_local" => at(TimeForm::Clf, 2),
         "request" => Role::Request,
         "request_method" => Role::Method,
-        "request_uri" => Role::Target { rank: 0 },
-        "uri" | "document_uri" => Role::Target { rank: 1 },
+        "request_uri" => Role::Target,
+        "uri" | "document_uri" => Role::Path,
         "args" | "query_string" => Role::Query,
         "host" => Role::Host { rank: 0 },
         "http_host" => Role::Host { rank: 1 },
@@ -606,6 +443,7 @@ fn apache_tokens(chars: &[Placed]) -> Result<Vec<Token>, PatternError> {
             "C" | "e" | "i" | "n" | "o" | "^ti" | "^to" | "x" | "c"
         );
         let known = needs_argument
+            || letter == "^FB"
             || (letter.len() == 1 && "aABbDfhHIklLmpPqrRsStTuUvVXO".contains(&letter));
         if !known {
             return Err(error(column, format!("`%{name}` is no directive of Apache's LogFormat")));
@@ -619,6 +457,14 @@ fn apache_tokens(chars: &[Placed]) -> Result<Vec<Token>, PatternError> {
         let bracketed = letter == "t" && argument.is_none();
         let (role, time) = match (letter.as_str(), &argument) {
             ("t", Some(format)) => apache_time(format, column)?,
+            ("t", None) => {
+                // A fraction may follow it.
+                let pattern = "%d/%b/%Y:%H:%M:%S %z".to_owned();
+                (
+                    apache_role(&name, &letter, None),
+                    Some(TimePart::Strftime { pattern, is_end: false }),
+                )
+            }
             _ => (apache_role(&name, &letter, argument.as_deref()), None),
         };
         if bracketed {
@@ -639,7 +485,7 @@ fn apache_role(name: &str, letter: &str, argument: Option<&str>) -> Option<Role>
         ("t", _) => Role::At { form: TimeForm::Clf, is_end: false, rank: 0 },
         ("r", _) => Role::Request,
         ("m", _) => Role::Method,
-        ("U", _) => Role::Target { rank: 1 },
+        ("U", _) => Role::Path,
         ("q", _) => Role::Query,
         ("V", _) => Role::Host { rank: 0 },
         ("v", _) => Role::Host { rank: 2 },
@@ -755,6 +601,9 @@ impl TimePart {
             }
             _ => whole_time(&whole),
         };
+        if form.is_none() && whole_time(pattern).is_some() {
+            return None;
+        }
         Some((form, TimePart::Strftime { pattern: whole, is_end }))
     }
 }
@@ -764,16 +613,19 @@ fn join_targets(tokens: &mut Vec<Token>) {
     let is = |token: Option<&Token>, names: &[&str]| matches!(token, Some(Token::Capture { name, .. }) if names.contains(&unmodified(name)));
     for i in 0..tokens.len() {
         let path = is(tokens.get(i), &["U", "uri", "document_uri"]);
-        if path && is(tokens.get(i + 1), &["q"]) {
-            tokens.remove(i + 1);
+        let (count, joined) = if path && is(tokens.get(i + 1), &["q"]) {
+            (1, Role::Target)
         } else if path
             && is(tokens.get(i + 1), &["is_args"])
             && is(tokens.get(i + 2), &["args", "query_string"])
         {
-            tokens.drain(i + 1..i + 3);
-            if let Some(Token::Capture { role, .. }) = tokens.get_mut(i) {
-                *role = Some(Role::TargetOrDash);
-            }
+            (2, Role::TargetOrDash)
+        } else {
+            continue;
+        };
+        tokens.drain(i + 1..=i + count);
+        if let Some(Token::Capture { role, .. }) = tokens.get_mut(i) {
+            *role = Some(joined);
         }
     }
 }
@@ -802,7 +654,8 @@ fn assemble(tokens: Vec<Token>, apache: bool, escapes: Escapes) -> Result<Plan, 
                 tokens.next();
             }
             Some(Token::Capture {
-                role: Some(Role::Target { .. } | Role::TargetOrDash), ..
+                role: Some(Role::Target | Role::TargetOrDash | Role::Path),
+                ..
             }) => ends = Ends::BeforeSlash,
             Some(Token::Capture { name: next, column, .. }) => {
                 return Err(error(
@@ -822,9 +675,9 @@ fn assemble(tokens: Vec<Token>, apache: bool, escapes: Escapes) -> Result<Plan, 
             Some(Role::At { form, .. }) if form.may_hold(until.as_bytes()) => {
                 ends = Ends::AfterTime(form.clone());
             }
-            Some(Role::Request) if until.starts_with(' ') => ends = Ends::AfterVersion,
             // Every server that escapes at all escapes a quote, wherever the value stands.
             _ if escapes != Escapes::None && until.starts_with('"') => ends = Ends::AtQuote,
+            Some(Role::Request) if !until.is_empty() => ends = Ends::AfterVersion,
             _ => {}
         }
         let until = Finder::new(until.as_bytes()).into_owned();
@@ -953,6 +806,20 @@ mod tests {
             ["18/Dec/2018:09:30:00 +0100", "GET /a b HTTP/1.1", "200"]
         );
         assert_eq!(values("$request $status", "- 400").unwrap(), ["", "400"]);
+        for literal in [",", "|", ";", " | ", "]", " ["] {
+            let pattern = format!("$request{literal}$status{literal}$http_user_agent");
+            let request = format!("GET /a?ids=1{literal}2&b HTTP/1.1");
+            for (request, agent) in [(request.as_str(), "curl"), ("-", "x HTTP/1.1"), ("", "x")] {
+                let line = format!("{request}{literal}200{literal}{agent}");
+                let expected = [request.trim_matches('-'), "200", agent];
+                assert_eq!(values(&pattern, &line).unwrap(), expected, "{line}");
+            }
+        }
+        // Under `escape=none` the quotes around it protect nothing.
+        assert_eq!(
+            values("escape=none '\"$request\" $status'", "\"GET /\"x\" HTTP/1.1\" 200").unwrap(),
+            ["GET /\"x\" HTTP/1.1", "200"]
+        );
     }
 
     #[test]
@@ -993,8 +860,10 @@ mod tests {
         let odd = "%400,501{User-agent}i|%!200,304{Referer}i|%<s|%{c}a|%{ms}T|%100%%|%{x}^ti";
         assert_eq!(refused(odd), 60);
         assert!(
-            Plan::new("%400,501{User-agent}i|%!200,304{Referer}i|%<s|%{c}a|%{ms}T|100%%|%{x}^ti")
-                .is_ok()
+            Plan::new(
+                "%400,501{User-agent}i|%!200,304{Referer}i|%<s|%{c}a|%{ms}T|100%%|%{x}^ti|%^FB"
+            )
+            .is_ok()
         );
     }
 
@@ -1073,9 +942,19 @@ mod tests {
             ("%{sec}t%{usec_frac}t", "1545091200250000"),
             ("%{%F}tT%{%T}t.%{msec_frac}t%{%z}t", "2018-12-18T00:00:00.250+0000"),
             ("%{%Y%m%d}t%{%H%M%S}t.%{msec_frac}t", "20181218000000.250"),
+            ("%{%c}t.%{msec_frac}t", "Tue Dec 18 00:00:00 2018.250"),
+            ("%t.%{usec_frac}t", "18/Dec/2018:00:00:00 +0000].250000"),
+            ("%t %{msec_frac}t", "18/Dec/2018:00:00:00 +0000] 250"),
+            ("%{%F}tT%{%T}t,%{usec_frac}t", "2018-12-18T00:00:00,250000"),
         ] {
             assert_eq!(read(pattern, text), "2018-12-18T00:00:00.25Z", "{pattern}");
         }
+        assert_eq!(
+            values("%h %t.%{usec_frac}t \"%r\"", "x [18/Dec/2018:00:00:00 +0000].250000 \"-\"")
+                .unwrap(),
+            ["x", "18/Dec/2018:00:00:00 +0000].250000", ""]
+        );
+        assert_eq!(Plan::new("%t %{%!}t").unwrap().captures.len(), 2);
         // Two whole times are two.
         let plan = Plan::new("%{begin:%F %T}t %{end:%F %T}t %{sec}t").unwrap();
         assert_eq!(plan.captures.len(), 3);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Problems, Result};
 use crate::findings::{Kind, Severities, Severity, Suppression, Target};
 use crate::nearest::did_you_mean;
 use crate::report::Expect;
@@ -23,34 +23,6 @@ pub struct ConfigFile {
     /// What it says.
     pub tables: Tables,
     text: String,
-}
-
-/// What is wrong with a configuration, all of it: a person mends it in one go.
-#[derive(Debug, Default)]
-pub struct Problems(pub Vec<Error>);
-
-impl Problems {
-    /// The value, or nothing where it is one more problem.
-    pub fn note<T>(&mut self, result: Result<T>) -> Option<T> {
-        result.map_err(|error| self.0.push(error)).ok()
-    }
-
-    /// Nothing, or all of them in one error.
-    ///
-    /// # Errors
-    ///
-    /// If there are any.
-    pub fn told(mut self) -> Result<()> {
-        if self.0.len() <= 1 {
-            return self.0.pop().map_or(Ok(()), Err);
-        }
-        let told: Vec<String> = self.0.iter().map(Error::with_hint).collect();
-        Err(Error::new(format!(
-            "the configuration has {} errors:\n{}",
-            told.len(),
-            told.join("\n")
-        )))
-    }
 }
 
 impl ConfigFile {

@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 pub use config::ConfigFile;
-use config::{Logs, Problems};
+use config::Logs;
 
 use crate::call::Outcome;
 use crate::cli::{AuditArgs, CallsArgs, CheckArgs, ColorArg, DistinctArg, IoArg, ReadArgs};
-use crate::error::{Error, Result};
+use crate::error::{Error, Problems, Result};
 use crate::findings::{Kind, Severities, Severity, Suppression};
 use crate::formats::Format;
 use crate::input::{self, Found, Io};
@@ -308,7 +308,7 @@ pub fn check(args: &CheckArgs) -> Result<CheckPlan> {
     let register = register_plan(args.register.as_deref(), config.as_ref(), None);
     let register = problems.note(register).flatten();
     if register.is_none() && config.is_none() {
-        problems.told()?;
+        problems.told("the configuration")?;
         return Err(Error::new("there is nothing to check")
             .hint("give --config FILE or --register DIR, or run it where overstay.toml is"));
     }
@@ -380,18 +380,20 @@ fn formats_of(config: Option<&ConfigFile>, problems: &mut Problems) -> Vec<Forma
             problems.0.push(config.error(table.span(), what));
             continue;
         }
-        let format = Format::from_toml(name, table.get_ref()).map_err(|error| {
-            // Format's own words for where it stands are those of a format without a file.
-            let text = error.to_string();
-            let what = text.strip_prefix(&format!("formats.{name}: ")).unwrap_or(&text);
-            config
-                .error(table.span(), format!("[formats.{name}]: {what}"))
-                .maybe_hint(error.hint_text().map(str::to_owned))
-        });
-        // A format of the config may bear the name of a built-in one, and replaces it.
-        if let Some(format) = problems.note(format) {
-            formats.retain(|built_in| built_in.name() != name);
-            formats.push(format);
+        match Format::from_toml(name, table.get_ref()) {
+            // A format of the config may bear the name of a built-in one, and replaces it.
+            Ok(format) => {
+                formats.retain(|built_in| built_in.name() != name);
+                formats.push(format);
+            }
+            Err(refused) => problems.0.extend(refused.0.into_iter().map(|error| {
+                // Format's own words for where it stands are those of a format without a file.
+                let text = error.to_string();
+                let what = text.strip_prefix(&format!("formats.{name}: ")).unwrap_or(&text);
+                config
+                    .error(table.span(), format!("[formats.{name}]: {what}"))
+                    .maybe_hint(error.hint_text().map(str::to_owned))
+            })),
         }
     }
     formats
@@ -510,7 +512,7 @@ fn read_plan(args: &ReadArgs, config: Option<&ConfigFile>) -> Result<ReadPlan> {
     let severities = config.map(|config| config.severities(&mut problems)).unwrap_or_default();
     let suppressions = config.map(|config| config.suppressions(&mut problems)).unwrap_or_default();
     config.iter().for_each(|config| drop(configured_outputs(config, &mut problems)));
-    problems.told()?;
+    problems.told("the configuration")?;
     let log_format = match &args.log_format {
         Some(name) => Some(format_index(&formats, name, "--log-format")?),
         None => None,
