@@ -20,7 +20,9 @@ use crate::judge::Verdict;
 use crate::report::text::{
     bytes, counted, duration, latency, people, people_of, thousands, to_the_second,
 };
-use crate::report::{End, EndStatus, Finding, Partner, Report, SourceCoverage, Status, Usage};
+use crate::report::{
+    End, EndStatus, Finding, Partner, Register, Report, SourceCoverage, Status, Usage, Window,
+};
 use crate::time::Instant;
 
 /// What the report is shown on.
@@ -50,6 +52,8 @@ const ENDS_MAX: usize = 20;
 const PARTIAL_MAX: usize = 20;
 /// Rejects listed; the shapes of more add little.
 const REJECTS_MAX: usize = 6;
+/// Hex digits of a digest: enough to tell two registers apart.
+const DIGEST_SHOWN: usize = 12;
 /// Names in a list within a sentence.
 const NAMES_MAX: usize = 8;
 /// Where the text after a label such as `READ` begins.
@@ -86,6 +90,7 @@ pub fn terminal(report: &Report, screen: &Screen, out: &mut dyn Write) -> io::Re
         exceptions_line(&mut page, report)?;
     }
     page.labelled("READ", &read_line(report))?;
+    nameless_sources(&mut page, report)?;
     scope_lines(&mut page, report)?;
     if judged {
         partners(&mut page, report)?;
@@ -438,8 +443,8 @@ fn read_line(report: &Report) -> String {
     let of = |expect: Option<&str>| -> Vec<&SourceCoverage> {
         sources.iter().filter(|source| source.expect == expect).collect()
     };
-    for (expect, unit, unit_s, word) in
-        [("hourly", "h", 3600, "hours"), ("daily", "d", 86_400, "days")]
+    for (expect, unit, unit_s, one, many) in
+        [("hourly", "h", 3600, "hour", "hours"), ("daily", "d", 86_400, "day", "days")]
     {
         let declared = of(Some(expect));
         if declared.is_empty() {
@@ -449,9 +454,9 @@ fn read_line(report: &Report) -> String {
         let expected = hours.div_ceil(unit_s / 3600);
         let missing = silent_s(&declared).div_ceil(unit_s);
         parts.push(format!(
-            "{} of {} {word}",
+            "{} of {}",
             thousands(expected.saturating_sub(missing)),
-            thousands(expected)
+            counted(expected, one, many)
         ));
         let silent: Vec<String> = declared
             .iter()
@@ -472,10 +477,14 @@ fn read_line(report: &Report) -> String {
     }
     let undeclared = of(None);
     if !undeclared.is_empty() {
+        let (one, many) = match parts.is_empty() {
+            true => ("source", "sources"),
+            false => ("more source", "more sources"),
+        };
         if parts.is_empty() {
             parts.push(hours_with_calls(report));
         }
-        let n = counted(undeclared.len() as u64, "source", "sources");
+        let n = counted(undeclared.len() as u64, one, many);
         parts.push(format!("{n} (completeness not declared)"));
     }
     if sources.is_empty() {
@@ -517,21 +526,57 @@ fn hours_with_calls(report: &Report) -> String {
     format!("{more}{} with calls", counted(hours, "hour", "hours"))
 }
 
-/// What narrows the report: a window, an earlier state of the register.
+/// Sources whose calls name nobody who could be held to them: more likely a field that the format does not map than
+/// so many callers without a key.
+fn nameless_sources(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    let sources = report.coverage.sources.iter();
+    for source in sources.filter(|source| source.calls > 0 && source.anonymous == source.calls) {
+        let calls = match source.calls {
+            1 => "its one call".to_owned(),
+            calls => format!("its {} calls", thousands(calls)),
+        };
+        let text = format!(
+            "source {}: none of {calls} named a credential: does its format say where it is?",
+            for_terminal(&source.source)
+        );
+        page.labelled("", &text)?;
+    }
+    Ok(())
+}
+
+/// What the report is about: which time, and which register.
 fn scope_lines(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
-    let window = match (report.window.since, report.window.until) {
+    let Window { since, until, first, last } = report.window;
+    let window = match (since, until) {
         (None, None) => None,
         (Some(since), None) => Some(format!("since {since}")),
         (None, Some(until)) => Some(format!("until {until}")),
         (Some(since), Some(until)) => Some(format!("since {since}, until {until}")),
     };
-    if let Some(window) = window {
-        page.labelled("WINDOW", &window)?;
-    }
-    if let Some(at) = report.register.as_known_at {
-        page.labelled("REGISTER", &format!("as known at {at}"))?;
-    }
-    Ok(())
+    let calls = first
+        .zip(last)
+        .map(|(first, last)| format!("{} to {}", to_the_second(first), to_the_second(last)));
+    let text = match (window, calls) {
+        (None, Some(calls)) => calls,
+        (Some(window), Some(calls)) => format!("{window}; calls {calls}"),
+        (Some(window), None) => format!("{window}; no calls"),
+        (None, None) => "no calls".to_owned(),
+    };
+    page.labelled("WINDOW", &text)?;
+    let Register { digest, partners, apis, grants, as_known_at, .. } = &report.register;
+    let Some(digest) = digest else { return Ok(()) };
+    let known = as_known_at.map_or_else(String::new, |at| format!(" as known at {at}:"));
+    let counts = [
+        counted(*partners, "partner", "partners"),
+        counted(*apis, "api", "apis"),
+        counted(*grants, "grant", "grants"),
+    ];
+    let digest = match digest.get(..DIGEST_SHOWN) {
+        Some(short) if page.width != UNLIMITED => format!("{short}…"),
+        _ => digest.clone(),
+    };
+    let text = format!("{known} {}, digest {digest}", counts.join(", "));
+    page.labelled("REGISTER", text.trim_start())
 }
 
 fn partners(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
@@ -575,16 +620,6 @@ fn unseen(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         let text = format!(
             "{without} of {calls} to {name} named no person: consent, which it requires, was not looked at"
         );
-        page.wrapped(0, &text, Style::new())?;
-    }
-    let sources = report.coverage.sources.iter();
-    for source in sources.filter(|source| source.calls > 0 && source.anonymous == source.calls) {
-        let calls = match source.calls {
-            1 => "its one call".to_owned(),
-            calls => format!("its {} calls", thousands(calls)),
-        };
-        let text =
-            format!("source {}: none of {calls} named a credential", for_terminal(&source.source));
         page.wrapped(0, &text, Style::new())?;
     }
     Ok(())
@@ -987,6 +1022,8 @@ CRITICAL  after-revocation  reelhouse  messages  2 people  1 y 13 d
 ENDS        1: 1 open
 EXCEPTIONS  1     SUPPRESSED  0 (1 expired)
 READ        2 hours with calls, 1 source (completeness not declared), 1 reject
+WINDOW      2018-12-18T09:00:00Z to 2018-12-18T10:30:00Z
+REGISTER    1 partner, 1 api, 1 grant, digest eeeeeeeeeeee…
 
 PARTNER    CALLS  SERVED  DENIED  OVERSTAYED   LONGEST  PEOPLE  APIS  LAST CALL
 reelhouse      4       3       1           3  1 y 13 d       2     1  2018-12-18
@@ -1127,6 +1164,7 @@ Nothing was judged: there is no register. Counted: 4 calls, 1 credential, 1
 path.
 
 READ        2 hours with calls, 1 source (completeness not declared), 1 reject
+WINDOW      2018-12-18T09:00:00Z to 2018-12-18T10:30:00Z
 
 CREDENTIAL  PATH            OPERATION  CALLS  SERVED  DENIED  PEOPLE  LAST CALL
 …k7Qa       /v1/users/{id…  read           4       3       1       1  2018-12-18
@@ -1212,7 +1250,7 @@ CREDENTIAL  PATH            OPERATION  CALLS  SERVED  DENIED  PEOPLE  LAST CALL
         assert_eq!(
             read_line(&report),
             "717 of 744 hours, 0 of 2 sources (gw-eu-1 silent 2 h, gw-eu-7 silent 26 h), \
-             1 source (completeness not declared), 1,204 rejects"
+             1 more source (completeness not declared), 1,204 rejects"
         );
     }
 }

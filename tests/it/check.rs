@@ -173,12 +173,13 @@ fn check_tells_all_problems_of_a_config_and_its_register() {
         "  hint: did you mean `json`?\n",
         "error: overstay.toml: 17: [formats.auto]: found a name",
         "error: overstay.toml: 19: [formats.f]: unknown key `ats`",
+        "error: overstay.toml: 19: [formats.f]: neither `path` nor `api`",
         "error: overstay.toml: 23: [severity] after-expiry: found `grave`",
         "error: overstay.toml: 24: [severity]: found kind `after-expry`",
         "error: overstay.toml: 25: [[suppress]]: found kind `open`",
         "error: register/apis.csv: 2: access: found \"shut\"",
         "error: overstay.toml: 31: [report] outputs: --report: found `pdf`",
-        "overstay.toml: 10 errors\n",
+        "overstay.toml: 12 errors\n",
     ] {
         assert!(output.stdout.contains(told), "{told}\n{}", output.stdout);
     }
@@ -186,7 +187,7 @@ fn check_tells_all_problems_of_a_config_and_its_register() {
     let case = case.file("x", "");
     let output = case.run(&["audit"]).expect_status(2).expect_no_stdout();
     output.expect_stderr(&[
-        "error: the configuration has 10 errors:\n",
+        "error: the configuration has 12 errors:\n",
         "12: [[logs]] b",
         "25: [[suppress]]",
     ]);
@@ -300,7 +301,7 @@ fn names_that_lead_nowhere_are_odd() {
     }
     let output = case.run(&["audit"]).expect_status(0);
     assert!(
-        output.stdout.contains("source a: none of its 2 calls named a credential\n"),
+        output.stdout.contains("source a: none of its 2 calls named a credential: does its format say where it is?\n"),
         "{}",
         output.stdout
     );
