@@ -164,7 +164,7 @@ impl<'r> Judge<'r> {
             operations,
             consents: Consents::new(register),
             apis: register.apis.iter().zip(0..).map(facts).collect(),
-            api_ids: register.apis.iter().zip(ids()).map(|(a, id)| (&*a.id, ApiId(id))).collect(),
+            api_ids: register.listed_apis().map(|(id, api)| (&*api.id, id)).collect(),
             credential_ids: register
                 .credentials
                 .iter()

@@ -72,7 +72,9 @@ impl Timelines {
     pub fn compile(register: &Register) -> Timelines {
         let mut grants_of: HashMap<(PartnerId, ApiId), Vec<GrantId>> = HashMap::new();
         for (grant, id) in register.grants.iter().zip(0..) {
-            for version in &grant.versions {
+            // No call reaches an api that is not known yet, and no access to it ends.
+            let known = |api: ApiId| register.apis[api.0 as usize].is_listed();
+            for version in grant.versions.iter().filter(|version| known(version.row.api)) {
                 let grants = grants_of.entry((version.row.partner, version.row.api)).or_default();
                 if grants.last() != Some(&GrantId(id)) {
                     grants.push(GrantId(id));

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::tables::{CredentialCells, GrantCells, Row, Tables};
 use super::versions::{counting, known};
 use super::{
-    Api, ApiId, Consent, Counts, Credential, CredentialRow, Grant, GrantRow, Operations, Partner,
-    PartnerId, Purpose, PurposeId, Register, Route, Routes, Version, digest,
+    Api, ApiId, Consent, Counts, Credential, CredentialRow, Grant, GrantRow, Partner, PartnerId,
+    Purpose, PurposeId, Register, Route, Routes, Version, digest,
 };
 use crate::time::Instant;
 
@@ -30,9 +30,11 @@ pub fn build(tables: &Tables, as_known_at: Option<Instant>, propagation_s: u64) 
     let mut names: BTreeSet<&str> = partners.keys().copied().collect();
     names.extend(counting(&credentials).map(|row| row.cells.partner.as_str()));
     names.extend(grants.values().flatten().map(|row| row.cells.partner.as_str()));
+    let mut api_names: BTreeSet<&str> = apis.keys().copied().collect();
+    api_names.extend(grants.values().flatten().map(|row| row.cells.api.as_str()));
     let ids = Ids {
         partners: numbered(&names, PartnerId),
-        apis: numbered(apis.keys(), ApiId),
+        apis: numbered(&api_names, ApiId),
         purposes: numbered(purposes.keys(), PurposeId),
     };
 
@@ -50,7 +52,10 @@ pub fn build(tables: &Tables, as_known_at: Option<Instant>, propagation_s: u64) 
         method: row.cells.method.clone(),
         template: row.cells.template.clone(),
         api: row.cells.api.clone(),
-        api_id: ids.apis.get(row.cells.api.as_str()).copied(),
+        api_id: apis
+            .contains_key(row.cells.api.as_str())
+            .then(|| ids.apis.get(row.cells.api.as_str()).copied())
+            .flatten(),
         operation: row.cells.operation.clone(),
     });
     let consents = counting(&consents).filter_map(|row| {
@@ -65,11 +70,12 @@ pub fn build(tables: &Tables, as_known_at: Option<Instant>, propagation_s: u64) 
     Register {
         partners: names.iter().map(partner_of).collect(),
         credentials: credentials_of(&credentials, &ids),
-        apis: apis
+        apis: api_names
             .iter()
-            .map(|(id, rows)| Api {
-                id: (*id).to_owned(),
-                versions: versions(rows, |cells| cells.row.clone()),
+            .map(|id| {
+                let rows = apis.get(id).map_or(&[][..], Vec::as_slice);
+                let versions = versions(rows, |cells| cells.row.clone());
+                Api { id: (*id).to_owned(), versions }
             })
             .collect(),
         routes: Routes::new(routes.collect()),
@@ -157,50 +163,30 @@ fn credentials_of(rows: &CredentialVersions<'_>, ids: &Ids<'_>) -> Vec<Credentia
 }
 
 fn grant(id: &str, rows: &[&Row<GrantCells>], ids: &Ids<'_>) -> Option<Grant> {
-    let partner = |row: &Row<GrantCells>| ids.partners.get(row.cells.partner.as_str()).copied();
-    let api = |row: &Row<GrantCells>| ids.apis.get(row.cells.api.as_str()).copied();
-    // A version for an api not known by then can match no call, but it must go on replacing the
-    // versions before it: it stays, under an api that is known, as a grant of nothing.
-    let known_api = rows.iter().find_map(|row| api(row))?;
     let version = |row: &&Row<GrantCells>| {
         let cells = &row.cells;
-        let content = match api(row) {
-            Some(api) => GrantRow {
-                partner: partner(row)?,
-                api,
-                operations: cells.operations.clone(),
-                granted_at: cells.granted_at,
-                expires_at: cells.expires_at,
-                revoked_at: cells.revoked_at,
-                purpose: cells.purpose.as_deref().and_then(|name| ids.purposes.get(name).copied()),
-                certified_until: cells.certified_until,
-                overrides_consent: cells.overrides_consent,
-                justification: cells.justification.clone(),
-            },
-            None => GrantRow {
-                partner: partner(row)?,
-                api: known_api,
-                operations: Operations::Named(Vec::new()),
-                // Live at no instant there is.
-                granted_at: None,
-                expires_at: Some(Instant::MIN),
-                revoked_at: None,
-                purpose: None,
-                certified_until: None,
-                overrides_consent: false,
-                justification: None,
-            },
+        let content = GrantRow {
+            partner: *ids.partners.get(cells.partner.as_str())?,
+            api: *ids.apis.get(cells.api.as_str())?,
+            operations: cells.operations.clone(),
+            granted_at: cells.granted_at,
+            expires_at: cells.expires_at,
+            revoked_at: cells.revoked_at,
+            purpose: cells.purpose.as_deref().and_then(|name| ids.purposes.get(name).copied()),
+            certified_until: cells.certified_until,
+            overrides_consent: cells.overrides_consent,
+            justification: cells.justification.clone(),
         };
         Some(Version { recorded_at: row.recorded_at, row: content })
     };
-    Some(Grant { id: id.to_owned(), versions: rows.iter().filter_map(version).collect() })
+    Some(Grant { id: id.to_owned(), versions: rows.iter().map(version).collect::<Option<_>>()? })
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::source::read_csv;
     use super::super::tables::Table;
-    use super::super::{ApiRow, Scratch, check, credential_digest};
+    use super::super::{ApiRow, Operations, Scratch, check, credential_digest};
     use super::*;
 
     fn tables(texts: &[(Table, &str)]) -> Tables {
@@ -344,14 +330,15 @@ mod tests {
             ),
         ]);
         let register = build(&tables, at(50), 0);
-        assert_eq!((register.grants.len(), register.counts.grants), (1, 2));
+        assert_eq!((register.grants.len(), register.counts.grants), (2, 2));
+        assert_eq!((register.counts.apis, register.api_id("b")), (1, None));
+        assert_eq!(register.listed_apis().count(), 1);
         let versions = &register.grants[0].versions;
-        assert_eq!(versions.len(), 2);
-        assert!(!versions[1].row.operations.covers(Some("read")));
-        assert_eq!(versions[1].row.expires_at, Some(Instant::MIN));
+        let apis: Vec<&str> =
+            versions.iter().map(|v| &*register.apis[v.row.api.0 as usize].id).collect();
+        assert_eq!(apis, ["a", "b"]);
         let now = build(&tables, None, 0);
-        assert_eq!(now.grants.len(), 2);
-        assert_eq!(now.grants[0].versions[1].row.api, ApiId(1));
+        assert_eq!(now.api_id("b"), Some(ApiId(1)));
     }
 
     #[test]

@@ -100,9 +100,16 @@ impl Register {
         position(&self.credentials, |credential| credential.digest.cmp(digest)).map(CredentialId)
     }
 
-    /// The api of that id.
+    /// The api of that id, if the apis table has it, as known.
     pub fn api_id(&self, id: &str) -> Option<ApiId> {
-        position(&self.apis, |api| api.id.as_str().cmp(id)).map(ApiId)
+        position(&self.apis, |api| api.id.as_str().cmp(id))
+            .filter(|&found| self.apis[found as usize].is_listed())
+            .map(ApiId)
+    }
+
+    /// The apis that the apis table has, as known.
+    pub fn listed_apis(&self) -> impl Iterator<Item = (ApiId, &Api)> {
+        (0..).map(ApiId).zip(&self.apis).filter(|(_, api)| api.is_listed())
     }
 }
 
@@ -160,8 +167,16 @@ pub struct Version<T> {
 pub struct Api {
     /// Its id.
     pub id: String,
-    /// Its versions by `recorded_at` (none first), never empty; the last one counts.
+    /// Its versions by `recorded_at` (none first); the last one counts. Empty if the apis table does not have it, as
+    /// known, and only grants name it: to calls there is no such api.
     pub versions: Vec<Version<ApiRow>>,
+}
+
+impl Api {
+    /// Whether the apis table has it, as known.
+    pub fn is_listed(&self) -> bool {
+        !self.versions.is_empty()
+    }
 }
 
 /// What the register says of an api.
@@ -220,9 +235,7 @@ pub struct GrantRow {
 pub enum Operations {
     /// `*`: all of them.
     All,
-    /// These, sorted, distinct. Empty only in a version of a grant on an api that is not known
-    /// as of [`Register::as_known_at`]: it covers nothing and is never live, but still replaces
-    /// the versions before it.
+    /// These, sorted, distinct, never none.
     Named(Vec<String>),
 }
 

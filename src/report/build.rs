@@ -482,9 +482,10 @@ fn api_rows(
             sums[api.0 as usize].add(row, partner_name(Some(judge), row.key.partner));
         }
     }
-    let row = |(id, (api, sums)): (u32, (&crate::register::Api, Sums))| {
+    let row = |(id, api): (crate::register::ApiId, &crate::register::Api)| {
+        let sums = &sums[id.0 as usize];
         let facts = api.versions.last().map(|version| version.row.clone()).unwrap_or_default();
-        let beside = by_api.get(&crate::register::ApiId(id));
+        let beside = by_api.get(&id);
         Api {
             api: api.id.clone(),
             name: facts.name,
@@ -500,7 +501,7 @@ fn api_rows(
             last: sums.span.last,
         }
     };
-    (0..).zip(judge.register.apis.iter().zip(sums)).map(row).collect()
+    judge.register.listed_apis().map(row).collect()
 }
 
 fn series_rows(judge: Option<&Judge<'_>>, series: FinishedSeries) -> Vec<Hour> {

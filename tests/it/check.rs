@@ -301,7 +301,9 @@ fn names_that_lead_nowhere_are_odd() {
     }
     let output = case.run(&["audit"]).expect_status(0);
     assert!(
-        output.stdout.contains("source a: none of its 2 calls named a credential: does its format say where it is?\n"),
+        output.stdout.contains(
+            "source a: none of its 2 calls named a credential: does its format say where it is?\n"
+        ),
         "{}",
         output.stdout
     );
