@@ -92,49 +92,55 @@ impl ConfigFile {
         severities
     }
 
-    /// The configured suppressions; a problem for each that names no finding or kind, both, or an end that is no instant.
+    /// The configured suppressions; a problem for each key of them that does not fit.
     pub fn suppressions(&self, problems: &mut Problems) -> Vec<Suppression> {
-        let read = |suppress| problems.note(self.suppression(suppress));
+        let read = |suppress| self.suppression(suppress, problems);
         self.tables.suppress.iter().filter_map(read).collect()
     }
 
-    fn suppression(&self, suppress: &Spanned<Suppress>) -> Result<Suppression> {
+    fn suppression(
+        &self,
+        suppress: &Spanned<Suppress>,
+        problems: &mut Problems,
+    ) -> Option<Suppression> {
         let (span, suppress) = (suppress.span(), suppress.get_ref());
         let error = |what: String| self.error(span.clone(), format!("[[suppress]]{what}"));
-        let is_id = |id: &&String| id.strip_prefix("os-").is_some_and(|rest| !rest.is_empty());
-        if let Some(id) = suppress.finding.as_ref().filter(|id| !is_id(id)) {
-            return Err(error(format!(
-                " finding: found `{id}`, expected an id such as os-7f3k2mq4t6xa"
-            )));
-        }
         let target = match (&suppress.finding, &suppress.kind) {
             (Some(id), None) if suppress.partner.is_none() && suppress.api.is_none() => {
-                Target::Finding(id.clone())
+                match is_finding_id(id) {
+                    true => Ok(Target::Finding(id.clone())),
+                    false => Err(error(format!(
+                        " finding: found `{id}`, expected an id such as os-7f3k2mq4t6xa, or how it begins"
+                    ))),
+                }
             }
-            (None, Some(kind)) => Target::Kind {
-                kind: self.kind(kind, span.clone(), "[[suppress]]")?,
-                partner: suppress.partner.clone(),
-                api: suppress.api.clone(),
-            },
-            _ => {
-                return Err(error(
-                    ": expected either `finding`, or `kind` with `partner` and `api` if only those are meant".to_owned(),
-                ));
+            (None, Some(kind)) => {
+                self.kind(kind, span.clone(), "[[suppress]]").map(|kind| Target::Kind {
+                    kind,
+                    partner: suppress.partner.clone(),
+                    api: suppress.api.clone(),
+                })
             }
+            _ => Err(error(
+                ": expected either `finding`, or `kind` with `partner` and `api` if only those are meant".to_owned(),
+            )),
         };
+        let target = problems.note(target);
         for (key, value) in [("owner", &suppress.owner), ("reason", &suppress.reason)] {
             if value.trim().is_empty() {
-                return Err(error(format!(" {key}: found nothing, expected who or why")));
+                problems.0.push(error(format!(" {key}: found nothing, expected who or why")));
             }
         }
         let until = &suppress.until.0;
-        let until = instant(until)
-            .map_err(|expected| error(format!(" until: found `{until}`, expected {expected}")))?;
-        Ok(Suppression {
-            target,
+        let until = problems
+            .note(instant(until).map_err(|expected| {
+                error(format!(" until: found `{until}`, expected {expected}"))
+            }));
+        Some(Suppression {
+            target: target?,
             owner: suppress.owner.clone(),
             reason: suppress.reason.clone(),
-            until,
+            until: until?,
         })
     }
 
@@ -148,6 +154,14 @@ impl ConfigFile {
                 .maybe_hint(did_you_mean(name, names.iter().copied()))
         })
     }
+}
+
+/// Whether a text is a finding's id or the beginning of one: `os-` and up to twelve characters of RFC 4648 base32.
+fn is_finding_id(text: &str) -> bool {
+    text.strip_prefix("os-").is_some_and(|rest| {
+        (1..=12).contains(&rest.len())
+            && rest.bytes().all(|b| b.is_ascii_lowercase() || (b'2'..=b'7').contains(&b))
+    })
 }
 
 /// Both from 1, the column in characters.

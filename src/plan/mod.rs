@@ -211,7 +211,7 @@ pub struct CheckPlan {
     /// The register's folder.
     pub register: Option<PathBuf>,
     /// What the configuration says in vain, a line each.
-    pub unused: Vec<String>,
+    pub odd: Vec<String>,
     /// Only problems.
     pub quiet: bool,
 }
@@ -233,7 +233,8 @@ pub fn audit(args: &AuditArgs) -> Result<AuditPlan> {
         .hint("give --register DIR, or the configuration with --config FILE"));
     }
     let outputs = outputs(args, config.as_ref())?;
-    spare_files(&outputs, config.as_ref(), &read)?;
+    let logs = read.inputs.iter().map(|input| &input.found);
+    spare_files(&outputs, config.as_ref(), read.register.as_ref(), logs)?;
     Ok(AuditPlan { read, outputs, display: display(args.color), fail_on })
 }
 
@@ -299,21 +300,33 @@ pub fn check(args: &CheckArgs) -> Result<CheckPlan> {
     let mut problems = Problems::default();
     let formats = formats_of(config.as_ref(), &mut problems);
     let mut suppressed = Vec::new();
-    if let Some(config) = &config {
-        sources_of(Some(config), &formats, &mut problems);
-        config.severities(&mut problems);
-        suppressed = config.suppressions(&mut problems);
-        configured_outputs(config, &mut problems);
-    }
+    let mut odd = config.as_ref().map(ConfigFile::unused).unwrap_or_default();
     let register = register_plan(args.register.as_deref(), config.as_ref(), None);
     let register = problems.note(register).flatten();
+    if let Some(config) = &config {
+        let sources = sources_of(Some(config), &formats, &mut problems);
+        let severities = config.severities(&mut problems);
+        suppressed = config.suppressions(&mut problems);
+        let outputs = configured_outputs(config, &mut problems);
+        let mut gathered = Gathered::default();
+        problems.note(gathered.configured(config.folder(), &sources));
+        let shown = config.path.display();
+        odd.extend(gathered.unread.iter().map(|p| format!("{shown}: {}: {}", p.path, p.reason)));
+        let logs = gathered.found.iter().map(|(found, _)| found);
+        problems.note(spare_files(&outputs, Some(config), register.as_ref(), logs));
+        if register.is_none() && !(severities.is_empty() && suppressed.is_empty()) {
+            odd.push(format!(
+                "{shown}: [severity] and [[suppress]] without a register: nothing is judged, so they have no effect"
+            ));
+        }
+    }
     if register.is_none() && config.is_none() {
         problems.told("the configuration")?;
         return Err(Error::new("there is nothing to check")
             .hint("give --config FILE or --register DIR, or run it where overstay.toml is"));
     }
     Ok(CheckPlan {
-        unused: config.as_ref().map(ConfigFile::unused).unwrap_or_default(),
+        odd,
         config: config.map(|config| config.path),
         problems: problems.0,
         formats,
@@ -357,10 +370,14 @@ fn register_plan(
         (None, None) => return Ok(None),
     };
     let shown = given.unwrap_or(configured.map_or("", |(_, register)| &register.source));
+    if shown.trim().is_empty() {
+        return Err(Error::new("register: found no name, expected a folder of CSV tables"));
+    }
     for scheme in ["sqlite:", "postgres:", "postgresql:"] {
         if shown.starts_with(scheme) {
+            // The rest may hold a password.
             return Err(Error::new(format!(
-                "register `{shown}`: this version reads registers from folders of CSV tables only"
+                "register `{scheme}…`: this version reads registers from folders of CSV tables only"
             ))
             .hint("export the tables to CSV, one file a table, and name the folder"));
         }
@@ -789,6 +806,8 @@ fn output(text: &str, folder: &Path) -> Result<Output> {
         Some((_, "")) => {
             return Err(Error::new(format!("--report {text}: found no path after `=`")));
         }
+        // As for logs, `-` is the standard stream.
+        Some((kind, "-")) => (kind, None),
         Some((kind, path)) => (kind, Some(folder.join(path))),
         None => (text, None),
     };
@@ -801,7 +820,12 @@ fn output(text: &str, folder: &Path) -> Result<Output> {
 }
 
 /// Refuses to write a report over what it is made of, or over another: the evidence would be gone.
-fn spare_files(outputs: &[Output], config: Option<&ConfigFile>, read: &ReadPlan) -> Result<()> {
+fn spare_files<'f>(
+    outputs: &[Output],
+    config: Option<&ConfigFile>,
+    register: Option<&RegisterPlan>,
+    logs: impl Iterator<Item = &'f Found> + Clone,
+) -> Result<()> {
     let same_for_all = |path: &Path| {
         // What is not there yet is told by its folder.
         std::fs::canonicalize(path).ok().or_else(|| {
@@ -816,7 +840,7 @@ fn spare_files(outputs: &[Output], config: Option<&ConfigFile>, read: &ReadPlan)
     // The register that the config names is one, also where the command line names another.
     let registers: Vec<PathBuf> = config_register
         .into_iter()
-        .chain(read.register.as_ref().map(|register| register.folder.clone()))
+        .chain(register.map(|register| register.folder.clone()))
         .filter_map(|folder| std::fs::canonicalize(folder).ok())
         .collect();
     let is_csv = |path: &Path| path.extension().is_some_and(|csv| csv.eq_ignore_ascii_case("csv"));
@@ -841,8 +865,7 @@ fn spare_files(outputs: &[Output], config: Option<&ConfigFile>, read: &ReadPlan)
             "the configuration"
         } else if tables.contains(&target) || (in_register && is_csv(&target)) {
             "a table of the register"
-        } else if read.inputs.iter().any(|input| input.found.canonical().as_ref() == Some(&target))
-        {
+        } else if logs.clone().any(|log| log.canonical().as_ref() == Some(&target)) {
             "a log to read"
         } else {
             taken.push(target);

@@ -30,7 +30,7 @@ pub fn load(source: &Source) -> Result<Tables> {
 
 fn load_folder(dir: &Path) -> Result<Tables> {
     let mut tables = Tables::default();
-    let names = csv_names(dir)?;
+    let names = table_names(dir)?;
     for table in Table::ALL {
         let name = format!("{}.csv", table.name());
         let path = dir.join(&name);
@@ -44,20 +44,22 @@ fn load_folder(dir: &Path) -> Result<Tables> {
         }
     }
     for name in &names {
-        let stem = &name[..name.len() - ".csv".len()];
-        if Table::ALL.iter().any(|table| table.name() == stem) {
+        let stem = stem(name);
+        if Table::ALL.iter().any(|table| *name == format!("{}.csv", table.name())) {
             continue;
         }
         let known = nearest(stem, Table::ALL.iter().map(|table| table.name())).unwrap_or_default();
         let message = format!("found an unknown table, the nearest known one is \"{known}.csv\"");
         let problem = Problem::error(&dir.join(name).display().to_string(), message);
-        tables.problems.push(problem.hint(format!("rename it to \"{known}.csv\" or move it away")));
+        tables.problems.push(problem.hint(format!("make it \"{known}.csv\" or move it away")));
     }
     Ok(tables)
 }
 
-/// The names of the folder's CSV files, sorted; hidden ones, left by editors, are none.
-fn csv_names(dir: &Path) -> Result<Vec<String>> {
+/// The names of the folder's files that are tables or are meant as such, sorted: all of CSV, and those named like a
+/// table whatever their ending, such as `consents.csv.gz`. Hidden files and those that end in `~`, left by editors,
+/// are none.
+fn table_names(dir: &Path) -> Result<Vec<String>> {
     let io = |error| {
         Error::io(dir.display(), error).hint("a register is a folder with partners.csv and others")
     };
@@ -65,12 +67,20 @@ fn csv_names(dir: &Path) -> Result<Vec<String>> {
     for entry in fs::read_dir(dir).map_err(io)? {
         let name = entry.map_err(io)?.file_name().to_string_lossy().into_owned();
         let extension = Path::new(&name).extension();
-        if extension.is_some_and(|csv| csv.eq_ignore_ascii_case("csv")) && !name.starts_with('.') {
+        let is_csv = extension.is_some_and(|csv| csv.eq_ignore_ascii_case("csv"));
+        let is_named =
+            Table::ALL.iter().any(|table| table.name().eq_ignore_ascii_case(stem(&name)));
+        if (is_csv || is_named) && !name.starts_with('.') && !name.ends_with('~') {
             names.push(name);
         }
     }
     names.sort_unstable();
     Ok(names)
+}
+
+/// A file's name up to its first dot.
+fn stem(name: &str) -> &str {
+    name.split('.').next().unwrap_or(name)
 }
 
 /// Takes in one table's CSV: UTF-8, a header row, `\n` or `\r\n`, quoted fields, blank lines skipped.
@@ -231,6 +241,32 @@ mod tests {
                 "credentials.csv: found an empty file, expected a header row",
                 "grants.csv: found no such file, which is needed",
                 "purpose.csv: found an unknown table, the nearest known one is \"purposes.csv\"",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_table_under_another_ending_is_not_passed_over() {
+        let dir = folder(&GOOD);
+        fs::write(dir.path().join("purposes.csv"), "purpose\nsearch\n").unwrap();
+        for name in ["Consents.CSV", "consents.csv.gz", "purposes.tsv", "routes"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        // What editors leave and what is no table is passed over.
+        for name in ["grants.csv~", "README.md", "LICENSE"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        let told = problems(dir.path());
+        let unknown = |name: &str, nearest: &str| {
+            format!("{name}: found an unknown table, the nearest known one is \"{nearest}.csv\"")
+        };
+        assert_eq!(
+            told,
+            [
+                unknown("Consents.CSV", "consents"),
+                unknown("consents.csv.gz", "consents"),
+                unknown("purposes.tsv", "purposes"),
+                unknown("routes", "routes"),
             ]
         );
     }

@@ -450,7 +450,13 @@ fn credential(cells: &mut Cells<'_>) -> Option<CredentialCells> {
     let text = credential?;
     let is_hash = credential::is_hash(&text);
     let prefix = text.get(.."sha256:".len()).unwrap_or("");
-    if prefix.eq_ignore_ascii_case("sha256:") && credential::hashed(&text).is_none() {
+    let hex = text.get(prefix.len()..).unwrap_or("");
+    // Other tools write `sha256=` and `sha256-`. No key looks like that by chance.
+    let is_respelt = prefix.eq_ignore_ascii_case("sha256:")
+        || (prefix.get(..6).is_some_and(|name| name.eq_ignore_ascii_case("sha256"))
+            && hex.len() == 64
+            && hex.bytes().all(|b| b.is_ascii_hexdigit()));
+    if is_respelt && credential::hashed(&text).is_none() {
         cells.problem("credential", format!("found {prefix}, expected sha256: in lower case"));
     }
     if credential::hashed(&text).is_some() && !is_hash {
@@ -494,6 +500,13 @@ fn route(cells: &mut Cells<'_>) -> Option<RouteCells> {
     let (host, method) = (route_host(cells), route_method(cells));
     let template = template(cells).unwrap_or_default();
     let (api, operation) = (cells.text("api").unwrap_or_default(), cells.text("operation"));
+    if let Some(word) = operation.as_ref().filter(|word| word.contains(['|', '*'])) {
+        let message = format!(
+            "found {}, which is taken as the name of one operation: only grants list several",
+            quoted(word)
+        );
+        cells.odd("operation", message);
+    }
     Some(RouteCells { host, method, template, api, operation })
 }
 
@@ -610,6 +623,10 @@ fn purpose(cells: &mut Cells<'_>) -> Option<PurposeCells> {
 
 fn consent(cells: &mut Cells<'_>) -> Option<ConsentCells> {
     let subject = cells.text("subject");
+    if subject.as_deref() == Some("*") {
+        let message = "found \"*\", which is taken as the name of one person: only partner and api can be any";
+        cells.odd("subject", message);
+    }
     let (partner, api) = (cells.id_or_any("partner"), cells.id_or_any("api"));
     let at = cells.instant("at");
     let given = cells.word("state", ["given", "withdrawn"]);

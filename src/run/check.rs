@@ -18,8 +18,8 @@ use crate::render::for_terminal;
 pub fn check(plan: &CheckPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
     let written = |error| Error::io("standard output", error);
     let (mut errors, mut warnings) = (0, 0);
-    for unused in &plan.unused {
-        writeln!(stdout, "warning: {}", for_terminal(unused)).map_err(written)?;
+    for odd in &plan.odd {
+        writeln!(stdout, "warning: {}", for_terminal(odd)).map_err(written)?;
     }
     for error in &plan.problems {
         write!(stdout, "error: ").map_err(written)?;
@@ -74,9 +74,9 @@ pub fn check(plan: &CheckPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     if !plan.quiet
         && let Some(config) = &plan.config
     {
-        let said = match plan.problems.len() as u64 {
-            0 => "no problems".to_owned(),
-            n => counted(n, "error"),
+        let said = match (plan.problems.len() as u64, plan.odd.len() as u64) {
+            (0, 0) => "no problems".to_owned(),
+            (n, odd) => format!("{}, {}", counted(n, "error"), counted(odd, "warning")),
         };
         writeln!(stdout, "{}: {said}", config.display()).map_err(written)?;
     }

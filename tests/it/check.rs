@@ -96,9 +96,96 @@ fn the_config_of_the_folder_is_checked_with_its_register() {
 
 #[test]
 fn a_config_alone_is_checked() {
-    let case = Case::new().file("overstay.toml", "[severity]\nanonymous = \"low\"\n");
+    let case = Case::new().file("overstay.toml", "[report]\noutputs = [\"json=-\"]\n");
     let output = check(&case, &[]).expect_status(0);
     assert_eq!(output.stdout, "overstay.toml: no problems\n");
+    let case = case.file("overstay.toml", "[severity]\nanonymous = \"low\"\n");
+    let output = check(&case, &[]).expect_status(0);
+    assert_eq!(
+        output.stdout,
+        "warning: overstay.toml: [severity] and [[suppress]] without a register: nothing is judged, so they have no effect\n\
+         overstay.toml: 0 errors, 1 warning\n"
+    );
+}
+
+/// What `audit` would refuse of a configuration's logs and reports, `check` tells before the night.
+#[test]
+fn logs_and_reports_of_a_config_are_looked_for() {
+    let logs = |paths: &str| format!("[[logs]]\nsource = \"{paths}\"\npaths = [\"{paths}\"]\n");
+    let case = tidy().file("logs/a.jsonl", "").file(
+        "overstay.toml",
+        format!(
+            "[register]\nsource = \"register\"\n{}{}{}[report]\noutputs = [\"json=logs/a.jsonl\"]\n",
+            logs("logs/*.jsonl"),
+            logs("logs/a.*"),
+            logs("none/*.log"),
+        ),
+    );
+    let output = check(&case, &[]).expect_status(2);
+    for told in [
+        "error: logs/a.jsonl: found in the sources logs/*.jsonl and logs/a.*, expected each log in one\n",
+    ] {
+        assert!(output.stdout.contains(told), "{told}\n{}", output.stdout);
+    }
+    let case = case.file(
+        "overstay.toml",
+        format!(
+            "[register]\nsource = \"register\"\n{}{}[report]\noutputs = [\"json=logs/a.jsonl\"]\n",
+            logs("logs/*.jsonl"),
+            logs("none/*.log"),
+        ),
+    );
+    let output = check(&case, &[]).expect_status(2);
+    for told in [
+        "warning: overstay.toml: none/*.log: matches nothing (source none/*.log)\n",
+        "error: logs/a.jsonl: found a log to read, expected another path for the report\n",
+        "overstay.toml: 1 error, 1 warning\n",
+    ] {
+        assert!(output.stdout.contains(told), "{told}\n{}", output.stdout);
+    }
+}
+
+#[test]
+fn a_suppression_tells_all_that_is_wrong_with_it_and_takes_only_ids_that_can_be() {
+    for (id, fits) in [
+        ("os-7f3k2mq4t6xa", true),
+        ("os-7f3", true),
+        ("os-7f3k2mq4t6xab", false),
+        ("os-7F3", false),
+        ("os-7f1", false),
+        ("os-", false),
+    ] {
+        let suppress = format!(
+            "[[suppress]]\nfinding = \"{id}\"\nowner = \"{}\"\nreason = \"r\"\nuntil = \"{}\"\n",
+            if fits { "o" } else { "" },
+            if fits { "2030-01-01" } else { "soon" },
+        );
+        let config = format!("[register]\nsource = \"register\"\n{suppress}");
+        let case = tidy().file("overstay.toml", config);
+        let output = check(&case, &[]).expect_status(if fits { 0 } else { 2 });
+        for told in [
+            format!("[[suppress]] finding: found `{id}`"),
+            "[[suppress]] owner: found nothing".to_owned(),
+            "[[suppress]] until: found `soon`".to_owned(),
+        ] {
+            assert_eq!(output.stdout.contains(&told), !fits, "{id}: {told}\n{}", output.stdout);
+        }
+    }
+}
+
+#[test]
+fn words_that_stand_for_one_where_several_were_meant_are_odd() {
+    let case = tidy()
+        .file("register/routes.csv", "path,api,operation\n/m,messages,read|write\n/n,messages,*\n")
+        .file("register/consents.csv", "subject,partner,api,at,state\n*,*,*,2018-01-01,given\n");
+    let output = check(&case, &["--register", "register"]).expect_status(0);
+    for told in [
+        "warning: register/routes.csv: 2: operation: found \"read|write\", which is taken as the name of one operation",
+        "warning: register/routes.csv: 3: operation: found \"*\", which is taken as the name of one operation",
+        "warning: register/consents.csv: 2: subject: found \"*\", which is taken as the name of one person",
+    ] {
+        assert!(output.stdout.contains(told), "{told}\n{}", output.stdout);
+    }
 }
 
 #[test]
@@ -179,7 +266,8 @@ fn check_tells_all_problems_of_a_config_and_its_register() {
         "error: overstay.toml: 25: [[suppress]]: found kind `open`",
         "error: register/apis.csv: 2: access: found \"shut\"",
         "error: overstay.toml: 31: [report] outputs: --report: found `pdf`",
-        "overstay.toml: 12 errors\n",
+        "error: overstay.toml: 25: [[suppress]] until: found `20261231`",
+        "overstay.toml: 13 errors, 0 warnings\n",
     ] {
         assert!(output.stdout.contains(told), "{told}\n{}", output.stdout);
     }
@@ -187,7 +275,7 @@ fn check_tells_all_problems_of_a_config_and_its_register() {
     let case = case.file("x", "");
     let output = case.run(&["audit"]).expect_status(2).expect_no_stdout();
     output.expect_stderr(&[
-        "error: the configuration has 12 errors:\n",
+        "error: the configuration has 13 errors:\n",
         "12: [[logs]] b",
         "25: [[suppress]]",
     ]);
@@ -252,12 +340,15 @@ fn numbers_that_are_surely_no_unix_seconds_are_refused() {
 #[test]
 fn a_hash_in_capitals_is_no_key() {
     let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-    let case = tidy()
-        .file("register/credentials.csv", format!("credential,partner\nSHA256:{hash},acme\n"));
-    let output = check(&case, &["--register", "register"]).expect_status(2);
-    assert!(output.stdout.contains(
-        "register/credentials.csv: 2: credential: found SHA256:, expected sha256: in lower case"
-    ));
+    for prefix in ["SHA256:", "sha256=", "sha256-"] {
+        let credentials = format!("credential,partner\n{prefix}{hash},acme\n");
+        let case = tidy().file("register/credentials.csv", credentials);
+        let output = check(&case, &["--register", "register"]).expect_status(2);
+        let told = format!(
+            "register/credentials.csv: 2: credential: found {prefix}, expected sha256: in lower case"
+        );
+        assert!(output.stdout.contains(&told), "{}", output.stdout);
+    }
 }
 
 #[test]
