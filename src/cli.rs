@@ -59,7 +59,7 @@ Filters of different kinds must all hold; of one kind given several times, one o
       every call of a finding
   overstay calls --partner reelhouse --verdict after-revocation --outcome served
       all of these must hold
-  overstay calls --finding os-7f3k --distinct subject
+  overstay calls --finding os-7f3k --outcome served --outcome unknown --distinct subject
       the people to notify
   overstay calls --finding os-7f3k --raw
       the log's own lines
@@ -68,7 +68,7 @@ Filters of different kinds must all hold; of one kind given several times, one o
       is gone or another"
     )]
     Calls(Box<CallsArgs>),
-    /// Validate config and register, reporting every problem of the register at once
+    /// Validate config and register, reporting every problem at once
     Check(CheckArgs),
     /// Tell what a verdict or a kind of finding means
     #[command(after_help = "Without KIND it lists all kinds.")]
@@ -169,7 +169,7 @@ pub struct AuditArgs {
     #[command(flatten)]
     pub read: ReadArgs,
 
-    /// Where the report goes, as what: `terminal` or `json`, to standard output or a file; repeatable
+    /// Where the report goes, as what: `terminal` or `json`, to standard output or a file; repeatable. It goes before the config's `outputs`
     #[arg(long, value_name = "KIND[=PATH]")]
     pub report: Vec<String>,
 

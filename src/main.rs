@@ -112,7 +112,8 @@ fn manual(command: Option<&str>, stdout: &mut dyn Write) -> Result<Ended> {
     let page = match command {
         None => program,
         Some(name) => {
-            let known = program.find_subcommand(name).cloned();
+            let versioned = |page: clap::Command| page.version(env!("CARGO_PKG_VERSION"));
+            let known = program.find_subcommand(name).cloned().map(versioned);
             let words = program.get_subcommands().map(|known| known.get_name());
             let words = words.collect::<Vec<_>>().join(", ");
             known.ok_or_else(|| {

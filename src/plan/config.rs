@@ -45,7 +45,8 @@ impl ConfigFile {
                 let (line, column) = line_and_column(text, span.start);
                 format!("{line}: {column}: ")
             });
-            Error::new(format!("{shown}: {place}{}", error.message().trim_end()))
+            let told = error.message().trim_end();
+            Error::new(format!("{shown}: {place}{told}")).maybe_hint(near_key(told))
         })?;
         Ok(ConfigFile {
             path: path.to_owned(),
@@ -154,6 +155,13 @@ impl ConfigFile {
                 .maybe_hint(did_you_mean(name, names.iter().copied()))
         })
     }
+}
+
+/// What an unknown key may have meant, out of the TOML reader's words: "unknown field `a`, expected `b` or `c`".
+fn near_key(told: &str) -> Option<String> {
+    let mut quoted = told.strip_prefix("unknown field ")?.split('`').skip(1).step_by(2);
+    let unknown = quoted.next()?;
+    did_you_mean(unknown, quoted.collect::<Vec<_>>())
 }
 
 /// Whether a text is a finding's id or the beginning of one: `os-` and up to twelve characters of RFC 4648 base32.

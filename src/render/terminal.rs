@@ -451,6 +451,12 @@ fn read_line(report: &Report) -> String {
             continue;
         }
         let hours = declared.iter().map(|source| source.hours_expected).max().unwrap_or(0);
+        if hours == 0 {
+            // Without a call nothing says which hours were to be expected.
+            let all = counted(declared.len() as u64, "source", "sources");
+            parts.push(format!("no {one} to go by, 0 of {all}"));
+            continue;
+        }
         let expected = hours.div_ceil(unit_s / 3600);
         let missing = silent_s(&declared).div_ceil(unit_s);
         parts.push(format!(

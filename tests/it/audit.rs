@@ -359,6 +359,25 @@ fn a_window_without_calls() {
     assert_eq!(report["findings"], json!([]));
 }
 
+/// Nothing is told as complete of which nothing was seen.
+#[test]
+fn a_source_without_a_call_in_the_window_is_not_told_as_whole() {
+    let output = two_sources().run(&["audit", "--until", "2017-01-01"]).expect_status(0);
+    let read = "READ        no hour to go by, 0 of 1 source, 1 more source (completeness not declared), 0 rejects,";
+    assert!(output.stdout.contains(read), "{}", output.stdout);
+}
+
+/// As for logs, `-` is the standard stream, and no file's name.
+#[test]
+fn a_report_to_a_dash_goes_to_standard_output() {
+    let case = Case::mixed();
+    let before = case.names();
+    let arguments = ["audit", "--register", "register", "logs", "--report", "json=-"];
+    let output = case.run(&arguments).expect_status(0);
+    assert_eq!(output.stdout, audit(&case, &[]).stdout);
+    assert_eq!(case.names(), before);
+}
+
 // --- what is read -----------------------------------------------------------------------------------------------------
 
 /// The paths and sources that a report says it read.

@@ -1134,7 +1134,10 @@ fn an_unknown_key_of_the_config_is_named_with_its_place() {
         "[register]\nsource = \"register\"\n\n[[logs]]\nsource = \"gw\"\npath = [\"x\"]\n",
         &["error: overstay.toml: 6: 1: unknown field `path`", "`paths`"],
     );
-    config("regster = 1\n", &["error: overstay.toml: 1: 1: unknown field `regster`", "`register`"]);
+    config(
+        "regster = 1\n",
+        &["error: overstay.toml: 1: 1: unknown field `regster`", "hint: did you mean `register`?"],
+    );
     config("[report]\noutput = []\n", &["overstay.toml: 2: 1: unknown field `output`"]);
 }
 

@@ -152,6 +152,9 @@ fn the_manual_page_is_one() {
     let output = Case::new().run(&["man"]).expect_status(0);
     assert!(output.stdout.contains(".TH overstay 1"));
     assert!(output.stdout.contains("audit"));
+    let output = Case::new().run(&["man", "audit"]).expect_status(0);
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(output.stdout.contains(&format!(".TH overstay-audit 1  \"audit {version}\"")));
 }
 
 /// The first report in the README is the one that its command prints.
