@@ -4,15 +4,16 @@
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use memchr::{memchr, memchr_iter, memrchr};
+use memchr::{memchr, memchr_iter, memmem, memrchr};
 
 use super::buffer::Buffer;
 use super::lines::{Long, Piece, leading_nuls};
 use super::mapping::Mapping;
+use super::records::Records;
 use super::source::Source;
-use super::{Fault, Options};
+use super::{Fault, Framing, Options};
 use crate::limits::{HEAD_BYTES, HEAD_BYTES_MAX};
 
 /// A log that several workers take pieces of.
@@ -30,6 +31,10 @@ pub(super) struct Cut {
     /// In the mapping; of a stream, all of the buffer.
     range: Range<usize>,
     line_bytes_max: usize,
+    /// See [`Piece::directive`].
+    directive: Option<Arc<[u8]>>,
+    /// Whether NULs are what is left of truncation, not what is between records.
+    has_gaps: bool,
     /// Bytes of the log as it lies that were used since the piece before was cut.
     pub(super) taken: u64,
 }
@@ -46,7 +51,7 @@ impl Feed {
     }
 
     /// The piece itself.
-    pub(super) fn piece<'a>(&'a self, cut: &Cut, buffer: &'a Buffer) -> Piece<'a> {
+    pub(super) fn piece<'a>(&'a self, cut: &'a Cut, buffer: &'a Buffer) -> Piece<'a> {
         let bytes = match self {
             Feed::Mapped(_) if buffer.len() == cut.range.len() => buffer,
             Feed::Mapped(mapped) => &mapped.mapping.bytes()[cut.range.clone()],
@@ -59,6 +64,8 @@ impl Feed {
             bytes,
             line_bytes_max: cut.line_bytes_max,
             long: cut.long,
+            directive: cut.directive.as_deref(),
+            has_gaps: cut.has_gaps,
         }
     }
 
@@ -190,6 +197,8 @@ impl Mapped {
                 taken: (range.len() + if index == 0 { self.start } else { 0 }) as u64,
                 range,
                 line_bytes_max: self.line_bytes_max,
+                directive: None,
+                has_gaps: true,
             });
         }
     }
@@ -234,6 +243,20 @@ pub(super) struct Stream {
     taken: u64,
     chunk_bytes: usize,
     line_bytes_max: usize,
+    framing: Framed,
+    /// Framed already, to be given before the source is asked.
+    framed: Buffer,
+    /// What the source gave last, before it was framed.
+    unframed: Buffer,
+}
+
+/// How far a stream is framed.
+enum Framed {
+    Lines,
+    /// The beginning of directives, and the last one so far.
+    Directives(&'static [u8], Option<Arc<[u8]>>),
+    /// None once the log has ended.
+    Records(Option<Box<Records>>),
 }
 
 impl Stream {
@@ -247,7 +270,66 @@ impl Stream {
             source,
             chunk_bytes: options.chunk_bytes.max(1),
             line_bytes_max,
+            framing: Framed::Lines,
+            framed: Buffer::default(),
+            unframed: Buffer::default(),
         }
+    }
+
+    /// Only before the first piece.
+    pub(super) fn frame(&mut self, framing: Framing) {
+        self.framing = match framing {
+            Framing::Lines => Framed::Lines,
+            Framing::Directives(beginning) => Framed::Directives(beginning, None),
+            Framing::Records(names) => {
+                Framed::Records(Some(Box::new(Records::new(&names, self.line_bytes_max))))
+            }
+        };
+    }
+
+    /// Appends about `wanted` bytes, framed; none only at the end.
+    fn append(&mut self, buffer: &mut Buffer, wanted: usize) -> usize {
+        let Framed::Records(records) = &mut self.framing else {
+            return self.source.append(buffer, wanted);
+        };
+        while self.framed.is_empty() {
+            let Some(framer) = records else { return 0 };
+            self.unframed.clear();
+            if self.source.append(&mut self.unframed, wanted) > 0 {
+                framer.push(&self.unframed, &mut self.framed);
+            } else {
+                if framer.finish(&mut self.framed) {
+                    self.source.fail("ended within a document that holds records");
+                }
+                *records = None;
+            }
+        }
+        let count = self.framed.len();
+        buffer.push(&self.framed);
+        self.framed.clear();
+        count
+    }
+
+    /// Takes back bytes that were appended last.
+    fn give_back(&mut self, bytes: &[u8]) {
+        match &self.framing {
+            Framed::Records(_) => self.framed.push(bytes),
+            Framed::Lines | Framed::Directives(..) => self.source.give_back(bytes),
+        }
+    }
+
+    /// The last directive before the piece in `buffer`, whose own are noted for the next one.
+    fn directive(&mut self, buffer: &[u8]) -> Option<Arc<[u8]>> {
+        let Framed::Directives(beginning, last) = &mut self.framing else { return None };
+        let before = last.clone();
+        let lines = memmem::rfind_iter(buffer, *beginning);
+        for at in lines.filter(|&at| at == 0 || buffer[at - 1] == b'\n').take(1) {
+            let line = &buffer[at..];
+            let end = memchr(b'\n', line).unwrap_or(line.len());
+            let line = line[..end].strip_suffix(b"\r").unwrap_or(&line[..end]);
+            *last = Some(Arc::from(line));
+        }
+        before
     }
 
     /// Only before the first piece.
@@ -282,9 +364,9 @@ impl Stream {
                 0 => self.chunk_bytes,
                 missing => missing,
             };
-            if self.source.append(buffer, wanted) == 0 {
+            if self.append(buffer, wanted) == 0 {
                 let is_end = buffer.is_empty() && self.gap_bytes == 0;
-                return (!is_end).then(|| self.cut(buffer.len() as u64, None));
+                return (!is_end).then(|| self.cut(buffer, buffer.len() as u64, None));
             }
             // A gap may be longer than memory, so NULs before a line are dropped as they come.
             if buffer[0] == 0 {
@@ -298,7 +380,7 @@ impl Stream {
                 let end = searched + at + 1;
                 self.carry.push(&buffer[end..]);
                 buffer.truncate(end);
-                return Some(self.cut(end as u64, None));
+                return Some(self.cut(buffer, end as u64, None));
             }
             searched = buffer.len();
             if searched > self.chunk_bytes.max(self.line_bytes_max) {
@@ -316,29 +398,32 @@ impl Stream {
         let mut newline = None;
         while newline.is_none() {
             more.clear();
-            if self.source.append(&mut more, self.chunk_bytes) == 0 {
+            if self.append(&mut more, self.chunk_bytes) == 0 {
                 break;
             }
             newline = memchr(b'\n', &more);
             let end = newline.unwrap_or(more.len());
             long.push(&more[..end]);
             if newline.is_some() {
-                self.source.give_back(&more[end + 1..]);
+                self.give_back(&more[end + 1..]);
             }
         }
-        self.cut(long.seen() + u64::from(newline.is_some()), Some(long))
+        self.cut(buffer, long.seen() + u64::from(newline.is_some()), Some(long))
     }
 
-    /// The next `bytes` of the input become a piece.
-    fn cut(&mut self, bytes: u64, long: Option<Long>) -> Cut {
+    /// The next `bytes` of the input become a piece, of which `buffer` holds what is kept.
+    fn cut(&mut self, buffer: &[u8], bytes: u64, long: Option<Long>) -> Cut {
         let taken = self.source.taken();
+        let has_gaps = !matches!(self.framing, Framed::Records(_));
         let cut = Cut {
             index: self.index,
             offset: self.offset,
-            gap_bytes: self.gap_bytes,
+            gap_bytes: if has_gaps { self.gap_bytes } else { 0 },
             long,
             range: 0..0,
             line_bytes_max: self.line_bytes_max,
+            directive: self.directive(buffer),
+            has_gaps,
             taken: taken - self.taken,
         };
         self.index += 1;

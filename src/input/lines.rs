@@ -43,6 +43,10 @@ pub struct Piece<'a> {
     pub(super) line_bytes_max: usize,
     /// Set if the piece is one line of which `bytes` is only the beginning.
     pub(super) long: Option<Long>,
+    /// The last directive before the piece, where there are any; see [`super::Framing`].
+    pub directive: Option<&'a [u8]>,
+    /// Whether NULs are gaps.
+    pub(super) has_gaps: bool,
 }
 
 impl<'a> Piece<'a> {
@@ -54,6 +58,7 @@ impl<'a> Piece<'a> {
             gap_bytes: self.gap_bytes,
             line_bytes_max: self.line_bytes_max,
             long: self.long,
+            has_gaps: self.has_gaps,
         }
     }
 }
@@ -67,13 +72,14 @@ pub struct Lines<'a> {
     gap_bytes: u64,
     line_bytes_max: usize,
     long: Option<Long>,
+    has_gaps: bool,
 }
 
 impl Lines<'_> {
     /// NULs found so far at either end of lines, and in a stretch of them that no newline ends.
     /// That of the whole piece once the iterator has given `None`.
     pub fn gap_bytes(&self) -> u64 {
-        self.gap_bytes
+        if self.has_gaps { self.gap_bytes } else { 0 }
     }
 }
 
@@ -279,8 +285,16 @@ mod tests {
     use super::*;
 
     fn check(bytes: &[u8], expected: &[Owned], gap_bytes: u64) {
-        let piece =
-            Piece { index: 0, offset: 100, gap_bytes: 0, bytes, line_bytes_max: 8, long: None };
+        let piece = Piece {
+            index: 0,
+            offset: 100,
+            gap_bytes: 0,
+            bytes,
+            line_bytes_max: 8,
+            long: None,
+            directive: None,
+            has_gaps: true,
+        };
         let mut lines = piece.lines();
         let seen: Vec<Owned> = lines.by_ref().map(Owned::from).collect();
         assert_eq!((seen.as_slice(), lines.gap_bytes()), (expected, gap_bytes), "{bytes:?}");

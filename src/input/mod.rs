@@ -13,6 +13,7 @@ mod find;
 mod gzip;
 mod lines;
 mod mapping;
+mod records;
 mod source;
 
 use std::fs::File;
@@ -60,6 +61,20 @@ impl Default for Options {
     fn default() -> Options {
         Options { io: Io::Auto, chunk_bytes: limits::CHUNK_BYTES, digest: false }
     }
+}
+
+/// What makes a line of a log's bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Framing {
+    /// Newlines.
+    #[default]
+    Lines,
+    /// Newlines, and lines that begin with this one say how those after them are to be read: each
+    /// piece comes with the last of them before it.
+    Directives(&'static [u8]),
+    /// Records of JSON documents: the elements of an array, which may stand in an object under one of these
+    /// names; an object without such an array is a record itself.
+    Records(Vec<String>),
 }
 
 /// What came of reading a log.
@@ -192,6 +207,25 @@ impl Input {
             compression.is_none() && size.is_some_and(|size| size <= options.chunk_bytes as u64);
         let stream = Stream::new(Source::new(raw)?, options, line_bytes_max);
         Ok(Input { feed: Feed::Stream(Box::new(Mutex::new(stream))), compression, size, is_small })
+    }
+
+    /// The same log with another framing, before any piece of it was handed out. One that is mapped is opened again, to be
+    /// read from its beginning: what comes before a byte says what it is.
+    ///
+    /// # Errors
+    /// As [`Input::open`].
+    pub fn framed(self, framing: Framing, found: &Found, options: &Options) -> Result<Input> {
+        if framing == Framing::Lines {
+            return Ok(self);
+        }
+        let mut input = match &self.feed {
+            Feed::Stream(_) => self,
+            Feed::Mapped(_) => Input::open(found, &Options { io: Io::Read, ..*options })?,
+        };
+        if let Feed::Stream(stream) = &mut input.feed {
+            stream.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner).frame(framing);
+        }
+        Ok(input)
     }
 
     /// How the log is compressed, if it is.
@@ -855,5 +889,98 @@ mod tests {
                 .sum()
         });
         assert_eq!(sum, 80_000);
+    }
+
+    /// Lines with the directive in force and what else is told, however a log is read.
+    fn framed(data: &[u8], framing: &Framing) -> Vec<(u64, String, Option<String>)> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let read = |found: &Found, options: Options| {
+            let input =
+                Input::open(found, &options).unwrap().framed(framing.clone(), found, &options);
+            let mut all = Vec::new();
+            let outcome = input.unwrap().for_each_in_order(
+                &|_| {},
+                |piece| {
+                    let mut directive = piece.directive.map(text);
+                    let mut seen = Vec::new();
+                    let mut lines = piece.lines();
+                    for line in lines.by_ref() {
+                        if let Line::Content { offset, bytes } = line {
+                            if bytes.starts_with(b"#F") {
+                                directive = Some(text(bytes));
+                            }
+                            seen.push((offset, text(bytes), directive.clone()));
+                        }
+                    }
+                    (seen, lines.gap_bytes())
+                },
+                |(seen, _)| {
+                    all.extend(seen);
+                    ControlFlow::Continue(())
+                },
+            );
+            assert_eq!(outcome.bytes, data.len() as u64);
+            all
+        };
+        let (_plain, plain) = file(data);
+        let (_zstd, zstd) = file(&zstd(data));
+        let whole = read(&plain, Options::default());
+        for chunk_bytes in [1, 7, 64] {
+            for (found, io) in [(&plain, Io::Read), (&plain, Io::Mmap), (&zstd, Io::Auto)] {
+                let options = Options { io, chunk_bytes, digest: false };
+                assert_eq!(read(found, options), whole, "{io:?} {chunk_bytes}");
+            }
+        }
+        whole
+    }
+
+    #[test]
+    fn records_are_lines_at_their_offsets() {
+        let log =
+            "{\"Records\": [\n {\"a\":\n1},{\"b\":2} ,\n{\"c\":3}]}\n{\"Records\":[{\"d\":4}]}";
+        let records = framed(log.as_bytes(), &Framing::Records(vec!["Records".to_owned()]));
+        let expected = [
+            ("{\"a\": 1}", "{\"a\""),
+            ("{\"b\":2}", "{\"b\""),
+            ("{\"c\":3}", "{\"c\""),
+            ("{\"d\":4}", "{\"d\""),
+        ];
+        let expected =
+            expected.map(|(line, at)| (log.find(at).unwrap() as u64, line.to_owned(), None));
+        assert_eq!(records, expected);
+    }
+
+    #[test]
+    fn a_piece_knows_the_directive_before_it() {
+        let log =
+            "#Software: x\r\n#Fields: a b\r\n1 2\r\n3 4 #Fields: no\r\n#Fields: c\r\n5\r\n6\r\n";
+        let lines = framed(log.as_bytes(), &Framing::Directives(b"#Fields:"));
+        let of: Vec<(&str, Option<&str>)> =
+            lines.iter().map(|(_, line, d)| (line.as_str(), d.as_deref())).collect();
+        let (ab, c) = (Some("#Fields: a b"), Some("#Fields: c"));
+        assert_eq!(
+            of,
+            [
+                ("#Software: x", None),
+                ("#Fields: a b", ab),
+                ("1 2", ab),
+                ("3 4 #Fields: no", ab),
+                ("#Fields: c", c),
+                ("5", c),
+                ("6", c)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_document_that_is_not_closed_ends_early() {
+        let (_file, found) = file(b"{\"Records\":[{\"a\":1}");
+        let framing = Framing::Records(vec!["Records".to_owned()]);
+        let options = Options::default();
+        let input =
+            Input::open(&found, &options).unwrap().framed(framing, &found, &options).unwrap();
+        let outcome = input.for_each_in_order(&|_| {}, |_| (), |()| ControlFlow::Continue(()));
+        let fault = Fault::EndedEarly("ended within a document that holds records".to_owned());
+        assert_eq!(outcome.fault, Some(fault));
     }
 }

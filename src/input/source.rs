@@ -315,6 +315,11 @@ impl Source {
         self.decoded += filled as u64;
     }
 
+    /// Notes what is wrong with an end that decompressed well.
+    pub(super) fn fail(&mut self, fault: &str) {
+        self.fault.get_or_insert_with(|| fault.to_owned());
+    }
+
     /// The digest, if one was asked for, and what went wrong. Only after the end.
     pub(super) fn finish(&mut self) -> (Option<String>, Option<Fault>) {
         let mut fault = self.fault.take();
