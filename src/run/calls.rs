@@ -144,7 +144,7 @@ fn stream(
 
 /// Apis and operations asked for that the register has no word for. Logs may name them all the same.
 fn unknown_names(judge: &Judge<'_>, filters: &Filters) -> Vec<String> {
-    let apis: Vec<&str> = judge.register.apis.iter().map(|api| api.id.as_str()).collect();
+    let apis: Vec<&str> = judge.register.listed_apis().map(|(_, api)| api.id.as_str()).collect();
     let operations: Vec<&str> = judge.operations.iter().map(String::as_str).collect();
     let told = |flag: &str, asked: &[String], known: &[&str]| -> Vec<String> {
         let unknown = asked.iter().filter(|name| !known.contains(&name.as_str()));

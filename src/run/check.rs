@@ -89,7 +89,7 @@ pub fn check(plan: &CheckPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
 fn unknown_names(decision: &Suppression, register: &Register) -> Vec<String> {
     let Target::Kind { partner, api, .. } = &decision.target else { return Vec::new() };
     let partners = register.partners.iter().map(|partner| partner.id.as_str()).collect::<Vec<_>>();
-    let apis = register.apis.iter().map(|api| api.id.as_str()).collect::<Vec<_>>();
+    let apis = register.listed_apis().map(|(_, api)| api.id.as_str()).collect::<Vec<_>>();
     let named = [("partner", partner, partners), ("api", api, apis)];
     let unknown = named.into_iter().filter_map(|(key, name, known)| {
         let name = name.as_deref().filter(|name| !known.contains(name))?;
