@@ -2,8 +2,11 @@
 //!
 //! Sees only the bytes it is given, and never guesses: a draw is no answer.
 
+use std::borrow::Cow;
+
 use crate::call::Reason;
 use crate::formats::Format;
+use crate::input::Input;
 use crate::limits::LINE_BYTES_MAX;
 use crate::parse::{Scratch, shape};
 
@@ -45,15 +48,25 @@ impl std::fmt::Display for Undetected {
 /// [`Undetected`] if none fits or two are equal in both, and if there is nothing but blank lines.
 pub fn detect(formats: &[&Format], head: &[u8]) -> Result<usize, Undetected> {
     let lines = first_lines(head);
-    let could_be =
-        |line: &&&[u8]| line.len() <= LINE_BYTES_MAX && std::str::from_utf8(line).is_ok();
-    let tried: Vec<&[u8]> = lines.iter().filter(could_be).copied().collect();
     let mut scratch = Scratch::default();
     let mut best: Vec<usize> = Vec::new();
     let mut most = (0, 0);
     for (idx, format) in formats.iter().enumerate() {
-        let (mut fitting, mut calls) = (0, 0);
-        for line in &tried {
+        let (mut tried, mut fitting, mut calls) = (0, 0, 0);
+        let framed = Input::framed_head(head, &format.framing());
+        let framed = match &framed {
+            Cow::Borrowed(_) => Cow::Borrowed(&lines),
+            Cow::Owned(framed) => Cow::Owned(first_lines(framed)),
+        };
+        format.begin(None, &mut scratch);
+        for line in framed.iter() {
+            if line.len() > LINE_BYTES_MAX || std::str::from_utf8(line).is_err() {
+                continue;
+            }
+            if format.directive(line, &mut scratch) {
+                continue;
+            }
+            tried += 1;
             match format.parse(line, &mut scratch) {
                 Ok(_) => {
                     fitting += 1;
@@ -63,7 +76,7 @@ pub fn detect(formats: &[&Format], head: &[u8]) -> Result<usize, Undetected> {
                 Err(_) => {}
             }
         }
-        if calls == 0 || fitting * 10 < tried.len() * 9 || (fitting, calls) < most {
+        if calls == 0 || fitting * 10 < tried * 9 || (fitting, calls) < most {
             continue;
         }
         if (fitting, calls) > most {

@@ -16,7 +16,7 @@ use crate::parse::fields::{
 use crate::parse::instant::{TimeForm, Zone};
 use crate::parse::pattern::{self, Role};
 use crate::parse::table::Table;
-use crate::parse::{Name, csv, json, logfmt, ltsv, regex};
+use crate::parse::{Name, csv, json, logfmt, ltsv, regex, w3c};
 
 /// The call fields a format can map, as its keys. `query` is no call field but a part
 /// of `path`, for logs that keep the query string apart.
@@ -44,10 +44,12 @@ const FIELDS: [&str; 17] = [
 const COMMON_KEYS: [&str; 3] = ["kind", "zone", "outcomes"];
 
 /// The kinds, with the keys that only they have.
-const KINDS: [(&str, &[&str]); 6] = [
-    ("json", &["headers"]),
+const KINDS: [(&str, &[&str]); 8] = [
+    ("json", &["headers", "embedded"]),
+    ("json-records", &["records", "headers", "embedded"]),
     ("pattern", &["pattern"]),
-    ("csv", &["columns", "delimiter", "flexible"]),
+    ("csv", &["columns", "header", "delimiter", "flexible"]),
+    ("w3c", &[]),
     ("ltsv", &[]),
     ("logfmt", &[]),
     ("regex", &["regex"]),
@@ -115,12 +117,8 @@ fn plan(kind: &str, at: &str, table: &toml::Table) -> Result<Plan> {
             Plan::Pattern(plan)
         }
         "csv" => {
-            let columns =
-                needed(strings(at, table, "columns")?, at, "columns").map_err(|error| {
-                    error.hint(
-                        "list the columns' names in their order: columns = [\"time\", \"path\"]",
-                    )
-                })?;
+            let has_header = boolean(at, table, "header")?.unwrap_or(false);
+            let columns = strings(at, table, "columns")?;
             let delimiter = match string(at, table, "delimiter")? {
                 None => ',',
                 Some(text) => single(text).ok_or_else(|| {
@@ -128,7 +126,21 @@ fn plan(kind: &str, at: &str, table: &toml::Table) -> Result<Plan> {
                 })?,
             };
             let flexible = boolean(at, table, "flexible")?.unwrap_or(false);
-            let plan = csv::Plan::new(delimiter, &columns, flexible);
+            let plan = match (columns, has_header) {
+                (None, true) => csv::Plan::with_header(delimiter, flexible),
+                (Some(columns), false) => csv::Plan::new(delimiter, &columns, flexible),
+                (Some(_), true) => {
+                    return Err(Error::new(format!(
+                        "{at}: found `columns` and `header = true`, expected one of them"
+                    ))
+                    .hint("the first line of each log names the columns, or the format does"));
+                }
+                (None, false) => {
+                    return Err(Error::new(format!("{at}: no `columns`")).hint(
+                        "list the columns' names in their order: columns = [\"time\", \"path\"], or say `header = true` where the first line of each log does",
+                    ));
+                }
+            };
             Plan::Csv(plan.map_err(|message| Error::new(format!("{at}: {message}")))?)
         }
         "ltsv" => Plan::Ltsv(ltsv::Plan::default()),
@@ -137,7 +149,23 @@ fn plan(kind: &str, at: &str, table: &toml::Table) -> Result<Plan> {
             let text = needed(string(at, table, "regex")?, at, "regex")?;
             Plan::Regex(regex::Plan::new(text).map_err(|message| refused("regex", message))?)
         }
-        _ => Plan::Json(json::Plan::new(string(at, table, "headers")?)),
+        "w3c" => Plan::W3c(w3c::Plan::default()),
+        _ => {
+            let plan =
+                json::Plan::new(string(at, table, "headers")?, string(at, table, "embedded")?);
+            match kind {
+                "json-records" => {
+                    let names =
+                        needed(strings(at, table, "records")?, at, "records").map_err(|error| {
+                            error.hint(
+                                "name the arrays that hold the records: records = [\"Records\"]",
+                            )
+                        })?;
+                    Plan::JsonRecords(plan, names.into_iter().map(str::to_owned).collect())
+                }
+                _ => Plan::Json(plan),
+            }
+        }
     })
 }
 

@@ -11,6 +11,7 @@ pub use detect::{SHAPES_MAX, Undetected, detect};
 
 use crate::call::{Call, Reason};
 use crate::error::Problems;
+use crate::input::Framing;
 use crate::limits::LINE_BYTES_MAX;
 use crate::parse::fields::Fields;
 use crate::parse::{Scratch, Values};
@@ -82,6 +83,21 @@ impl Format {
     pub fn placeholders(&self) -> impl Iterator<Item = &str> {
         let Fields { subject, actor, .. } = &self.fields;
         [subject, actor].into_iter().filter_map(|sources| sources.route.as_deref())
+    }
+
+    /// What makes lines of a log's bytes.
+    pub fn framing(&self) -> Framing {
+        self.plan.framing()
+    }
+
+    /// Readies the scratch for the lines of a piece: `directive` is the last one before it, if there is any.
+    pub fn begin(&self, directive: Option<&[u8]>, scratch: &mut Scratch) {
+        self.plan.begin(directive, scratch);
+    }
+
+    /// Whether a line is no record but says how those after it are to be read, which is noted in the scratch.
+    pub fn directive(&self, line: &[u8], scratch: &mut Scratch) -> bool {
+        self.plan.directive(line, scratch)
     }
 
     /// Reads one line, given without its line ending. The call borrows from all three.

@@ -3,19 +3,23 @@
 //! Knows no call fields and no TOML. A new kind is a variant here, a module in `parse`, and its keys in `language`.
 
 use crate::call::Reason;
+use crate::input::Framing;
 use crate::nearest::did_you_mean;
 use crate::parse::pattern::{self, Role};
-use crate::parse::{Name, Scratch, csv, json, logfmt, ltsv, regex};
+use crate::parse::{Name, Scratch, csv, json, logfmt, ltsv, regex, w3c};
 
 /// How a kind finds the values that a format asks for. Each name has a slot, which is filled line by line.
 #[derive(Debug)]
 pub(super) enum Plan {
     Json(json::Plan),
+    /// With the names of the arrays that hold records.
+    JsonRecords(json::Plan, Vec<String>),
     Pattern(pattern::Plan),
     Csv(csv::Plan),
     Ltsv(ltsv::Plan),
     Logfmt(logfmt::Plan),
     Regex(regex::Plan),
+    W3c(w3c::Plan),
 }
 
 /// Why a name cannot be asked for.
@@ -29,11 +33,40 @@ impl Plan {
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Plan::Json(_) => "json",
+            Plan::JsonRecords(..) => "json-records",
+            Plan::W3c(_) => "w3c",
             Plan::Pattern(_) => "pattern",
             Plan::Csv(_) => "csv",
             Plan::Ltsv(_) => "ltsv",
             Plan::Logfmt(_) => "logfmt",
             Plan::Regex(_) => "regex",
+        }
+    }
+
+    /// What makes lines of a log's bytes.
+    pub(super) fn framing(&self) -> Framing {
+        match self {
+            Plan::JsonRecords(_, names) => Framing::Records(names.clone()),
+            Plan::W3c(_) => Framing::Directives(w3c::FIELDS.as_bytes()),
+            Plan::Csv(plan) if plan.has_header() => Framing::Header,
+            _ => Framing::Lines,
+        }
+    }
+
+    /// Readies the scratch for lines that follow a directive, or for the first ones of a log.
+    pub(super) fn begin(&self, directive: Option<&[u8]>, scratch: &mut Scratch) {
+        scratch.forget_columns();
+        if let Some(directive) = directive {
+            self.directive(directive, scratch);
+        }
+    }
+
+    /// Whether a line is no record but says how those after it are to be read.
+    pub(super) fn directive(&self, line: &[u8], scratch: &mut Scratch) -> bool {
+        match self {
+            Plan::W3c(plan) => plan.directive(line, scratch),
+            Plan::Csv(plan) => plan.header(line, scratch),
+            _ => false,
         }
     }
 
@@ -45,7 +78,7 @@ impl Plan {
     /// lines hold none.
     pub(super) fn ask(&mut self, name: Name<'_>) -> Result<usize, Refused> {
         match (self, name) {
-            (Plan::Json(plan), _) => {
+            (Plan::Json(plan) | Plan::JsonRecords(plan, _), _) => {
                 plan.ask(name).map_err(|message| Refused { message, hint: None })
             }
             (Plan::Pattern(plan), Name::Field(field)) => plan.ask(field).ok_or_else(|| {
@@ -58,9 +91,10 @@ impl Plan {
                     missing("the pattern has no header", header, known)
                 })
             }
-            (Plan::Csv(plan), Name::Field(field)) => plan
-                .ask(field)
-                .ok_or_else(|| missing("`columns` has no", field, plan.listed().names())),
+            (Plan::Csv(plan), Name::Field(field)) => {
+                plan.ask(field).ok_or_else(|| missing("`columns` has no", field, plan.names()))
+            }
+            (Plan::W3c(plan), name) => Ok(plan.ask(name)),
             (Plan::Ltsv(plan), Name::Field(field)) => Ok(plan.ask(field)),
             (Plan::Logfmt(plan), Name::Field(field)) => Ok(plan.ask(field)),
             (Plan::Regex(plan), Name::Field(field)) => plan.ask(field).ok_or_else(|| {
@@ -91,7 +125,8 @@ impl Plan {
     /// [`Reason::Malformed`] if the line is not as the kind and the format have it.
     pub(super) fn fill(&self, line: &str, scratch: &mut Scratch) -> Result<(), Reason> {
         match self {
-            Plan::Json(plan) => plan.fill(line, scratch),
+            Plan::Json(plan) | Plan::JsonRecords(plan, _) => plan.fill(line, scratch),
+            Plan::W3c(plan) => plan.fill(line, scratch),
             Plan::Pattern(plan) => plan.fill(line, scratch),
             Plan::Csv(plan) => plan.fill(line, scratch),
             Plan::Ltsv(plan) => plan.fill(line, scratch),

@@ -682,6 +682,91 @@ fn csv_has_any_delimiter_and_may_be_flexible() {
     assert_eq!(parse(&with(""), "1545125400,/x"), Err(Reason::Malformed));
 }
 
+/// The calls of a log's lines, or why they are none; directives left out.
+fn read(format: &Format, lines: &[&str]) -> Vec<std::result::Result<Call<'static>, Reason>> {
+    let mut scratch = Scratch::default();
+    format.begin(None, &mut scratch);
+    let mut all = Vec::new();
+    for line in lines {
+        if !format.directive(line.as_bytes(), &mut scratch) {
+            all.push(format.parse(line.as_bytes(), &mut scratch).map(owned));
+        }
+    }
+    all
+}
+
+#[test]
+fn csv_may_have_its_columns_in_a_header() {
+    let with = |more: &str| {
+        format(&format!("kind = 'csv'\nheader = true\nat = 'time'\npath = 'url'\n{more}"))
+    };
+    let lines =
+        ["\"time\",x,\"url\"", "2018-12-18T09:30:00Z,1,\"/a\"\"b\"", "2018-12-18T09:30:00Z,1"];
+    let calls = read(&with(""), &lines);
+    assert_eq!(calls[0].as_ref().unwrap().path, some("/a\"b"));
+    assert_eq!(calls[1].as_ref().err(), Some(&Reason::Malformed));
+    let calls = read(&with("flexible = true"), &lines);
+    assert_eq!(calls[1].as_ref().err(), Some(&Reason::NoTarget));
+    // What the header does not have is absent.
+    let calls = read(&with("credential = 'key'"), &lines);
+    assert_eq!(calls[0].as_ref().unwrap().credential, None);
+    let both = "kind = 'csv'\nheader = true\ncolumns = ['a']\nat = 'a'\npath = 'a'";
+    assert!(refused(both).contains("expected one of them"));
+    assert!(refused("kind = 'csv'\nat = 'a'\npath = 'a'").contains("`header = true`"));
+}
+
+#[test]
+fn w3c_columns_are_those_of_the_directive() {
+    let format = format(
+        "kind = 'w3c'\nat = 'date time'\nmethod = 'cs-method'\npath = 'cs-uri-stem'\nquery = 'cs-uri-query'\n\
+         credential = { header = 'X-Key' }\nlatency = { field = 'time-taken', unit = 'ms' }",
+    );
+    let calls = read(
+        &format,
+        &[
+            "2018-12-18 09:30:00 GET /x",
+            "#Software: Microsoft Internet Information Services 10.0",
+            "#Fields: date time cs-method cs-uri-stem cs-uri-query cs(X-Key) time-taken",
+            "2018-12-18 09:30:00 GET /x a=1 k1 15",
+            "#Fields: date time cs-uri-stem",
+            "2018-12-18 09:30:00 /y",
+        ],
+    );
+    assert_eq!(calls[0].as_ref().err(), Some(&Reason::Malformed));
+    let call = calls[1].as_ref().unwrap();
+    assert_eq!((&call.path, &call.credential), (&some("/x?a=1"), &some("k1")));
+    assert_eq!(
+        (call.at.to_string().as_str(), call.latency_us),
+        ("2018-12-18T09:30:00Z", Some(15_000))
+    );
+    assert_eq!(calls[2].as_ref().unwrap().path, some("/y"));
+}
+
+#[test]
+fn a_record_may_stand_in_a_string_of_another() {
+    let format = format(
+        "kind = 'json'\nembedded = 'Event'\nat = 'at'\npath = 'p.q'\ncredential = 'k'\nstatus = 's'",
+    );
+    let line = r#"{"Id":"x","at":"no","Event":"{\"at\":\"2018-12-18T09:30:00Z\",\"p\":{\"q\":\"/\\u00e9\\\"\"},\"k\":\"k1\",\"s\":200}"}"#;
+    let call = parse(&format, line).unwrap();
+    assert_eq!((call.path, call.credential), (some("/é\""), some("k1")));
+    assert_eq!(call.status, Some(200));
+    // A record that does not have it is one itself.
+    let plain = r#"{"at":"2018-12-18T09:30:00Z","p":{"q":"/Event"}}"#;
+    assert_eq!(parse(&format, plain).unwrap().path, some("/Event"));
+    let broken = r#"{"at":"2018-12-18T09:30:00Z","Event":"{"}"#;
+    assert_eq!(parse(&format, broken).err(), Some(Reason::Malformed));
+}
+
+#[test]
+fn json_records_name_their_arrays() {
+    let base = "kind = 'json-records'\nat = 'a'\npath = 'p'\n";
+    assert!(refused(base).contains("no `records`"));
+    let format = format(&format!("{base}records = ['Records']"));
+    assert_eq!(format.framing(), Framing::Records(vec!["Records".to_owned()]));
+    assert_eq!(format.kind(), "json-records");
+}
+
 #[test]
 fn ltsv_takes_labels_as_they_are() {
     let format = format(

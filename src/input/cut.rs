@@ -255,6 +255,8 @@ enum Framed {
     Lines,
     /// The beginning of directives, and the last one so far.
     Directives(&'static [u8], Option<Arc<[u8]>>),
+    /// The first line that is not blank, once it was seen.
+    Header(Option<Arc<[u8]>>),
     /// None once the log has ended.
     Records(Option<Box<Records>>),
 }
@@ -281,6 +283,7 @@ impl Stream {
         self.framing = match framing {
             Framing::Lines => Framed::Lines,
             Framing::Directives(beginning) => Framed::Directives(beginning, None),
+            Framing::Header => Framed::Header(None),
             Framing::Records(names) => {
                 Framed::Records(Some(Box::new(Records::new(&names, self.line_bytes_max))))
             }
@@ -314,20 +317,39 @@ impl Stream {
     fn give_back(&mut self, bytes: &[u8]) {
         match &self.framing {
             Framed::Records(_) => self.framed.push(bytes),
-            Framed::Lines | Framed::Directives(..) => self.source.give_back(bytes),
+            Framed::Lines | Framed::Directives(..) | Framed::Header(_) => {
+                self.source.give_back(bytes)
+            }
         }
     }
 
     /// The last directive before the piece in `buffer`, whose own are noted for the next one.
     fn directive(&mut self, buffer: &[u8]) -> Option<Arc<[u8]>> {
-        let Framed::Directives(beginning, last) = &mut self.framing else { return None };
+        let buffer = match self.offset {
+            0 => buffer.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(buffer),
+            _ => buffer,
+        };
+        let (last, found) = match &mut self.framing {
+            Framed::Directives(beginning, last) => {
+                let mut all = memmem::rfind_iter(buffer, *beginning);
+                (last, all.find(|&at| at == 0 || buffer[at - 1] == b'\n'))
+            }
+            Framed::Header(last) => {
+                let is_text = |b: &u8| !matches!(b, b' ' | b'\t' | b'\r' | b'\n' | 0);
+                let first = || buffer.iter().position(is_text);
+                let begin = |at: usize| memrchr(b'\n', &buffer[..at]).map_or(0, |end| end + 1);
+                let found = if last.is_some() { None } else { first().map(begin) };
+                (last, found)
+            }
+            Framed::Lines | Framed::Records(_) => return None,
+        };
         let before = last.clone();
-        let lines = memmem::rfind_iter(buffer, *beginning);
-        for at in lines.filter(|&at| at == 0 || buffer[at - 1] == b'\n').take(1) {
+        if let Some(at) = found {
             let line = &buffer[at..];
             let end = memchr(b'\n', line).unwrap_or(line.len());
             let line = line[..end].strip_suffix(b"\r").unwrap_or(&line[..end]);
-            *last = Some(Arc::from(line));
+            let nuls = line.iter().take_while(|b| **b == 0).count();
+            *last = Some(Arc::from(&line[nuls..]));
         }
         before
     }

@@ -16,6 +16,7 @@ mod mapping;
 mod records;
 mod source;
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
@@ -72,6 +73,9 @@ pub enum Framing {
     /// Newlines, and lines that begin with this one say how those after them are to be read: each
     /// piece comes with the last of them before it.
     Directives(&'static [u8]),
+    /// Newlines, and the first line that is not blank says how those after it are to be read: each piece behind it comes
+    /// with it.
+    Header,
     /// Records of JSON documents: the elements of an array, which may stand in an object under one of these
     /// names; an object without such an array is a record itself.
     Records(Vec<String>),
@@ -226,6 +230,15 @@ impl Input {
             stream.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner).frame(framing);
         }
         Ok(input)
+    }
+
+    /// The head of a log, as far as its end, with another framing.
+    pub fn framed_head<'h>(head: &'h [u8], framing: &Framing) -> Cow<'h, [u8]> {
+        let Framing::Records(names) = framing else { return Cow::Borrowed(head) };
+        let mut records = records::Records::new(names, limits::LINE_BYTES_MAX);
+        let mut framed = Buffer::default();
+        records.push(head, &mut framed);
+        Cow::Owned(framed.to_vec())
     }
 
     /// How the log is compressed, if it is.
@@ -906,7 +919,8 @@ mod tests {
                     let mut lines = piece.lines();
                     for line in lines.by_ref() {
                         if let Line::Content { offset, bytes } = line {
-                            if bytes.starts_with(b"#F") {
+                            let is_header = *framing == Framing::Header && directive.is_none();
+                            if bytes.starts_with(b"#F") || is_header {
                                 directive = Some(text(bytes));
                             }
                             seen.push((offset, text(bytes), directive.clone()));
@@ -970,6 +984,25 @@ mod tests {
                 ("6", c)
             ]
         );
+    }
+
+    #[test]
+    fn a_piece_knows_the_header_of_its_log() {
+        for (before, header) in
+            [("", "a,b"), ("\u{feff}", "a,b"), (" \r\n\n", "a,b"), ("\0\0", "a,b")]
+        {
+            let log = format!("{before}{header}\r\n1,2\n3,4\n");
+            let lines = framed(log.as_bytes(), &Framing::Header);
+            let of: Vec<(&str, Option<&str>)> =
+                lines.iter().map(|(_, line, d)| (line.as_str(), d.as_deref())).collect();
+            assert_eq!(of, ["a,b", "1,2", "3,4"].map(|line| (line, Some(header))), "{before:?}");
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_hides_no_directive() {
+        let lines = framed("\u{feff}#Fields: a\n1\n".as_bytes(), &Framing::Directives(b"#Fields:"));
+        assert_eq!(lines[1].2.as_deref(), Some("#Fields: a"));
     }
 
     #[test]

@@ -5,16 +5,25 @@
 use std::ops::Range;
 
 use crate::call::Reason;
-use crate::parse::labels::Listed;
+use crate::parse::labels::{Labels, Listed};
 use crate::parse::{Cell, Scratch};
 
-/// The columns of a log. Each is the slot of its index.
+/// How a log's lines are divided, and which columns are asked for.
 #[derive(Debug)]
 pub(crate) struct Plan {
     delimiter: char,
-    columns: Listed,
+    columns: Columns,
     /// Whether a line may have fewer fields, which are absent then, or more, which are not looked at.
     flexible: bool,
+}
+
+/// Where the columns' names come from.
+#[derive(Debug)]
+enum Columns {
+    /// The format lists them. Each is the slot of its index.
+    Listed(Listed),
+    /// The first line of a log names them.
+    InHeader(Labels),
 }
 
 /// One field of a line.
@@ -34,9 +43,7 @@ impl Plan {
     ///
     /// What is wrong, as a sentence: a delimiter that cannot be one, no column, one name twice.
     pub(crate) fn new(delimiter: char, columns: &[&str], flexible: bool) -> Result<Plan, String> {
-        if matches!(delimiter, '"' | '\n' | '\r' | '\0') {
-            return Err(format!("`delimiter` is {delimiter:?}, which has a meaning of its own"));
-        }
+        check(delimiter)?;
         if columns.is_empty() {
             return Err("`columns` is empty".to_owned());
         }
@@ -45,17 +52,57 @@ impl Plan {
                 return Err(format!("column `{name}` is listed twice"));
             }
         }
-        Ok(Plan { delimiter, columns: Listed::new(columns.iter().copied()), flexible })
+        let columns = Columns::Listed(Listed::new(columns.iter().copied()));
+        Ok(Plan { delimiter, columns, flexible })
     }
 
-    /// Its columns, those without a name aside.
-    pub(crate) fn listed(&self) -> &Listed {
-        &self.columns
+    /// A plan for lines whose columns are named by the first line of their log.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, as a sentence: a delimiter that cannot be one.
+    pub(crate) fn with_header(delimiter: char, flexible: bool) -> Result<Plan, String> {
+        check(delimiter)?;
+        Ok(Plan { delimiter, columns: Columns::InHeader(Labels::default()), flexible })
     }
 
-    /// The slot of a column, and asks for it. `None` if there is no such column.
+    /// Whether the first line of a log names its columns.
+    pub(crate) fn has_header(&self) -> bool {
+        matches!(self.columns, Columns::InHeader(_))
+    }
+
+    /// The listed columns, those without a name aside. None where a header names them.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> + Clone {
+        let listed = match &self.columns {
+            Columns::Listed(listed) => Some(listed),
+            Columns::InHeader(_) => None,
+        };
+        listed.into_iter().flat_map(Listed::names)
+    }
+
+    /// The slot of a column, and asks for it. `None` if the format lists its columns and this one is none of them.
     pub(crate) fn ask(&mut self, name: &str) -> Option<usize> {
-        self.columns.ask(name)
+        match &mut self.columns {
+            Columns::Listed(listed) => listed.ask(name),
+            Columns::InHeader(labels) => Some(labels.ask(name)),
+        }
+    }
+
+    /// Whether the line is the one that names the columns, which is noted in the scratch.
+    pub(crate) fn header(&self, line: &[u8], scratch: &mut Scratch) -> bool {
+        let Columns::InHeader(labels) = &self.columns else { return false };
+        if !scratch.columns.is_empty() {
+            return false;
+        }
+        let line = String::from_utf8_lossy(line);
+        let mut next = Some(0);
+        // A header with wrong quotes names what it names before them.
+        while let Some(field) = next.and_then(|start| self.field(&line, start)) {
+            let name = line[field.text.clone()].replace("\"\"", "\"");
+            scratch.columns.push(labels.slot(name.trim()));
+            next = field.next;
+        }
+        true
     }
 
     /// Fills the scratch's slots from a line.
@@ -70,39 +117,49 @@ impl Plan {
         if memchr::memchr(0, line.as_bytes()).is_some() {
             return Err(Reason::Malformed);
         }
-        let mut is_header = true;
+        let (slots, columns) = match &self.columns {
+            Columns::Listed(listed) => (listed.slots().len(), listed.slots().len()),
+            Columns::InHeader(labels) => (labels.count(), scratch.columns.len()),
+        };
+        scratch.slots.resize(slots, Cell::Absent);
+        let mut is_header = !self.has_header();
+        let mut count = 0;
         let mut next = Some(0);
-        let mut columns = self.columns.slots();
-        let count = columns.len();
         while let Some(start) = next {
             let field = self.field(line, start).ok_or(Reason::Malformed)?;
             next = field.next;
-            let raw = &line[field.text.clone()];
-            let Some((name, wanted)) = columns.next() else {
+            if count == columns {
                 if self.flexible {
                     continue;
                 }
                 return Err(Reason::Malformed);
+            }
+            let raw = &line[field.text.clone()];
+            let slot = match &self.columns {
+                Columns::Listed(listed) => {
+                    let (name, wanted) = listed.slot(count);
+                    is_header = is_header && (name.is_empty() || name == raw);
+                    wanted.then_some(count)
+                }
+                Columns::InHeader(_) => scratch.columns[count],
             };
-            is_header = is_header && (name.is_empty() || name == raw);
-            let cell = match (wanted, field.doubled) {
-                (false, _) => Cell::Absent,
-                (true, false) => Cell::in_line(line, field.text.start, field.text.end),
-                (true, true) => {
+            if let Some(slot) = slot {
+                scratch.slots[slot] = if field.doubled {
                     let begin = scratch.text.len();
                     let mut pairs = raw.split("\"\"");
                     scratch.text.extend(pairs.next());
                     pairs.for_each(|rest| scratch.text.extend(["\"", rest]));
                     Cell::decoded(&scratch.text, begin)
-                }
-            };
-            scratch.slots.push(cell);
+                } else {
+                    Cell::in_line(line, field.text.start, field.text.end)
+                };
+            }
+            count += 1;
         }
-        let complete = scratch.slots.len() == count;
+        let complete = count == columns;
         if (complete && is_header) || !(complete || self.flexible) {
             return Err(Reason::Malformed);
         }
-        scratch.slots.resize(count, Cell::Absent);
         Ok(())
     }
 
@@ -138,6 +195,14 @@ impl Plan {
     }
 }
 
+/// Refuses a delimiter that cannot be one.
+fn check(delimiter: char) -> Result<(), String> {
+    if matches!(delimiter, '"' | '\n' | '\r' | '\0') {
+        return Err(format!("`delimiter` is {delimiter:?}, which has a meaning of its own"));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -148,7 +213,7 @@ mod tests {
     const COLUMNS: [&str; 3] = ["at", "path", "k"];
 
     fn read(plan: &mut Plan, line: &str) -> Result<Vec<Option<String>>, Reason> {
-        let names: Vec<String> = plan.listed().names().map(str::to_owned).collect();
+        let names: Vec<String> = plan.names().map(str::to_owned).collect();
         let slots: Vec<usize> = names.iter().map(|name| plan.ask(name).unwrap()).collect();
         let mut scratch = Scratch::default();
         plan.fill(line, &mut scratch)?;

@@ -20,6 +20,8 @@ pub(crate) struct Plan {
     root: Node,
     /// The name of the object that holds headers.
     headers: Option<String>,
+    /// The key of the string that holds the record, in logs that wrap it so.
+    embedded: Option<String>,
     /// For each slot its candidates; the first present one counts.
     slots: Vec<Vec<usize>>,
     candidates: usize,
@@ -45,10 +47,11 @@ struct Child {
 }
 
 impl Plan {
-    /// A plan without names yet; `headers` names the object that holds headers.
-    pub(crate) fn new(headers: Option<&str>) -> Plan {
-        let headers = headers.map(str::to_owned);
-        Plan { root: Node::default(), headers, slots: Vec::new(), candidates: 0 }
+    /// A plan without names yet; `headers` names the object that holds headers, `embedded` the key of a string that
+    /// holds the record, where there is one.
+    pub(crate) fn new(headers: Option<&str>, embedded: Option<&str>) -> Plan {
+        let (headers, embedded) = (headers.map(str::to_owned), embedded.map(str::to_owned));
+        Plan { root: Node::default(), headers, embedded, slots: Vec::new(), candidates: 0 }
     }
 
     /// The slot of a dotted name, a JSON pointer or a header, and asks for it.
@@ -102,8 +105,18 @@ impl Plan {
         scratch.text.clear();
         scratch.candidates.clear();
         scratch.candidates.resize(self.candidates, Cell::Absent);
-        let mut walk = Walk { line, candidates: &mut scratch.candidates, text: &mut scratch.text };
-        let mut parser = serde_json::Deserializer::from_str(line);
+        scratch.record.clear();
+        if let Some(key) = &self.embedded {
+            embedded(line, key, &mut scratch.record)?;
+        }
+        let is_embedded = !scratch.record.is_empty();
+        let record = if is_embedded { scratch.record.as_str() } else { line };
+        let mut walk = Walk {
+            line: (!is_embedded).then_some(line),
+            candidates: &mut scratch.candidates,
+            text: &mut scratch.text,
+        };
+        let mut parser = serde_json::Deserializer::from_str(record);
         Object { node: &self.root, walk: &mut walk }
             .deserialize(&mut parser)
             .and_then(|()| parser.end())
@@ -188,9 +201,25 @@ impl Node {
     }
 }
 
-/// The line being walked and what was found in it so far.
+/// Appends what the string under a key of an object holds; nothing if there is no such string.
+fn embedded(line: &str, key: &str, record: &mut String) -> Result<(), Reason> {
+    // Most lines don't have the key, and need no second look.
+    if memchr::memmem::find(line.as_bytes(), key.as_bytes()).is_none() {
+        return Ok(());
+    }
+    let object: std::collections::BTreeMap<std::borrow::Cow<'_, str>, &RawValue> =
+        serde_json::from_str(line).map_err(|_| Reason::Malformed)?;
+    let raw = object.get(key).map(|raw| raw.get());
+    if let Some(inner) = raw.and_then(|raw| raw.strip_prefix('"')?.strip_suffix('"')) {
+        unescape_json(inner, record);
+    }
+    Ok(())
+}
+
+/// The record being walked and what was found in it so far.
 struct Walk<'w, 'de> {
-    line: &'de str,
+    /// The line, where the record is the line.
+    line: Option<&'de str>,
     candidates: &'w mut [Cell],
     text: &'w mut String,
 }
@@ -230,9 +259,14 @@ impl<'de> Walk<'_, 'de> {
             unescape_json(inner, self.text);
             return Cell::decoded(self.text, start);
         }
+        let Some(line) = self.line else {
+            let start = self.text.len();
+            self.text.push_str(inner);
+            return Cell::decoded(self.text, start);
+        };
         // A raw value borrows from the line, so the distance of their addresses is its offset.
-        let start = inner.as_ptr().addr() - self.line.as_ptr().addr();
-        Cell::in_line(self.line, start, start + inner.len())
+        let start = inner.as_ptr().addr() - line.as_ptr().addr();
+        Cell::in_line(line, start, start + inner.len())
     }
 
     /// The cell of a header's value, which may be a list of which the first present counts.
@@ -340,7 +374,7 @@ mod tests {
     }
 
     fn slot(line: &str, name: Name<'_>) -> Result<Option<String>, Reason> {
-        let mut plan = Plan::new(Some("request.headers"));
+        let mut plan = Plan::new(Some("request.headers"), None);
         assert_eq!((plan.ask(name), plan.ask(name)), (Ok(0), Ok(0)));
         let mut scratch = Scratch::default();
         plan.fill(line, &mut scratch)?;
@@ -446,9 +480,9 @@ mod tests {
 
     #[test]
     fn names_that_cannot_be_read_are_refused() {
-        let refused = |name: &str| Plan::new(None).ask(Name::Field(name)).is_err();
+        let refused = |name: &str| Plan::new(None, None).ask(Name::Field(name)).is_err();
         assert!(refused(""));
         assert!(refused("a.b.c.d.e.f.g.h.i"));
-        assert!(Plan::new(None).ask(Name::Header("x")).is_err());
+        assert!(Plan::new(None, None).ask(Name::Header("x")).is_err());
     }
 }

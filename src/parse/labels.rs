@@ -53,6 +53,12 @@ impl Listed {
         Some(slot)
     }
 
+    /// A slot's name, and whether it is asked for.
+    pub(crate) fn slot(&self, slot: usize) -> (&str, bool) {
+        let (name, wanted) = &self.names[slot];
+        (name, *wanted)
+    }
+
     /// All slots: the name, and whether it is asked for.
     pub(crate) fn slots(&self) -> impl ExactSizeIterator<Item = (&str, bool)> {
         self.names.iter().map(|(name, wanted)| (name.as_str(), *wanted))

@@ -19,6 +19,7 @@ pub(crate) mod regex;
 pub(crate) mod request;
 mod shape;
 pub(crate) mod table;
+pub(crate) mod w3c;
 
 pub use shape::shape;
 
@@ -34,8 +35,43 @@ pub struct Scratch {
     /// Decoded text, of values that are not in the line as they are.
     text: String,
     bytes: Vec<u8>,
+    /// A record that a string of the line holds.
+    record: String,
+    /// The slot of each column that is asked for, where a log itself names its columns: as it did last. Empty before.
+    columns: Vec<Option<usize>>,
     /// Where the groups of a regular expression lie, and of which plan's.
     groups: Option<(usize, ::regex::CaptureLocations)>,
+}
+
+impl Scratch {
+    /// The value of a cell.
+    fn value<'a>(&'a self, line: &'a str, cell: Cell) -> Option<&'a str> {
+        match cell {
+            Cell::Absent => None,
+            Cell::Line { start, end } => line.get(start as usize..end as usize),
+            Cell::Text { start, end } => self.text.get(start as usize..end as usize),
+        }
+    }
+
+    /// Forgets which columns a log has.
+    pub(crate) fn forget_columns(&mut self) {
+        self.columns.clear();
+    }
+
+    /// Fills a slot with the values of others, a blank between; absent if one of them is.
+    fn join(&mut self, line: &str, slot: usize, parts: &[usize]) {
+        let values: Option<Vec<&str>> =
+            parts.iter().map(|&part| self.value(line, self.slots[part])).collect();
+        let joined = values.map(|values| values.join(" "));
+        self.slots[slot] = match joined {
+            Some(joined) => {
+                let begin = self.text.len();
+                self.text.push_str(&joined);
+                Cell::decoded(&self.text, begin)
+            }
+            None => Cell::Absent,
+        };
+    }
 }
 
 /// A name that a format asks a kind for.

@@ -355,8 +355,13 @@ impl Work<'_> {
     fn piece(&self, format: Option<&Format>, piece: Piece<'_>) -> Printed {
         let mut printed = Printed::default();
         let (mut scratch, mut memory) = (Scratch::default(), Memory::default());
+        if let Some(format) = format {
+            format.begin(piece.directive, &mut scratch);
+        }
         for line in piece.lines() {
             match line {
+                Line::Content { bytes, .. }
+                    if format.is_some_and(|format| format.directive(bytes, &mut scratch)) => {}
                 Line::Blank => {}
                 Line::TooLong { .. } => printed.sums.reject(Reason::TooLong),
                 Line::Content { offset, bytes } => {

@@ -201,12 +201,20 @@ pub(super) fn open<'p>(
         let fault = text.strip_prefix(&prefix).unwrap_or(&text).to_owned();
         Box::new(InputFacts { fault: Some(fault), ..facts() })
     })?;
-    if let Some(index) = input.format {
-        return Ok(Opened { input: opened, format: Some(&plan.formats[index]) });
-    }
     let formats: Vec<&Format> = plan.formats.iter().collect();
-    match formats::detect(&formats, opened.head()) {
-        Ok(index) => Ok(Opened { input: opened, format: Some(formats[index]) }),
+    let detected = match input.format {
+        Some(index) => Ok(index),
+        None => formats::detect(&formats, opened.head()),
+    };
+    match detected {
+        Ok(index) => {
+            let format = formats[index];
+            let framed = opened.framed(format.framing(), &input.found, &plan.options);
+            let input = framed.map_err(|error| {
+                Box::new(InputFacts { fault: Some(error.to_string()), ..facts() })
+            })?;
+            Ok(Opened { input, format: Some(format) })
+        }
         // Of a log that shrank meanwhile no shape tells anything; reading on will say what became of it.
         // Nor does a line that was cut off: what is worth telling is that it was.
         Err(undetected)
@@ -299,10 +307,18 @@ struct Reader<'p> {
 
 impl Reader<'_> {
     fn piece(&self, work: &mut Work, piece: Piece<'_>) {
+        if let Some(format) = self.format {
+            format.begin(piece.directive, &mut work.scratch);
+        }
         let mut lines = piece.lines();
         let mut count = 0;
         for line in lines.by_ref() {
             match line {
+                Line::Content { bytes, .. }
+                    if self.format.is_some_and(|f| f.directive(bytes, &mut work.scratch)) =>
+                {
+                    self.sums(&mut work.tally).blank += 1;
+                }
                 Line::Blank => self.sums(&mut work.tally).blank += 1,
                 Line::Content { offset, bytes } => {
                     self.line(work, piece.index, count, offset, bytes);
