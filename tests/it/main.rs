@@ -16,6 +16,7 @@ mod check;
 mod cli;
 mod bad_input;
 mod contract;
+mod formats;
 mod verdicts;
 mod properties;
 mod twin;
