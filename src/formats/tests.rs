@@ -982,9 +982,9 @@ fn the_formats_of_the_manual_compile_and_read_lines() {
         names,
         [
             "my-gateway",
+            "exported",
             "edge",
             "old-front",
-            "exported",
             "exports",
             "front",
             "cells",
