@@ -342,7 +342,10 @@ mod tests {
     #[test]
     fn a_fault_elsewhere_still_kills() {
         use std::os::unix::process::ExitStatusExt;
+        // It dies before it can remove its files.
+        let folder = tempfile::tempdir().unwrap();
         let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .env("TMPDIR", folder.path())
             .args(["--ignored", "--exact", "input::mapping::tests::child_faults_elsewhere"])
             .output()
             .unwrap();
