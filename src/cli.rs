@@ -70,6 +70,18 @@ Filters of different kinds must all hold; of one kind given several times, one o
     Calls(Box<CallsArgs>),
     /// Validate config and register, reporting every problem at once
     Check(CheckArgs),
+    /// List log formats; or say which one fits a file, with its first calls as parsed
+    #[command(
+        long_about = "Lists the log formats, those of the config included, with what each can tell; or says which one fits a file, \
+and shows its first calls as they are parsed. Persons are shown as present or absent, credentials masked, lines as shapes \
+(`a` for letters, `9` for digits), unless --raw asks for what the log has.",
+        after_help = "Examples:
+  overstay formats
+  overstay formats access.log
+  overstay formats access.log --log-format edge --raw
+      how the format `edge` of the config reads it"
+    )]
+    Formats(FormatsArgs),
     /// Tell what a verdict or a kind of finding means
     #[command(after_help = "Without KIND it lists all kinds.")]
     Explain(ExplainArgs),
@@ -160,6 +172,25 @@ pub enum ColorArg {
     Always,
     /// Never
     Never,
+}
+
+/// Arguments of `formats`.
+#[derive(Args, Clone, Debug)]
+pub struct FormatsArgs {
+    /// A log: plain or compressed, or `-` for standard input
+    pub file: Option<String>,
+
+    /// The configuration [default: overstay.toml in the current folder, if there]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Try this format only
+    #[arg(long, value_name = "NAME", requires = "file")]
+    pub log_format: Option<String>,
+
+    /// Show lines, persons and credentials as the log has them
+    #[arg(long, requires = "file")]
+    pub raw: bool,
 }
 
 /// Arguments of `audit`.

@@ -91,6 +91,7 @@ fn run(cli: &Cli, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
         Command::Audit(args) => run::audit(&plan::audit(args)?, stdout),
         Command::Calls(args) => run::calls(&plan::calls(args)?, stdout),
         Command::Check(args) => run::check(&plan::check(args)?, stdout),
+        Command::Formats(args) => run::formats(&plan::formats(args)?, stdout),
         Command::Explain(args) => run::explain(args.kind.as_deref(), plan::width(), stdout),
         Command::Completions { shell } => {
             // By way of memory: the generator panics where it can't write.

@@ -99,8 +99,8 @@ pub fn detect(formats: &[&Format], head: &[u8]) -> Result<usize, Undetected> {
     Err(Undetected { equal, shapes })
 }
 
-/// The first lines that are not blank, without line endings, NULs around them and a byte order mark.
-fn first_lines(head: &[u8]) -> Vec<&[u8]> {
+/// Up to 200 first lines of a head that are not blank, without line endings, NULs around them and a byte order mark.
+pub fn first_lines(head: &[u8]) -> Vec<&[u8]> {
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
     let complete = memchr::memrchr(b'\n', head).map_or(head, |end| &head[..end]);
     complete

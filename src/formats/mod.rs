@@ -7,7 +7,7 @@ mod detect;
 mod language;
 mod plan;
 
-pub use detect::{SHAPES_MAX, Undetected, detect};
+pub use detect::{SHAPES_MAX, Undetected, detect, first_lines};
 
 use crate::call::{Call, Reason};
 use crate::error::Problems;
@@ -23,6 +23,21 @@ pub struct Format {
     name: String,
     plan: Plan,
     fields: Fields,
+}
+
+/// What a format can tell of a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tells {
+    /// Whether it maps what the call presents.
+    pub credential: bool,
+    /// Whether it maps the person: to the log's own fields, or to this placeholder of the route alone.
+    pub subject: Option<Option<String>>,
+    /// Whether it maps what the API did.
+    pub outcome: bool,
+    /// Whether it maps how long the call took.
+    pub latency: bool,
+    /// Whether the only time is that at which the response was done.
+    pub end: bool,
 }
 
 /// Names and texts of the built-in formats, in the order in which they are listed.
@@ -77,6 +92,31 @@ impl Format {
     /// The format's kind, as its `kind` key has it.
     pub fn kind(&self) -> &'static str {
         self.plan.kind()
+    }
+
+    /// What it says of itself: the first sentence of the comment that its text begins with. Empty for formats of the config.
+    pub fn about(&self) -> String {
+        let text = Format::built_in_text(&self.name).unwrap_or_default();
+        let comment: Vec<&str> =
+            text.lines().map_while(|line| line.strip_prefix('#')).map(str::trim).collect();
+        let comment = comment.join(" ");
+        comment.split_inclusive(". ").next().unwrap_or_default().trim().to_owned()
+    }
+
+    /// What it can tell of a call, where the log holds it.
+    pub fn tells(&self) -> Tells {
+        let Fields { at, credential, status, outcome, latency, subject, .. } = &self.fields;
+        Tells {
+            credential: !credential.is_empty(),
+            subject: match &subject.route {
+                _ if !subject.before.is_empty() || !subject.after.is_empty() => Some(None),
+                Some(name) => Some(Some(name.clone())),
+                None => None,
+            },
+            outcome: !status.is_empty() || !outcome.is_empty(),
+            latency: !latency.is_empty(),
+            end: at.iter().all(|source| source.is_end),
+        }
     }
 
     /// The placeholders of routes whose values it asks for.

@@ -14,7 +14,9 @@ pub use config::ConfigFile;
 use config::Logs;
 
 use crate::call::Outcome;
-use crate::cli::{AuditArgs, CallsArgs, CheckArgs, ColorArg, DistinctArg, IoArg, ReadArgs};
+use crate::cli::{
+    AuditArgs, CallsArgs, CheckArgs, ColorArg, DistinctArg, FormatsArgs, IoArg, ReadArgs,
+};
 use crate::error::{Error, Problems, Result};
 use crate::findings::{Kind, Severities, Severity, Suppression};
 use crate::formats::Format;
@@ -214,6 +216,54 @@ pub struct CheckPlan {
     pub odd: Vec<String>,
     /// Only problems.
     pub quiet: bool,
+}
+
+/// The plan of `formats`.
+#[derive(Debug)]
+pub struct FormatsPlan {
+    /// All formats: the built-in ones and the config's.
+    pub formats: Vec<Format>,
+    /// The log to look at; without one the formats are listed.
+    pub log: Option<Found>,
+    /// The only format to try, an index.
+    pub format: Option<usize>,
+    /// Whether lines and what identifies people are shown.
+    pub raw: bool,
+    /// Columns of standard output, where something limits them.
+    pub columns: Option<usize>,
+}
+
+/// Plans `formats`.
+///
+/// # Errors
+///
+/// If the formats of the configuration do not fit, or the log is none or several.
+pub fn formats(args: &FormatsArgs) -> Result<FormatsPlan> {
+    let config = find_config(args.config.as_deref())?;
+    let mut problems = Problems::default();
+    let formats = formats_of(config.as_ref(), &mut problems);
+    problems.told("the configuration")?;
+    let format = match &args.log_format {
+        Some(name) => format_index(&formats, name, "--log-format")?,
+        None => None,
+    };
+    let log = match &args.file {
+        None => None,
+        Some(file) => {
+            let mut findings = input::find(file, None)?;
+            if let Some((path, reason)) = findings.unreadable.pop() {
+                return Err(Error::new(format!("{path}: {reason}")));
+            }
+            match (findings.found.pop(), findings.found.len()) {
+                (Some(found), 0) => Some(found),
+                (found, others) => {
+                    let count = others + usize::from(found.is_some());
+                    return Err(Error::new(format!("{file}: found {count} logs, expected one")));
+                }
+            }
+        }
+    };
+    Ok(FormatsPlan { formats, log, format, raw: args.raw, columns: width() })
 }
 
 /// Plans `audit`.

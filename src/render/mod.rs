@@ -2,12 +2,14 @@
 //! where its bytes go.
 
 mod escape;
+mod formats;
 mod json;
 mod list;
 mod table;
 mod terminal;
 
 pub use escape::for_terminal;
+pub use formats::{FormatRow, formats};
 pub use json::{json, json_line};
 pub use list::list;
 pub use terminal::{Screen, terminal};

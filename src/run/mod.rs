@@ -6,12 +6,14 @@ mod calls;
 mod verify;
 mod check;
 mod explain;
+mod formats;
 mod output;
 
 pub use audit::audit;
 pub use calls::calls;
 pub use check::check;
 pub use explain::explain;
+pub use formats::formats;
 
 use crate::error::{Error, Result};
 use crate::formats::Format;

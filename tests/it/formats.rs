@@ -103,3 +103,75 @@ fn a_log_tells_its_kind_itself() {
     assert_eq!(formats, ["w3c", "table", "documents"]);
     assert_eq!(report["accounting"]["calls"], 3);
 }
+
+// --- `overstay formats` -------------------------------------------------------------------------------------------------
+
+#[test]
+fn formats_are_listed_with_what_they_can_tell() {
+    let case = Case::new().file("overstay.toml", CONFIG);
+    let output = case.run(&["formats"]).expect_status(0);
+    let of = |name: &str| -> Vec<&str> {
+        let line = output.stdout.lines().find(|line| line.split(' ').next() == Some(name));
+        line.unwrap_or_else(|| panic!("no {name}\n{}", output.stdout)).split("  ").collect()
+    };
+    let told = |name: &str| {
+        of(name).into_iter().map(str::trim).filter(|cell| !cell.is_empty()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        told("common")[..7],
+        ["common", "pattern", "yes", "route {user}", "yes", "-", "request"]
+    );
+    assert_eq!(told("w3c"), ["w3c", "w3c", "-", "-", "yes", "-", "request"]);
+    // Where the response's time is all there is, that is said.
+    let nginx = "[formats.n]\nkind = \"pattern\"\npattern = '$time_local \"$request\" $request_time'\n\
+        [formats.m]\nkind = \"pattern\"\npattern = '$time_local \"$request\"'\n";
+    let output = Case::new().file("overstay.toml", nginx).run(&["formats"]).expect_status(0);
+    assert!(output.stdout.contains("yes      response, less latency\n"), "{}", output.stdout);
+    assert!(
+        output
+            .stdout
+            .lines()
+            .any(|line| line.starts_with("m ") && line.ends_with("-        response"))
+    );
+}
+
+#[test]
+fn a_log_tells_which_format_fits_without_showing_anybody() {
+    let line = "10.0.0.7 - key-ann-secret [18/Dec/2018:09:30:00 +0000] \"GET /users/u-81 HTTP/1.1\" 200 5\n";
+    let case = Case::new()
+        .file("x.log", format!("{line}{line}no call\n").repeat(8))
+        .file("bad.log", "no\nlog\n");
+    let output = case.run(&["formats", "x.log", "--log-format", "common"]).expect_status(0);
+    assert!(
+        output.stdout.starts_with("x.log: common (pattern): 16 of the first 24 lines are calls\n")
+    );
+    for told in [
+        "\n99.9.9.9 - aaa-aaa-aaaaaa [99/aaa/9999:99:99:99 +9999] \"aaa /aaaaa/a-99 aaaa/9.9\n",
+        "\n  credential  …cret\n",
+        "\n  path        /users/{id}\n",
+        "\n  subject     the route's {user}\n",
+        "\n  no call: malformed\n",
+    ] {
+        assert!(output.stdout.contains(told), "{told}\n{}", output.stdout);
+    }
+    for hidden in ["u-81", "secret", "10.0.0.7"] {
+        assert!(!output.stdout.contains(hidden), "{hidden}\n{}", output.stdout);
+    }
+    let output =
+        case.run(&["formats", "x.log", "--log-format", "common", "--raw"]).expect_status(0);
+    assert!(
+        output.stdout.contains("\n  path        /users/u-81\n")
+            && output.stdout.contains(line.trim())
+    );
+    // Too many lines are none: not guessed.
+    let output = case.run(&["formats", "x.log"]).expect_status(2).expect_no_stdout();
+    output.expect_stderr(&[
+        "error: x.log: no format fits its first lines\n",
+        "the lines look like\n  99.9.9.9 - ",
+    ]);
+    let output = case.run(&["formats", "bad.log", "--log-format", "json"]).expect_status(2);
+    assert!(output.stdout.contains("0 of the first 2 lines"));
+    case.run(&["formats", "none.log"])
+        .expect_status(2)
+        .expect_stderr(&["found 0 logs, expected one"]);
+}
