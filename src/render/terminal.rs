@@ -759,9 +759,8 @@ fn ends(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         ..Column::left(title, need)
     };
     let status = |end: &End| match end.status {
-        EndStatus::Open => styled("open".to_owned(), ALARM),
-        EndStatus::Untested => "untested".to_owned().into(),
-        EndStatus::Cut => "cut".to_owned().into(),
+        EndStatus::Open => styled(end.status.as_str().to_owned(), ALARM),
+        EndStatus::Untested | EndStatus::Cut => end.status.as_str().to_owned().into(),
     };
     let columns = vec![
         column("STATUS", Need::Whole, &status),

@@ -394,6 +394,17 @@ pub enum EndStatus {
     Open,
 }
 
+impl EndStatus {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            EndStatus::Cut => "cut",
+            EndStatus::Untested => "untested",
+            EndStatus::Open => "open",
+        }
+    }
+}
+
 /// Something a person should act on.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {

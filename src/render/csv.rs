@@ -1,0 +1,561 @@
+//! The report as CSV, a file for each table, for spreadsheets and databases (RFC 4180, UTF-8, newlines as line endings).
+//!
+//! The columns are the keys of the JSON report; those of an object within a row have its name in front
+//! (`latency_us_p50`), lists are joined by `|`, null is an empty cell.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+
+use super::escape::for_terminal;
+use crate::report::{Latency, Report, Subjects};
+use crate::time::Instant;
+
+/// A table of the report.
+#[derive(Clone, Copy, Debug)]
+pub struct CsvTable {
+    /// The file's name, without `.csv`.
+    pub name: &'static str,
+    columns: &'static [&'static str],
+    rows: fn(&Report) -> Vec<Vec<String>>,
+}
+
+/// All tables, by name.
+pub const CSV_TABLES: [CsvTable; 12] = [
+    CsvTable {
+        name: "apis",
+        columns: &[
+            "api",
+            "name",
+            "data_class",
+            "dormant_since",
+            "calls",
+            "served",
+            "partners",
+            "subjects",
+            "calls_without_subject",
+            "latency_us_count",
+            "latency_us_p50",
+            "latency_us_p90",
+            "latency_us_p99",
+            "latency_us_max",
+            "first",
+            "last",
+        ],
+        rows: |report| {
+            let row = |api: &crate::report::Api| {
+                let mut row = vec![
+                    text(&api.api),
+                    optional(api.name.as_deref()),
+                    optional(api.data_class.as_deref()),
+                    instant(api.dormant_since),
+                    api.calls.to_string(),
+                    api.served.to_string(),
+                    api.partners.to_string(),
+                    api.subjects.to_string(),
+                    api.calls_without_subject.to_string(),
+                ];
+                row.extend(latency(&api.latency_us));
+                row.extend([instant(api.first), instant(api.last)]);
+                row
+            };
+            report.apis.iter().map(row).collect()
+        },
+    },
+    CsvTable {
+        name: "ends",
+        columns: &[
+            "partner",
+            "api",
+            "grant",
+            "reason",
+            "ended_at",
+            "operations",
+            "last_served",
+            "first_denied",
+            "lag_s",
+            "status",
+        ],
+        rows: |report| {
+            let row = |end: &crate::report::End| {
+                vec![
+                    text(&end.partner),
+                    text(&end.api),
+                    text(&end.grant),
+                    end.reason.as_str().to_owned(),
+                    end.ended_at.to_string(),
+                    list(&end.operations),
+                    instant(end.last_served),
+                    instant(end.first_denied),
+                    number(end.lag_s),
+                    end.status.as_str().to_owned(),
+                ]
+            };
+            report.ends.iter().map(row).collect()
+        },
+    },
+    CsvTable {
+        name: "evidence",
+        columns: &["finding", "path", "offset", "length", "blake3", "at"],
+        rows: |report| {
+            let of = |finding: &crate::report::Finding| {
+                let row = |evidence: &crate::report::Evidence| {
+                    vec![
+                        finding.id.clone(),
+                        text(&evidence.path),
+                        evidence.offset.to_string(),
+                        evidence.length.to_string(),
+                        evidence.blake3.clone(),
+                        evidence.at.to_string(),
+                    ]
+                };
+                finding.evidence.iter().map(row).collect::<Vec<_>>()
+            };
+            report.findings.iter().flat_map(of).collect()
+        },
+    },
+    CsvTable {
+        name: "exceptions",
+        columns: &["grant", "partner", "api", "justification", "calls", "subjects"],
+        rows: |report| {
+            let row = |exception: &crate::report::Exception| {
+                vec![
+                    text(&exception.grant),
+                    text(&exception.partner),
+                    text(&exception.api),
+                    optional(exception.justification.as_deref()),
+                    exception.calls.to_string(),
+                    exception.subjects.to_string(),
+                ]
+            };
+            report.exceptions.iter().map(row).collect()
+        },
+    },
+    CsvTable {
+        name: "findings",
+        columns: &[
+            "id",
+            "kind",
+            "severity",
+            "status",
+            "first_seen",
+            "suppressed_by",
+            "partner",
+            "api",
+            "data_class",
+            "grant",
+            "operations",
+            "credentials",
+            "since",
+            "lapsed_at",
+            "first",
+            "last",
+            "overstay_s",
+            "served",
+            "denied",
+            "failed",
+            "hindsight",
+            "bytes_served",
+            "subjects_count",
+            "subjects_exact",
+            "subjects_low",
+            "subjects_high",
+            "summary",
+        ],
+        rows: |report| {
+            let row = |finding: &crate::report::Finding| {
+                let Subjects { count, exact, low, high } = finding.subjects;
+                vec![
+                    finding.id.clone(),
+                    finding.kind.as_str().to_owned(),
+                    finding.severity.as_str().to_owned(),
+                    optional(finding.status),
+                    instant(finding.first_seen),
+                    optional(finding.suppressed_by.as_deref()),
+                    optional(finding.partner.as_deref()),
+                    optional(finding.api.as_deref()),
+                    optional(finding.data_class.as_deref()),
+                    optional(finding.grant.as_deref()),
+                    list(&finding.operations),
+                    list(&finding.credentials),
+                    instant(finding.since),
+                    instant(finding.lapsed_at),
+                    instant(finding.first),
+                    instant(finding.last),
+                    number(finding.overstay_s),
+                    finding.served.to_string(),
+                    finding.denied.to_string(),
+                    finding.failed.to_string(),
+                    finding.hindsight.to_string(),
+                    finding.bytes_served.to_string(),
+                    count.to_string(),
+                    exact.to_string(),
+                    low.to_string(),
+                    high.to_string(),
+                    text(&finding.summary),
+                ]
+            };
+            report.findings.iter().map(row).collect()
+        },
+    },
+    CsvTable {
+        name: "inputs",
+        columns: &[
+            "path",
+            "source",
+            "format",
+            "compression",
+            "bytes",
+            "digest",
+            "lines",
+            "blank",
+            "calls",
+            "rejected",
+            "outside_window",
+            "duplicates",
+            "pending_bytes",
+            "gap_bytes",
+            "first",
+            "last",
+            "complete",
+        ],
+        rows: |report| {
+            let row = |input: &crate::report::Input| {
+                vec![
+                    text(&input.path),
+                    text(&input.source),
+                    optional(input.format.as_deref()),
+                    optional(input.compression),
+                    input.bytes.to_string(),
+                    optional(input.digest.as_deref()),
+                    input.lines.to_string(),
+                    input.blank.to_string(),
+                    input.calls.to_string(),
+                    input.rejected.to_string(),
+                    input.outside_window.to_string(),
+                    input.duplicates.to_string(),
+                    input.pending_bytes.to_string(),
+                    input.gap_bytes.to_string(),
+                    instant(input.first),
+                    instant(input.last),
+                    input.complete.to_string(),
+                ]
+            };
+            report.inputs.iter().map(row).collect()
+        },
+    },
+    CsvTable {
+        name: "partners",
+        columns: &[
+            "partner",
+            "name",
+            "calls",
+            "served",
+            "denied",
+            "failed",
+            "unknown",
+            "bytes_served",
+            "subjects",
+            "apis",
+            "overstayed_calls",
+            "overstay_s_max",
+            "latency_us_count",
+            "latency_us_p50",
+            "latency_us_p90",
+            "latency_us_p99",
+            "latency_us_max",
+            "first",
+            "last",
+        ],
+        rows: |report| {
+            let row = |partner: &crate::report::Partner| {
+                let mut row = vec![
+                    text(&partner.partner),
+                    optional(partner.name.as_deref()),
+                    partner.calls.to_string(),
+                    partner.served.to_string(),
+                    partner.denied.to_string(),
+                    partner.failed.to_string(),
+                    partner.unknown.to_string(),
+                    partner.bytes_served.to_string(),
+                    partner.subjects.to_string(),
+                    partner.apis.to_string(),
+                    partner.overstayed_calls.to_string(),
+                    number(partner.overstay_s_max),
+                ];
+                row.extend(latency(&partner.latency_us));
+                row.extend([instant(partner.first), instant(partner.last)]);
+                row
+            };
+            report.partners.iter().map(row).collect()
+        },
+    },
+    CsvTable {
+        name: "rejects",
+        columns: &["path", "line", "offset", "reason", "shape"],
+        rows: |report| {
+            let row = |reject: &crate::report::Reject| {
+                vec![
+                    text(&reject.path),
+                    reject.line.to_string(),
+                    reject.offset.to_string(),
+                    reject.reason.to_owned(),
+                    text(&reject.shape),
+                ]
+            };
+            report.rejects.sample.iter().map(row).collect()
+        },
+    },
+    CsvTable {
+        name: "series",
+        columns: &["hour", "partner", "served", "denied", "failed", "overstayed"],
+        rows: |report| {
+            let row = |hour: &crate::report::Hour| {
+                vec![
+                    instant(hour.hour),
+                    optional(hour.partner.as_deref()),
+                    hour.served.to_string(),
+                    hour.denied.to_string(),
+                    hour.failed.to_string(),
+                    hour.overstayed.to_string(),
+                ]
+            };
+            report.series.iter().map(row).collect()
+        },
+    },
+    CsvTable {
+        name: "sources",
+        columns: &["source", "expect", "hours_expected", "hours_seen", "calls", "anonymous"],
+        rows: |report| {
+            let row = |source: &crate::report::SourceCoverage| {
+                vec![
+                    text(&source.source),
+                    optional(source.expect),
+                    source.hours_expected.to_string(),
+                    source.hours_seen.to_string(),
+                    source.calls.to_string(),
+                    source.anonymous.to_string(),
+                ]
+            };
+            report.coverage.sources.iter().map(row).collect()
+        },
+    },
+    CsvTable {
+        name: "suppressions",
+        columns: &[
+            "finding", "kind", "partner", "api", "owner", "reason", "until", "expired", "hides",
+        ],
+        rows: |report| {
+            let row = |suppression: &crate::report::Suppression| {
+                vec![
+                    optional(suppression.finding.as_deref()),
+                    optional(suppression.kind.map(crate::findings::Kind::as_str)),
+                    optional(suppression.partner.as_deref()),
+                    optional(suppression.api.as_deref()),
+                    text(&suppression.owner),
+                    text(&suppression.reason),
+                    suppression.until.to_string(),
+                    suppression.expired.to_string(),
+                    suppression.hides.to_string(),
+                ]
+            };
+            report.suppressions.iter().map(row).collect()
+        },
+    },
+    CsvTable {
+        name: "usage",
+        columns: &[
+            "partner",
+            "api",
+            "operation",
+            "verdict",
+            "also",
+            "grant",
+            "outcome",
+            "calls",
+            "bytes",
+            "subjects",
+            "first",
+            "last",
+            "credential",
+        ],
+        rows: |report| {
+            let row = |usage: &crate::report::Usage| {
+                vec![
+                    optional(usage.partner.as_deref()),
+                    optional(usage.api.as_deref()),
+                    optional(usage.operation.as_deref()),
+                    optional(usage.verdict.map(crate::judge::Verdict::as_str)),
+                    usage.also.join("|"),
+                    optional(usage.grant.as_deref()),
+                    usage.outcome.to_owned(),
+                    usage.calls.to_string(),
+                    usage.bytes.to_string(),
+                    usage.subjects.to_string(),
+                    usage.first.to_string(),
+                    usage.last.to_string(),
+                    optional(usage.credential.as_deref()),
+                ]
+            };
+            report.usage.iter().map(row).collect()
+        },
+    },
+];
+
+/// Writes a table of the report, its header first, also where it has no row.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn csv(report: &Report, table: CsvTable, out: &mut dyn Write) -> io::Result<()> {
+    let mut writer = csv::Writer::from_writer(out);
+    writer.write_record(table.columns)?;
+    for row in (table.rows)(report) {
+        writer.write_record(row)?;
+    }
+    writer.flush()
+}
+
+fn instant(at: Option<Instant>) -> String {
+    at.map(|at| at.to_string()).unwrap_or_default()
+}
+
+fn number(number: Option<u64>) -> String {
+    number.map(|number| number.to_string()).unwrap_or_default()
+}
+
+fn optional(cell: Option<&str>) -> String {
+    cell.map(text).unwrap_or_default()
+}
+
+fn list(items: &[String]) -> String {
+    text(&items.join("|"))
+}
+
+fn latency(latency: &Latency) -> [String; 5] {
+    let Latency { count, p50, p90, p99, max } = *latency;
+    [count.to_string(), number(p50), number(p90), number(p99), number(max)]
+}
+
+/// What makes a spreadsheet take a cell for a formula (OWASP, "CSV Injection").
+const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+
+/// A text that comes from a log or a register, as no spreadsheet takes it for a formula: a quote stands before what
+/// would begin one, also behind what another spreadsheet may take for the end of a cell.
+fn text(text: &str) -> String {
+    let text: Cow<'_, str> = for_terminal(text);
+    let mut safe = String::with_capacity(text.len() + 1);
+    let mut begins = true;
+    for c in text.chars() {
+        if begins && FORMULA.contains(&c) {
+            safe.push('\'');
+        }
+        // Blanks before a formula keep it from being one in none of them.
+        begins = matches!(c, ',' | ';' | '"' | '\'') || (begins && c.is_whitespace());
+        safe.push(c);
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::report::fixtures;
+
+    fn written(report: &Report, name: &str) -> Vec<csv::StringRecord> {
+        let table = CSV_TABLES.into_iter().find(|table| table.name == name).unwrap();
+        let mut out = Vec::new();
+        csv(report, table, &mut out).unwrap();
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(out.as_slice());
+        reader.records().map(Result::unwrap).collect()
+    }
+
+    /// The keys of a row of JSON, those of an object within it with its name in front.
+    fn keys(row: &Value) -> Vec<String> {
+        let object = row.as_object().unwrap();
+        let mut all = Vec::new();
+        for (key, value) in object {
+            match value {
+                Value::Object(inner) => all.extend(inner.keys().map(|k| format!("{key}_{k}"))),
+                _ => all.push(key.clone()),
+            }
+        }
+        all.sort();
+        all
+    }
+
+    #[test]
+    fn columns_are_the_keys_of_the_json_report() {
+        let report = fixtures::small();
+        let json = serde_json::to_value(&report).unwrap();
+        for table in CSV_TABLES {
+            let rows = match table.name {
+                "rejects" => &json["rejects"]["sample"],
+                "sources" => &json["coverage"]["sources"],
+                "evidence" => &json["findings"][0]["evidence"],
+                name => &json[name],
+            };
+            let mut expected = keys(&rows[0]);
+            // Shown elsewhere, always null, or one of two keys.
+            expected.retain(|key| !matches!(key.as_str(), "evidence" | "anomaly" | "gaps"));
+            let extra: &[&str] = match table.name {
+                "evidence" => &["finding"],
+                "suppressions" => &["finding", "kind"],
+                _ => &[],
+            };
+            expected.extend(extra.iter().map(|key| (*key).to_owned()));
+            expected.sort();
+            expected.dedup();
+            let mut columns: Vec<String> = table.columns.iter().map(|c| (*c).to_owned()).collect();
+            columns.sort();
+            assert_eq!(columns, expected, "{}", table.name);
+            for record in written(&report, table.name) {
+                assert_eq!(record.len(), table.columns.len(), "{}", table.name);
+            }
+        }
+    }
+
+    #[test]
+    fn cells_are_what_the_json_report_says() {
+        let report = fixtures::small();
+        let finding = &written(&report, "findings")[1];
+        let of = |name: &str| {
+            let table = CSV_TABLES.into_iter().find(|table| table.name == "findings").unwrap();
+            &finding[table.columns.iter().position(|column| *column == name).unwrap()]
+        };
+        let json = serde_json::to_value(&report.findings[0]).unwrap();
+        assert_eq!(of("id"), json["id"]);
+        assert_eq!(of("operations"), "delete|read");
+        assert_eq!(of("served"), json["served"].to_string());
+        assert_eq!(of("since"), json["since"].as_str().unwrap());
+        assert_eq!(of("status"), "");
+        assert_eq!(of("subjects_count"), json["subjects"]["count"].to_string());
+    }
+
+    #[test]
+    fn a_table_without_rows_has_its_header() {
+        let mut report = fixtures::small();
+        report.ends.clear();
+        let records = written(&report, "ends");
+        assert_eq!((records.len(), &records[0][0]), (1, "partner"));
+    }
+
+    #[test]
+    fn nothing_is_taken_for_a_formula() {
+        for (hostile, safe) in [
+            ("=1+1", "'=1+1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("-1", "'-1"),
+            (" +1", " '+1"),
+            ("＝1", "'＝1"),
+            ("\t=1", "\\u{9}=1"),
+            ("a;=1", "a;'=1"),
+            ("a,\"=1", "a,\"'=1"),
+            ("a=b-c", "a=b-c"),
+            ("2018-12-18", "2018-12-18"),
+        ] {
+            assert_eq!(text(hostile), safe);
+        }
+    }
+}

@@ -1,0 +1,462 @@
+//! The report as Markdown (GitHub Flavored Markdown 0.29), whole or a page for one partner: for tickets, wikis and mail.
+//!
+//! Decides nothing about content. Names out of logs and registers stand in code spans, in which nothing is markup; prose
+//! is escaped.
+
+use std::io::{self, Write};
+
+use super::escape::for_terminal;
+use crate::report::text::{
+    bytes, counted, duration, latency, people, people_of, thousands, to_the_second,
+};
+use crate::report::{End, Finding, Partner, Report, Status};
+use crate::time::Instant;
+
+/// Writes the whole report.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn markdown(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "# Access after its end\n\n{}", prose(&report.headline))?;
+    if report.status == Status::Partial {
+        writeln!(out, "\n**Partial**: the report says nothing about what lies in these.\n")?;
+        for partial in &report.partial {
+            writeln!(out, "- {}: {}", code(&partial.path), prose(&partial.reason))?;
+        }
+    }
+    about(report, out)?;
+    let findings: Vec<&Finding> = report.findings.iter().collect();
+    findings_table(&findings, true, out)?;
+    ends_table(&report.ends.iter().collect::<Vec<_>>(), true, out)?;
+    let called: Vec<&Partner> = report.partners.iter().filter(|p| p.calls > 0).collect();
+    let rows = called.iter().map(|partner| partner_row(partner)).collect();
+    table("Partners", &PARTNER_COLUMNS, rows, out)?;
+    exceptions_table(report, None, out)?;
+    let rows = report.suppressions.iter().map(|suppression| {
+        let what = suppression.finding.clone().unwrap_or_else(|| {
+            let kind = suppression.kind.map(crate::findings::Kind::as_str);
+            let parts = [kind, suppression.partner.as_deref(), suppression.api.as_deref()];
+            parts.into_iter().flatten().collect::<Vec<_>>().join(" ")
+        });
+        vec![
+            code(&what),
+            suppression.hides.to_string(),
+            suppression.until.to_string(),
+            if suppression.expired { "expired" } else { "in force" }.to_owned(),
+            prose(&suppression.owner),
+            prose(&suppression.reason),
+        ]
+    });
+    let columns = ["What", "Hides", "Until", "Status", "Owner", "Reason"];
+    table("Suppressions", &columns, rows.collect(), out)?;
+    let rows = report.inputs.iter().map(|input| {
+        vec![
+            code(&input.path),
+            code(&input.source),
+            thousands(input.lines),
+            thousands(input.calls),
+            thousands(input.rejected),
+            thousands(input.outside_window),
+            if input.complete { "yes" } else { "no" }.to_owned(),
+        ]
+    });
+    let columns =
+        ["Input", "Source", "Lines", "Calls", "Rejected", "Outside the window", "Complete"];
+    table("Inputs", &columns, rows.collect(), out)
+}
+
+/// Writes the page of one partner of the report.
+///
+/// # Errors
+///
+/// Those of `out`.
+pub fn markdown_partner(report: &Report, partner: &Partner, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "# {}\n", code(&partner.partner))?;
+    if let Some(name) = &partner.name {
+        writeln!(out, "Name: {}\n", prose(name))?;
+    }
+    let overstayed = match partner.overstayed_calls {
+        0 => "No call was served after access had ended.".to_owned(),
+        calls => format!(
+            "{} after access was last in order, the longest {} after.",
+            counted(calls, "call was served", "calls were served"),
+            partner.overstay_s_max.map_or_else(|| "-".to_owned(), duration)
+        ),
+    };
+    writeln!(out, "{overstayed}")?;
+    if report.status == Status::Partial {
+        writeln!(out, "\n**Partial**: not all logs were read; see the whole report.")?;
+    }
+    about(report, out)?;
+    let of_partner = |name: &Option<String>| name.as_deref() == Some(partner.partner.as_str());
+    let findings: Vec<&Finding> =
+        report.findings.iter().filter(|finding| of_partner(&finding.partner)).collect();
+    findings_table(&findings, false, out)?;
+    let ends: Vec<&End> = report.ends.iter().filter(|end| end.partner == partner.partner).collect();
+    ends_table(&ends, false, out)?;
+    exceptions_table(report, Some(&partner.partner), out)?;
+    table("Calls", &PARTNER_COLUMNS, vec![partner_row(partner)], out)?;
+    let usage = report.usage.iter().filter(|row| of_partner(&row.partner)).map(|row| {
+        vec![
+            optional(row.api.as_deref()),
+            optional(row.operation.as_deref()),
+            row.verdict.map_or("-", crate::judge::Verdict::as_str).to_owned(),
+            if row.also.is_empty() { "-".to_owned() } else { row.also.join(", ") },
+            optional(row.grant.as_deref()),
+            row.outcome.to_owned(),
+            thousands(row.calls),
+            people(row.subjects),
+            to_the_second(row.first),
+            to_the_second(row.last),
+        ]
+    });
+    let columns = [
+        "API",
+        "Operation",
+        "Verdict",
+        "Also",
+        "Grant",
+        "Outcome",
+        "Calls",
+        "People",
+        "First",
+        "Last",
+    ];
+    table("Use", &columns, usage.collect(), out)
+}
+
+/// Which time, register and logs a report is about.
+fn about(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let at = |at: Option<Instant>| at.map_or_else(|| "-".to_owned(), to_the_second);
+    writeln!(out, "\n| | |\n| --- | --- |")?;
+    writeln!(out, "| Calls | {} to {} |", at(report.window.first), at(report.window.last))?;
+    if report.window.since.is_some() || report.window.until.is_some() {
+        let (since, until) = (at(report.window.since), at(report.window.until));
+        writeln!(out, "| Window | {since} to {until} |")?;
+    }
+    if let Some(digest) = &report.register.digest {
+        writeln!(out, "| Register | `{digest}` |")?;
+    }
+    if let Some(known) = report.register.as_known_at {
+        writeln!(out, "| As known at | {known} |")?;
+    }
+    let accounting = &report.accounting;
+    writeln!(
+        out,
+        "| Lines | {}: {}, {}, {} outside the window, {} blank |",
+        thousands(accounting.lines),
+        counted(accounting.calls, "call", "calls"),
+        counted(accounting.rejected, "reject", "rejects"),
+        thousands(accounting.outside_window),
+        thousands(accounting.blank)
+    )
+}
+
+fn findings_table(
+    findings: &[&Finding],
+    with_partner: bool,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let mut findings = findings.to_vec();
+    findings.sort_by(|a, b| {
+        let order =
+            |f: &Finding| (std::cmp::Reverse(f.severity), std::cmp::Reverse(f.subjects.count));
+        order(a).cmp(&order(b)).then_with(|| a.id.cmp(&b.id))
+    });
+    let columns: &[&str] = match with_partner {
+        true => &[
+            "Severity",
+            "Kind",
+            "Partner",
+            "API",
+            "People",
+            "Overstay",
+            "Finding",
+            "What",
+            "Answered by",
+        ],
+        false => {
+            &["Severity", "Kind", "API", "People", "Overstay", "Finding", "What", "Answered by"]
+        }
+    };
+    let rows = findings.iter().map(|finding| {
+        let mut row = vec![finding.severity.as_str().to_owned(), finding.kind.as_str().to_owned()];
+        if with_partner {
+            row.push(optional(finding.partner.as_deref()));
+        }
+        row.extend([
+            optional(finding.api.as_deref()),
+            people_of(&finding.subjects),
+            finding.overstay_s.map_or_else(|| "-".to_owned(), duration),
+            code(&finding.id),
+            prose(&finding.summary),
+            finding.suppressed_by.as_deref().map_or_else(|| "-".to_owned(), prose),
+        ]);
+        row
+    });
+    table("Findings", columns, rows.collect(), out)
+}
+
+fn ends_table(ends: &[&End], with_partner: bool, out: &mut dyn Write) -> io::Result<()> {
+    let columns: &[&str] = match with_partner {
+        true => &[
+            "Status",
+            "Partner",
+            "API",
+            "Reason",
+            "Ended",
+            "Served for",
+            "Grant",
+            "Last served",
+            "First denied",
+        ],
+        false => &[
+            "Status",
+            "API",
+            "Reason",
+            "Ended",
+            "Served for",
+            "Grant",
+            "Last served",
+            "First denied",
+        ],
+    };
+    let at = |at: Option<Instant>| at.map_or_else(|| "-".to_owned(), to_the_second);
+    let rows = ends.iter().map(|end| {
+        let mut row = vec![end.status.as_str().to_owned()];
+        if with_partner {
+            row.push(code(&end.partner));
+        }
+        row.extend([
+            code(&end.api),
+            end.reason.as_str().to_owned(),
+            to_the_second(end.ended_at),
+            end.lag_s.map_or_else(|| "-".to_owned(), duration),
+            code(&end.grant),
+            at(end.last_served),
+            at(end.first_denied),
+        ]);
+        row
+    });
+    table("Ends", columns, rows.collect(), out)
+}
+
+/// Exceptions, all or one partner's.
+fn exceptions_table(report: &Report, partner: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
+    let of = report.exceptions.iter().filter(|e| partner.is_none_or(|p| e.partner == p));
+    let rows = of.map(|exception| {
+        vec![
+            code(&exception.grant),
+            code(&exception.partner),
+            code(&exception.api),
+            thousands(exception.calls),
+            people(exception.subjects),
+            exception.justification.as_deref().map_or_else(|| "(none given)".to_owned(), prose),
+        ]
+    });
+    let columns = ["Grant", "Partner", "API", "Calls", "People", "Justification"];
+    table("Exceptions: grants that override missing consent", &columns, rows.collect(), out)
+}
+
+const PARTNER_COLUMNS: [&str; 12] = [
+    "Partner",
+    "Calls",
+    "Served",
+    "Denied",
+    "Failed",
+    "Unknown",
+    "Overstayed",
+    "Longest",
+    "People",
+    "Bytes",
+    "p99",
+    "Last call",
+];
+
+fn partner_row(partner: &Partner) -> Vec<String> {
+    vec![
+        code(&partner.partner),
+        thousands(partner.calls),
+        thousands(partner.served),
+        thousands(partner.denied),
+        thousands(partner.failed),
+        thousands(partner.unknown),
+        thousands(partner.overstayed_calls),
+        partner.overstay_s_max.map_or_else(|| "-".to_owned(), duration),
+        people(partner.subjects),
+        bytes(partner.bytes_served),
+        partner.latency_us.p99.map_or_else(|| "-".to_owned(), latency),
+        partner.last.map_or_else(|| "-".to_owned(), to_the_second),
+    ]
+}
+
+/// A section with a table; nothing where there are no rows. Cells are Markdown already.
+fn table(
+    title: &str,
+    columns: &[&str],
+    rows: Vec<Vec<String>>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n## {title}\n\n| {} |", columns.join(" | "))?;
+    writeln!(out, "|{}", " --- |".repeat(columns.len()))?;
+    rows.iter().try_for_each(|row| writeln!(out, "| {} |", row.join(" | ")))
+}
+
+fn optional(name: Option<&str>) -> String {
+    name.map_or_else(|| "-".to_owned(), code)
+}
+
+/// A text in a code span, in which nothing is markup. An empty one has none, and is a dash.
+fn code(text: &str) -> String {
+    let shown = for_terminal(text);
+    if shown.trim().is_empty() {
+        return "-".to_owned();
+    }
+    if shown.contains('|') {
+        // That ends a table's cell, and no escape of it is the same to all renderers within a code span.
+        return prose(text);
+    }
+    let longest = shown.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    // A blank on both sides is taken off again; a backtick or a blank at the edge needs it.
+    let edge = if longest > 0 || shown.starts_with(' ') || shown.ends_with(' ') { " " } else { "" };
+    format!("{fence}{edge}{shown}{edge}{fence}")
+}
+
+/// A text in which nothing is markup, a tag or a link: what could begin one has a backslash in front.
+fn prose(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len() + 8);
+    let shown = for_terminal(text);
+    let mut chars = shown.chars().peekable();
+    let mut before = ' ';
+    while let Some(c) = chars.next() {
+        let is_markup = match c {
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '<' | '>' | '#' | '!' | '|' | '~'
+            | '&' | '@' | '$' | '=' | '^' => true,
+            // `https://` and `www.` are links by themselves.
+            ':' => chars.peek() == Some(&'/'),
+            '.' => matches!(before, 'w' | 'W'),
+            _ => false,
+        };
+        if is_markup {
+            safe.push('\\');
+        }
+        safe.push(c);
+        before = c;
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+
+    use super::*;
+    use crate::report::fixtures;
+
+    fn whole(report: &Report) -> String {
+        let mut out = Vec::new();
+        markdown(report, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    /// The texts of all cells of a table, and what else a renderer finds in them.
+    fn cells(markdown: &str) -> (Vec<String>, Vec<String>) {
+        let (mut cells, mut strange, mut in_cell) = (Vec::new(), Vec::new(), false);
+        for event in Parser::new_ext(markdown, Options::all()) {
+            match event {
+                Event::Start(Tag::TableCell) => {
+                    cells.push(String::new());
+                    in_cell = true;
+                }
+                Event::End(TagEnd::TableCell) => in_cell = false,
+                Event::Text(text) | Event::Code(text) => {
+                    if let Some(cell) = cells.last_mut().filter(|_| in_cell) {
+                        cell.push_str(&text);
+                    }
+                }
+                Event::Start(
+                    Tag::Table(_)
+                    | Tag::TableHead
+                    | Tag::TableRow
+                    | Tag::Heading { .. }
+                    | Tag::Paragraph
+                    | Tag::Strong
+                    | Tag::List(_)
+                    | Tag::Item,
+                )
+                | Event::End(_)
+                | Event::SoftBreak => {}
+                other => strange.push(format!("{other:?}")),
+            }
+        }
+        (cells, strange)
+    }
+
+    #[test]
+    fn hostile_text_is_shown_as_it_is_and_does_nothing() {
+        for hostile in [
+            "<script>alert(1)</script>",
+            "[x](https://evil.example)",
+            "![x](http://evil.example/x.png)",
+            "a|b\\|c`d",
+            "``` x",
+            "*a* _b_ ~~c~~ ==d== ^e^ $f$",
+            "&amp; &#64;",
+            "`code` `",
+            "\\",
+            " leads",
+            "https://evil.example www.evil.example a@evil.example",
+            "# h\n- i",
+        ] {
+            for cell in [code(hostile), prose(hostile)] {
+                let table = format!("| a | b |\n| --- | --- |\n| {cell} | x |\n");
+                let (cells, strange) = cells(&table);
+                assert_eq!(strange, [""; 0], "{hostile}");
+                assert_eq!(cells.len(), 4, "{hostile}: {cell}");
+                assert_eq!(cells[2].trim(), for_terminal(hostile).trim(), "{cell}");
+            }
+        }
+        let poisoned = fixtures::poisoned(fixtures::full(), "<b>|`[x](y)\u{202e}");
+        let (_, strange) = cells(&whole(&poisoned));
+        assert_eq!(strange, [""; 0]);
+    }
+
+    #[test]
+    fn the_whole_report_has_its_tables() {
+        let report = fixtures::small();
+        let text = whole(&report);
+        let (cells, _) = cells(&text);
+        let has = |cell: &str| assert!(cells.iter().any(|c| c == cell), "{cell}\n{text}");
+        assert!(
+            text.starts_with(&format!("# Access after its end\n\n{}", prose(&report.headline)))
+        );
+        for cell in [
+            "os-7f3k2mq4t6xa",
+            "after-revocation",
+            "2 people",
+            "1 y 13 d",
+            "open",
+            "court order 12/44",
+            "expired",
+            "gateway.jsonl",
+        ] {
+            has(cell);
+        }
+    }
+
+    #[test]
+    fn a_partners_page_is_about_no_other() {
+        let report = fixtures::full();
+        let (one, other) = (&report.partners[0], &report.partners[1]);
+        let mut out = Vec::new();
+        markdown_partner(&report, one, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.starts_with(&format!("# {}\n", code(&one.partner))));
+        assert!(!text.contains(&other.partner), "{text}");
+    }
+}
