@@ -200,7 +200,8 @@ pub struct AuditArgs {
     #[command(flatten)]
     pub read: ReadArgs,
 
-    /// Where the report goes, as what: `terminal` or `json`, to standard output or a file; repeatable. It goes before the config's `outputs`
+    /// Where the report goes, as what: `terminal`, `json` or `markdown`, to standard output or a file, or `csv=DIR` and
+    /// `markdown=DIR/`, to a folder; repeatable. It goes before the config's `outputs`
     #[arg(long, value_name = "KIND[=PATH]")]
     pub report: Vec<String>,
 

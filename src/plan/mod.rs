@@ -24,6 +24,7 @@ use crate::input::{self, Found, Io};
 use crate::judge::Verdict;
 use crate::limits;
 use crate::nearest::did_you_mean;
+use crate::render::CSV_TABLES;
 use crate::report::{Expect, Partial, PathsFrom};
 use crate::time::Instant;
 
@@ -120,6 +121,41 @@ pub enum OutputKind {
     Terminal,
     /// `overstay.report/1`.
     Json,
+    /// CSV, a file for each table in a folder.
+    Csv,
+    /// Markdown, all of it.
+    Markdown,
+    /// Markdown in a folder: all of it, and a page for each partner.
+    MarkdownPages,
+}
+
+/// The whole report in a folder of Markdown pages.
+pub const MARKDOWN_WHOLE: &str = "report.md";
+/// The folder of partners' pages within it.
+pub const MARKDOWN_PARTNERS: &str = "partners";
+
+impl Output {
+    /// The files that it writes whatever is in the report.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let Some(path) = &self.path else { return Vec::new() };
+        match self.kind {
+            OutputKind::Csv => {
+                CSV_TABLES.iter().map(|table| path.join(format!("{}.csv", table.name))).collect()
+            }
+            OutputKind::MarkdownPages => vec![path.join(MARKDOWN_WHOLE)],
+            OutputKind::Terminal | OutputKind::Json | OutputKind::Markdown => vec![path.clone()],
+        }
+    }
+
+    /// The folders that it writes in and makes where they are not there, the outer before the inner.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        let Some(path) = &self.path else { return Vec::new() };
+        match self.kind {
+            OutputKind::Csv => vec![path.clone()],
+            OutputKind::MarkdownPages => vec![path.clone(), path.join(MARKDOWN_PARTNERS)],
+            OutputKind::Terminal | OutputKind::Json | OutputKind::Markdown => Vec::new(),
+        }
+    }
 }
 
 /// What can be shown.
@@ -861,10 +897,20 @@ fn output(text: &str, folder: &Path) -> Result<Output> {
         Some((kind, path)) => (kind, Some(folder.join(path))),
         None => (text, None),
     };
+    let is_folder = |path: &PathBuf| text.ends_with('/') || path.is_dir();
     let kind = match kind {
         "terminal" => OutputKind::Terminal,
         "json" => OutputKind::Json,
-        other => return Err(unknown("--report", other, ["terminal", "json"])),
+        "csv" if path.is_none() => {
+            return Err(Error::new(
+                "--report csv: found no path, expected a folder: there is a file for each table",
+            )
+            .hint("--report csv=DIR"));
+        }
+        "csv" => OutputKind::Csv,
+        "markdown" if path.as_ref().is_some_and(is_folder) => OutputKind::MarkdownPages,
+        "markdown" => OutputKind::Markdown,
+        other => return Err(unknown("--report", other, ["terminal", "json", "csv", "markdown"])),
     };
     Ok(Output { kind, path })
 }
@@ -902,7 +948,19 @@ fn spare_files<'f>(
         .filter_map(|path| std::fs::canonicalize(path).ok())
         .collect();
     let mut taken: Vec<PathBuf> = Vec::new();
-    for path in outputs.iter().filter_map(|output| output.path.as_ref()) {
+    for pages in outputs.iter().flat_map(|output| output.folders().into_iter().nth(1)) {
+        // What they are called depends on the report.
+        let Ok(folder) = std::fs::canonicalize(&pages) else { continue };
+        let mut inside = logs.clone().filter_map(Found::canonical);
+        if let Some(log) = inside.find(|log| log.parent() == Some(&folder)) {
+            return Err(Error::new(format!(
+                "{}: found the log {}, expected another folder for the pages",
+                pages.display(),
+                log.display()
+            )));
+        }
+    }
+    for path in &outputs.iter().flat_map(Output::files).collect::<Vec<_>>() {
         let Some(target) = same_for_all(path) else { continue };
         if target.exists() && !target.is_file() {
             // A pipe or a device is not replaced.

@@ -1,6 +1,8 @@
 //! `overstay audit`: read, join, report.
 
-use std::io::Write;
+use std::fs;
+use std::io::{self, Write};
+use std::path::PathBuf;
 
 use super::output::{Written, check_place, write_file};
 use super::read::{Reading, format_hint, formats_taken, read};
@@ -9,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::findings::beginning;
 use crate::judge::Judge;
 use crate::plan::{AuditPlan, Display, Output, OutputKind};
-use crate::render::{self, Screen};
+use crate::render::{self, CSV_TABLES, CsvTable, Screen};
 use crate::report::{self, Report};
 
 /// Reports on all logs of the plan, `stdout` being standard output.
@@ -18,13 +20,15 @@ use crate::report::{self, Report};
 ///
 /// If no report can be made or written.
 pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
-    let mut paths = plan.outputs.iter().filter_map(|output| output.path.as_deref());
-    paths.try_for_each(check_place)?;
+    let made = Folders::make(&plan.outputs)?;
+    let paths = plan.outputs.iter().flat_map(Output::files).collect::<Vec<_>>();
+    paths.iter().try_for_each(|path| check_place(path))?;
     let register = plan.read.register.as_ref().map(load_register).transpose()?;
     let judge = register.as_ref().map(Judge::new);
     let Reading { tally, facts, volume } = read(&plan.read, judge.as_ref())?;
     let report = report::build(judge.as_ref(), tally, &facts);
     write(&report, &plan.outputs, plan.display, stdout)?;
+    made.keep();
     let partial = report.partial.iter().map(|p| format!("{}: {}", p.path, p.reason));
     let of_register = register.as_ref().map(|register| {
         let mut told = unknown_placeholders(&plan.read.formats, register);
@@ -67,6 +71,106 @@ fn status(report: &Report, plan: &AuditPlan) -> Status {
     }
 }
 
+/// Folders that were made for reports. Dropped, those that are empty are gone: no report was made.
+struct Folders(Vec<PathBuf>);
+
+impl Folders {
+    fn make(outputs: &[Output]) -> Result<Folders> {
+        let mut made = Folders(Vec::new());
+        for folder in outputs.iter().flat_map(Output::folders) {
+            match fs::create_dir(&folder) {
+                Ok(()) => made.0.push(folder),
+                Err(_) if folder.is_dir() => {}
+                Err(error) => {
+                    return Err(Error::io(folder.display(), error).hint(
+                        "the folder around it must exist and be writable; nothing was changed",
+                    ));
+                }
+            }
+        }
+        Ok(made)
+    }
+
+    fn keep(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Folders {
+    fn drop(&mut self) {
+        for folder in self.0.iter().rev() {
+            // One that has something in it by now stays.
+            let _ = fs::remove_dir(folder);
+        }
+    }
+}
+
+/// What a file holds of the report.
+enum Part<'r> {
+    Terminal,
+    Json,
+    Csv(CsvTable),
+    Markdown,
+    Page(&'r report::Partner),
+}
+
+impl Part<'_> {
+    fn render(&self, report: &Report, screen: Screen, out: &mut dyn Write) -> io::Result<()> {
+        match self {
+            Part::Terminal => render::terminal(report, &screen, out),
+            Part::Json => render::json(report, out),
+            Part::Csv(table) => render::csv(report, *table, out),
+            Part::Markdown => render::markdown(report, out),
+            Part::Page(partner) => render::markdown_partner(report, partner, out),
+        }
+    }
+}
+
+/// The files of an output, and what each holds.
+fn parts<'r>(output: &Output, report: &'r Report) -> Vec<(PathBuf, Part<'r>)> {
+    let files = output.files();
+    let whole = |part| files.first().cloned().map(|path| (path, part)).into_iter().collect();
+    match output.kind {
+        OutputKind::Terminal => whole(Part::Terminal),
+        OutputKind::Json => whole(Part::Json),
+        OutputKind::Markdown => whole(Part::Markdown),
+        OutputKind::Csv => files.into_iter().zip(CSV_TABLES.map(Part::Csv)).collect(),
+        OutputKind::MarkdownPages => {
+            let folder = output.folders().pop().unwrap_or_default();
+            let page = |partner: &'r report::Partner| {
+                let name = format!("{}.md", file_name(&partner.partner));
+                (folder.join(name), Part::Page(partner))
+            };
+            let mut all: Vec<_> = whole(Part::Markdown);
+            all.extend(report.partners.iter().map(page));
+            all
+        }
+    }
+}
+
+/// The longest name of a page, in bytes; file systems take 255.
+const FILE_NAME_MAX: usize = 120;
+
+/// A partner's id as the name of a file that stays in its folder, on any file system: all but letters, digits, `_`, `-`
+/// and points within it as `%XX`. Of a long one the end is a hash.
+fn file_name(id: &str) -> String {
+    let mut name = String::with_capacity(id.len());
+    for (i, byte) in id.bytes().enumerate() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' => name.push(char::from(byte)),
+            b'.' if i > 0 => name.push('.'),
+            _ => name.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    if name.len() > FILE_NAME_MAX {
+        let hash = blake3::hash(id.as_bytes()).to_hex();
+        name.truncate(FILE_NAME_MAX - 17);
+        name.push('-');
+        name.push_str(&hash[..16]);
+    }
+    name
+}
+
 /// Writes all reports. Files are written beside their places first: where one can't be, no report is made at all.
 /// Standard output comes last: a reader who closes it early does not keep the files from being written.
 fn write(
@@ -75,22 +179,21 @@ fn write(
     display: Display,
     stdout: &mut (dyn Write + Send),
 ) -> Result<()> {
-    let render = |kind: OutputKind, screen: Screen, out: &mut dyn Write| match kind {
-        OutputKind::Terminal => render::terminal(report, &screen, out),
-        OutputKind::Json => render::json(report, out),
-    };
     let mut files = Vec::new();
-    for output in outputs {
-        if let Some(path) = &output.path {
-            // Not the screen's width, which is another from day to day, and no colour.
-            let screen = Screen { width: display.file_width, colour: false };
-            files.extend(write_file(path, |out| render(output.kind, screen, out))?);
-        }
+    for (path, part) in outputs.iter().flat_map(|output| parts(output, report)) {
+        // Not the screen's width, which is another from day to day, and no colour.
+        let screen = Screen { width: display.file_width, colour: false };
+        files.extend(write_file(&path, |out| part.render(report, screen, out))?);
     }
     files.into_iter().try_for_each(Written::put_in_place)?;
     for output in outputs.iter().filter(|output| output.path.is_none()) {
         let screen = Screen { width: display.width, colour: display.colour };
-        render(output.kind, screen, stdout)
+        let part = match output.kind {
+            OutputKind::Terminal => Part::Terminal,
+            OutputKind::Json => Part::Json,
+            OutputKind::Markdown | OutputKind::MarkdownPages | OutputKind::Csv => Part::Markdown,
+        };
+        part.render(report, screen, stdout)
             .and_then(|()| stdout.flush())
             .map_err(|error| Error::io("standard output", error))?;
     }

@@ -4,13 +4,14 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 use crate::error::{Error, Result};
 
-/// A file written whole, beside the place it is meant for. Dropped, it is gone.
+/// A file written whole, beside the place it is meant for. Dropped, it is gone. It is closed: a report may have more
+/// pages than a process may have open files.
 pub(super) struct Written {
-    file: NamedTempFile,
+    file: TempPath,
     /// As the user wrote it.
     path: PathBuf,
     target: PathBuf,
@@ -50,17 +51,22 @@ pub(super) fn write_file(
     render: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<Option<Written>> {
     let in_words = |error: io::Error| Error::io(path.display(), error);
-    let Some(mut written) = beside(path)? else {
+    let Some(Beside { mut file, target }) = beside(path)? else {
         let mut file = fs::OpenOptions::new().write(true).open(path).map_err(in_words)?;
         return render(&mut file).map(|()| None).map_err(in_words);
     };
-    let file = &mut written.file;
     render(file.as_file_mut()).and_then(|()| file.as_file().sync_all()).map_err(in_words)?;
-    Ok(Some(written))
+    Ok(Some(Written { file: file.into_temp_path(), path: path.to_owned(), target }))
+}
+
+/// An empty file beside the place it is meant for.
+struct Beside {
+    file: NamedTempFile,
+    target: PathBuf,
 }
 
 /// An empty file beside the place; none where a pipe or a device is there.
-fn beside(path: &Path) -> Result<Option<Written>> {
+fn beside(path: &Path) -> Result<Option<Beside>> {
     let in_words = |error: io::Error| Error::io(path.display(), error);
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => {
@@ -86,5 +92,5 @@ fn beside(path: &Path) -> Result<Option<Written>> {
     let file = builder.tempfile_in(folder).map_err(|error| {
         in_words(error).hint("the folder must exist and be writable; nothing was changed")
     })?;
-    Ok(Some(Written { file, path: path.to_owned(), target }))
+    Ok(Some(Beside { file, target }))
 }

@@ -19,4 +19,5 @@ mod contract;
 mod formats;
 mod verdicts;
 mod properties;
+mod reports;
 mod twin;
