@@ -145,7 +145,8 @@ fn plan(kind: &str, at: &str, table: &toml::Table) -> Result<Plan> {
 fn origin_of(role: &Role, slot: usize) -> Origin {
     match role {
         Role::Request => Origin::RequestLine(slot),
-        Role::Path => Origin::DecodedPath(slot),
+        Role::Path => Origin::Decoded { slot, query: false },
+        Role::PathAndQuery { .. } => Origin::Decoded { slot, query: true },
         _ => Origin::Slot(slot),
     }
 }
@@ -347,6 +348,14 @@ impl<'t> Compiler<'t> {
         for raw in &self.sources("at", &["as", "is"])? {
             let slot = self.slot("at", &raw.from)?;
             let form = match raw.option(&self.at, "at", "as")? {
+                Some(_) if self.plan.is_joined_time(slot) => {
+                    return Err(self
+                        .error(
+                            "at",
+                            "`as` stands beside a time in several directives, which say it",
+                        )
+                        .hint("leave `as` out"));
+                }
                 Some(text) => TimeForm::parse(text).map_err(|message| self.error("at", message))?,
                 None => self.form_of(slot),
             };
@@ -536,7 +545,9 @@ impl<'t> Compiler<'t> {
                     add("path", 0, slot);
                 }
                 Some(Role::Method) => add("method", 1, slot),
-                Some(Role::Target | Role::TargetOrDash) => add("path", WHOLE_TARGET_RANK, slot),
+                Some(Role::Target | Role::PathAndQuery { .. }) => {
+                    add("path", WHOLE_TARGET_RANK, slot);
+                }
                 Some(Role::Path) => add("path", WHOLE_TARGET_RANK + 1, slot),
                 Some(Role::Query) => add("query", 0, slot),
                 Some(Role::Host { rank }) => add("host", *rank, slot),
@@ -550,12 +561,16 @@ impl<'t> Compiler<'t> {
                 None => {}
             }
         }
-        // A request line and a whole target bring their own query.
-        let apart = candidates
-            .get("path")
-            .is_some_and(|paths| paths.iter().all(|(rank, _)| *rank > WHOLE_TARGET_RANK));
+        // A request line and a whole target bring their own query, and so may any variable that is not well known.
+        let apart = match candidates.get("path") {
+            _ if mapped("path") => fields
+                .path
+                .iter()
+                .all(|source| matches!(source.origin, Origin::Decoded { query: false, .. })),
+            paths => paths.is_some_and(|all| all.iter().all(|(rank, _)| *rank > WHOLE_TARGET_RANK)),
+        };
         for (field, mut slots) in candidates {
-            if mapped(field) || (field == "query" && (mapped("path") || !apart)) {
+            if mapped(field) || (field == "query" && !apart) {
                 continue;
             }
             slots.sort_unstable();

@@ -162,6 +162,7 @@ fn a_question_mark_in_a_decoded_path_begins_no_query() {
         ("$time_iso8601 $uri $args", ""),
         ("%{%FT%TZ}t %U %q", ""),
         ("$time_iso8601 $uri $args", "path = \"uri\"\nquery = \"$args\""),
+        ("$time_iso8601 $uri $args", "path = \"uri\""),
         ("%{%FT%TZ}t %U %q", "path = \"%U\"\nquery = \"q\""),
     ] {
         let mapped = "credential = { query = \"key\" }";
@@ -173,12 +174,33 @@ fn a_question_mark_in_a_decoded_path_begins_no_query() {
             (call.path.unwrap().into_owned(), call.credential.map(Cow::into_owned))
         };
         assert_eq!(with("/x?key=victim", "-"), ("/x%3Fkey=victim".to_owned(), None), "{pattern}");
+        // Nor is anything decoded twice.
+        assert_eq!(with("/%61dmin", "-").0, "/%2561dmin", "{pattern}");
         assert_eq!(
             with("/x?key=victim#", "key=own"),
             ("/x%3Fkey=victim%23?key=own".to_owned(), Some("own".to_owned())),
             "{pattern}"
         );
     }
+}
+
+#[test]
+fn a_decoded_path_right_before_its_query_is_not_decoded_twice() {
+    for pattern in ["%{%FT%TZ}t %U%q", "$time_iso8601 $uri$is_args$args"] {
+        let format = format(&format!("kind = 'pattern'\npattern = '{pattern}'"));
+        let path = |path: &str| {
+            let line = format!("2018-12-18T09:30:00Z {path}");
+            parse(&format, line).unwrap().path.unwrap().into_owned()
+        };
+        assert_eq!(path("/%61#x?a=%62&b=#"), "/%2561%23x?a=%62&b=#");
+    }
+}
+
+#[test]
+fn a_time_in_several_directives_says_itself_how_it_is_written() {
+    let toml =
+        "kind = 'pattern'\npattern = '%t.%{usec_frac}t %U'\nat = { field = 't', as = 'clf' }";
+    assert!(refused(toml).contains("several directives"));
 }
 
 #[test]
