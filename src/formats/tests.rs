@@ -564,6 +564,10 @@ fn a_format_that_cannot_work_is_refused_before_the_first_line() {
     let pattern = |text: &str| refused(&format!("kind = 'pattern'\npattern = '{text}'"));
     assert!(pattern("$time_local$request").contains("pattern: column 12"));
     assert!(pattern("CustomLog logs/a combined").contains("nickname"));
+    assert!(
+        refused("kind = 'pattern'\npattern = \"\"\"log_format x\n  '$time_local$a';\"\"\"")
+            .contains("pattern: its line 2, column 15:")
+    );
     assert!(pattern("$request").contains("no `at`"));
     let missing =
         "kind = 'pattern'\npattern = '[$time_local] \"$request\" $user_id'\nsubject = 'userid'";
@@ -594,8 +598,10 @@ fn all_that_is_wrong_with_a_format_is_told_at_once() {
         assert!(told.contains(says), "{told}: {says}");
     }
     // What hangs on a pattern that can't be read is not told: it would be wrong.
-    let pattern = problems("kind = 'pattern'\npattern = '$a$b'\nsubject = 'c'\ncredental = 'd'");
-    assert_eq!(pattern.len(), 2, "{pattern:#?}");
+    let pattern = problems(
+        "kind = 'pattern'\npattern = '$a$b'\nsubject = 'c'\ncredental = 'd'\nzone = 'Mars'",
+    );
+    assert_eq!(pattern.len(), 3, "{pattern:#?}");
     let partial = problems("kind = 'pattern'\npattern = '%{%F}t \"%r\" %{%T}t'");
     assert!(partial[0].contains("`%{%F}t` tells no instant"), "{partial:?}");
 }
