@@ -71,7 +71,11 @@ pub(super) fn compile(
     let known = || FIELDS.iter().chain(&COMMON_KEYS).chain(own_keys).copied();
     let strange = table.keys().filter(|key| !known().any(|known| known == *key));
     let mut problems = Problems(strange.map(|key| unknown(&at, "key", key, known())).collect());
-    let Some(plan) = problems.note(plan(kind, &at, table)) else { return Err(problems) };
+    let Some(plan) = problems.note(plan(kind, &at, table)) else {
+        // What does not hang on the plan is told with it.
+        problems.note(zone(&at, table));
+        return Err(problems);
+    };
     let mut compiler = Compiler { at, table, plan };
     let mut fields = compiler.fields(&mut problems);
     compiler.map_well_known(&mut fields);
@@ -112,7 +116,7 @@ fn plan(kind: &str, at: &str, table: &toml::Table) -> Result<Plan> {
         "pattern" => {
             let text = needed(string(at, table, "pattern")?, at, "pattern")?;
             let plan = pattern::Plan::new(text).map_err(|error| {
-                refused("pattern", format!("column {}: {}", error.column, error.message))
+                refused("pattern", format!("{}: {}", place_in(text, error.column), error.message))
             })?;
             Plan::Pattern(plan)
         }
@@ -173,9 +177,31 @@ fn plan(kind: &str, at: &str, table: &toml::Table) -> Result<Plan> {
 fn origin_of(role: &Role, slot: usize) -> Origin {
     match role {
         Role::Request => Origin::RequestLine(slot),
-        Role::Path => Origin::DecodedPath(slot),
+        Role::Path => Origin::Decoded { slot, query: false },
+        Role::PathAndQuery { .. } => Origin::Decoded { slot, query: true },
         _ => Origin::Slot(slot),
     }
+}
+
+/// The zone of times without an offset, where the format sets one.
+fn zone(at: &str, table: &toml::Table) -> Result<Option<Zone>> {
+    let Some(text) = string(at, table, "zone")? else { return Ok(None) };
+    let zone = Zone::parse(text).ok_or_else(|| {
+        Error::new(format!("{at}: zone: unknown time zone `{text}`"))
+            .hint("give an IANA name such as Europe/Berlin, or an offset such as +02:00")
+    })?;
+    Ok(Some(zone))
+}
+
+/// A place in a pattern for people: its column, and its line where there are several.
+fn place_in(pattern: &str, column: usize) -> String {
+    if !pattern.trim_end().contains('\n') {
+        return format!("column {column}");
+    }
+    let before: String = pattern.chars().take(column.saturating_sub(1)).collect();
+    let line = before.matches('\n').count() + 1;
+    let in_line = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("its line {line}, column {in_line}")
 }
 
 struct Compiler<'t> {
@@ -202,7 +228,7 @@ enum From<'t> {
 impl<'t> Compiler<'t> {
     /// The mapped fields; a problem for each key that cannot be read.
     fn fields(&mut self, problems: &mut Problems) -> Fields {
-        let zone = problems.note(self.zone()).flatten();
+        let zone = problems.note(zone(&self.at, self.table)).flatten();
         let mut texts = |field| problems.note(self.texts(field)).unwrap_or_default();
         Fields {
             zone,
@@ -225,15 +251,6 @@ impl<'t> Compiler<'t> {
             subject: problems.note(self.routed("subject")).unwrap_or_default(),
             actor: problems.note(self.routed("actor")).unwrap_or_default(),
         }
-    }
-
-    fn zone(&self) -> Result<Option<Zone>> {
-        let Some(text) = string(&self.at, self.table, "zone")? else { return Ok(None) };
-        let zone = Zone::parse(text).ok_or_else(|| {
-            Error::new(format!("{}: zone: unknown time zone `{text}`", self.at))
-                .hint("give an IANA name such as Europe/Berlin, or an offset such as +02:00")
-        })?;
-        Ok(Some(zone))
     }
 
     /// The sources listed for a call field; none if the format does not map it.
@@ -375,6 +392,14 @@ impl<'t> Compiler<'t> {
         for raw in &self.sources("at", &["as", "is"])? {
             let slot = self.slot("at", &raw.from)?;
             let form = match raw.option(&self.at, "at", "as")? {
+                Some(_) if self.plan.is_joined_time(slot) => {
+                    return Err(self
+                        .error(
+                            "at",
+                            "`as` stands beside a time in several directives, which say it",
+                        )
+                        .hint("leave `as` out"));
+                }
                 Some(text) => TimeForm::parse(text).map_err(|message| self.error("at", message))?,
                 None => self.form_of(slot),
             };
@@ -564,7 +589,9 @@ impl<'t> Compiler<'t> {
                     add("path", 0, slot);
                 }
                 Some(Role::Method) => add("method", 1, slot),
-                Some(Role::Target | Role::TargetOrDash) => add("path", WHOLE_TARGET_RANK, slot),
+                Some(Role::Target | Role::PathAndQuery { .. }) => {
+                    add("path", WHOLE_TARGET_RANK, slot);
+                }
                 Some(Role::Path) => add("path", WHOLE_TARGET_RANK + 1, slot),
                 Some(Role::Query) => add("query", 0, slot),
                 Some(Role::Host { rank }) => add("host", *rank, slot),
@@ -578,12 +605,16 @@ impl<'t> Compiler<'t> {
                 None => {}
             }
         }
-        // A request line and a whole target bring their own query.
-        let apart = candidates
-            .get("path")
-            .is_some_and(|paths| paths.iter().all(|(rank, _)| *rank > WHOLE_TARGET_RANK));
+        // A request line and a whole target bring their own query, and so may any variable that is not well known.
+        let apart = match candidates.get("path") {
+            _ if mapped("path") => fields
+                .path
+                .iter()
+                .all(|source| matches!(source.origin, Origin::Decoded { query: false, .. })),
+            paths => paths.is_some_and(|all| all.iter().all(|(rank, _)| *rank > WHOLE_TARGET_RANK)),
+        };
         for (field, mut slots) in candidates {
-            if mapped(field) || (field == "query" && (mapped("path") || !apart)) {
+            if mapped(field) || (field == "query" && !apart) {
                 continue;
             }
             slots.sort_unstable();

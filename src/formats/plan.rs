@@ -118,6 +118,11 @@ impl Plan {
         }
     }
 
+    /// Whether the value in a slot is a time that a pattern has in several directives.
+    pub(super) fn is_joined_time(&self, slot: usize) -> bool {
+        matches!(self, Plan::Pattern(plan) if plan.captures()[slot].joined)
+    }
+
     /// Fills the scratch's slots from a line.
     ///
     /// # Errors

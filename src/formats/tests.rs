@@ -162,6 +162,7 @@ fn a_question_mark_in_a_decoded_path_begins_no_query() {
         ("$time_iso8601 $uri $args", ""),
         ("%{%FT%TZ}t %U %q", ""),
         ("$time_iso8601 $uri $args", "path = \"uri\"\nquery = \"$args\""),
+        ("$time_iso8601 $uri $args", "path = \"uri\""),
         ("%{%FT%TZ}t %U %q", "path = \"%U\"\nquery = \"q\""),
     ] {
         let mapped = "credential = { query = \"key\" }";
@@ -173,12 +174,33 @@ fn a_question_mark_in_a_decoded_path_begins_no_query() {
             (call.path.unwrap().into_owned(), call.credential.map(Cow::into_owned))
         };
         assert_eq!(with("/x?key=victim", "-"), ("/x%3Fkey=victim".to_owned(), None), "{pattern}");
+        // Nor is anything decoded twice.
+        assert_eq!(with("/%61dmin", "-").0, "/%2561dmin", "{pattern}");
         assert_eq!(
             with("/x?key=victim#", "key=own"),
             ("/x%3Fkey=victim%23?key=own".to_owned(), Some("own".to_owned())),
             "{pattern}"
         );
     }
+}
+
+#[test]
+fn a_decoded_path_right_before_its_query_is_not_decoded_twice() {
+    for pattern in ["%{%FT%TZ}t %U%q", "$time_iso8601 $uri$is_args$args"] {
+        let format = format(&format!("kind = 'pattern'\npattern = '{pattern}'"));
+        let path = |path: &str| {
+            let line = format!("2018-12-18T09:30:00Z {path}");
+            parse(&format, line).unwrap().path.unwrap().into_owned()
+        };
+        assert_eq!(path("/%61#x?a=%62&b=#"), "/%2561%23x?a=%62&b=#");
+    }
+}
+
+#[test]
+fn a_time_in_several_directives_says_itself_how_it_is_written() {
+    let toml =
+        "kind = 'pattern'\npattern = '%t.%{usec_frac}t %U'\nat = { field = 't', as = 'clf' }";
+    assert!(refused(toml).contains("several directives"));
 }
 
 #[test]
@@ -542,6 +564,10 @@ fn a_format_that_cannot_work_is_refused_before_the_first_line() {
     let pattern = |text: &str| refused(&format!("kind = 'pattern'\npattern = '{text}'"));
     assert!(pattern("$time_local$request").contains("pattern: column 12"));
     assert!(pattern("CustomLog logs/a combined").contains("nickname"));
+    assert!(
+        refused("kind = 'pattern'\npattern = \"\"\"log_format x\n  '$time_local$a';\"\"\"")
+            .contains("pattern: its line 2, column 15:")
+    );
     assert!(pattern("$request").contains("no `at`"));
     let missing =
         "kind = 'pattern'\npattern = '[$time_local] \"$request\" $user_id'\nsubject = 'userid'";
@@ -572,8 +598,10 @@ fn all_that_is_wrong_with_a_format_is_told_at_once() {
         assert!(told.contains(says), "{told}: {says}");
     }
     // What hangs on a pattern that can't be read is not told: it would be wrong.
-    let pattern = problems("kind = 'pattern'\npattern = '$a$b'\nsubject = 'c'\ncredental = 'd'");
-    assert_eq!(pattern.len(), 2, "{pattern:#?}");
+    let pattern = problems(
+        "kind = 'pattern'\npattern = '$a$b'\nsubject = 'c'\ncredental = 'd'\nzone = 'Mars'",
+    );
+    assert_eq!(pattern.len(), 3, "{pattern:#?}");
     let partial = problems("kind = 'pattern'\npattern = '%{%F}t \"%r\" %{%T}t'");
     assert!(partial[0].contains("`%{%F}t` tells no instant"), "{partial:?}");
 }

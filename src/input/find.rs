@@ -75,6 +75,42 @@ pub fn find(pattern: &str, base: Option<&Path>) -> Result<Findings> {
     Ok(Findings { found: once(found), unreadable })
 }
 
+/// Whether a pattern would find a file that is not there yet. Its path is without links and relative parts.
+pub fn would_find(pattern: &str, base: Option<&Path>, path: &Path) -> bool {
+    let base = base.filter(|base| !base.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let is_below = |folder: &Path| {
+        fs::canonicalize(folder).is_ok_and(|folder| {
+            path.strip_prefix(&folder).is_ok_and(|below| {
+                below.components().all(|part| !is_hidden(Path::new(part.as_os_str())))
+            })
+        })
+    };
+    let whole = base.join(pattern);
+    if pattern == "-" || pattern.is_empty() || whole.is_file() {
+        return false;
+    }
+    if whole.is_dir() {
+        return is_below(&whole);
+    }
+    // The folder up to which nothing is a wildcard, and the rest.
+    let whole = whole.to_string_lossy();
+    let whole = dated(&whole);
+    let parts: Vec<Component<'_>> = Path::new(&whole).components().collect();
+    let literal =
+        parts.iter().take_while(|part| !is_glob(&part.as_os_str().to_string_lossy())).count();
+    let Ok(folder) = fs::canonicalize(parts[..literal].iter().collect::<PathBuf>()) else {
+        return false;
+    };
+    let rest = parts[literal..].iter().collect::<PathBuf>();
+    let glob = Path::new(&glob::Pattern::escape(&folder.to_string_lossy())).join(rest);
+    glob::Pattern::new(&glob.to_string_lossy()).is_ok_and(|glob| {
+        // A folder that it matches stands for what is below it.
+        path.ancestors().any(|matched| {
+            matches_strictly(&glob, matched, STRICT) && (matched == path || is_below(matched))
+        })
+    })
+}
+
 /// Sorts logs by the bytes of their names and leaves each real file once, under the first of its names.
 pub fn once(mut found: Vec<Found>) -> Vec<Found> {
     found.sort_by(|a, b| (&a.shown, a.place.path()).cmp(&(&b.shown, b.place.path())));
@@ -132,10 +168,7 @@ impl Search<'_> {
     }
 
     fn glob(&mut self, pattern: &str) -> Result<()> {
-        let dated = pattern
-            .replace("{yyyy}", "[0-9][0-9][0-9][0-9]")
-            .replace("{mm}", "[0-9][0-9]")
-            .replace("{dd}", "[0-9][0-9]");
+        let dated = dated(pattern);
         if !is_glob(&dated) {
             return Ok(());
         }
@@ -153,24 +186,19 @@ impl Search<'_> {
         };
         // The library leaves out hidden names even where the pattern spells their dot, unless it is told to
         // match them all; so the strict reading is applied to what it then finds.
-        let strict = glob::MatchOptions {
-            case_sensitive: true,
-            require_literal_separator: true,
-            require_literal_leading_dot: true,
-        };
         let spells_a_dot = dated.components().any(|part| {
             let part = part.as_os_str().to_string_lossy();
             part.starts_with('.') && is_glob(&part)
         });
         // Never strict here: the library panics on a neighbour whose name is not UTF-8 if it is.
-        let lenient = glob::MatchOptions { require_literal_leading_dot: false, ..strict };
+        let lenient = glob::MatchOptions { require_literal_leading_dot: false, ..STRICT };
         let compiled = glob::Pattern::new(&whole).map_err(|error| unreadable(&error.msg))?;
         for entry in glob::glob_with(&whole, lenient).map_err(|error| unreadable(&error.msg))? {
             match entry {
                 // `.*` means neither the folder itself nor the one above.
                 Ok(path)
                     if spells_a_dot && dot_parts(&path.to_string_lossy()) > dot_parts(&whole) => {}
-                Ok(path) if !matches_strictly(&compiled, &path, strict) => {}
+                Ok(path) if !matches_strictly(&compiled, &path, STRICT) => {}
                 Ok(path) => match fs::metadata(&path) {
                     Ok(metadata) => self.add(path, metadata.is_dir()),
                     Err(error) => self.unreadable(&path, io_words(&error)),
@@ -213,6 +241,21 @@ impl Search<'_> {
     }
 }
 
+/// Globs match as shells do it.
+const STRICT: glob::MatchOptions = glob::MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: true,
+};
+
+/// A pattern with its dates as digits.
+fn dated(pattern: &str) -> String {
+    pattern
+        .replace("{yyyy}", "[0-9][0-9][0-9][0-9]")
+        .replace("{mm}", "[0-9][0-9]")
+        .replace("{dd}", "[0-9][0-9]")
+}
+
 fn is_glob(pattern: &str) -> bool {
     pattern.contains(['*', '?', '['])
 }
@@ -222,13 +265,13 @@ fn without_dots(path: &Path) -> PathBuf {
     path.components().filter(|part| *part != Component::CurDir).collect()
 }
 
-/// How many parts of a path are `.` or `..`.
 /// Whether a path that was found is meant: hidden names only where the pattern spells their dot. What
 /// is not UTF-8 is compared by its lossy form.
 fn matches_strictly(pattern: &glob::Pattern, path: &Path, strict: glob::MatchOptions) -> bool {
     pattern.matches_with(&path.to_string_lossy(), strict)
 }
 
+/// How many parts of a path are `.` or `..`.
 fn dot_parts(path: &str) -> usize {
     path.split('/').filter(|part| matches!(*part, "." | "..")).count()
 }
@@ -285,6 +328,38 @@ mod tests {
         assert_eq!(shown("*", base), ["a.log", "a/x.log", "a/y/z.gz", "b.log"]);
         assert_eq!(shown("a/../?.log", base), ["a/../a.log", "a/../b.log"]);
         assert_eq!(shown("../?/x.log", &base.join("a")), ["../a/x.log"]);
+    }
+
+    #[test]
+    fn what_is_not_there_yet_would_be_found_or_not() {
+        let folder = folder(&["logs/2018/a.log", "a.log"]);
+        let base = folder.path();
+        for pattern in [
+            "logs",
+            ".",
+            "*",
+            "*.log",
+            "**/*",
+            "logs/*/*.log",
+            "logs/{yyyy}/x.log",
+            "lo*",
+            "a.log",
+            "none/*",
+            "-",
+            "logs/*.gz",
+        ] {
+            for name in
+                ["logs/x.log", "logs/2018/x.log", "x.log", "x.json", "logs/.x.log", "logs/x.gz"]
+            {
+                let path = fs::canonicalize(base).unwrap().join(name);
+                let would = would_find(pattern, Some(base), &path);
+                fs::write(&path, "").unwrap();
+                let found = find(pattern, Some(base)).unwrap().found;
+                let does = found.iter().any(|found| found.canonical().as_ref() == Some(&path));
+                fs::remove_file(&path).unwrap();
+                assert_eq!(would, does, "{pattern} {name}");
+            }
+        }
     }
 
     #[test]

@@ -31,7 +31,7 @@ use self::source::{Raw, Source};
 use crate::error::{Error, Result};
 use crate::limits;
 
-pub use self::find::{Findings, Found, Place, find, once};
+pub use self::find::{Findings, Found, Place, find, once, would_find};
 pub use self::lines::{Line, Lines, Piece};
 pub use self::source::Compression;
 

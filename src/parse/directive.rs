@@ -30,6 +30,9 @@ pub(super) enum Escapes {
     None,
 }
 
+/// The directives that are known.
+const DIRECTIVES: [&str; 4] = ["log_format", "LogFormat", "CustomLog", "GlobalLog"];
+
 /// A pattern out of its wrapping.
 pub(super) struct Unwrapped {
     pub(super) chars: Vec<Placed>,
@@ -45,6 +48,7 @@ pub(super) struct Unwrapped {
 /// A directive that is not whole, or that is not alone.
 pub(super) fn unwrapped(pattern: &str) -> Result<Unwrapped, PatternError> {
     let all: Vec<Placed> = pattern.chars().zip(1..).collect();
+    let all = without_carriage_returns(&all);
     // A pattern of one line may begin with any character.
     let all = trimmed(&all);
     let on_lines = all.iter().any(|(c, _)| *c == '\n');
@@ -52,7 +56,7 @@ pub(super) fn unwrapped(pattern: &str) -> Result<Unwrapped, PatternError> {
     let text = text_of(placed);
     let first = text.split_whitespace().next().unwrap_or_default();
     let is = |directive: &str| first.eq_ignore_ascii_case(directive);
-    match () {
+    let unwrapped = match () {
         () if first == "log_format" => nginx(placed, 2),
         () if first.starts_with("escape=") || first.starts_with('\'') => nginx(placed, 0),
         () if is("LogFormat") => apache(placed, first, 1),
@@ -60,19 +64,31 @@ pub(super) fn unwrapped(pattern: &str) -> Result<Unwrapped, PatternError> {
         () if is_one_string(text.trim()) => apache(placed, first, 0),
         () if first.starts_with('"') && on_lines => nginx(placed, 0),
         () => alone(placed),
-    }
-}
-
-/// A pattern with nothing around it.
-fn alone(placed: &[Placed]) -> Result<Unwrapped, PatternError> {
-    let chars = unescaped(placed);
-    if let Some((_, column)) = chars.iter().find(|(c, _)| *c == '\n') {
+    }?;
+    // The server would write it, and no line has one in it.
+    if let Some((_, column)) = unwrapped.chars.iter().find(|(c, _)| *c == '\n') {
         return Err(error(
             *column,
             "line break in a pattern, expected one line, or one whole `log_format` or `LogFormat` directive and nothing else",
         ));
     }
-    Ok(Unwrapped { chars, escapes: Escapes::Default })
+    Ok(unwrapped)
+}
+
+/// A pattern with nothing around it.
+fn alone(placed: &[Placed]) -> Result<Unwrapped, PatternError> {
+    let text = text_of(placed);
+    let directive = text.trim_start_matches(['#', ' ', '\t']).split_whitespace().next();
+    let is_directive = |name: &str| DIRECTIVES.iter().any(|known| known.eq_ignore_ascii_case(name));
+    if let (true, Some(directive)) =
+        (text.trim_start().starts_with('#'), directive.filter(|name| is_directive(name)))
+    {
+        return Err(error(
+            placed.first().map_or(1, |(_, column)| *column),
+            format!("`{directive}` is commented out, expected it without the `#`"),
+        ));
+    }
+    Ok(Unwrapped { chars: unescaped(placed), escapes: Escapes::Default })
 }
 
 /// nginx's strings, which it joins, after so many other words and its `escape=`.
@@ -102,6 +118,18 @@ fn nginx(placed: &[Placed], before: usize) -> Result<Unwrapped, PatternError> {
         return Err(error(
             column,
             "found no format string, expected `log_format NAME 'STRING' …;`",
+        ));
+    }
+    // nginx would take any word for a part of the format. One without a variable is rather the next directive's, where
+    // the `;` got lost.
+    let is_odd = |word: &&Word| !word.quoted && !word.chars.iter().any(|(c, _)| *c == '$');
+    if let Some(word) = strings.clone().find(is_odd) {
+        return Err(error(
+            word.column,
+            format!(
+                "found `{}`, expected quoted strings, and `;` at the end of the directive",
+                text_of(&word.chars)
+            ),
         ));
     }
     let chars = strings.flat_map(|word| word.chars.iter().copied()).collect();
@@ -148,6 +176,13 @@ fn apache(placed: &[Placed], directive: &str, before: usize) -> Result<Unwrapped
         let column = words.last().map_or(1, |word| word.column);
         return Err(error(column, format!("found no format string after `{directive}`")));
     };
+    // The nickname, or on which condition to log.
+    if let Some(word) = words.get(before + 2) {
+        return Err(error(
+            word.column,
+            format!("found `{}`, expected the end of the directive", text_of(&word.chars)),
+        ));
+    }
     let nickname = |c: &Placed| is_name(c.0) || matches!(c.0, '-' | '.');
     if !word.quoted && word.chars.iter().all(nickname) {
         let (column, name) = (word.column, text_of(&word.chars));
@@ -236,12 +271,28 @@ fn line_end(placed: &[Placed], from: usize) -> usize {
     to_end.map_or(placed.len(), |length| from + length)
 }
 
-/// Without the line breaks around it. Blanks of a pattern's own line may be part of it.
+/// Without the carriage returns of a file with Windows' line endings.
+fn without_carriage_returns(placed: &[Placed]) -> Vec<Placed> {
+    let is_ending =
+        |i: usize| placed[i].0 == '\r' && placed.get(i + 1).is_none_or(|(c, _)| *c == '\n');
+    (0..placed.len()).filter(|&i| !is_ending(i)).map(|i| placed[i]).collect()
+}
+
+/// Without the line breaks around it, and the blanks that stand there with them. Those of a pattern that has its line for
+/// itself may be part of it.
 fn trimmed(placed: &[Placed]) -> &[Placed] {
-    let is_text = |(c, _): &Placed| !matches!(c, '\n' | '\r');
-    let start = placed.iter().position(is_text).unwrap_or(placed.len());
-    let end = placed.iter().rposition(is_text).map_or(start, |last| last + 1);
-    &placed[start..end]
+    let is_text = |(c, _): &Placed| !c.is_whitespace();
+    let (Some(first), Some(last)) =
+        (placed.iter().position(is_text), placed.iter().rposition(is_text))
+    else {
+        return placed;
+    };
+    let has_break = |blanks: &[Placed]| blanks.iter().any(|(c, _)| *c == '\n');
+    // Between lines of their own blanks are an indentation.
+    if has_break(&placed[..first]) || has_break(&placed[last + 1..]) {
+        return &placed[first..=last];
+    }
+    placed
 }
 
 fn text_of(chars: &[Placed]) -> String {
@@ -323,6 +374,11 @@ mod tests {
             ("log_format main escape=json;", 17, "no format string"),
             ("log_format '$a';", 12, "no format string"),
             ("<IfModule log_config_module>\nLogFormat \"%h\" x\n</IfModule>", 29, "line break"),
+            ("LogFormat \"%h\" x LogFormat \"%u\" y", 18, "expected the end of the directive"),
+            ("log_format m '$a'\naccess_log /x m;", 19, "found `access_log`"),
+            ("log_format m '$a\n$b';", 17, "line break"),
+            ("LogFormat \"%h\n%u\" x", 14, "line break"),
+            ("# LogFormat \"%h\" x", 1, "commented out"),
             ("LogFormat \"%h\" x\nLogFormat \"%u\" y", 18, "after the directive's line"),
             ("LogFormat", 1, "no format string after `LogFormat`"),
             ("$a\n$b", 3, "line break"),
@@ -335,6 +391,13 @@ mod tests {
 
     #[test]
     fn comments_around_an_apache_directive_are_none_of_it() {
+        for pattern in [
+            "LogFormat \\\r\n \"%h %u\" mine\r\n",
+            "LogFormat \"%h \\\r\n%u\" mine",
+            "\"%h %u\"\r\n",
+        ] {
+            assert_eq!(text(pattern).as_deref(), Ok("%h %u"), "{pattern:?}");
+        }
         let pattern = "# the \"old\" one\n    LogFormat \"%h %u\" mine\n# and no more\n";
         assert_eq!(text(pattern).as_deref(), Ok("%h %u"));
     }
@@ -345,5 +408,8 @@ mod tests {
             assert_eq!(text(pattern).as_deref(), Ok(pattern));
         }
         assert_eq!(text("$a\n").as_deref(), Ok("$a"));
+        // In a block of its own blanks are an indentation.
+        assert_eq!(text("  $a $b\n  ").as_deref(), Ok("$a $b"));
+        assert_eq!(text("\"$a\" \"$b\"\n  ").as_deref(), Ok("\"$a\" \"$b\""));
     }
 }

@@ -53,8 +53,8 @@ pub(crate) enum Origin {
     Slot(usize),
     /// A value of the log that is known to be a whole request line.
     RequestLine(usize),
-    /// A path that the server has decoded and that holds no query: what looks like its beginning came escaped.
-    DecodedPath(usize),
+    /// A path that the server has decoded. Without `query`, what looks like one's beginning in it came escaped.
+    Decoded { slot: usize, query: bool },
     /// A parameter of the request target's query.
     Query(String),
 }
@@ -171,7 +171,7 @@ impl Fields {
         let path = self.path.iter().find_map(|source| {
             let value = source.value(values)?;
             let request = match &source.origin {
-                Origin::DecodedPath(_) => return Some(without_query(value)),
+                Origin::Decoded { query, .. } => return Some(encoded(value, *query)),
                 Origin::RequestLine(_) => request_line(value),
                 _ => request_or_target(value),
             };
@@ -262,7 +262,7 @@ impl Source {
     /// The log's own value for it. A query parameter is none.
     fn value<'a>(&'a self, values: Values<'a>) -> Option<&'a str> {
         match &self.origin {
-            Origin::Slot(slot) | Origin::RequestLine(slot) | Origin::DecodedPath(slot) => {
+            Origin::Slot(slot) | Origin::RequestLine(slot) | Origin::Decoded { slot, .. } => {
                 Some(self.mapped(values.get(*slot)?)).filter(|value| !is_absent(value))
             }
             Origin::Query(_) => None,
@@ -317,12 +317,15 @@ fn first<'a>(sources: &'a [Source], values: Values<'a>) -> Option<&'a str> {
     sources.iter().find_map(|source| source.value(values))
 }
 
-/// A decoded path as a target without a query.
-fn without_query(path: &str) -> Cow<'_, str> {
-    if path.contains(['?', '#']) {
-        return Cow::Owned(path.replace('?', "%3F").replace('#', "%23"));
+/// A decoded path as a target: what means something there is escaped again, or it would be decoded a second time.
+/// With `has_query` the path ends at its first question mark; what follows was never decoded.
+fn encoded(value: &str, has_query: bool) -> Cow<'_, str> {
+    let path = if has_query { value.split('?').next().unwrap_or(value) } else { value };
+    if !path.contains(['%', '?', '#']) {
+        return Cow::Borrowed(value);
     }
-    Cow::Borrowed(path)
+    let query = &value[path.len()..];
+    Cow::Owned(path.replace('%', "%25").replace('?', "%3F").replace('#', "%23") + query)
 }
 
 fn natural(text: &str) -> Option<u64> {

@@ -32,6 +32,8 @@ pub(crate) struct Capture {
     pub(crate) name: String,
     /// What the variable means, where it is well known.
     pub(crate) role: Option<Role>,
+    /// Whether it is a time in several directives.
+    pub(crate) joined: bool,
     /// Whether the format asks for it.
     wanted: bool,
     /// The literal that ends it; empty only for the last, and where `ends` needs none.
@@ -50,6 +52,9 @@ enum Ends {
     AfterTime(TimeForm),
     /// A request line whose own text may hold the literal: after its protocol version.
     AfterVersion,
+    /// A name that callers choose, before a time: where the literal stands with a time behind it. No server escapes
+    /// what the literal is made of.
+    BeforeTime,
     /// Before the slash that begins the capture that follows at once.
     BeforeSlash,
 }
@@ -73,8 +78,9 @@ pub(crate) enum Role {
     Target,
     /// Its path alone, decoded by the server.
     Path,
-    /// The path with nginx's `$is_args$args` behind it: where there is no query, nginx writes a `-` for it.
-    TargetOrDash,
+    /// The decoded path with its query behind it. With `dash` by nginx's `$is_args$args`: where there is no query,
+    /// it writes a `-` for it.
+    PathAndQuery { dash: bool },
     /// The query string alone.
     Query,
     /// The host.
@@ -205,16 +211,33 @@ impl Plan {
             Ends::AtQuote => capture.first_unescaped(line, start),
             Ends::AfterTime(form) => capture.after_time(line, start, form),
             Ends::AfterVersion => capture.after_version(line, start),
+            Ends::BeforeTime => self.before_time(slot, line, start),
             Ends::AtLiteral | Ends::BeforeSlash => capture.ends_at(line, start).next(),
         }?;
         Some((end, end + literal.len()))
+    }
+
+    /// The first place where the literal after a capture stands with a time behind it; the very first if there is none.
+    fn before_time(&self, slot: usize, line: &str, start: usize) -> Option<usize> {
+        let capture = &self.captures[slot];
+        let first = capture.ends_at(line, start).next()?;
+        let Some(Role::At { form, .. }) = self.captures.get(slot + 1).and_then(|c| c.role.as_ref())
+        else {
+            return Some(first);
+        };
+        let is_time = |&end: &usize| {
+            let begin = end + capture.until.needle().len();
+            self.end(slot + 1, line, begin)
+                .is_some_and(|(end, _)| form.read(&line[begin..end], &Zone::UTC).is_some())
+        };
+        Some(capture.ends_at(line, start).find(is_time).unwrap_or(first))
     }
 
     /// Where a value ends that stands between these places, without what the server writes for nothing.
     fn value_end(&self, capture: &Capture, line: &str, start: usize, end: usize) -> usize {
         let raw = &line[start..end];
         match capture.role {
-            Some(Role::TargetOrDash)
+            Some(Role::PathAndQuery { dash: true })
                 if self.escapes == Escapes::Default && !raw.contains('?') && raw.ends_with('-') =>
             {
                 end - 1
@@ -327,7 +350,13 @@ impl Directive for str {
 #[derive(Debug)]
 enum Token {
     Literal(String),
-    Capture { name: String, column: usize, role: Option<Role>, time: Option<TimePart> },
+    Capture {
+        name: String,
+        column: usize,
+        role: Option<Role>,
+        time: Option<TimePart>,
+        joined: bool,
+    },
 }
 
 /// What an Apache time directive writes.
@@ -371,7 +400,7 @@ fn nginx_tokens(chars: &[Placed]) -> Result<Vec<Token>, PatternError> {
             i += 1;
         }
         let role = nginx_role(&name);
-        tokens.push(Token::Capture { name, column, role, time: None });
+        tokens.push(Token::Capture { name, column, role, time: None, joined: false });
     }
     Ok(tokens)
 }
@@ -470,7 +499,7 @@ fn apache_tokens(chars: &[Placed]) -> Result<Vec<Token>, PatternError> {
         if bracketed {
             push_literal(&mut tokens, "[");
         }
-        tokens.push(Token::Capture { name, column, role, time });
+        tokens.push(Token::Capture { name, column, role, time, joined: false });
         if bracketed {
             push_literal(&mut tokens, "]");
         }
@@ -557,7 +586,13 @@ fn join_times(tokens: &mut Vec<Token>) {
             ) => time.joined(between, next).map(|(form, time)| {
                 let is_end = time.is_end();
                 let role = form.map(|form| Role::At { form, is_end, rank: 0 });
-                Token::Capture { name: name.clone(), column: *column, role, time: Some(time) }
+                Token::Capture {
+                    name: name.clone(),
+                    column: *column,
+                    role,
+                    time: Some(time),
+                    joined: true,
+                }
             }),
             _ => None,
         };
@@ -614,12 +649,12 @@ fn join_targets(tokens: &mut Vec<Token>) {
     for i in 0..tokens.len() {
         let path = is(tokens.get(i), &["U", "uri", "document_uri"]);
         let (count, joined) = if path && is(tokens.get(i + 1), &["q"]) {
-            (1, Role::Target)
+            (1, Role::PathAndQuery { dash: false })
         } else if path
             && is(tokens.get(i + 1), &["is_args"])
             && is(tokens.get(i + 2), &["args", "query_string"])
         {
-            (2, Role::TargetOrDash)
+            (2, Role::PathAndQuery { dash: true })
         } else {
             continue;
         };
@@ -645,7 +680,7 @@ fn assemble(tokens: Vec<Token>, apache: bool, escapes: Escapes) -> Result<Plan, 
         prefix = Some(literal);
     }
     while let Some(token) = tokens.next() {
-        let Token::Capture { name, role, .. } = token else { continue };
+        let Token::Capture { name, role, joined, .. } = token else { continue };
         let mut until = String::new();
         let mut ends = Ends::AtLiteral;
         match tokens.peek() {
@@ -654,7 +689,7 @@ fn assemble(tokens: Vec<Token>, apache: bool, escapes: Escapes) -> Result<Plan, 
                 tokens.next();
             }
             Some(Token::Capture {
-                role: Some(Role::Target | Role::TargetOrDash | Role::Path),
+                role: Some(Role::Target | Role::PathAndQuery { .. } | Role::Path),
                 ..
             }) => ends = Ends::BeforeSlash,
             Some(Token::Capture { name: next, column, .. }) => {
@@ -678,10 +713,18 @@ fn assemble(tokens: Vec<Token>, apache: bool, escapes: Escapes) -> Result<Plan, 
             // Every server that escapes at all escapes a quote, wherever the value stands.
             _ if escapes != Escapes::None && until.starts_with('"') => ends = Ends::AtQuote,
             Some(Role::Request) if !until.is_empty() => ends = Ends::AfterVersion,
+            Some(Role::User)
+                if matches!(
+                    tokens.peek(),
+                    Some(Token::Capture { role: Some(Role::At { .. }), .. })
+                ) =>
+            {
+                ends = Ends::BeforeTime;
+            }
             _ => {}
         }
         let until = Finder::new(until.as_bytes()).into_owned();
-        captures.push(Capture { name, role, wanted: false, until, ends });
+        captures.push(Capture { name, role, joined, wanted: false, until, ends });
     }
     if captures.is_empty() {
         return Err(error(
@@ -837,6 +880,16 @@ mod tests {
             values("%v%U%q %s", "api.example/x?y=/z 200").unwrap(),
             ["api.example", "/x?y=/z", "200"]
         );
+    }
+
+    #[test]
+    fn a_name_may_hold_what_stands_before_the_time() {
+        let pattern = "%h - %u %t \"%r\"";
+        let line = "x - k [y [z [18/Dec/2018:09:30:00 +0000] \"GET / HTTP/1.1\"";
+        let all = values(pattern, line).unwrap();
+        assert_eq!(all[1..3], ["k [y [z", "18/Dec/2018:09:30:00 +0000"]);
+        let all = values(pattern, "x - k [y [no time] \"-\"").unwrap();
+        assert_eq!(all[1..3], ["k", "y [no time"]);
     }
 
     #[test]

@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 pub use config::ConfigFile;
-use config::Logs;
 
 use crate::call::Outcome;
 use crate::cli::{
@@ -24,6 +23,7 @@ use crate::input::{self, Found, Io};
 use crate::judge::Verdict;
 use crate::limits;
 use crate::nearest::did_you_mean;
+use crate::register::may_be_table;
 use crate::render::CSV_TABLES;
 use crate::report::{Expect, Partial, PathsFrom};
 use crate::time::Instant;
@@ -309,7 +309,7 @@ pub fn formats(args: &FormatsArgs) -> Result<FormatsPlan> {
 /// On wrong usage, a configuration that does not fit, and logs that are not there.
 pub fn audit(args: &AuditArgs) -> Result<AuditPlan> {
     let config = find_config(args.read.config.as_deref())?;
-    let mut read = read_plan(&args.read, config.as_ref())?;
+    let (mut read, logs) = read_plan(&args.read, config.as_ref())?;
     read.options.digest = args.digest;
     let fail_on = args.fail_on.as_deref().map(severity).transpose()?;
     if fail_on.is_some() && read.register.is_none() {
@@ -319,8 +319,9 @@ pub fn audit(args: &AuditArgs) -> Result<AuditPlan> {
         .hint("give --register DIR, or the configuration with --config FILE"));
     }
     let outputs = outputs(args, config.as_ref())?;
-    let logs = read.inputs.iter().map(|input| &input.found);
-    spare_files(&outputs, config.as_ref(), read.register.as_ref(), logs)?;
+    let mut problems = Problems::default();
+    spare_files(&outputs, config.as_ref(), read.register.as_ref(), &logs, &mut problems);
+    problems.told("what was asked for")?;
     Ok(AuditPlan { read, outputs, display: display(args.color), fail_on })
 }
 
@@ -335,7 +336,7 @@ pub fn calls(args: &CallsArgs) -> Result<CallsPlan> {
         let config_folder = config.as_ref().map(|config| config.folder().to_owned());
         return Ok(CallsPlan::Verify { report: report.clone(), config_folder });
     }
-    let mut read = read_plan(&args.read, config.as_ref())?;
+    let (mut read, _) = read_plan(&args.read, config.as_ref())?;
     // On one terminal the bar and the calls would overwrite each other.
     read.progress &= !std::io::stdout().is_terminal();
     let verdict = |name: &String| match Kind::from_name(name).is_some()
@@ -395,11 +396,10 @@ pub fn check(args: &CheckArgs) -> Result<CheckPlan> {
         suppressed = config.suppressions(&mut problems);
         let outputs = configured_outputs(config, &mut problems);
         let mut gathered = Gathered::default();
-        problems.note(gathered.configured(config.folder(), &sources));
+        gathered.configured(config.folder(), &sources, &mut problems);
         let shown = config.path.display();
         odd.extend(gathered.unread.iter().map(|p| format!("{shown}: {}: {}", p.path, p.reason)));
-        let logs = gathered.found.iter().map(|(found, _)| found);
-        problems.note(spare_files(&outputs, Some(config), register.as_ref(), logs));
+        spare_files(&outputs, Some(config), register.as_ref(), &gathered.logs(), &mut problems);
         if register.is_none() && !(severities.is_empty() && suppressed.is_empty()) {
             odd.push(format!(
                 "{shown}: [severity] and [[suppress]] without a register: nothing is judged, so they have no effect"
@@ -542,7 +542,7 @@ fn sources_of(
 
 fn source_of(
     config: &ConfigFile,
-    logs: &Spanned<Logs>,
+    logs: &Spanned<config::Logs>,
     formats: &[Format],
     before: &[SourcePlan],
 ) -> Result<SourcePlan> {
@@ -600,7 +600,7 @@ fn is_span(text: &str) -> bool {
     number.is_some_and(|number| number.parse::<u32>().is_ok_and(|n| n > 0))
 }
 
-fn read_plan(args: &ReadArgs, config: Option<&ConfigFile>) -> Result<ReadPlan> {
+fn read_plan(args: &ReadArgs, config: Option<&ConfigFile>) -> Result<(ReadPlan, Logs)> {
     let since = instant("--since", args.since.as_deref())?;
     let until = instant("--until", args.until.as_deref())?;
     if let (Some(since), Some(until)) = (since, until)
@@ -627,11 +627,14 @@ fn read_plan(args: &ReadArgs, config: Option<&ConfigFile>) -> Result<ReadPlan> {
                 "name them as arguments, or under [[logs]] in overstay.toml, or give the configuration with --config FILE",
             ));
         };
-        gathered.configured(config.folder(), &sources)?;
+        let mut problems = Problems::default();
+        gathered.configured(config.folder(), &sources, &mut problems);
+        problems.told("the configuration")?;
     } else {
         let folder = config.map_or(Path::new(""), ConfigFile::folder);
         gathered.arguments(&args.logs, folder, &sources)?;
     }
+    let logs = gathered.logs();
     let mut plan = gathered.finish(&sources, log_format);
     if plan.inputs.is_empty() {
         let reasons = plan.unread.iter().map(|p| format!("{}: {}", p.path, p.reason));
@@ -645,7 +648,7 @@ fn read_plan(args: &ReadArgs, config: Option<&ConfigFile>) -> Result<ReadPlan> {
         return Err(Error::new("--as-known-at needs a register").hint("give --register DIR"));
     }
     let stderr_is_terminal = std::io::stderr().is_terminal();
-    Ok(ReadPlan {
+    let plan = ReadPlan {
         formats,
         since,
         until,
@@ -670,6 +673,24 @@ fn read_plan(args: &ReadArgs, config: Option<&ConfigFile>) -> Result<ReadPlan> {
         suppressions,
         unused: config.map(ConfigFile::unused).unwrap_or_default(),
         ..plan
+    };
+    Ok((plan, logs))
+}
+
+/// Where the logs lie, for what must not be written over them.
+#[derive(Default)]
+struct Logs {
+    /// Those there are, without links and relative parts.
+    paths: Vec<PathBuf>,
+    /// The patterns by which they were looked for, each with the folder that it is relative to.
+    patterns: Vec<(String, PathBuf)>,
+}
+
+/// What to say of a log that is to be fetched.
+fn is_url(log: &str) -> Option<Error> {
+    log.contains("://").then(|| {
+        Error::new(format!("{log}: this version reads files and standard input, no URLs"))
+            .hint("fetch it first, or pipe it in: … | overstay audit -")
     })
 }
 
@@ -681,20 +702,33 @@ struct Gathered {
     unread: Vec<Partial>,
     /// Whether the logs were given as arguments.
     given: bool,
+    /// What was looked for, see [`Logs::patterns`].
+    patterns: Vec<(String, PathBuf)>,
 }
 
 impl Gathered {
-    /// All that the sources of the config name.
-    ///
-    /// # Errors
-    ///
-    /// If two sources name the same file: its calls would count twice.
-    fn configured(&mut self, folder: &Path, sources: &[SourcePlan]) -> Result<()> {
+    fn logs(&self) -> Logs {
+        Logs {
+            paths: self.found.iter().filter_map(|(found, _)| found.canonical()).collect(),
+            patterns: self.patterns.clone(),
+        }
+    }
+
+    /// All that the sources of the config name; a problem for each file that two of them name, since its calls would
+    /// count twice, and for each pattern that is none.
+    fn configured(&mut self, folder: &Path, sources: &[SourcePlan], problems: &mut Problems) {
         let mut claimed: BTreeMap<PathBuf, &str> = BTreeMap::new();
         for (index, source) in sources.iter().enumerate() {
             let mut of_source = Vec::new();
             for pattern in &source.patterns {
-                let findings = input::find(pattern, Some(folder))?;
+                if let Some(error) = is_url(pattern) {
+                    problems.0.push(error);
+                    continue;
+                }
+                let Some(findings) = problems.note(input::find(pattern, Some(folder))) else {
+                    continue;
+                };
+                self.patterns.push((pattern.clone(), folder.to_owned()));
                 if findings.found.is_empty() && findings.unreadable.is_empty() {
                     self.unread.push(Partial {
                         path: pattern.clone(),
@@ -708,16 +742,19 @@ impl Gathered {
             for found in &once {
                 let Some(path) = found.canonical() else { continue };
                 if let Some(other) = claimed.insert(path, &source.name) {
-                    return Err(Error::new(format!(
+                    let error = Error::new(format!(
                         "{}: found in the sources {other} and {}, expected each log in one",
                         found.shown, source.name
-                    ))
-                    .hint("its calls would count twice; make the paths of one source narrower"));
+                    ));
+                    problems.0.push(error.hint(
+                        "its calls would count twice; make the paths of one source narrower",
+                    ));
+                    // One is enough to know of the two.
+                    break;
                 }
             }
             self.found.extend(once.into_iter().map(|found| (found, Some(index))));
         }
-        Ok(())
     }
 
     /// The logs given as arguments, each in the source of the config that claims it, if one does.
@@ -734,12 +771,10 @@ impl Gathered {
         self.given = true;
         let mut all = Vec::new();
         for log in logs {
-            if log.contains("://") {
-                return Err(Error::new(format!(
-                    "{log}: this version reads files and standard input, no URLs"
-                ))
-                .hint("fetch it first, or pipe it in: … | overstay audit -"));
+            if let Some(error) = is_url(log) {
+                return Err(error);
             }
+            self.patterns.push((log.clone(), PathBuf::new()));
             let findings = input::find(log, None)?;
             if findings.found.is_empty() && findings.unreadable.is_empty() {
                 return Err(Error::new(format!(
@@ -867,11 +902,16 @@ fn outputs(args: &AuditArgs, config: Option<&ConfigFile>) -> Result<Vec<Output>>
     if outputs.is_empty() {
         outputs.push(Output { kind: OutputKind::Terminal, path: None });
     }
+    one_to_stdout(&outputs)?;
+    Ok(outputs)
+}
+
+fn one_to_stdout(outputs: &[Output]) -> Result<()> {
     if outputs.iter().filter(|output| output.path.is_none()).count() > 1 {
         return Err(Error::new("two reports to standard output, expected one at most")
             .hint("give the others a path: --report json=report.json"));
     }
-    Ok(outputs)
+    Ok(())
 }
 
 /// The reports that the config asks for.
@@ -884,7 +924,14 @@ fn configured_outputs(config: &ConfigFile, problems: &mut Problems) -> Vec<Outpu
                 .maybe_hint(error.hint_text().map(str::to_owned))
         }))
     });
-    configured.collect()
+    let configured: Vec<Output> = configured.collect();
+    problems.note(one_to_stdout(&configured).map_err(|error| {
+        let span = config.tables.report.outputs.first().map_or(0..0, Spanned::span);
+        config
+            .error(span, format!("[report] outputs: {error}"))
+            .maybe_hint(error.hint_text().map(str::to_owned))
+    }));
+    configured
 }
 
 fn output(text: &str, folder: &Path) -> Result<Output> {
@@ -915,19 +962,21 @@ fn output(text: &str, folder: &Path) -> Result<Output> {
     Ok(Output { kind, path })
 }
 
-/// Refuses to write a report over what it is made of, or over another: the evidence would be gone.
-fn spare_files<'f>(
+/// A problem for each report that would be written over what it is made of, over another, or where the next run looks for
+/// its logs: the evidence would be gone; and for each place where no file can be.
+fn spare_files(
     outputs: &[Output],
     config: Option<&ConfigFile>,
     register: Option<&RegisterPlan>,
-    logs: impl Iterator<Item = &'f Found> + Clone,
-) -> Result<()> {
+    logs: &Logs,
+    problems: &mut Problems,
+) {
     let same_for_all = |path: &Path| {
         // What is not there yet is told by its folder.
         std::fs::canonicalize(path).ok().or_else(|| {
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
             let folder = std::fs::canonicalize(folder.unwrap_or(Path::new("."))).ok()?;
-            Some(folder.join(path.file_name()?))
+            folder.is_dir().then_some(folder.join(path.file_name()?))
         })
     };
     let config_register = config
@@ -939,29 +988,51 @@ fn spare_files<'f>(
         .chain(register.map(|register| register.folder.clone()))
         .filter_map(|folder| std::fs::canonicalize(folder).ok())
         .collect();
-    let is_csv = |path: &Path| path.extension().is_some_and(|csv| csv.eq_ignore_ascii_case("csv"));
     // A table may be a link to where it really lies.
     let entries = registers.iter().filter_map(|folder| std::fs::read_dir(folder).ok());
     let tables = entries.flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let is_table =
+        |path: &Path| path.file_name().is_some_and(|name| may_be_table(&name.to_string_lossy()));
     let tables: Vec<PathBuf> = tables
-        .filter(|path| is_csv(path))
+        .filter(|path| is_table(path))
         .filter_map(|path| std::fs::canonicalize(path).ok())
         .collect();
     let mut taken: Vec<PathBuf> = Vec::new();
     for pages in outputs.iter().flat_map(|output| output.folders().into_iter().nth(1)) {
         // What they are called depends on the report.
         let Ok(folder) = std::fs::canonicalize(&pages) else { continue };
-        let mut inside = logs.clone().filter_map(Found::canonical);
-        if let Some(log) = inside.find(|log| log.parent() == Some(&folder)) {
-            return Err(Error::new(format!(
+        if let Some(log) = logs.paths.iter().find(|log| log.parent() == Some(&folder)) {
+            problems.0.push(Error::new(format!(
                 "{}: found the log {}, expected another folder for the pages",
                 pages.display(),
                 log.display()
             )));
         }
     }
-    for path in &outputs.iter().flat_map(Output::files).collect::<Vec<_>>() {
-        let Some(target) = same_for_all(path) else { continue };
+    let files = |output: &Output| {
+        let outer = output.folders().into_iter().next();
+        output.files().into_iter().map(move |path| (path, outer.clone()))
+    };
+    for (path, outer) in outputs.iter().flat_map(files) {
+        let shown = path.display();
+        // A folder that is not there yet is made, but not the one around it.
+        let to_be_made = || Some(same_for_all(outer.as_ref()?)?.join(path.file_name()?));
+        let Some(target) = same_for_all(&path).or_else(to_be_made) else {
+            let shown = outer.as_ref().unwrap_or(&path).display();
+            let told = format!("{shown}: found no such folder, expected one for the report");
+            // Of the files of one folder that is told once.
+            if problems.0.iter().all(|known| known.to_string() != told) {
+                problems.0.push(
+                    Error::new(told)
+                        .hint("the folder must exist and be writable; nothing was changed"),
+                );
+            }
+            continue;
+        };
+        if target.is_dir() {
+            problems.0.push(Error::new(format!("{shown}: found a folder, expected a file's path")));
+            continue;
+        }
         if target.exists() && !target.is_file() {
             // A pipe or a device is not replaced.
             continue;
@@ -971,21 +1042,25 @@ fn spare_files<'f>(
             "the path of another report"
         } else if config.as_ref() == Some(&target) {
             "the configuration"
-        } else if tables.contains(&target) || (in_register && is_csv(&target)) {
+        } else if tables.contains(&target) || (in_register && is_table(&target)) {
             "a table of the register"
-        } else if logs.clone().any(|log| log.canonical().as_ref() == Some(&target)) {
+        } else if logs.paths.contains(&target) {
             "a log to read"
+        } else if logs
+            .patterns
+            .iter()
+            .any(|(pattern, base)| input::would_find(pattern, Some(base), &target))
+        {
+            "where logs are looked for"
         } else {
             taken.push(target);
             continue;
         };
-        return Err(Error::new(format!(
-            "{}: found {found}, expected another path for the report",
-            path.display()
-        ))
-        .hint("a report replaces what is at its path; nothing was changed"));
+        problems.0.push(
+            Error::new(format!("{shown}: found {found}, expected another path for the report"))
+                .hint("a report replaces what is at its path, and is no log; nothing was changed"),
+        );
     }
-    Ok(())
 }
 
 /// What can be shown.

@@ -22,7 +22,7 @@ pub use check::check;
 pub use credential::{Remembered, Shown, credential_digest, mask};
 pub use problem::{Level, Problem};
 pub use routes::{Match, Route, Routes, Scratch, Segment, Template, operation_of_method};
-pub use source::{Source, load};
+pub use source::{Source, load, may_be_table};
 pub use tables::Tables;
 pub use target::{Target, normalise};
 pub use unrouted::template_of;

@@ -56,21 +56,33 @@ fn load_folder(dir: &Path) -> Result<Tables> {
     Ok(tables)
 }
 
-/// The names of the folder's files that are tables or are meant as such, sorted: all of CSV, and those named like a
-/// table whatever their ending, such as `consents.csv.gz`. Hidden files and those that end in `~`, left by editors,
-/// are none.
+/// How files end that people mean as tables, or as packed ones, and that are not read.
+const OTHER_ENDINGS: [&str; 10] =
+    ["tsv", "tab", "txt", "gz", "zst", "xz", "zip", "xlsx", "ods", "json"];
+
+/// Whether a file of that name in a register's folder is a table or meant as one: all of CSV, and those named like a table
+/// with an ending that tables have elsewhere, or with none, such as `consents.csv.gz`. Hidden files, left by editors, are
+/// none.
+pub fn may_be_table(name: &str) -> bool {
+    let ending = Path::new(name).extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
+    let is_csv = ending.as_deref() == Some("csv");
+    let is_named = ending.is_none_or(|ending| OTHER_ENDINGS.contains(&ending.as_str()))
+        && Table::ALL.iter().any(|table| table.name().eq_ignore_ascii_case(stem(name)));
+    (is_csv || is_named) && !name.starts_with('.')
+}
+
+/// The names of the folder's files that are tables or meant as such, sorted.
 fn table_names(dir: &Path) -> Result<Vec<String>> {
     let io = |error| {
         Error::io(dir.display(), error).hint("a register is a folder with partners.csv and others")
     };
     let mut names = Vec::new();
     for entry in fs::read_dir(dir).map_err(io)? {
-        let name = entry.map_err(io)?.file_name().to_string_lossy().into_owned();
-        let extension = Path::new(&name).extension();
-        let is_csv = extension.is_some_and(|csv| csv.eq_ignore_ascii_case("csv"));
-        let is_named =
-            Table::ALL.iter().any(|table| table.name().eq_ignore_ascii_case(stem(&name)));
-        if (is_csv || is_named) && !name.starts_with('.') && !name.ends_with('~') {
+        let entry = entry.map_err(io)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // A folder that is called as a table is read as one, and told to be none.
+        let is_other_folder = entry.path().is_dir() && !name.ends_with(".csv");
+        if may_be_table(&name) && !is_other_folder {
             names.push(name);
         }
     }
@@ -253,9 +265,10 @@ mod tests {
             fs::write(dir.path().join(name), "").unwrap();
         }
         // What editors leave and what is no table is passed over.
-        for name in ["grants.csv~", "README.md", "LICENSE"] {
+        for name in ["grants.csv~", "grants.csv.bak", "grants.md", "README.md", "LICENSE"] {
             fs::write(dir.path().join(name), "").unwrap();
         }
+        fs::create_dir(dir.path().join("partners")).unwrap();
         let told = problems(dir.path());
         let unknown = |name: &str, nearest: &str| {
             format!("{name}: found an unknown table, the nearest known one is \"{nearest}.csv\"")

@@ -22,13 +22,23 @@ pub fn check(plan: &CheckPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
         writeln!(stdout, "warning: {}", for_terminal(odd)).map_err(written)?;
     }
     for error in &plan.problems {
-        write!(stdout, "error: ").map_err(written)?;
-        for line in error.with_hint().lines() {
-            writeln!(stdout, "{}", for_terminal(line)).map_err(written)?;
-        }
+        tell(error, stdout).map_err(written)?;
     }
-    if let Some(folder) = &plan.register {
-        let tables = register::load(&Source::Folder(folder.clone()))?;
+    let loaded = plan
+        .register
+        .as_ref()
+        .map(|folder| (folder, register::load(&Source::Folder(folder.clone()))));
+    let loaded = match (loaded, &plan.config) {
+        // Told with all else that is wrong.
+        (Some((_, Err(error))), Some(_)) => {
+            tell(&error, stdout).map_err(written)?;
+            errors += 1;
+            None
+        }
+        (Some((folder, tables)), _) => Some((folder, tables?)),
+        (None, _) => None,
+    };
+    if let Some((folder, tables)) = loaded {
         for problem in register::check(&tables) {
             let label = match problem.level {
                 Level::Error => {
@@ -83,6 +93,12 @@ pub fn check(plan: &CheckPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     stdout.flush().map_err(written)?;
     let failed = errors > 0 || !plan.problems.is_empty();
     Ok(Ended::new(if failed { Status::Failed } else { Status::Done }))
+}
+
+/// An error and its hint, a line each.
+fn tell(error: &Error, stdout: &mut (dyn Write + Send)) -> std::io::Result<()> {
+    write!(stdout, "error: ")?;
+    error.with_hint().lines().try_for_each(|line| writeln!(stdout, "{}", for_terminal(line)))
 }
 
 /// What a suppression names and the register does not know: it hides nothing.

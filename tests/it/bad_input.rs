@@ -1310,9 +1310,12 @@ fn a_report_that_cannot_be_written_leaves_nothing() {
     fs::create_dir(case.path("folder")).unwrap();
     let before = case.names();
     for (target, words) in [
-        ("json=missing/report.json", "error: missing/report.json: no such file or directory"),
-        ("json=logs/good.log/report.json", "error: logs/good.log/report.json: not a directory"),
-        ("json=folder", "error: folder: is a directory"),
+        ("json=missing/report.json", "error: missing/report.json: found no such folder"),
+        (
+            "json=logs/good.log/report.json",
+            "error: logs/good.log/report.json: found no such folder",
+        ),
+        ("json=folder", "error: folder: found a folder, expected a file's path"),
     ] {
         for first in [&[][..], &["--report", "terminal"]] {
             let arguments =
@@ -1360,7 +1363,7 @@ fn where_one_report_cannot_be_written_none_is() {
     case.run(&[&arguments[..], &outputs].concat())
         .expect_status(2)
         .expect_no_stdout()
-        .expect_stderr(&["error: missing/report.json: no such file or directory"]);
+        .expect_stderr(&["error: missing/report.json: found no such folder"]);
     assert_eq!(case.names(), before);
     assert_eq!(case.read("old.json"), "old");
 }
@@ -1647,6 +1650,8 @@ fn a_report_replaces_nothing_it_is_made_of_and_no_other_report() {
     for (path, found) in [
         ("register/grants.csv", "a table of the register"),
         ("register/new.csv", "a table of the register"),
+        ("register/consents.json", "a table of the register"),
+        ("logs/report.json", "where logs are looked for"),
         ("overstay.toml", "the configuration"),
         ("./logs/../overstay.toml", "the configuration"),
         ("logs/good.log", "a log to read"),

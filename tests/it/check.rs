@@ -143,6 +143,48 @@ fn logs_and_reports_of_a_config_are_looked_for() {
 }
 
 #[test]
+fn reports_that_audit_would_refuse_are_told_all() {
+    let outputs = [
+        "terminal",
+        "json",
+        "json=folder",
+        "json=none/x.json",
+        "json=logs/new.jsonl",
+        "json=register/grants.json",
+    ];
+    let config = format!(
+        "[register]\nsource = \"register\"\n[[logs]]\nsource = \"a\"\npaths = [\"logs/*.jsonl\"]\n\
+         [[logs]]\nsource = \"b\"\npaths = [\"s3://bucket/logs\"]\n[report]\noutputs = {outputs:?}\n"
+    );
+    let case = tidy().file("overstay.toml", config).file("logs/a.jsonl", "").file("folder/x", "");
+    let output = check(&case, &[]).expect_status(2);
+    for told in [
+        "error: overstay.toml: 10: [report] outputs: two reports to standard output, expected one at most\n",
+        "error: folder: found a folder, expected a file's path\n",
+        "error: none/x.json: found no such folder, expected one for the report\n",
+        "error: logs/new.jsonl: found where logs are looked for, expected another path for the report\n",
+        "error: register/grants.json: found a table of the register, expected another path for the report\n",
+        "error: s3://bucket/logs: this version reads files and standard input, no URLs\n",
+    ] {
+        assert!(output.stdout.contains(told), "{told}\n{}", output.stdout);
+    }
+}
+
+#[test]
+fn a_register_that_is_not_there_is_told_with_all_else() {
+    let config = "[register]\nsource = \"none\"\n[severity]\nopen = \"low\"\n";
+    let case = Case::new().file("overstay.toml", config);
+    let output = check(&case, &[]).expect_status(2);
+    for told in [
+        "error: none: no such file or directory\n  hint: a register is a folder",
+        "error: overstay.toml: 4: [severity]",
+        "overstay.toml: 1 error, 0 warnings\n",
+    ] {
+        assert!(output.stdout.contains(told), "{told}\n{}", output.stdout);
+    }
+}
+
+#[test]
 fn a_suppression_tells_all_that_is_wrong_with_it_and_takes_only_ids_that_can_be() {
     for (id, fits) in [
         ("os-7f3k2mq4t6xa", true),

@@ -111,7 +111,7 @@ fn what_a_report_is_made_of_is_not_replaced_by_it() {
     let before = case.names();
     for (report, told) in [
         ("csv=register", "a table of the register"),
-        ("csv=none/out", "no such file or directory"),
+        ("csv=none/out", "none/out: found no such folder"),
         ("csv=logs/mixed.log", "exists"),
     ] {
         let output = audit(&case, report).expect_status(2).expect_no_stdout();
