@@ -127,3 +127,5 @@ impl Format {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_audit;
