@@ -40,8 +40,8 @@ impl std::fmt::Display for Undetected {
 /// Up to 200 complete lines are tried; a single unfinished one is taken as it is. A format fits if it makes calls of at
 /// least nine tenths of the lines that are not blank. Lines that are too long or no UTF-8 speak neither for a format
 /// nor against it. Requests that are no HTTP count as fitting, since scanners send them to any server, but at least
-/// one line must be a call. Of those that fit the one with the
-/// most fitting lines counts, then the one with the most calls.
+/// one line must be a call. Of those that fit the one with the most calls counts, then the one with the most
+/// fitting lines: a record without a target may well be a call to the format that knows its keys.
 ///
 /// # Errors
 ///
@@ -76,12 +76,12 @@ pub fn detect(formats: &[&Format], head: &[u8]) -> Result<usize, Undetected> {
                 Err(_) => {}
             }
         }
-        if calls == 0 || fitting * 10 < tried * 9 || (fitting, calls) < most {
+        if calls == 0 || fitting * 10 < tried * 9 || (calls, fitting) < most {
             continue;
         }
-        if (fitting, calls) > most {
+        if (calls, fitting) > most {
             best.clear();
-            most = (fitting, calls);
+            most = (calls, fitting);
         }
         best.push(idx);
     }

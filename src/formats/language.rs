@@ -18,9 +18,10 @@ use crate::parse::pattern::{self, Role};
 use crate::parse::table::Table;
 use crate::parse::{Name, csv, json, logfmt, ltsv, regex, w3c};
 
-/// The call fields a format can map, as its keys. `query` is no call field but a part
-/// of `path`, for logs that keep the query string apart.
-const FIELDS: [&str; 17] = [
+/// The call fields a format can map, as its keys. Two are none: `query` is a part of `path`, for logs that keep
+/// the query string apart, and `is_call` says which records are calls.
+const FIELDS: [&str; 18] = [
+    "is_call",
     "at",
     "credential",
     "method",
@@ -223,6 +224,7 @@ enum From<'t> {
     Query(&'t str),
     Header(&'t str),
     Route(&'t str),
+    Constant(&'t str),
 }
 
 impl<'t> Compiler<'t> {
@@ -243,6 +245,7 @@ impl<'t> Compiler<'t> {
             user_agent: texts("user_agent"),
             request_id: texts("request_id"),
             at: problems.note(self.at_sources()).unwrap_or_default(),
+            is_call: problems.note(self.is_call_sources()).unwrap_or_default(),
             outcomes: problems.note(self.outcomes()).unwrap_or_default(),
             status: problems.note(self.status_sources()).unwrap_or_default(),
             outcome: problems.note(self.outcome_sources()).unwrap_or_default(),
@@ -276,6 +279,9 @@ impl<'t> Compiler<'t> {
             other => return Err(wrong_type(&self.at, field, other, "a name or a table")),
         };
         let mut origins = vec!["field", "header"];
+        if !matches!(field, "at" | "status" | "bytes" | "latency") {
+            origins.push("value");
+        }
         let routed = matches!(field, "subject" | "actor");
         if routed || matches!(field, "credential" | "api" | "operation") {
             origins.push("query");
@@ -297,9 +303,10 @@ impl<'t> Compiler<'t> {
                 "field" => From::Field(name),
                 "header" => From::Header(name),
                 "query" => From::Query(name),
+                "value" => From::Constant(name),
                 _ => From::Route(name),
             };
-            if name.is_empty() {
+            if matches!(name, "" | "-") {
                 return Err(self.error(field, format!("`{origin}` is empty")));
             }
             if found.replace(from).is_some() {
@@ -319,7 +326,7 @@ impl<'t> Compiler<'t> {
         let name = match from {
             From::Field(name) => Name::Field(name),
             From::Header(name) => Name::Header(name),
-            From::Query(_) | From::Route(_) => {
+            From::Query(_) | From::Route(_) | From::Constant(_) => {
                 return Err(self.error(field, "takes a field or a header only"));
             }
         };
@@ -340,10 +347,14 @@ impl<'t> Compiler<'t> {
         let map = raw.map(&self.at, field)?.map(|map| {
             let entries = map.into_iter().map(|(from, to)| (from.to_owned(), to.to_owned()));
             // Outcomes may be told from codes, which are numbers; all else is words.
-            if field == "outcome" { Table::of_numbers(entries) } else { Table::of_words(entries) }
+            match field {
+                "outcome" | "is_call" => Table::of_numbers(entries),
+                _ => Table::of_words(entries),
+            }
         });
         let origin = match &raw.from {
             From::Query(name) => Origin::Query((*name).to_owned()),
+            From::Constant(word) => Origin::Constant((*word).to_owned()),
             from => self.origin(field, from)?,
         };
         Ok(Source { origin, map })
@@ -504,10 +515,16 @@ impl<'t> Compiler<'t> {
 
     fn outcome_sources(&mut self) -> Result<Vec<Source>> {
         let sources = self.texts("outcome")?;
-        for to in sources.iter().flat_map(|source| source.map.iter().flat_map(Table::meanings)) {
-            if Outcome::from_name(to).is_none() {
-                return Err(self.no_outcome("outcome", to));
-            }
+        if let Some(word) = words(&sources).find(|word| Outcome::from_name(word).is_none()) {
+            return Err(self.no_outcome("outcome", word));
+        }
+        Ok(sources)
+    }
+
+    fn is_call_sources(&mut self) -> Result<Vec<Source>> {
+        let sources = self.texts("is_call")?;
+        if let Some(word) = words(&sources).find(|word| !matches!(*word, "true" | "false")) {
+            return Err(self.error("is_call", format!("`{word}` is neither true nor false")));
         }
         Ok(sources)
     }
@@ -684,6 +701,18 @@ impl<'t> RawSource<'t> {
             Some(other) => Err(wrong_type(&place, "map", other, "a table")),
         }
     }
+}
+
+/// The words that a format itself gives a field. The empty one leaves it to the next source.
+fn words(sources: &[Source]) -> impl Iterator<Item = &str> {
+    let all = sources.iter().flat_map(|source| {
+        let constant = match &source.origin {
+            Origin::Constant(word) if source.map.is_none() => Some(word),
+            _ => None,
+        };
+        constant.into_iter().chain(source.map.iter().flat_map(Table::meanings))
+    });
+    all.map(String::as_str).filter(|word| !matches!(*word, "" | "-"))
 }
 
 /// A key's string, if the key is set.

@@ -41,12 +41,18 @@ pub struct Tells {
 }
 
 /// Names and texts of the built-in formats, in the order in which they are listed.
-const TEXTS: [(&str, &str); 5] = [
+const TEXTS: [(&str, &str); 11] = [
     ("json", include_str!("json.toml")),
     ("common", include_str!("common.toml")),
     ("combined", include_str!("combined.toml")),
     ("ltsv", include_str!("ltsv.toml")),
     ("logfmt", include_str!("logfmt.toml")),
+    ("aws-cloudtrail", include_str!("aws-cloudtrail.toml")),
+    ("gcp-audit", include_str!("gcp-audit.toml")),
+    ("google-workspace-token", include_str!("google-workspace-token.toml")),
+    ("k8s-audit", include_str!("k8s-audit.toml")),
+    ("ms-graph-activity", include_str!("ms-graph-activity.toml")),
+    ("ocsf-api-activity", include_str!("ocsf-api-activity.toml")),
 ];
 
 impl Format {
@@ -161,3 +167,5 @@ impl Format {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_audit;

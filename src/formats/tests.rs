@@ -963,9 +963,13 @@ fn keys_of_a_kind_are_checked() {
 }
 
 #[test]
-fn every_built_in_takes_its_person_from_the_route() {
+fn every_built_in_with_a_path_takes_its_person_from_the_route() {
     for name in Format::BUILT_IN {
         let text: toml::Table = Format::built_in_text(name).unwrap().parse().unwrap();
+        // Without a path there is no route.
+        if text["kind"].as_str() != Some("pattern") && !text.contains_key("path") {
+            continue;
+        }
         let subject = text["subject"].to_string();
         assert!(subject.contains("route = \"user\""), "docs/formats.md says so: {name} {subject}");
     }

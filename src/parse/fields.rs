@@ -16,6 +16,8 @@ use crate::time::Instant;
 #[derive(Debug, Default)]
 pub(crate) struct Fields {
     pub(crate) zone: Option<Zone>,
+    /// Whether a record is a call at all, as `true` or `false`, where a log holds others too.
+    pub(crate) is_call: Vec<Source>,
     pub(crate) at: Vec<AtSource>,
     pub(crate) credential: Vec<Source>,
     pub(crate) method: Vec<Source>,
@@ -57,6 +59,8 @@ pub(crate) enum Origin {
     Decoded { slot: usize, query: bool },
     /// A parameter of the request target's query.
     Query(String),
+    /// The format's own word, whatever the log holds.
+    Constant(String),
 }
 
 /// Sources of a text that may also come from a placeholder of the matched route.
@@ -115,6 +119,11 @@ impl Fields {
         let api = text(&self.api, values, target);
         if path.is_none() && api.is_none() {
             return Err(Reason::NoTarget);
+        }
+        match text(&self.is_call, values, target).as_deref() {
+            None | Some("true") => {}
+            Some("false") => return Err(Reason::NoTarget),
+            Some(_) => return Err(Reason::BadValue),
         }
         let status = self.status(values)?;
         let outcome = match text(&self.outcome, values, target) {
@@ -191,7 +200,7 @@ impl Fields {
             .find_map(|source| {
                 let value = source.value(values)?;
                 match &source.origin {
-                    Origin::Slot(_) if is_method(value) => Some(value),
+                    Origin::Slot(_) | Origin::Constant(_) if is_method(value) => Some(value),
                     _ => request_line(value)?.method,
                 }
             })
@@ -208,7 +217,8 @@ impl Fields {
             return Ok(Status { number: read().and_then(|status| status.number), outcome });
         }
         if let Some(&status) = source.map.as_ref().and_then(|map| map.get(value)) {
-            return Ok(status);
+            let number = || read().and_then(|status| status.number);
+            return Ok(Status { number: status.number.or_else(number), ..status });
         }
         read().ok_or(Reason::BadValue)
     }
@@ -259,12 +269,13 @@ impl Status {
 }
 
 impl Source {
-    /// The log's own value for it. A query parameter is none.
+    /// The log's own value for it, or the format's. A query parameter is none.
     fn value<'a>(&'a self, values: Values<'a>) -> Option<&'a str> {
         match &self.origin {
             Origin::Slot(slot) | Origin::RequestLine(slot) | Origin::Decoded { slot, .. } => {
                 Some(self.mapped(values.get(*slot)?)).filter(|value| !is_absent(value))
             }
+            Origin::Constant(word) => Some(word),
             Origin::Query(_) => None,
         }
     }

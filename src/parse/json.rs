@@ -41,6 +41,8 @@ struct Node {
 #[derive(Debug)]
 struct Child {
     key: String,
+    /// Of a pointer's `{name=value}`: the element that has this member with this value.
+    element: Option<(String, String)>,
     /// Whether it was named by a pointer, which may lead into arrays.
     pointer: bool,
     node: Node,
@@ -178,7 +180,11 @@ impl Node {
             .children
             .binary_search_by(|child| (child.key.as_str(), child.pointer).cmp(&wanted));
         let idx = found.unwrap_or_else(|idx| {
-            self.children.insert(idx, Child { key: key.clone(), pointer, node: Node::default() });
+            let element =
+                key.strip_prefix('{').and_then(|key| key.strip_suffix('}')?.split_once('='));
+            let element = element.filter(|_| pointer).map(|(k, v)| (k.to_owned(), v.to_owned()));
+            let child = Child { key: key.clone(), element, pointer, node: Node::default() };
+            self.children.insert(idx, child);
             idx
         });
         self.children[idx].node.reach(rest, pointer)
@@ -214,6 +220,20 @@ fn embedded(line: &str, key: &str, record: &mut String) -> Result<(), Reason> {
         unescape_json(inner, record);
     }
     Ok(())
+}
+
+/// Whether a value is an object that has a member of that name with that text.
+fn has(raw: &RawValue, name: &str, text: &str) -> bool {
+    type Members<'a> = std::collections::BTreeMap<std::borrow::Cow<'a, str>, &'a RawValue>;
+    let Ok(members) = serde_json::from_str::<Members<'_>>(raw.get()) else { return false };
+    let Some(member) = members.get(name).map(|raw| raw.get()) else { return false };
+    let inner = member.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(member);
+    if !inner.contains('\\') {
+        return inner == text;
+    }
+    let mut decoded = String::new();
+    unescape_json(inner, &mut decoded);
+    decoded == text
 }
 
 /// The record being walked and what was found in it so far.
@@ -358,6 +378,12 @@ impl<'de> Visitor<'de> for Array<'_, '_, 'de> {
             for child in self.node.children_of(&key).filter(|child| child.pointer) {
                 self.walk.value(&child.node, raw).map_err(A::Error::custom)?;
             }
+            // Of several elements the last counts, as of a repeated key.
+            let named =
+                |child: &&Child| child.element.as_ref().is_some_and(|(k, v)| has(raw, k, v));
+            for child in self.node.children.iter().filter(named) {
+                self.walk.value(&child.node, raw).map_err(A::Error::custom)?;
+            }
             idx += 1;
         }
         Ok(())
@@ -463,6 +489,22 @@ mod tests {
         assert_eq!(find(r#"{"a":{"b":"x"}}"#, "/a.b"), Ok(None));
         assert_eq!(find(r#"{"a":["x"]}"#, "/a/00"), Ok(None));
         assert_eq!(find(r#"{"a":["x"]}"#, "a.0"), Ok(None));
+    }
+
+    #[test]
+    fn pointers_lead_to_the_element_of_a_name() {
+        let name = "/p/{name=id}/value";
+        let line = r#"{"p":[{"name":"no","value":"x"},7,{"value":"k","name":"id"}]}"#;
+        assert_eq!(find(line, name), some("k"));
+        assert_eq!(find(r#"{"p":[{"name":"\u0069d","value":"k"}]}"#, name), some("k"));
+        assert_eq!(
+            find(r#"{"p":[{"name":"id","value":1},{"name":"id","value":2}]}"#, name),
+            some("2")
+        );
+        assert_eq!(find(r#"{"p":[{"n":5,"v":"k"}]}"#, "/p/{n=5}/v"), some("k"));
+        assert_eq!(find(r#"{"p":[{"name":"id"}]}"#, name), Ok(None));
+        assert_eq!(find(r#"{"p":[{"name":"other","value":"k"}]}"#, name), Ok(None));
+        assert_eq!(find(r#"{"p":{"{name=id}":{"value":"k"}}}"#, name), some("k"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::parse::number::Decimal;
 
-/// Meanings by the value as written, or by the whole number it is.
+/// Meanings by the value as written, by the whole number it is, or by how it begins or ends.
 ///
 /// A status is the same however a logger writes it: `302`, `"302"`, `302.0`, `0302`, `3.02e2`. A table that compared
 /// texts alone would let a refused call pass as served. Words have no such number, and of them only the text counts.
@@ -14,42 +14,83 @@ use crate::parse::number::Decimal;
 pub(crate) struct Table<T> {
     by_text: BTreeMap<String, T>,
     by_number: BTreeMap<i128, T>,
+    /// Those with the longer text in front.
+    by_pattern: Vec<(Pattern, T)>,
+}
+
+/// A key with a star in front, behind or both: a value that ends, begins or goes on so.
+///
+/// Codes come in families (`AccessDenied`, `AccessDeniedException`) that nobody could list.
+#[derive(Debug)]
+struct Pattern {
+    text: String,
+    open_start: bool,
+    open_end: bool,
+}
+
+impl Pattern {
+    /// The pattern that a key is, if it is one.
+    fn new(key: &str) -> Option<Pattern> {
+        let rest = key.strip_prefix('*');
+        let (open_start, rest) = (rest.is_some(), rest.unwrap_or(key));
+        let text = rest.strip_suffix('*');
+        let open_end = text.is_some();
+        let text = text.unwrap_or(rest).to_owned();
+        (open_start || open_end).then_some(Pattern { text, open_start, open_end })
+    }
+
+    fn fits(&self, value: &str) -> bool {
+        match (self.open_start, self.open_end) {
+            (true, true) => value.contains(&self.text),
+            (true, false) => value.ends_with(&self.text),
+            (false, _) => value.starts_with(&self.text),
+        }
+    }
 }
 
 impl<T> Default for Table<T> {
     fn default() -> Table<T> {
-        Table { by_text: BTreeMap::new(), by_number: BTreeMap::new() }
+        Table { by_text: BTreeMap::new(), by_number: BTreeMap::new(), by_pattern: Vec::new() }
     }
 }
 
 impl<T: Clone> Table<T> {
     /// A table of words.
     pub(crate) fn of_words(entries: impl IntoIterator<Item = (String, T)>) -> Table<T> {
-        Table { by_text: entries.into_iter().collect(), by_number: BTreeMap::new() }
+        let by_text: BTreeMap<String, T> = entries.into_iter().collect();
+        let mut by_pattern: Vec<(Pattern, T)> = by_text
+            .iter()
+            .filter_map(|(key, meaning)| Some((Pattern::new(key)?, meaning.clone())))
+            .collect();
+        by_pattern.sort_by_key(|(pattern, _)| std::cmp::Reverse(pattern.text.len()));
+        Table { by_text, by_number: BTreeMap::new(), by_pattern }
     }
 
     /// A table of numbers, and of words among them. Of several keys that are one number the
     /// one without zeros, sign and point counts.
     pub(crate) fn of_numbers(entries: impl IntoIterator<Item = (String, T)>) -> Table<T> {
-        let by_text: BTreeMap<String, T> = entries.into_iter().collect();
-        let mut by_number = BTreeMap::new();
-        for (text, meaning) in &by_text {
+        let mut table = Table::of_words(entries);
+        for (text, meaning) in &table.by_text {
             let Some(number) = whole(text) else { continue };
             if number.to_string() == *text {
-                by_number.insert(number, meaning.clone());
+                table.by_number.insert(number, meaning.clone());
             } else {
-                by_number.entry(number).or_insert_with(|| meaning.clone());
+                table.by_number.entry(number).or_insert_with(|| meaning.clone());
             }
         }
-        Table { by_text, by_number }
+        table
     }
 
-    /// What a value means: by its text, else by its number.
+    /// What a value means: by its text, else by its number, else by the longest pattern that it fits.
     pub(crate) fn get(&self, value: &str) -> Option<&T> {
-        self.by_text.get(value).or_else(|| {
-            // Most tables are of words: no need to read a number to find it is in none.
-            (!self.by_number.is_empty()).then(|| self.by_number.get(&whole(value)?))?
-        })
+        // Most tables are of words: no need to read a number to find it is in none.
+        let by_number =
+            || (!self.by_number.is_empty()).then(|| self.by_number.get(&whole(value)?))?;
+        let by_pattern = || {
+            let fitting = self.by_pattern.iter().find(|(pattern, _)| pattern.fits(value));
+            fitting.map(|(_, meaning)| meaning)
+        };
+        self.by_text.get(value).or_else(by_number).or_else(by_pattern)
     }
 
     /// All meanings, in the order of their keys.
@@ -93,6 +134,29 @@ mod tests {
         assert_eq!(table.get("0302"), Some(&'a'));
         assert_eq!(table.get("302.0"), Some(&'c'));
         assert_eq!(table.get("302.00"), Some(&'b'));
+    }
+
+    #[test]
+    fn a_star_stands_for_any_text_and_the_longest_pattern_counts() {
+        let pairs =
+            [("a*", 'a'), ("*z", 'b'), ("*mid*", 'c'), ("a-mid", 'd'), ("*", 'e'), ("7", 'f')];
+        let table = Table::of_numbers(entries(&pairs));
+        for (value, meaning) in [
+            ("a", 'a'),
+            ("ab", 'a'),
+            ("xz", 'b'),
+            ("mid", 'c'),
+            ("a-mid-z", 'c'),
+            ("a-mid", 'd'),
+            ("x", 'e'),
+            ("7.0", 'f'),
+            ("8", 'e'),
+        ] {
+            assert_eq!(table.get(value), Some(&meaning), "{value}");
+        }
+        // A star within is a star.
+        let table = Table::of_words(entries(&[("a*z", 'a')]));
+        assert_eq!((table.get("a*z"), table.get("abz")), (Some(&'a'), None));
     }
 
     #[test]
