@@ -1016,7 +1016,10 @@ fn spare_files(
     for (path, outer) in outputs.iter().flat_map(files) {
         let shown = path.display();
         // A folder that is not there yet is made, but not the one around it.
-        let to_be_made = || Some(same_for_all(outer.as_ref()?)?.join(path.file_name()?));
+        let to_be_made = || {
+            let outer = outer.as_ref().filter(|outer| !outer.exists())?;
+            Some(same_for_all(outer)?.join(path.file_name()?))
+        };
         let Some(target) = same_for_all(&path).or_else(to_be_made) else {
             let shown = outer.as_ref().unwrap_or(&path).display();
             let told = format!("{shown}: found no such folder, expected one for the report");

@@ -112,7 +112,7 @@ fn what_a_report_is_made_of_is_not_replaced_by_it() {
     for (report, told) in [
         ("csv=register", "a table of the register"),
         ("csv=none/out", "none/out: found no such folder"),
-        ("csv=logs/mixed.log", "exists"),
+        ("csv=logs/mixed.log", "logs/mixed.log: found no such folder"),
     ] {
         let output = audit(&case, report).expect_status(2).expect_no_stdout();
         assert!(output.stderr.contains(told), "{report}: {}", output.stderr);
