@@ -37,17 +37,19 @@ impl std::fmt::Display for Undetected {
 
 /// Tells the format of a log from its first bytes: an index into `formats`.
 ///
-/// Up to 200 complete lines are tried; a single unfinished one is taken as it is. A format fits if it makes calls of at
+/// Up to 200 complete lines are tried; an unfinished one is taken as it is where there is no other. A format fits if it makes calls of at
 /// least nine tenths of the lines that are not blank. Lines that are too long or no UTF-8 speak neither for a format
 /// nor against it. Requests that are no HTTP count as fitting, since scanners send them to any server, but at least
 /// one line must be a call. Of those that fit the one with the
-/// most fitting lines counts, then the one with the most calls.
+/// most fitting lines counts, then the one with the most calls, then the one that says what it requires, if the
+/// other is a built-in that does not: those of a config are never passed over.
 ///
 /// # Errors
 ///
-/// [`Undetected`] if none fits or two are equal in both, and if there is nothing but blank lines.
+/// [`Undetected`] if none fits or two are equal in all, and if there is nothing but blank lines.
 pub fn detect(formats: &[&Format], head: &[u8]) -> Result<usize, Undetected> {
     let lines = first_lines(head);
+    let unfinished = unfinished_line(head);
     let mut scratch = Scratch::default();
     let mut best: Vec<usize> = Vec::new();
     let mut most = (0, 0);
@@ -59,7 +61,12 @@ pub fn detect(formats: &[&Format], head: &[u8]) -> Result<usize, Undetected> {
             Cow::Owned(framed) => Cow::Owned(first_lines(framed)),
         };
         format.begin(None, &mut scratch);
-        for line in framed.iter() {
+        let complete = framed.iter().map(|line| (true, *line));
+        for (is_complete, line) in complete.chain(unfinished.map(|line| (false, line))) {
+            // Below nothing but what names its columns, the only record may be one that is not finished.
+            if !is_complete && tried > 0 {
+                continue;
+            }
             if line.len() > LINE_BYTES_MAX || std::str::from_utf8(line).is_err() {
                 continue;
             }
@@ -85,6 +92,9 @@ pub fn detect(formats: &[&Format], head: &[u8]) -> Result<usize, Undetected> {
         }
         best.push(idx);
     }
+    if best.iter().any(|&idx| formats[idx].has_requirement()) {
+        best.retain(|&idx| formats[idx].has_requirement() || !formats[idx].is_built_in);
+    }
     if let [only] = best[..] {
         return Ok(only);
     }
@@ -97,6 +107,13 @@ pub fn detect(formats: &[&Format], head: &[u8]) -> Result<usize, Undetected> {
     }
     let equal = best.into_iter().map(|idx| formats[idx].name().to_owned()).collect();
     Err(Undetected { equal, shapes })
+}
+
+/// What follows the last line end, if anything does, and there is one.
+fn unfinished_line(head: &[u8]) -> Option<&[u8]> {
+    let end = memchr::memrchr(b'\n', head)?;
+    Some(&head[end + 1..])
+        .filter(|line| !line.iter().all(|b| matches!(b, b' ' | b'\t' | b'\r' | 0)))
 }
 
 /// The first lines that are not blank, without line endings, NULs around them and a byte order mark.

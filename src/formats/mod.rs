@@ -23,15 +23,25 @@ pub struct Format {
     name: String,
     plan: Plan,
     fields: Fields,
+    is_built_in: bool,
 }
 
 /// Names and texts of the built-in formats, in the order in which they are listed.
-const TEXTS: [(&str, &str); 5] = [
+const TEXTS: [(&str, &str); 14] = [
     ("json", include_str!("json.toml")),
     ("common", include_str!("common.toml")),
     ("combined", include_str!("combined.toml")),
     ("ltsv", include_str!("ltsv.toml")),
     ("logfmt", include_str!("logfmt.toml")),
+    ("caddy", include_str!("caddy.toml")),
+    ("ecs", include_str!("ecs.toml")),
+    ("haproxy", include_str!("haproxy.toml")),
+    ("iis", include_str!("iis.toml")),
+    ("nginx-ingress", include_str!("nginx-ingress.toml")),
+    ("squid", include_str!("squid.toml")),
+    ("traefik", include_str!("traefik.toml")),
+    ("traefik-clf", include_str!("traefik-clf.toml")),
+    ("vcombined", include_str!("vcombined.toml")),
 ];
 
 impl Format {
@@ -54,14 +64,15 @@ impl Format {
     /// be read (with the column), names the log does not hold, needed call fields that are not mapped.
     pub fn from_toml(name: &str, table: &toml::Table) -> std::result::Result<Format, Problems> {
         let (plan, fields) = language::compile(name, table)?;
-        Ok(Format { name: name.to_owned(), plan, fields })
+        Ok(Format { name: name.to_owned(), plan, fields, is_built_in: false })
     }
 
     /// The built-in format of that name, if there is one.
     pub fn built_in(name: &str) -> Option<Format> {
         let text = Format::built_in_text(name)?;
         let table = text.parse().expect("built-in formats are TOML");
-        Some(Format::from_toml(name, &table).expect("built-in formats compile"))
+        let format = Format::from_toml(name, &table).expect("built-in formats compile");
+        Some(Format { is_built_in: true, ..format })
     }
 
     /// The TOML text of the built-in format of that name, if there is one.
@@ -77,6 +88,11 @@ impl Format {
     /// The format's kind, as its `kind` key has it.
     pub fn kind(&self) -> &'static str {
         self.plan.kind()
+    }
+
+    /// Whether it says which fields it requires a line to hold.
+    fn has_requirement(&self) -> bool {
+        !self.fields.requires.is_empty()
     }
 
     /// The placeholders of routes whose values it asks for.
@@ -121,3 +137,5 @@ impl Format {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_web;

@@ -16,6 +16,8 @@ use crate::time::Instant;
 #[derive(Debug, Default)]
 pub(crate) struct Fields {
     pub(crate) zone: Option<Zone>,
+    /// Slots of which a line must hold a value in one to be of the format; empty where any line may be.
+    pub(crate) requires: Vec<usize>,
     pub(crate) at: Vec<AtSource>,
     pub(crate) credential: Vec<Source>,
     pub(crate) method: Vec<Source>,
@@ -107,6 +109,10 @@ impl Fields {
     ///
     /// The first reason that applies, in the order of [`Reason`].
     pub(crate) fn call<'a>(&'a self, values: Values<'a>) -> Result<Call<'a>, Reason> {
+        if !self.requires.is_empty() && self.requires.iter().all(|&slot| values.get(slot).is_none())
+        {
+            return Err(Reason::Malformed);
+        }
         let zone = self.zone.as_ref().unwrap_or(&Zone::UTC);
         let latency_ns = self.latency_ns(values);
         let at = self.at(values, zone, latency_ns).ok_or(Reason::NoTime)?;
