@@ -398,6 +398,10 @@ fn what_says_what_it_requires_goes_before_a_built_in_that_does_not() {
     assert_eq!(found, equal);
     let other = r#"{"ts":1545125402.25,"request":{"uri":"/x"},"shop":"s"}"#;
     assert_eq!(detected(None, other), Ok("json".to_owned()));
+    // Nor is what finds more credentials: this is no log of Caddy's.
+    let named = r#"{"level":"info","ts":1545125402.25,"request":{"uri":"/x"},"client_id":"c"}"#;
+    assert_eq!(detected(None, named).unwrap_err().len(), 2);
+    assert_eq!(detected(None, &named.replace("client_id", "id")), Ok("caddy".to_owned()));
     let requires = format!("{plain}requires = [\"tenant\", \"shop\"]\n");
     assert_eq!(detected(Some(own(&requires)), other), Ok("own".to_owned()));
 }
