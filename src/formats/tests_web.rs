@@ -82,6 +82,8 @@ const INGRESS: &str = r#"10.0.0.7 - reelhouse [18/Dec/2018:09:30:02 +0000] "POST
 fn nginx_ingress_has_the_time_of_the_end_and_how_long_it_took() {
     let call = "2018-12-18T09:30:00.5Z reelhouse POST /v1/messages - served 201 42 1500000 10.0.0.7 curl/7.61";
     assert_eq!(told("nginx-ingress", INGRESS), format!("{call} 0123456789abcdef0123456789abcdef"));
+    let kept = format!("2018-12-18T09:30:02.1Z stdout F {INGRESS}");
+    assert_eq!(told("nginx-ingress", &kept), told("nginx-ingress", INGRESS));
     // Two upstreams were tried, and nginx went on to a third after an internal redirect.
     let upstreams = "10.244.0.5:8080, 10.244.0.6:8080 : 10.244.0.9:80 0, 0 : 42 0.5, 0.5 : 0.499 502, 504 : 201";
     let tried = INGRESS.replace("10.244.0.5:8080 42 1.499 201", upstreams);
