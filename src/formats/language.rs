@@ -42,7 +42,7 @@ const FIELDS: [&str; 18] = [
 ];
 
 /// The keys of a format that are no call fields, for every kind.
-const COMMON_KEYS: [&str; 3] = ["kind", "zone", "outcomes"];
+const COMMON_KEYS: [&str; 4] = ["kind", "zone", "outcomes", "requires"];
 
 /// The kinds, with the keys that only they have.
 const KINDS: [(&str, &[&str]); 8] = [
@@ -53,7 +53,7 @@ const KINDS: [(&str, &[&str]); 8] = [
     ("w3c", &[]),
     ("ltsv", &[]),
     ("logfmt", &[]),
-    ("regex", &["regex"]),
+    ("regex", &["regex", "escapes"]),
 ];
 
 /// More than any variable's rank.
@@ -152,7 +152,9 @@ fn plan(kind: &str, at: &str, table: &toml::Table) -> Result<Plan> {
         "logfmt" => Plan::Logfmt(logfmt::Plan::default()),
         "regex" => {
             let text = needed(string(at, table, "regex")?, at, "regex")?;
-            Plan::Regex(regex::Plan::new(text).map_err(|message| refused("regex", message))?)
+            let escapes = boolean(at, table, "escapes")?.unwrap_or(false);
+            let plan = regex::Plan::new(text, escapes);
+            Plan::Regex(plan.map_err(|message| refused("regex", message))?)
         }
         "w3c" => Plan::W3c(w3c::Plan::default()),
         _ => {
@@ -244,6 +246,7 @@ impl<'t> Compiler<'t> {
             remote_addr: texts("remote_addr"),
             user_agent: texts("user_agent"),
             request_id: texts("request_id"),
+            requires: problems.note(self.required()).unwrap_or_default(),
             at: problems.note(self.at_sources()).unwrap_or_default(),
             is_call: problems.note(self.is_call_sources()).unwrap_or_default(),
             outcomes: problems.note(self.outcomes()).unwrap_or_default(),
@@ -254,6 +257,19 @@ impl<'t> Compiler<'t> {
             subject: problems.note(self.routed("subject")).unwrap_or_default(),
             actor: problems.note(self.routed("actor")).unwrap_or_default(),
         }
+    }
+
+    /// The slots of the fields of which a line must hold one.
+    fn required(&mut self) -> Result<Vec<usize>> {
+        let names = match self.table.get("requires") {
+            None => return Ok(Vec::new()),
+            Some(Value::String(name)) => vec![name.as_str()],
+            Some(_) => strings(&self.at, self.table, "requires")?.unwrap_or_default(),
+        };
+        if names.is_empty() || names.contains(&"") {
+            return Err(self.error("requires", "found no field's name, expected one or a list"));
+        }
+        names.into_iter().map(|name| self.slot("requires", &From::Field(name))).collect()
     }
 
     /// The sources listed for a call field; none if the format does not map it.
@@ -619,7 +635,7 @@ impl<'t> Compiler<'t> {
                 Some(Role::UserAgent) => add("user_agent", 0, slot),
                 Some(Role::RequestId { rank }) => add("request_id", *rank, slot),
                 Some(Role::User) => add("credential", 0, slot),
-                None => {}
+                Some(Role::Port) | None => {}
             }
         }
         // A request line and a whole target bring their own query, and so may any variable that is not well known.

@@ -23,6 +23,7 @@ pub struct Format {
     name: String,
     plan: Plan,
     fields: Fields,
+    is_built_in: bool,
 }
 
 /// What a format can tell of a call.
@@ -41,18 +42,27 @@ pub struct Tells {
 }
 
 /// Names and texts of the built-in formats, in the order in which they are listed.
-const TEXTS: [(&str, &str); 11] = [
+const TEXTS: [(&str, &str); 20] = [
     ("json", include_str!("json.toml")),
     ("common", include_str!("common.toml")),
     ("combined", include_str!("combined.toml")),
     ("ltsv", include_str!("ltsv.toml")),
     ("logfmt", include_str!("logfmt.toml")),
     ("aws-cloudtrail", include_str!("aws-cloudtrail.toml")),
+    ("caddy", include_str!("caddy.toml")),
+    ("ecs", include_str!("ecs.toml")),
     ("gcp-audit", include_str!("gcp-audit.toml")),
     ("google-workspace-token", include_str!("google-workspace-token.toml")),
+    ("haproxy", include_str!("haproxy.toml")),
+    ("iis", include_str!("iis.toml")),
     ("k8s-audit", include_str!("k8s-audit.toml")),
     ("ms-graph-activity", include_str!("ms-graph-activity.toml")),
+    ("nginx-ingress", include_str!("nginx-ingress.toml")),
     ("ocsf-api-activity", include_str!("ocsf-api-activity.toml")),
+    ("squid", include_str!("squid.toml")),
+    ("traefik", include_str!("traefik.toml")),
+    ("traefik-clf", include_str!("traefik-clf.toml")),
+    ("vcombined", include_str!("vcombined.toml")),
 ];
 
 impl Format {
@@ -75,14 +85,15 @@ impl Format {
     /// be read (with the column), names the log does not hold, needed call fields that are not mapped.
     pub fn from_toml(name: &str, table: &toml::Table) -> std::result::Result<Format, Problems> {
         let (plan, fields) = language::compile(name, table)?;
-        Ok(Format { name: name.to_owned(), plan, fields })
+        Ok(Format { name: name.to_owned(), plan, fields, is_built_in: false })
     }
 
     /// The built-in format of that name, if there is one.
     pub fn built_in(name: &str) -> Option<Format> {
         let text = Format::built_in_text(name)?;
         let table = text.parse().expect("built-in formats are TOML");
-        Some(Format::from_toml(name, &table).expect("built-in formats compile"))
+        let format = Format::from_toml(name, &table).expect("built-in formats compile");
+        Some(Format { is_built_in: true, ..format })
     }
 
     /// The TOML text of the built-in format of that name, if there is one.
@@ -123,6 +134,11 @@ impl Format {
             latency: !latency.is_empty(),
             end: at.iter().all(|source| source.is_end),
         }
+    }
+
+    /// Whether it says which fields it requires a line to hold.
+    fn has_requirement(&self) -> bool {
+        !self.fields.requires.is_empty()
     }
 
     /// The placeholders of routes whose values it asks for.
@@ -169,3 +185,6 @@ impl Format {
 mod tests;
 #[cfg(test)]
 mod tests_audit;
+
+#[cfg(test)]
+mod tests_web;

@@ -18,6 +18,8 @@ pub(crate) struct Fields {
     pub(crate) zone: Option<Zone>,
     /// Whether a record is a call at all, as `true` or `false`, where a log holds others too.
     pub(crate) is_call: Vec<Source>,
+    /// Slots of which a line must hold a value in one to be of the format; empty where any line may be.
+    pub(crate) requires: Vec<usize>,
     pub(crate) at: Vec<AtSource>,
     pub(crate) credential: Vec<Source>,
     pub(crate) method: Vec<Source>,
@@ -111,6 +113,10 @@ impl Fields {
     ///
     /// The first reason that applies, in the order of [`Reason`].
     pub(crate) fn call<'a>(&'a self, values: Values<'a>) -> Result<Call<'a>, Reason> {
+        if !self.requires.is_empty() && self.requires.iter().all(|&slot| values.get(slot).is_none())
+        {
+            return Err(Reason::Malformed);
+        }
         let zone = self.zone.as_ref().unwrap_or(&Zone::UTC);
         let latency_ns = self.latency_ns(values);
         let at = self.at(values, zone, latency_ns).ok_or(Reason::NoTime)?;

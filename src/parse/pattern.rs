@@ -85,6 +85,8 @@ pub(crate) enum Role {
     Query,
     /// The host.
     Host { rank: u8 },
+    /// The port the request came in at: maps to nothing, but tells a column too many.
+    Port,
     /// The status.
     Status { rank: u8 },
     /// Bytes sent.
@@ -323,6 +325,7 @@ impl Capture {
                 | Role::Latency { .. }
                 | Role::RemoteAddr { .. },
             ) => memchr::memchr(b' ', value.as_bytes()).is_none(),
+            Some(Role::Port) => value == "-" || value.bytes().all(|b| b.is_ascii_digit()),
             // User names may have spaces; but `-` alone means none, so after it a column is too many.
             Some(Role::User) => !value.starts_with("- "),
             _ => true,
@@ -519,6 +522,7 @@ fn apache_role(name: &str, letter: &str, argument: Option<&str>) -> Option<Role>
         ("V", _) => Role::Host { rank: 0 },
         ("v", _) => Role::Host { rank: 2 },
         ("i", _) if is_header("Host") => Role::Host { rank: 1 },
+        ("p", _) => Role::Port,
         ("s", _) => Role::Status { rank: u8::from(!name.contains('>')) },
         ("b", _) => Role::Bytes { rank: 0 },
         ("B", _) => Role::Bytes { rank: 1 },

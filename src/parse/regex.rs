@@ -8,6 +8,7 @@ use regex_syntax::hir::{Hir, Look};
 
 use crate::call::Reason;
 use crate::limits::REGEX_BYTES_MAX;
+use crate::parse::escape::unescape_log;
 use crate::parse::labels::Listed;
 use crate::parse::{Cell, Scratch};
 
@@ -18,15 +19,18 @@ pub(crate) struct Plan {
     groups: Listed,
     /// The index of each among all groups, named or not; 0 is the whole match.
     indexes: Vec<usize>,
+    /// Whether backslash escapes in values are resolved.
+    escapes: bool,
 }
 
 impl Plan {
-    /// Compiles an expression. It is anchored at both ends, whether it says so or not.
+    /// Compiles an expression. It is anchored at both ends, whether it says so or not. With `escapes` the
+    /// backslash escapes that nginx and Apache write are resolved in what its groups match.
     ///
     /// # Errors
     ///
     /// What is wrong and at which column (in characters, from 1), as a sentence.
-    pub(crate) fn new(expression: &str) -> Result<Plan, String> {
+    pub(crate) fn new(expression: &str, escapes: bool) -> Result<Plan, String> {
         let hir = regex_syntax::parse(expression).map_err(|error| syntax(&error, expression))?;
         // Anchored as parsed, not as text: `(?x)a # b` would take a closing parenthesis for a comment.
         let whole = Hir::concat(vec![Hir::look(Look::Start), hir, Hir::look(Look::End)]);
@@ -39,7 +43,7 @@ impl Plan {
             || regex.capture_names().enumerate().filter_map(|(idx, name)| Some((idx, name?)));
         let groups = Listed::new(named().map(|(_, name)| name));
         let indexes = named().map(|(idx, _)| idx).collect();
-        Ok(Plan { regex, groups, indexes })
+        Ok(Plan { regex, groups, indexes, escapes })
     }
 
     /// Its groups that have a name.
@@ -73,10 +77,20 @@ impl Plan {
         if self.regex.captures_read(locations, line).is_none() {
             return Err(Reason::Malformed);
         }
+        let (text, bytes) = (&mut scratch.text, &mut scratch.bytes);
         let groups = self.groups.slots().zip(&self.indexes);
-        scratch.slots.extend(groups.map(|((_, wanted), &idx)| match locations.get(idx) {
-            Some((start, end)) if wanted => Cell::in_line(line, start, end),
-            _ => Cell::Absent,
+        scratch.slots.extend(groups.map(|((_, wanted), &idx)| {
+            let Some((start, end)) = locations.get(idx).filter(|_| wanted) else {
+                return Cell::Absent;
+            };
+            let raw = &line[start..end];
+            if self.escapes && memchr::memchr(b'\\', raw.as_bytes()).is_some() {
+                let begin = text.len();
+                if unescape_log(raw, text, bytes) {
+                    return Cell::decoded(text, begin);
+                }
+            }
+            Cell::in_line(line, start, end)
         }));
         Ok(())
     }
@@ -124,19 +138,19 @@ mod tests {
     }
 
     fn values(expression: &str, line: &str) -> Result<Vec<String>, Reason> {
-        let values = read(&mut Plan::new(expression).unwrap(), line)?;
+        let values = read(&mut Plan::new(expression, false).unwrap(), line)?;
         Ok(values.into_iter().map(Option::unwrap_or_default).collect())
     }
 
     fn refused(expression: &str) -> String {
-        Plan::new(expression).unwrap_err()
+        Plan::new(expression, false).unwrap_err()
     }
 
     #[test]
     fn both_ways_to_name_a_group_and_groups_without_names() {
         let expression = r"(?P<at>\S+) (GET|PUT) (?<path>/\S*)(?: ([0-9]+))? (?<é>.*)";
         assert_eq!(values(expression, "1 GET /x 200 é").unwrap(), ["1", "/x", "é"]);
-        let mut plan = Plan::new(expression).unwrap();
+        let mut plan = Plan::new(expression, false).unwrap();
         assert_eq!(plan.listed().names().collect::<Vec<_>>(), ["at", "path", "é"]);
         assert_eq!((plan.ask("path"), plan.ask("1"), plan.ask("")), (Some(1), None, None));
     }
@@ -157,7 +171,7 @@ mod tests {
     #[test]
     fn what_takes_no_part_is_empty_or_a_dash_is_absent() {
         let expression = "(?<a>x)?(?<b>-?)(?<c>y*)";
-        assert_eq!(read(&mut Plan::new(expression).unwrap(), "-"), Ok(vec![None; 3]));
+        assert_eq!(read(&mut Plan::new(expression, false).unwrap(), "-"), Ok(vec![None; 3]));
         assert_eq!(values(expression, "x-y").unwrap(), ["x", "", "y"]);
     }
 
@@ -177,7 +191,7 @@ mod tests {
 
     #[test]
     fn scratch_may_come_from_another_expression() {
-        let mut plans = [Plan::new("(?<a>a)(?<b>b)").unwrap(), Plan::new("(?<c>a.)").unwrap()];
+        let mut plans = ["(?<a>a)(?<b>b)", "(?<c>a.)"].map(|text| Plan::new(text, false).unwrap());
         let mut scratch = Scratch::default();
         for plan in plans.iter_mut() {
             plan.ask("c");
@@ -235,6 +249,7 @@ mod tests {
             let line: String = line.into_iter().collect();
             let mut plan = Plan::new(
                 r#"(?<at>[^ ]+) (?<method>[A-Z]+) (?<path>/[^ ]*)(?: (?<status>[0-9]{3}))?(?: "(?<text>[^"]*)")?"#,
+                false,
             )
             .unwrap();
             prop_assert_eq!(read(&mut plan, &line).ok(), naive(&line), "{:?}", line);
