@@ -41,11 +41,12 @@ impl std::fmt::Display for Undetected {
 /// least nine tenths of the lines that are not blank. Lines that are too long or no UTF-8 speak neither for a format
 /// nor against it. Requests that are no HTTP count as fitting, since scanners send them to any server, but at least
 /// one line must be a call. Of those that fit the one with the
-/// most fitting lines counts, then the one with the most calls.
+/// most fitting lines counts, then the one with the most calls, then the one that says what it requires, if the
+/// other is a built-in that does not: those of a config are never passed over.
 ///
 /// # Errors
 ///
-/// [`Undetected`] if none fits or two are equal in both, and if there is nothing but blank lines.
+/// [`Undetected`] if none fits or two are equal in all, and if there is nothing but blank lines.
 pub fn detect(formats: &[&Format], head: &[u8]) -> Result<usize, Undetected> {
     let lines = first_lines(head);
     let mut scratch = Scratch::default();
@@ -84,6 +85,9 @@ pub fn detect(formats: &[&Format], head: &[u8]) -> Result<usize, Undetected> {
             most = (fitting, calls);
         }
         best.push(idx);
+    }
+    if best.iter().any(|&idx| formats[idx].has_requirement()) {
+        best.retain(|&idx| formats[idx].has_requirement() || !formats[idx].is_built_in);
     }
     if let [only] = best[..] {
         return Ok(only);
