@@ -46,7 +46,7 @@ const COMMON_KEYS: [&str; 5] = ["kind", "zone", "outcomes", "requires", "otherwi
 /// The kinds, with the keys that only they have.
 const KINDS: [(&str, &[&str]); 8] = [
     ("json", &["headers", "embedded", "prefixed"]),
-    ("json-records", &["records", "headers", "embedded"]),
+    ("json-records", &["records", "headers", "embedded", "prefixed"]),
     ("pattern", &["pattern"]),
     ("csv", &["columns", "header", "delimiter", "flexible"]),
     ("w3c", &[]),

@@ -267,6 +267,12 @@ fn apigateway_out_of_cloudwatch() {
     let calls = reads("aws-apigateway", log);
     assert_eq!(calls.len(), 2);
     assert!(calls[1].contains("path=/y"), "{calls:?}");
+    let record = r#"{"requestId":"a","requestTime":"02/May/2024:10:15:23 +0000","httpMethod":"GET","routeKey":"GET /x","status":"200"}"#;
+    let exported =
+        format!("2024-05-02T10:15:23.456Z {record}\n2024-05-02T10:15:24+00:00 0a1b2c {record}\n");
+    let calls = reads("aws-apigateway", &exported);
+    assert_eq!(calls.len(), 2);
+    assert!(calls[1].contains("path=/x"), "{calls:?}");
 }
 
 #[test]
@@ -300,6 +306,7 @@ const APIM_CALL: &str = "at=2020-10-14T17:03:12.417Z|credential=sub-reelhouse|me
 #[test]
 fn apim() {
     assert_eq!(reads("azure-apim", APIM), [APIM_CALL]);
+    assert_eq!(reads("azure-apim", &APIM.replace("4170000Z", "417")), [APIM_CALL]);
     let records = format!("{{\"records\":[{APIM},\n{APIM}]}}");
     assert_eq!(reads("azure-apim", &records), [APIM_CALL; 2]);
     // Of other categories of the same stream nothing is a call.
