@@ -37,30 +37,37 @@ impl std::fmt::Display for Undetected {
 
 /// Tells the format of a log from its first bytes: an index into `formats`.
 ///
-/// Up to 200 complete lines are tried; a single unfinished one is taken as it is. A format fits if it makes calls of at
-/// least nine tenths of the lines that are not blank. Lines that are too long or no UTF-8 speak neither for a format
-/// nor against it. Requests that are no HTTP count as fitting, since scanners send them to any server, but at least
-/// one line must be a call. Of those that fit the one with the
-/// most fitting lines counts, then the one with the most calls, then the one that says what it requires, if the
-/// other is a built-in that does not: those of a config are never passed over.
+/// Up to 200 complete lines are tried; an unfinished one is taken as it is where there is no other. A format fits if it
+/// makes calls of at least nine tenths of the lines that are not blank. Lines that are too long or no UTF-8 speak neither
+/// for a format nor against it. Requests that are no HTTP count as fitting, since scanners send them to any server, but at
+/// least one line must be a call. Of those that fit the one with the most fitting lines counts, then the one with the most
+/// calls. Then one that says what it requires counts before a built-in that does not, unless that one finds more
+/// credentials. Those of a config are never passed over so.
 ///
 /// # Errors
 ///
 /// [`Undetected`] if none fits or two are equal in all, and if there is nothing but blank lines.
 pub fn detect(formats: &[&Format], head: &[u8]) -> Result<usize, Undetected> {
     let lines = first_lines(head);
+    let unfinished = unfinished_line(head);
     let mut scratch = Scratch::default();
-    let mut best: Vec<usize> = Vec::new();
+    // With the count of lines that have a credential.
+    let mut best: Vec<(usize, usize)> = Vec::new();
     let mut most = (0, 0);
     for (idx, format) in formats.iter().enumerate() {
-        let (mut tried, mut fitting, mut calls) = (0, 0, 0);
+        let (mut tried, mut fitting, mut calls, mut credentials) = (0, 0, 0, 0);
         let framed = Input::framed_head(head, &format.framing());
         let framed = match &framed {
             Cow::Borrowed(_) => Cow::Borrowed(&lines),
             Cow::Owned(framed) => Cow::Owned(first_lines(framed)),
         };
         format.begin(None, &mut scratch);
-        for line in framed.iter() {
+        let complete = framed.iter().map(|line| (true, *line));
+        for (is_complete, line) in complete.chain(unfinished.map(|line| (false, line))) {
+            // Below nothing but what names its columns, the only record may be one that is not finished.
+            if !is_complete && tried > 0 {
+                continue;
+            }
             if line.len() > LINE_BYTES_MAX || std::str::from_utf8(line).is_err() {
                 continue;
             }
@@ -69,9 +76,10 @@ pub fn detect(formats: &[&Format], head: &[u8]) -> Result<usize, Undetected> {
             }
             tried += 1;
             match format.parse(line, &mut scratch) {
-                Ok(_) => {
+                Ok(call) => {
                     fitting += 1;
                     calls += 1;
+                    credentials += usize::from(call.credential.is_some());
                 }
                 Err(Reason::NoTarget) => fitting += 1,
                 Err(_) => {}
@@ -84,12 +92,16 @@ pub fn detect(formats: &[&Format], head: &[u8]) -> Result<usize, Undetected> {
             best.clear();
             most = (fitting, calls);
         }
-        best.push(idx);
+        best.push((idx, credentials));
     }
-    if best.iter().any(|&idx| formats[idx].has_requirement()) {
-        best.retain(|&idx| formats[idx].has_requirement() || !formats[idx].is_built_in);
+    let requiring = best.iter().filter(|(idx, _)| formats[*idx].has_requirement());
+    if let Some(most) = requiring.map(|(_, credentials)| *credentials).max() {
+        best.retain(|&(idx, credentials)| {
+            let format = formats[idx];
+            format.has_requirement() || !format.is_built_in || credentials > most
+        });
     }
-    if let [only] = best[..] {
+    if let [(only, _)] = best[..] {
         return Ok(only);
     }
     let mut shapes: Vec<String> = Vec::new();
@@ -99,8 +111,15 @@ pub fn detect(formats: &[&Format], head: &[u8]) -> Result<usize, Undetected> {
             shapes.push(shape);
         }
     }
-    let equal = best.into_iter().map(|idx| formats[idx].name().to_owned()).collect();
+    let equal = best.into_iter().map(|(idx, _)| formats[idx].name().to_owned()).collect();
     Err(Undetected { equal, shapes })
+}
+
+/// What follows the last line end, if anything does, and there is one.
+fn unfinished_line(head: &[u8]) -> Option<&[u8]> {
+    let end = memchr::memrchr(b'\n', head)?;
+    let line = head[end + 1..].trim_ascii_end();
+    (!line.iter().all(|b| matches!(b, b' ' | b'\t' | 0))).then_some(line)
 }
 
 /// The first lines that are not blank, without line endings, NULs around them and a byte order mark.
