@@ -11,7 +11,7 @@ use crate::error::{Error, Problems, Result};
 use crate::formats::plan::Plan;
 use crate::nearest::did_you_mean;
 use crate::parse::fields::{
-    AtSource, Fields, LatencySource, Origin, RoutedSources, Source, Status, StatusSource,
+    AtSource, Fields, LatencySource, Origin, RoutedSources, Source, Status, StatusSource, Unit,
 };
 use crate::parse::instant::{TimeForm, Zone};
 use crate::parse::pattern::{self, Role};
@@ -42,12 +42,12 @@ const FIELDS: [&str; 18] = [
 ];
 
 /// The keys of a format that are no call fields, for every kind.
-const COMMON_KEYS: [&str; 4] = ["kind", "zone", "outcomes", "requires"];
+const COMMON_KEYS: [&str; 5] = ["kind", "zone", "outcomes", "requires", "otherwise"];
 
 /// The kinds, with the keys that only they have.
 const KINDS: [(&str, &[&str]); 8] = [
-    ("json", &["headers", "embedded"]),
-    ("json-records", &["records", "headers", "embedded"]),
+    ("json", &["headers", "embedded", "prefixed"]),
+    ("json-records", &["records", "headers", "embedded", "prefixed"]),
     ("pattern", &["pattern"]),
     ("csv", &["columns", "header", "delimiter", "flexible"]),
     ("w3c", &[]),
@@ -90,6 +90,33 @@ pub(super) fn compile(
         problems.0.push(error.hint("map `path` to the field that holds the request target, or `api` to the one that names it"));
     }
     if problems.0.is_empty() { Ok((compiler.plan, fields)) } else { Err(problems) }
+}
+
+/// The table of the format that lines are read in which are not of a format's own kind, if it names one.
+///
+/// # Errors
+///
+/// If it is no table, or if the one of the two reads other lines than the other.
+pub(super) fn otherwise<'t>(name: &str, table: &'t toml::Table) -> Result<Option<&'t toml::Table>> {
+    let at = format!("formats.{name}");
+    let other = match table.get("otherwise") {
+        None => return Ok(None),
+        Some(Value::Table(other)) => other,
+        Some(value) => return Err(wrong_type(&at, "otherwise", value, "a format, as a table")),
+    };
+    let kind_in =
+        |table: &toml::Table| table.get("kind").and_then(Value::as_str).map(str::to_owned);
+    let frames_alone = |table: &toml::Table| {
+        kind_in(table).as_deref() == Some("json-records") || table.contains_key("header")
+    };
+    let refused = |message: &str| Err(Error::new(format!("{at}: otherwise: {message}")));
+    if frames_alone(table) || frames_alone(other) {
+        return refused("kind `json-records`, and `header = true`, stand alone");
+    }
+    match kind_in(other).as_deref() {
+        Some("w3c") => refused("kind `w3c` must be the first of the two"),
+        _ => Ok(Some(other)),
+    }
 }
 
 /// A format's kind, and the keys that only it has.
@@ -158,8 +185,12 @@ fn plan(kind: &str, at: &str, table: &toml::Table) -> Result<Plan> {
         }
         "w3c" => Plan::W3c(w3c::Plan::default()),
         _ => {
-            let plan =
-                json::Plan::new(string(at, table, "headers")?, string(at, table, "embedded")?);
+            let prefixed = boolean(at, table, "prefixed")?.unwrap_or(false);
+            let plan = json::Plan::new(
+                string(at, table, "headers")?,
+                string(at, table, "embedded")?,
+                prefixed,
+            );
             match kind {
                 "json-records" => {
                     let names =
@@ -227,6 +258,8 @@ enum From<'t> {
     Header(&'t str),
     Route(&'t str),
     Constant(&'t str),
+    /// The sum of several fields.
+    Sum(Vec<&'t str>),
 }
 
 impl<'t> Compiler<'t> {
@@ -305,6 +338,9 @@ impl<'t> Compiler<'t> {
         if routed {
             origins.push("route");
         }
+        if field == "latency" {
+            origins.push("sum");
+        }
         let place = format!("{}: {field}", self.at);
         let known = || origins.iter().chain(options).copied();
         for key in table.keys() {
@@ -314,6 +350,18 @@ impl<'t> Compiler<'t> {
         }
         let mut found = None;
         for origin in &origins {
+            if *origin == "sum" {
+                let Some(names) = strings(&place, table, origin)? else { continue };
+                if names.is_empty() || names.contains(&"") {
+                    return Err(self.error(field, "`sum` names no fields"));
+                }
+                if found.replace(From::Sum(names)).is_some() {
+                    return Err(
+                        self.error(field, "a source has one place it comes from, found two")
+                    );
+                }
+                continue;
+            }
             let Some(name) = string(&place, table, origin)? else { continue };
             let from = match *origin {
                 "field" => From::Field(name),
@@ -342,7 +390,7 @@ impl<'t> Compiler<'t> {
         let name = match from {
             From::Field(name) => Name::Field(name),
             From::Header(name) => Name::Header(name),
-            From::Query(_) | From::Route(_) | From::Constant(_) => {
+            From::Query(_) | From::Route(_) | From::Constant(_) | From::Sum(_) => {
                 return Err(self.error(field, "takes a field or a header only"));
             }
         };
@@ -574,32 +622,40 @@ impl<'t> Compiler<'t> {
     fn latency_sources(&mut self) -> Result<Vec<LatencySource>> {
         let mut all = Vec::new();
         for raw in &self.sources("latency", &["unit"])? {
-            let slot = self.slot("latency", &raw.from)?;
-            let power = match raw.option(&self.at, "latency", "unit")? {
-                Some("s") => 9,
-                Some("ms") => 6,
-                Some("us") => 3,
-                Some("ns") => 0,
+            let slots = match &raw.from {
+                From::Sum(names) => names
+                    .iter()
+                    .map(|name| self.slot("latency", &From::Field(name)))
+                    .collect::<Result<Vec<_>>>()?,
+                from => vec![self.slot("latency", from)?],
+            };
+            let unit = match raw.option(&self.at, "latency", "unit")? {
+                Some("s") => Unit::Power(9),
+                Some("ms") => Unit::Power(6),
+                Some("us") => Unit::Power(3),
+                Some("ns") => Unit::Power(0),
+                Some("written") => Unit::Written,
                 Some(other) => {
                     return Err(self.error(
                         "latency",
-                        format!("`unit` is `{other}`, expected s, ms, us or ns"),
+                        format!("`unit` is `{other}`, expected s, ms, us, ns or written"),
                     ));
                 }
-                None => self.unit_of(slot).ok_or_else(|| {
-                    self.error("latency", "no `unit`")
-                        .hint("write { field = \"…\", unit = \"ms\" }, with s, ms, us or ns")
+                None => slots.first().and_then(|&slot| self.unit_of(slot)).ok_or_else(|| {
+                    self.error("latency", "no `unit`").hint(
+                        "write { field = \"…\", unit = \"ms\" }, with s, ms, us or ns, or `written` where the value has its unit in it",
+                    )
                 })?,
             };
-            all.push(LatencySource { slot, power });
+            all.push(LatencySource { slots, unit });
         }
         Ok(all)
     }
 
     /// The unit of a latency whose format does not say: the variable's own, where it has one.
-    fn unit_of(&self, slot: usize) -> Option<i64> {
+    fn unit_of(&self, slot: usize) -> Option<Unit> {
         match self.plan.role(slot) {
-            Some(Role::Latency { power, .. }) => Some(*power),
+            Some(Role::Latency { power, .. }) => Some(Unit::Power(*power)),
             _ => None,
         }
     }
@@ -668,7 +724,8 @@ impl<'t> Compiler<'t> {
                     }
                     "latency" => {
                         if let Some(Role::Latency { power, .. }) = role {
-                            fields.latency.push(LatencySource { slot, power });
+                            let unit = Unit::Power(power);
+                            fields.latency.push(LatencySource { slots: vec![slot], unit });
                         }
                         continue;
                     }

@@ -23,6 +23,8 @@ pub struct Format {
     name: String,
     plan: Plan,
     fields: Fields,
+    /// How lines are read that do not have the form of the plan.
+    otherwise: Option<Box<Format>>,
     is_built_in: bool,
 }
 
@@ -42,20 +44,31 @@ pub struct Tells {
 }
 
 /// Names and texts of the built-in formats, in the order in which they are listed.
-const TEXTS: [(&str, &str); 20] = [
+const TEXTS: [(&str, &str); 31] = [
     ("json", include_str!("json.toml")),
     ("common", include_str!("common.toml")),
     ("combined", include_str!("combined.toml")),
     ("ltsv", include_str!("ltsv.toml")),
     ("logfmt", include_str!("logfmt.toml")),
+    ("aws-alb", include_str!("aws-alb.toml")),
+    ("aws-apigateway", include_str!("aws-apigateway.toml")),
+    ("aws-apigateway-clf", include_str!("aws-apigateway-clf.toml")),
+    ("aws-cloudfront", include_str!("aws-cloudfront.toml")),
     ("aws-cloudtrail", include_str!("aws-cloudtrail.toml")),
+    ("aws-elb", include_str!("aws-elb.toml")),
+    ("aws-s3", include_str!("aws-s3.toml")),
+    ("azure-apim", include_str!("azure-apim.toml")),
     ("caddy", include_str!("caddy.toml")),
     ("ecs", include_str!("ecs.toml")),
+    ("envoy", include_str!("envoy.toml")),
     ("gcp-audit", include_str!("gcp-audit.toml")),
+    ("gcp-lb", include_str!("gcp-lb.toml")),
     ("google-workspace-token", include_str!("google-workspace-token.toml")),
     ("haproxy", include_str!("haproxy.toml")),
     ("iis", include_str!("iis.toml")),
+    ("istio", include_str!("istio.toml")),
     ("k8s-audit", include_str!("k8s-audit.toml")),
+    ("kong", include_str!("kong.toml")),
     ("ms-graph-activity", include_str!("ms-graph-activity.toml")),
     ("nginx-ingress", include_str!("nginx-ingress.toml")),
     ("ocsf-api-activity", include_str!("ocsf-api-activity.toml")),
@@ -84,8 +97,21 @@ impl Format {
     /// All there are: unknown keys (with the nearest known one as hint), values of the wrong type, a pattern that can't
     /// be read (with the column), names the log does not hold, needed call fields that are not mapped.
     pub fn from_toml(name: &str, table: &toml::Table) -> std::result::Result<Format, Problems> {
-        let (plan, fields) = language::compile(name, table)?;
-        Ok(Format { name: name.to_owned(), plan, fields, is_built_in: false })
+        let mut problems = Problems::default();
+        let compiled = language::compile(name, table).map_err(|error| problems.0.extend(error.0));
+        let otherwise = match problems.note(language::otherwise(name, table)).flatten() {
+            Some(other) => Format::from_toml(&format!("{name}.otherwise"), other)
+                .map_err(|error| problems.0.extend(error.0))
+                .ok(),
+            None => None,
+        };
+        match compiled {
+            Ok((plan, fields)) if problems.0.is_empty() => {
+                let otherwise = otherwise.map(Box::new);
+                Ok(Format { name: name.to_owned(), plan, fields, otherwise, is_built_in: false })
+            }
+            _ => Err(problems),
+        }
     }
 
     /// The built-in format of that name, if there is one.
@@ -139,12 +165,14 @@ impl Format {
     /// Whether it says which fields it requires a line to hold.
     fn has_requirement(&self) -> bool {
         !self.fields.requires.is_empty()
+            || self.otherwise.as_ref().is_some_and(|format| format.has_requirement())
     }
 
     /// The placeholders of routes whose values it asks for.
     pub fn placeholders(&self) -> impl Iterator<Item = &str> {
-        let Fields { subject, actor, .. } = &self.fields;
-        [subject, actor].into_iter().filter_map(|sources| sources.route.as_deref())
+        let formats = std::iter::successors(Some(self), |format| format.otherwise.as_deref());
+        let sources = formats.flat_map(|format| [&format.fields.subject, &format.fields.actor]);
+        sources.filter_map(|sources| sources.route.as_deref())
     }
 
     /// What makes lines of a log's bytes.
@@ -176,7 +204,12 @@ impl Format {
             return Err(Reason::TooLong);
         }
         let line = std::str::from_utf8(line).map_err(|_| Reason::NotUtf8)?;
-        self.plan.fill(line, scratch)?;
+        if let Err(reason) = self.plan.fill(line, scratch) {
+            return match &self.otherwise {
+                Some(format) => format.parse(line.as_bytes(), scratch),
+                None => Err(reason),
+            };
+        }
         self.fields.call(Values::new(line, scratch))
     }
 }
@@ -188,3 +221,6 @@ mod tests_audit;
 
 #[cfg(test)]
 mod tests_web;
+
+#[cfg(test)]
+mod tests_gateways;

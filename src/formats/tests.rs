@@ -536,7 +536,7 @@ fn a_format_that_cannot_work_is_refused_before_the_first_line() {
     let base = "kind = 'json'\nat = 'at'\npath = 'path'\n";
     for (bad, says) in [
         ("latency = 'l'", "no `unit`"),
-        ("latency = { field = 'l', unit = 'h' }", "expected s, ms, us or ns"),
+        ("latency = { field = 'l', unit = 'h' }", "expected s, ms, us, ns or written"),
         ("credential = { header = 'X' }", "where headers are"),
         ("credential = { field = 'a', query = 'b' }", "found two"),
         ("credential = {}", "names one of"),
@@ -990,6 +990,7 @@ fn the_formats_of_the_manual_compile_and_read_lines() {
                 .unwrap_or_else(|problems| panic!("{problems:?}\n{text}"));
             names.push(name.clone());
             let line = match name.as_str() {
+                "moved" => r#"10.0.0.7 [2018-12-18T09:30:00Z] "GET /x HTTP/1.1" 200"#,
                 "exports" => {
                     r#"18.12.2018 10:30:00;c1;GET;"https://api.example/x;""y""?z";200;12;any"#
                 }
@@ -1014,6 +1015,7 @@ fn the_formats_of_the_manual_compile_and_read_lines() {
         names,
         [
             "my-gateway",
+            "moved",
             "exported",
             "edge",
             "old-front",

@@ -381,7 +381,8 @@ fn resolve<'c>(sourced: &'c Sourced<'_>, route: Option<&Match<'_, 'c>>) -> Optio
         return Some(Cow::Borrowed(value));
     }
     let placed = sourced.route.zip(route).and_then(|(name, route)| route.value(name));
-    // In a path as in a field `-` is no value.
-    let placed = placed.filter(|value| value != "-");
+    // In a path as in a field `-` is no value; and some gateways log a template of theirs for the path.
+    let is_template = |value: &str| value.starts_with('{') && value.ends_with('}');
+    let placed = placed.filter(|value| value != "-" && !is_template(value));
     placed.or_else(|| sourced.after.as_deref().map(Cow::Borrowed))
 }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use crate::call::{Call, Outcome, Reason, Sourced};
 use crate::parse::Values;
 use crate::parse::instant::{TimeForm, Zone};
-use crate::parse::number::Decimal;
+use crate::parse::number::{Decimal, duration_ns};
 use crate::parse::request::{is_method, query_parameter, request_line, request_or_target};
 use crate::parse::table::Table;
 use crate::time::Instant;
@@ -101,9 +101,18 @@ pub(crate) struct Status {
 /// One place the latency may come from.
 #[derive(Debug)]
 pub(crate) struct LatencySource {
-    pub(crate) slot: usize,
-    /// Its unit is ten to this power nanoseconds.
-    pub(crate) power: i64,
+    /// One, or several whose sum it is.
+    pub(crate) slots: Vec<usize>,
+    pub(crate) unit: Unit,
+}
+
+/// The unit of a latency.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// Ten to this power nanoseconds.
+    Power(i64),
+    /// Stands in the value: `0.123s`, `1m3.5s`.
+    Written,
 }
 
 impl Fields {
@@ -157,7 +166,7 @@ impl Fields {
             latency_us,
             subject: self.subject.sourced(values, target),
             actor: self.actor.sourced(values, target),
-            remote_addr: text(&self.remote_addr, values, target),
+            remote_addr: text(&self.remote_addr, values, target).map(without_port),
             user_agent: text(&self.user_agent, values, target),
             request_id: text(&self.request_id, values, target),
             path,
@@ -230,14 +239,33 @@ impl Fields {
     }
 
     fn latency_ns(&self, values: Values<'_>) -> Result<Option<u128>, Unreadable> {
-        let first = self.latency.iter().find_map(|source| Some((source, values.get(source.slot)?)));
-        let Some((source, value)) = first else { return Ok(None) };
+        let present =
+            |source: &LatencySource| source.slots.iter().all(|&slot| values.get(slot).is_some());
+        let Some(source) = self.latency.iter().find(|source| present(source)) else {
+            return Ok(None);
+        };
+        let parts = source.slots.iter().filter_map(|&slot| values.get(slot));
+        let mut sum = 0u128;
+        for value in parts {
+            sum = sum.checked_add(source.unit.read_ns(value)?).ok_or(Unreadable)?;
+        }
+        Ok(Some(sum))
+    }
+}
+
+impl Unit {
+    /// A latency in nanoseconds, what is below one cut off.
+    fn read_ns(self, value: &str) -> Result<u128, Unreadable> {
+        let power = match self {
+            Unit::Power(power) => power,
+            Unit::Written => return duration_ns(value).ok_or(Unreadable),
+        };
         let number = Decimal::parse(value).ok_or(Unreadable)?;
-        let (ns, exact) = number.scaled(source.power).ok_or(Unreadable)?;
+        let (ns, exact) = number.scaled(power).ok_or(Unreadable)?;
         if number.negative && (ns > 0 || !exact) {
             return Err(Unreadable);
         }
-        Ok(Some(ns))
+        Ok(ns)
     }
 }
 
@@ -334,6 +362,28 @@ fn first<'a>(sources: &'a [Source], values: Values<'a>) -> Option<&'a str> {
     sources.iter().find_map(|source| source.value(values))
 }
 
+/// An address without the port behind it, which is another one at each connection; anything else as it is.
+fn without_port(text: Cow<'_, str>) -> Cow<'_, str> {
+    fn bare(text: &str) -> Option<&str> {
+        let is_port = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        if let Some(rest) = text.strip_prefix('[') {
+            let (address, port) = rest.split_once(']')?;
+            return (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
+                .then_some(address);
+        }
+        let (address, port) = text.rsplit_once(':')?;
+        // More colons are those of an address of IPv6.
+        (!address.contains([':', ' ', ',']) && is_port(port)).then_some(address)
+    }
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(bare(text).unwrap_or(text)),
+        Cow::Owned(text) => {
+            let address = bare(&text).map(str::to_owned);
+            Cow::Owned(address.unwrap_or(text))
+        }
+    }
+}
+
 /// A decoded path as a target: what means something there is escaped again, or it would be decoded a second time.
 /// With `has_query` the path ends at its first question mark; what follows was never decoded.
 fn encoded(value: &str, has_query: bool) -> Cow<'_, str> {
@@ -380,6 +430,21 @@ mod tests {
         }
         for bad in ["99", "600", "200.5", "-2", "-200", "OK", "2xx", "99999999999999999999999"] {
             assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn addresses_lose_their_ports() {
+        let read = |text: &'static str| without_port(Cow::Borrowed(text));
+        for (with, without) in
+            [("10.0.0.7:443", "10.0.0.7"), ("[::1]:443", "::1"), ("[::1]", "::1")]
+        {
+            assert_eq!(read(with), without);
+        }
+        for same in
+            ["10.0.0.7", "2001:db8::7", "a.example", "10.0.0.7, 10.0.0.8:1", "x:y", "[x", "[::1]x"]
+        {
+            assert_eq!(read(same), same);
         }
     }
 

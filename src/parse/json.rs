@@ -22,6 +22,8 @@ pub(crate) struct Plan {
     headers: Option<String>,
     /// The key of the string that holds the record, in logs that wrap it so.
     embedded: Option<String>,
+    /// Whether there may be text before the record in the line.
+    prefixed: bool,
     /// For each slot its candidates; the first present one counts.
     slots: Vec<Vec<usize>>,
     candidates: usize,
@@ -50,10 +52,11 @@ struct Child {
 
 impl Plan {
     /// A plan without names yet; `headers` names the object that holds headers, `embedded` the key of a string that
-    /// holds the record, where there is one.
-    pub(crate) fn new(headers: Option<&str>, embedded: Option<&str>) -> Plan {
+    /// holds the record, where there is one. If `prefixed`, what stands before the first `{` of a line is left aside.
+    pub(crate) fn new(headers: Option<&str>, embedded: Option<&str>, prefixed: bool) -> Plan {
         let (headers, embedded) = (headers.map(str::to_owned), embedded.map(str::to_owned));
-        Plan { root: Node::default(), headers, embedded, slots: Vec::new(), candidates: 0 }
+        let root = Node::default();
+        Plan { root, headers, embedded, prefixed, slots: Vec::new(), candidates: 0 }
     }
 
     /// The slot of a dotted name, a JSON pointer or a header, and asks for it.
@@ -108,11 +111,15 @@ impl Plan {
         scratch.candidates.clear();
         scratch.candidates.resize(self.candidates, Cell::Absent);
         scratch.record.clear();
+        let object = match self.prefixed {
+            true => &line[memchr::memchr(b'{', line.as_bytes()).ok_or(Reason::Malformed)?..],
+            false => line,
+        };
         if let Some(key) = &self.embedded {
-            embedded(line, key, &mut scratch.record)?;
+            embedded(object, key, &mut scratch.record)?;
         }
         let is_embedded = !scratch.record.is_empty();
-        let record = if is_embedded { scratch.record.as_str() } else { line };
+        let record = if is_embedded { scratch.record.as_str() } else { object };
         let mut walk = Walk {
             line: (!is_embedded).then_some(line),
             candidates: &mut scratch.candidates,
@@ -207,7 +214,7 @@ impl Node {
     }
 }
 
-/// Appends what the string under a key of an object holds; nothing if there is no such string.
+/// Appends the object that the string under a key of an object holds; nothing if there is no such string.
 fn embedded(line: &str, key: &str, record: &mut String) -> Result<(), Reason> {
     // Most lines don't have the key, and need no second look.
     if memchr::memmem::find(line.as_bytes(), key.as_bytes()).is_none() {
@@ -218,6 +225,10 @@ fn embedded(line: &str, key: &str, record: &mut String) -> Result<(), Reason> {
     let raw = object.get(key).map(|raw| raw.get());
     if let Some(inner) = raw.and_then(|raw| raw.strip_prefix('"')?.strip_suffix('"')) {
         unescape_json(inner, record);
+        // A text under that key that is no object is a field like any other.
+        if !record.trim_start().starts_with('{') {
+            record.clear();
+        }
     }
     Ok(())
 }
@@ -400,7 +411,7 @@ mod tests {
     }
 
     fn slot(line: &str, name: Name<'_>) -> Result<Option<String>, Reason> {
-        let mut plan = Plan::new(Some("request.headers"), None);
+        let mut plan = Plan::new(Some("request.headers"), None, false);
         assert_eq!((plan.ask(name), plan.ask(name)), (Ok(0), Ok(0)));
         let mut scratch = Scratch::default();
         plan.fill(line, &mut scratch)?;
@@ -522,9 +533,9 @@ mod tests {
 
     #[test]
     fn names_that_cannot_be_read_are_refused() {
-        let refused = |name: &str| Plan::new(None, None).ask(Name::Field(name)).is_err();
+        let refused = |name: &str| Plan::new(None, None, false).ask(Name::Field(name)).is_err();
         assert!(refused(""));
         assert!(refused("a.b.c.d.e.f.g.h.i"));
-        assert!(Plan::new(None, None).ask(Name::Header("x")).is_err());
+        assert!(Plan::new(None, None, false).ask(Name::Header("x")).is_err());
     }
 }

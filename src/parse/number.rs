@@ -16,6 +16,32 @@ pub(crate) struct Decimal<'a> {
 /// Decimal digits that surely fit `u128`.
 const DIGITS_MAX: i64 = 38;
 
+/// The nanoseconds of a duration as Go and protobuf write it: numbers, each with its unit behind it (`0.123s`, `1m3.5s`,
+/// `750µs`). `None` for anything else, and for what is below zero.
+pub(crate) fn duration_ns(text: &str) -> Option<u128> {
+    let mut rest = text;
+    let mut sum = 0u128;
+    while !rest.is_empty() {
+        let (number, after) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit() && c != '.')?);
+        let (unit, after) = after
+            .split_at(after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len()));
+        let (power, factor) = match unit {
+            "ns" => (0, 1),
+            // The micro sign, and the Greek letter.
+            "us" | "\u{b5}s" | "\u{3bc}s" => (3, 1),
+            "ms" => (6, 1),
+            "s" => (9, 1),
+            "m" => (9, 60),
+            "h" => (9, 3600),
+            _ => return None,
+        };
+        let (ns, _) = Decimal::parse(number)?.scaled(power)?;
+        sum = sum.checked_add(ns.checked_mul(factor)?)?;
+        rest = after;
+    }
+    (!text.is_empty()).then_some(sum)
+}
+
 impl<'a> Decimal<'a> {
     /// Reads the whole text, or `None` if it is no decimal number.
     pub(crate) fn parse(text: &'a str) -> Option<Decimal<'a>> {
@@ -120,6 +146,25 @@ mod tests {
 
     fn scaled(text: &str, power: i64) -> Option<(u128, bool)> {
         Decimal::parse(text)?.scaled(power)
+    }
+
+    #[test]
+    fn durations_have_their_units_in_them() {
+        for (text, ns) in [
+            ("0.123s", 123_000_000),
+            ("0s", 0),
+            ("3.000000001s", 3_000_000_001),
+            ("1.5ms", 1_500_000),
+            ("750µs", 750_000),
+            ("750us", 750_000),
+            ("20ns", 20),
+            ("1h2m3.5s", 3_723_500_000_000),
+        ] {
+            assert_eq!(duration_ns(text), Some(ns), "{text}");
+        }
+        for bad in ["", "5", "s", "-1s", "1 s", "1d", "1s2", "1.2.3s", "é"] {
+            assert_eq!(duration_ns(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -1086,19 +1086,21 @@ fn a_daily_source_is_told_in_days() {
     assert_eq!(report["coverage"]["sources"][0]["hours_seen"], 192);
 }
 
-/// `-` in a path is a placeholder for nobody.
+/// `-` in a path is a placeholder for nobody, and so is the template that some gateways log for the path.
 #[test]
-fn a_dash_in_a_path_is_no_person() {
-    let line = crate::harness::call(0).replace("/messages/u0", "/messages/-");
-    let case = Case::with_register()
-        .file("register/apis.csv", "api,consent\nmessages,required\n")
-        .file("a.log", line);
-    let report = case
-        .run(&["audit", "-q", "--json", "--register", "register", "a.log"])
-        .expect_status(0)
-        .report();
-    assert_eq!(report["usage"][0]["verdict"], "granted");
-    assert_eq!(report["apis"][0]["calls_without_subject"], 1);
+fn a_dash_or_a_template_in_a_path_is_no_person() {
+    for nobody in ["-", "{user}", "%7Bid%7D"] {
+        let line = crate::harness::call(0).replace("/messages/u0", &format!("/messages/{nobody}"));
+        let case = Case::with_register()
+            .file("register/apis.csv", "api,consent\nmessages,required\n")
+            .file("a.log", line);
+        let report = case
+            .run(&["audit", "-q", "--json", "--register", "register", "a.log"])
+            .expect_status(0)
+            .report();
+        assert_eq!(report["usage"][0]["verdict"], "granted");
+        assert_eq!(report["apis"][0]["calls_without_subject"], 1, "{nobody}");
+    }
 }
 
 #[test]
