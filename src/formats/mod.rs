@@ -44,7 +44,7 @@ pub struct Tells {
 }
 
 /// Names and texts of the built-in formats, in the order in which they are listed.
-const TEXTS: [(&str, &str); 31] = [
+const TEXTS: [(&str, &str); 32] = [
     ("json", include_str!("json.toml")),
     ("common", include_str!("common.toml")),
     ("combined", include_str!("combined.toml")),
@@ -71,6 +71,7 @@ const TEXTS: [(&str, &str); 31] = [
     ("kong", include_str!("kong.toml")),
     ("ms-graph-activity", include_str!("ms-graph-activity.toml")),
     ("nginx-ingress", include_str!("nginx-ingress.toml")),
+    ("nginx-main", include_str!("nginx-main.toml")),
     ("ocsf-api-activity", include_str!("ocsf-api-activity.toml")),
     ("squid", include_str!("squid.toml")),
     ("traefik", include_str!("traefik.toml")),

@@ -431,3 +431,20 @@ fn what_is_wrong_with_requirements_is_told() {
         "formats.x: requires: the expression has no group `paths`, it has at, path"
     );
 }
+
+#[test]
+fn nginx_main_is_combined_with_one_more() {
+    let format = Format::built_in("nginx-main").unwrap();
+    let combined = r#"10.0.0.7 - key-1 [18/Dec/2018:09:30:00 +0000] "GET /messages/u-81 HTTP/1.1" 200 5 "-" "curl/7""#;
+    let line = format!("{combined} \"203.0.113.9, 10.1.1.1\"");
+    let mut scratch = Scratch::default();
+    let call = format.parse(line.as_bytes(), &mut scratch).unwrap();
+    assert_eq!(call.credential.as_deref(), Some("key-1"));
+    assert_eq!(call.user_agent.as_deref(), Some("curl/7"));
+    assert_eq!((call.status, call.bytes), (Some(200), Some(5)));
+    assert_eq!(call.remote_addr.as_deref(), Some("10.0.0.7"));
+    assert_eq!(
+        format.parse(combined.as_bytes(), &mut Scratch::default()).err(),
+        Some(Reason::Malformed)
+    );
+}

@@ -7,8 +7,8 @@ use crate::harness::{Case, gzip, zstd};
 const CONFIG: &str = "[formats.w3c]\nkind = \"w3c\"\nat = \"date time\"\nmethod = \"cs-method\"\n\
     path = \"cs-uri-stem\"\nstatus = \"sc-status\"\n\
     [formats.table]\nkind = \"csv\"\nheader = true\nat = \"at\"\npath = \"path\"\nstatus = \"status\"\n\
-    [formats.documents]\nkind = \"json-records\"\nrecords = [\"Records\"]\nat = \"eventTime\"\n\
-    api = \"eventSource\"\noperation = \"eventName\"\n";
+    [formats.documents]\nkind = \"json-records\"\nrecords = [\"Records\"]\nat = \"when\"\n\
+    api = \"service\"\noperation = \"action\"\n";
 
 /// The accounting and the rejects of a log, the same however it is read.
 fn read(format: &str, log: &str) -> (Value, Value) {
@@ -70,20 +70,18 @@ fn columns_named_by_the_first_line() {
 #[test]
 fn records_of_documents() {
     let record = |name: &str| {
-        format!(
-            "{{\"eventTime\":\"2018-12-18T09:30:00Z\",\n \"eventSource\":\"s3\",\"eventName\":\"{name}\"}}"
-        )
+        format!("{{\"when\":\"2018-12-18T09:30:00Z\",\n \"service\":\"s3\",\"action\":\"{name}\"}}")
     };
     let (a, b, c, d) = (record("a"), record("b"), record("c"), record("d"));
     let log = format!(
-        "{{\"Version\":1,\"Records\":[{a},\n{b} , {{\"eventTime\":\"x\"}}]}}\n[{c}]\n{}\n",
+        "{{\"Version\":1,\"Records\":[{a},\n{b} , {{\"when\":\"x\"}}]}}\n[{c}]\n{}\n",
         d.replace('\n', "")
     );
     let (accounts, rejects) = read("documents", &log);
     let lines = accounts["lines"].as_u64().unwrap();
     assert_eq!(accounts["calls"], 4);
     assert_eq!(accounts["rejected"], 1);
-    assert_eq!(rejects[0]["offset"], json!(log.find("{\"eventTime\":\"x\"").unwrap()));
+    assert_eq!(rejects[0]["offset"], json!(log.find("{\"when\":\"x\"").unwrap()));
     assert_eq!(lines - accounts["blank"].as_u64().unwrap(), 5);
 }
 
@@ -93,10 +91,7 @@ fn a_log_tells_its_kind_itself() {
         .file("overstay.toml", CONFIG)
         .file("a", "#Fields: date time cs-uri-stem sc-status\n2018-12-18 09:30:00 /a 200\n")
         .file("b", "at,path,status\n2018-12-18T09:30:00Z,/a,200\n")
-        .file(
-            "c",
-            "{\"Records\":[{\"eventTime\":\"2018-12-18T09:30:00Z\",\"eventSource\":\"s3\"}]}",
-        );
+        .file("c", "{\"Records\":[{\"when\":\"2018-12-18T09:30:00Z\",\"service\":\"s3\"}]}");
     let report = case.run(&["audit", "--json", "a", "b", "c"]).expect_status(0).report();
     let formats: Vec<&str> =
         (0..3).map(|i| report["inputs"][i]["format"].as_str().unwrap()).collect();
