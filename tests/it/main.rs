@@ -19,5 +19,6 @@ mod contract;
 mod formats;
 mod verdicts;
 mod properties;
+mod real_logs;
 mod reports;
 mod twin;
