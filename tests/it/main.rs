@@ -20,5 +20,6 @@ mod formats;
 mod verdicts;
 mod properties;
 mod real_logs;
+mod servers;
 mod reports;
 mod twin;

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::harness::{self, Case, repository};
 
 /// The folder, if it is there.
+#[expect(clippy::print_stderr, reason = "says that it is skipped")]
 fn folder() -> Option<PathBuf> {
     let folder = repository("../shared/real-logs");
     if !folder.is_dir() {
