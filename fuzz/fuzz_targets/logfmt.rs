@@ -1,0 +1,21 @@
+//! Formats of kind `logfmt` read any bytes.
+#![no_main]
+
+mod lines;
+
+use std::sync::OnceLock;
+
+use libfuzzer_sys::fuzz_target;
+use overstay::formats::Format;
+
+static FORMATS: OnceLock<Vec<Format>> = OnceLock::new();
+
+const OWN: &str = r##"
+kind = "logfmt"
+at = { field = "t", as = "%d.%m.%Y %H:%M:%S%.f" }
+zone = "Europe/Berlin"
+path = "p"
+status = "s"
+"##;
+
+fuzz_target!(|data: &[u8]| lines::read(&FORMATS, "logfmt", OWN, data));
