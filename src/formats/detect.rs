@@ -13,6 +13,10 @@ use crate::parse::{Scratch, shape};
 /// How many complete lines that are not blank are tried.
 const LINES_MAX: usize = 200;
 
+/// Of lines that name their fields themselves at least one in so many must be a call: any JSON object with a time would
+/// else be a record of a format that leaves most records out. Lines of columns are told by their form.
+const CALLS_SHARE: usize = 3;
+
 /// How many shapes are shown where no format fits.
 pub const SHAPES_MAX: usize = 5;
 
@@ -39,8 +43,9 @@ impl std::fmt::Display for Undetected {
 ///
 /// Up to 200 complete lines are tried; an unfinished one is taken as it is where there is no other. A format fits if it
 /// makes calls of at least nine tenths of the lines that are not blank. Lines that are too long or no UTF-8 speak neither
-/// for a format nor against it. Requests that are no HTTP count as fitting, since scanners send them to any server, but at
-/// least one line must be a call. Of those that fit the one with the most calls counts, then the one with the most fitting
+/// for a format nor against it. Requests that are no HTTP, and records that are no
+/// requests, count as fitting, since they stand in many logs, but at least one line must be a call, or a third of those that
+/// name their fields themselves, and no other format may make calls of more. Of those that fit the one with the most calls counts, then the one with the most fitting
 /// lines: a record without a target may well be a call to the format that knows its keys. Then one that says what it
 /// requires counts before a built-in that does not, unless that one finds more credentials. Those of a config are never
 /// passed over so.
@@ -54,7 +59,7 @@ pub fn detect(formats: &[&Format], head: &[u8]) -> Result<usize, Undetected> {
     let mut scratch = Scratch::default();
     // With the count of lines that have a credential.
     let mut best: Vec<(usize, usize)> = Vec::new();
-    let mut most = (0, 0);
+    let (mut most, mut most_calls) = ((0, 0), 0);
     for (idx, format) in formats.iter().enumerate() {
         let (mut tried, mut fitting, mut calls, mut credentials) = (0, 0, 0, 0);
         let framed = Input::framed_head(head, &format.framing());
@@ -86,7 +91,12 @@ pub fn detect(formats: &[&Format], head: &[u8]) -> Result<usize, Undetected> {
                 Err(_) => {}
             }
         }
-        if calls == 0 || fitting * 10 < tried * 9 || (calls, fitting) < most {
+        most_calls = most_calls.max(calls);
+        if calls == 0
+            || fitting * 10 < tried * 9
+            || (format.names_its_fields() && calls * CALLS_SHARE < tried)
+            || (calls, fitting) < most
+        {
             continue;
         }
         if (calls, fitting) > most {
@@ -94,6 +104,10 @@ pub fn detect(formats: &[&Format], head: &[u8]) -> Result<usize, Undetected> {
             most = (calls, fitting);
         }
         best.push((idx, credentials));
+    }
+    // Where a format that does not fit finds more calls, those that fit pass over what the log is about.
+    if most.0 < most_calls {
+        best.clear();
     }
     let requiring = best.iter().filter(|(idx, _)| formats[*idx].has_requirement());
     if let Some(most) = requiring.map(|(_, credentials)| *credentials).max() {

@@ -163,6 +163,11 @@ impl Format {
         }
     }
 
+    /// Whether its lines name their values, so that a line of another format may well be one of it too.
+    fn names_its_fields(&self) -> bool {
+        self.plan.names_its_fields()
+    }
+
     /// Whether it says which fields it requires a line to hold.
     fn has_requirement(&self) -> bool {
         !self.fields.requires.is_empty()

@@ -43,6 +43,14 @@ impl Plan {
         }
     }
 
+    /// Whether lines name their values themselves.
+    pub(super) fn names_its_fields(&self) -> bool {
+        match self {
+            Plan::Json(_) | Plan::JsonRecords(..) | Plan::Ltsv(_) | Plan::Logfmt(_) => true,
+            Plan::Pattern(_) | Plan::Csv(_) | Plan::Regex(_) | Plan::W3c(_) => false,
+        }
+    }
+
     /// What makes lines of a log's bytes.
     pub(super) fn framing(&self) -> Framing {
         match self {

@@ -311,7 +311,7 @@ fn apim() {
     assert_eq!(reads("azure-apim", &records), [APIM_CALL; 2]);
     // Of other categories of the same stream nothing is a call.
     let other = r#"{"time":"2020-10-14T17:03:12Z","category":"AuditLogs","properties":{"requestUri":"/x"}}"#;
-    assert_eq!(read("azure-apim", other), ["Malformed"]);
+    assert_eq!(read("azure-apim", other), ["NoTarget"]);
     let row = r#"{"TimeGenerated":"2020-10-14T17:03:12.417Z","Method":"GET","Url":"https://a/x","ResponseCode":401,"ResponseSize":3,"TotalTime":9,"ApiId":"a","ApimSubscriptionId":"sub-1","CallerIpAddress":"203.0.113.9"}"#;
     assert_eq!(
         reads("azure-apim", row),

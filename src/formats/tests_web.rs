@@ -401,7 +401,8 @@ fn what_says_what_it_requires_goes_before_a_built_in_that_does_not() {
     let other = r#"{"ts":1545125402.25,"request":{"uri":"/x"},"shop":"s"}"#;
     assert_eq!(detected(None, other), Ok("json".to_owned()));
     // Nor is what finds more credentials: this is no log of Caddy's.
-    let named = r#"{"level":"info","ts":1545125402.25,"request":{"uri":"/x"},"client_id":"c"}"#;
+    let named =
+        r#"{"ts":1545125402.25,"request":{"uri":"/x","remote_ip":"10.0.0.7"},"client_id":"c"}"#;
     assert_eq!(detected(None, named).unwrap_err().len(), 2);
     assert_eq!(detected(None, &named.replace("client_id", "id")), Ok("caddy".to_owned()));
     let requires = format!("{plain}requires = [\"tenant\", \"shop\"]\n");
@@ -430,6 +431,27 @@ fn what_is_wrong_with_requirements_is_told() {
         refused(&format!("{regex}requires = \"paths\"")),
         "formats.x: requires: the expression has no group `paths`, it has at, path"
     );
+}
+
+#[test]
+fn loggers_of_requests_in_general_are_no_caddy_traefik_or_iis() {
+    let caddy = r#"{"ts":1545125402.25,"level":"info","request":{"method":"GET","uri":"/x"},"status":200,"duration":1200}"#;
+    assert_ne!(detected(None, caddy), Ok("caddy".to_owned()));
+    let traefik = r#"{"time":"2018-12-18T09:30:00Z","RequestMethod":"GET","RequestPath":"/x","StatusCode":403,"client_id":"k1"}"#;
+    assert!(detected(None, traefik).is_err());
+    let tomcat = "#Fields: date time c-ip s-ip cs-method cs-uri-stem sc-status time-taken\n#Software: Apache Tomcat\n\
+        2018-12-18 09:30:02 '10.0.0.7' 10.0.3.31 GET /x 200 1.500\n";
+    assert!(detected(None, tomcat).is_err());
+}
+
+/// A log that is of another program for the most part is not told by the few records that a format knows.
+#[test]
+fn a_format_that_leaves_most_records_out_is_not_taken() {
+    let audit = r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","stage":"ResponseComplete","requestURI":"/api/v1/pods","verb":"list","user":{"username":"u"},"objectRef":{"resource":"pods","apiVersion":"v1"},"responseStatus":{"code":200},"requestReceivedTimestamp":"2018-12-18T09:30:00.000000Z"}"#;
+    let other = r#"{"requestReceivedTimestamp":"2018-12-18T09:30:00.000000Z","msg":"x"}"#;
+    let log = |others: usize| format!("{audit}\n{}", format!("{other}\n").repeat(others));
+    assert_eq!(detected(None, &log(2)), Ok("k8s-audit".to_owned()));
+    assert!(detected(None, &log(3)).is_err());
 }
 
 #[test]

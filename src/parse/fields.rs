@@ -122,10 +122,6 @@ impl Fields {
     ///
     /// The first reason that applies, in the order of [`Reason`].
     pub(crate) fn call<'a>(&'a self, values: Values<'a>) -> Result<Call<'a>, Reason> {
-        if !self.requires.is_empty() && self.requires.iter().all(|&slot| values.get(slot).is_none())
-        {
-            return Err(Reason::Malformed);
-        }
         let zone = self.zone.as_ref().unwrap_or(&Zone::UTC);
         let latency_ns = self.latency_ns(values);
         let at = self.at(values, zone, latency_ns).ok_or(Reason::NoTime)?;
@@ -139,6 +135,11 @@ impl Fields {
             None | Some("true") => {}
             Some("false") => return Err(Reason::NoTarget),
             Some(_) => return Err(Reason::BadValue),
+        }
+        // What is no request lacks much of what requests have, and is no line of another format for that.
+        if !self.requires.is_empty() && self.requires.iter().all(|&slot| values.get(slot).is_none())
+        {
+            return Err(Reason::Malformed);
         }
         let status = self.status(values)?;
         let outcome = match text(&self.outcome, values, target) {
