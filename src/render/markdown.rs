@@ -316,10 +316,9 @@ fn code(text: &str) -> String {
     if shown.trim().is_empty() {
         return "-".to_owned();
     }
-    if shown.contains('|') {
-        // That ends a table's cell, and no escape of it is the same to all renderers within a code span.
-        return prose(text);
-    }
+    // A pipe ends a table's cell unless a backslash stands before it, which is taken off again; one that stands there
+    // already is spelled out.
+    let shown = shown.replace("\\|", "\\u{5c}|").replace('|', "\\|");
     let longest = shown.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);
     // A blank on both sides is taken off again; a backtick or a blank at the edge needs it.
@@ -327,28 +326,30 @@ fn code(text: &str) -> String {
     format!("{fence}{edge}{shown}{edge}{fence}")
 }
 
-/// A text in which nothing is markup, a tag or a link: what could begin one has a backslash in front.
+/// A text in which nothing is markup, a tag, a link or a mention: what could begin markup has a backslash in front, and
+/// words that renderers turn into links by themselves stand as code, since they do so whatever is escaped.
 fn prose(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len() + 8);
     let shown = for_terminal(text);
-    let mut chars = shown.chars().peekable();
-    let mut before = ' ';
-    while let Some(c) = chars.next() {
-        let is_markup = match c {
-            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '<' | '>' | '#' | '!' | '|' | '~'
-            | '&' | '@' | '$' | '=' | '^' => true,
-            // `https://` and `www.` are links by themselves.
-            ':' => chars.peek() == Some(&'/'),
-            '.' => matches!(before, 'w' | 'W'),
-            _ => false,
-        };
-        if is_markup {
-            safe.push('\\');
+    let words = shown.split(' ').map(|word| {
+        if becomes_link(word) {
+            return code(word);
         }
-        safe.push(c);
-        before = c;
-    }
-    safe
+        let mut safe = String::with_capacity(word.len() + 4);
+        for c in word.chars() {
+            if "\\`*_{}[]<>#!|~&$=^".contains(c) {
+                safe.push('\\');
+            }
+            safe.push(c);
+        }
+        safe
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// Whether a word may become a link, a mail address, a mention of somebody or a reference to a ticket.
+fn becomes_link(word: &str) -> bool {
+    let lower = word.to_ascii_lowercase();
+    word.contains(['@', '#']) || lower.contains("://") || lower.contains("www.")
 }
 
 #[cfg(test)]
@@ -412,14 +413,23 @@ mod tests {
             " leads",
             "https://evil.example www.evil.example a@evil.example",
             "# h\n- i",
+            "pay@evil.example @org/team xmpp:a@b.c #12 GH-12",
         ] {
             for cell in [code(hostile), prose(hostile)] {
                 let table = format!("| a | b |\n| --- | --- |\n| {cell} | x |\n");
                 let (cells, strange) = cells(&table);
                 assert_eq!(strange, [""; 0], "{hostile}");
                 assert_eq!(cells.len(), 4, "{hostile}: {cell}");
-                assert_eq!(cells[2].trim(), for_terminal(hostile).trim(), "{cell}");
+                let shown = for_terminal(hostile).replace("\\|", "\\u{5c}|");
+                let seen = cells[2].replace("\\|", "\\u{5c}|");
+                assert_eq!(seen.trim(), shown.trim(), "{cell}");
             }
+        }
+        // What renderers make links of although it is escaped stands in code alone.
+        for hostile in ["a pay@evil.example b", "@org/team", "#12", "see www.evil.example"] {
+            let prose = prose(hostile);
+            let mut outside = prose.split('`').step_by(2);
+            assert!(outside.all(|text| !becomes_link(text)), "{prose}");
         }
         let poisoned = fixtures::poisoned(fixtures::full(), "<b>|`[x](y)\u{202e}");
         let (_, strange) = cells(&whole(&poisoned));
