@@ -6,9 +6,8 @@
 use std::io::{self, Write};
 
 use super::escape::for_terminal;
-use crate::report::text::{
-    bytes, counted, duration, latency, people, people_of, thousands, to_the_second,
-};
+use super::terminal::{gravity, nameless_sources, parties, reach, read_line};
+use crate::report::text::{bytes, counted, duration, latency, people, thousands, to_the_second};
 use crate::report::{End, Finding, Partner, Report, Status};
 use crate::time::Instant;
 
@@ -26,12 +25,23 @@ pub fn markdown(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         }
     }
     about(report, out)?;
+    for told in nameless_sources(report) {
+        writeln!(out, "\n{}", prose(&told))?;
+    }
+    if report.register.digest.is_none() {
+        unjudged(report, out)?;
+    }
     let findings: Vec<&Finding> = report.findings.iter().collect();
     findings_table(&findings, true, out)?;
     ends_table(&report.ends.iter().collect::<Vec<_>>(), true, out)?;
     let called: Vec<&Partner> = report.partners.iter().filter(|p| p.calls > 0).collect();
     let rows = called.iter().map(|partner| partner_row(partner)).collect();
     table("Partners", &PARTNER_COLUMNS, rows, out)?;
+    let silent: Vec<String> =
+        report.partners.iter().filter(|p| p.calls == 0).map(|p| code(&p.partner)).collect();
+    if !silent.is_empty() {
+        writeln!(out, "\nWithout any call: {}", silent.join(", "))?;
+    }
     exceptions_table(report, None, out)?;
     let rows = report.suppressions.iter().map(|suppression| {
         let what = suppression.finding.clone().unwrap_or_else(|| {
@@ -63,7 +73,40 @@ pub fn markdown(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     });
     let columns =
         ["Input", "Source", "Lines", "Calls", "Rejected", "Outside the window", "Complete"];
-    table("Inputs", &columns, rows.collect(), out)
+    table("Inputs", &columns, rows.collect(), out)?;
+    let rows = report.rejects.sample.iter().map(|reject| {
+        vec![
+            reject.reason.to_owned(),
+            code(&reject.path),
+            thousands(reject.line),
+            code(&reject.shape),
+        ]
+    });
+    table(
+        "Rejects, the first of each reason",
+        &["Reason", "Path", "Line", "Shape"],
+        rows.collect(),
+        out,
+    )
+}
+
+/// Use by credential and path, where there is no register to judge it by.
+fn unjudged(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let rows = report.usage.iter().map(|row| {
+        vec![
+            optional(row.credential.as_deref()),
+            optional(row.api.as_deref()),
+            optional(row.operation.as_deref()),
+            row.outcome.to_owned(),
+            thousands(row.calls),
+            people(row.subjects),
+            to_the_second(row.first),
+            to_the_second(row.last),
+        ]
+    });
+    let columns =
+        ["Credential", "Path", "Operation", "Outcome", "Calls", "People", "First", "Last"];
+    table("Use", &columns, rows.collect(), out)
 }
 
 /// Writes the page of one partner of the report.
@@ -141,6 +184,7 @@ fn about(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     if let Some(known) = report.register.as_known_at {
         writeln!(out, "| As known at | {known} |")?;
     }
+    writeln!(out, "| Read | {} |", prose(&read_line(report)))?;
     let accounting = &report.accounting;
     writeln!(
         out,
@@ -159,11 +203,7 @@ fn findings_table(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let mut findings = findings.to_vec();
-    findings.sort_by(|a, b| {
-        let order =
-            |f: &Finding| (std::cmp::Reverse(f.severity), std::cmp::Reverse(f.subjects.count));
-        order(a).cmp(&order(b)).then_with(|| a.id.cmp(&b.id))
-    });
+    findings.sort_by(|a, b| gravity(b).cmp(&gravity(a)).then_with(|| a.id.cmp(&b.id)));
     let columns: &[&str] = match with_partner {
         true => &[
             "Severity",
@@ -181,13 +221,14 @@ fn findings_table(
         }
     };
     let rows = findings.iter().map(|finding| {
+        let ((who, what), (reached, unit)) = (parties(finding), reach(finding));
         let mut row = vec![finding.severity.as_str().to_owned(), finding.kind.as_str().to_owned()];
         if with_partner {
-            row.push(optional(finding.partner.as_deref()));
+            row.push(optional(who));
         }
         row.extend([
-            optional(finding.api.as_deref()),
-            people_of(&finding.subjects),
+            optional(what),
+            format!("{reached} {unit}"),
             finding.overstay_s.map_or_else(|| "-".to_owned(), duration),
             code(&finding.id),
             prose(&finding.summary),

@@ -90,7 +90,9 @@ pub fn terminal(report: &Report, screen: &Screen, out: &mut dyn Write) -> io::Re
         exceptions_line(&mut page, report)?;
     }
     page.labelled("READ", &read_line(report))?;
-    nameless_sources(&mut page, report)?;
+    for told in nameless_sources(report) {
+        page.labelled("", &told)?;
+    }
     scope_lines(&mut page, report)?;
     if judged {
         partners(&mut page, report)?;
@@ -320,8 +322,18 @@ fn findings(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
 }
 
 /// What makes a finding come before another: severity, people, overstay.
-fn gravity(finding: &Finding) -> (Severity, u64, Option<u64>) {
+pub(super) fn gravity(finding: &Finding) -> (Severity, u64, Option<u64>) {
     (finding.severity, finding.subjects.count, finding.overstay_s)
+}
+
+/// Who is concerned and what was used: credentials stand where there is no partner, or no api.
+pub(super) fn parties(finding: &Finding) -> (Option<&str>, Option<&str>) {
+    let credential = finding.credentials.first().map(String::as_str);
+    match finding.kind {
+        Kind::Verdict(Verdict::UnknownCredential) => (credential, None),
+        Kind::Verdict(Verdict::StaleCredential) => (finding.partner.as_deref(), credential),
+        _ => (finding.partner.as_deref(), finding.api.as_deref()),
+    }
 }
 
 /// How many of the columns share the first line on a narrow screen.
@@ -345,12 +357,7 @@ fn finding_columns(findings: &[&Finding]) -> Vec<Column> {
     let number_width = reach.iter().map(|(number, _)| width(number)).max().unwrap_or(0);
     for (finding, (number, unit)) in findings.iter().zip(reach) {
         let style = style_of(finding.severity);
-        let credential = finding.credentials.first().map(String::as_str);
-        let (who, what) = match finding.kind {
-            Kind::Verdict(Verdict::UnknownCredential) => (credential, None),
-            Kind::Verdict(Verdict::StaleCredential) => (finding.partner.as_deref(), credential),
-            _ => (finding.partner.as_deref(), finding.api.as_deref()),
-        };
+        let (who, what) = parties(finding);
         let operations = finding.operations.join(", ");
         let row: [Cell; 9] = [
             styled(finding.severity.as_str().to_uppercase(), style),
@@ -371,7 +378,7 @@ fn finding_columns(findings: &[&Finding]) -> Vec<Column> {
 }
 
 /// How far a finding reaches, as number and unit: people; without any in the logs, calls.
-fn reach(finding: &Finding) -> (String, &'static str) {
+pub(super) fn reach(finding: &Finding) -> (String, &'static str) {
     let people = finding.subjects.count;
     if people > 0 {
         let text = people_of(&finding.subjects);
@@ -437,7 +444,7 @@ fn exceptions_line(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
 }
 
 /// `718 of 744 hours, 19 of 20 sources (gw-eu-7 silent 26 h), 1,204 rejects`.
-fn read_line(report: &Report) -> String {
+pub(super) fn read_line(report: &Report) -> String {
     let mut parts = Vec::new();
     let sources = &report.coverage.sources;
     let of = |expect: Option<&str>| -> Vec<&SourceCoverage> {
@@ -534,20 +541,20 @@ fn hours_with_calls(report: &Report) -> String {
 
 /// Sources whose calls name nobody who could be held to them: more likely a field that the format does not map than
 /// so many callers without a key.
-fn nameless_sources(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+pub(super) fn nameless_sources(report: &Report) -> Vec<String> {
     let sources = report.coverage.sources.iter();
-    for source in sources.filter(|source| source.calls > 0 && source.anonymous == source.calls) {
+    let nameless = sources.filter(|source| source.calls > 0 && source.anonymous == source.calls);
+    let told = nameless.map(|source| {
         let calls = match source.calls {
             1 => "its one call".to_owned(),
             calls => format!("its {} calls", thousands(calls)),
         };
-        let text = format!(
+        format!(
             "source {}: none of {calls} named a credential: does its format say where it is?",
             for_terminal(&source.source)
-        );
-        page.labelled("", &text)?;
-    }
-    Ok(())
+        )
+    });
+    told.collect()
 }
 
 /// What the report is about: which time, and which register.
