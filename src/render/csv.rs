@@ -20,7 +20,7 @@ pub struct CsvTable {
 }
 
 /// All tables, by name.
-pub const CSV_TABLES: [CsvTable; 12] = [
+pub const CSV_TABLES: [CsvTable; 15] = [
     CsvTable {
         name: "apis",
         columns: &[
@@ -198,6 +198,19 @@ pub const CSV_TABLES: [CsvTable; 12] = [
         },
     },
     CsvTable {
+        name: "gaps",
+        columns: &["source", "from", "until"],
+        rows: |report| {
+            let of = |source: &crate::report::SourceCoverage| {
+                let row = |gap: &crate::report::Gap| {
+                    vec![text(&source.source), gap.from.to_string(), gap.until.to_string()]
+                };
+                source.gaps.iter().map(row).collect::<Vec<_>>()
+            };
+            report.coverage.sources.iter().flat_map(of).collect()
+        },
+    },
+    CsvTable {
         name: "inputs",
         columns: &[
             "path",
@@ -241,6 +254,15 @@ pub const CSV_TABLES: [CsvTable; 12] = [
                 ]
             };
             report.inputs.iter().map(row).collect()
+        },
+    },
+    CsvTable {
+        name: "partial",
+        columns: &["path", "reason"],
+        rows: |report| {
+            let row =
+                |partial: &crate::report::Partial| vec![text(&partial.path), text(&partial.reason)];
+            report.partial.iter().map(row).collect()
         },
     },
     CsvTable {
@@ -303,6 +325,37 @@ pub const CSV_TABLES: [CsvTable; 12] = [
                 ]
             };
             report.rejects.sample.iter().map(row).collect()
+        },
+    },
+    CsvTable {
+        name: "report",
+        columns: &["key", "value"],
+        rows: |report| {
+            let status = match report.status {
+                crate::report::Status::Complete => "complete",
+                crate::report::Status::Partial => "partial",
+            };
+            let (window, register, lines) = (&report.window, &report.register, &report.accounting);
+            let rows = [
+                ("schema", report.schema.to_owned()),
+                ("program", report.program.clone()),
+                ("status", status.to_owned()),
+                ("headline", text(&report.headline)),
+                ("window_since", instant(window.since)),
+                ("window_until", instant(window.until)),
+                ("window_first", instant(window.first)),
+                ("window_last", instant(window.last)),
+                ("config_digest", optional(report.config.digest.as_deref())),
+                ("register_digest", optional(register.digest.as_deref())),
+                ("register_as_known_at", instant(register.as_known_at)),
+                ("accounting_lines", lines.lines.to_string()),
+                ("accounting_blank", lines.blank.to_string()),
+                ("accounting_calls", lines.calls.to_string()),
+                ("accounting_rejected", lines.rejected.to_string()),
+                ("accounting_outside_window", lines.outside_window.to_string()),
+                ("accounting_duplicates", lines.duplicates.to_string()),
+            ];
+            rows.into_iter().map(|(key, value)| vec![key.to_owned(), value]).collect()
         },
     },
     CsvTable {
@@ -494,6 +547,8 @@ mod tests {
                 "rejects" => &json["rejects"]["sample"],
                 "sources" => &json["coverage"]["sources"],
                 "evidence" => &json["findings"][0]["evidence"],
+                // Not rows of the JSON report; looked at below.
+                "report" | "partial" | "gaps" => continue,
                 name => &json[name],
             };
             let mut expected = keys(&rows[0]);
@@ -531,6 +586,21 @@ mod tests {
         assert_eq!(of("since"), json["since"].as_str().unwrap());
         assert_eq!(of("status"), "");
         assert_eq!(of("subjects_count"), json["subjects"]["count"].to_string());
+    }
+
+    #[test]
+    fn what_a_report_is_about_and_lacks_is_there_too() {
+        let report = fixtures::partial();
+        let json = serde_json::to_value(&report).unwrap();
+        let rows = written(&report, "report");
+        let of = |key: &str| rows.iter().find(|row| &row[0] == key).unwrap()[1].to_owned();
+        assert_eq!(of("status"), "partial");
+        assert_eq!(of("headline"), json["headline"].as_str().unwrap());
+        assert_eq!(of("accounting_lines"), json["accounting"]["lines"].to_string());
+        assert_eq!(of("register_digest"), json["register"]["digest"].as_str().unwrap());
+        let partial = written(&report, "partial");
+        assert_eq!(partial.len(), 1 + json["partial"].as_array().unwrap().len());
+        assert_eq!(&partial[1][0], json["partial"][0]["path"].as_str().unwrap());
     }
 
     #[test]
