@@ -735,6 +735,10 @@ fn csv_may_have_its_columns_in_a_header() {
     assert_eq!(calls[1].as_ref().err(), Some(&Reason::Malformed));
     let calls = read(&with("flexible = true"), &lines);
     assert_eq!(calls[1].as_ref().err(), Some(&Reason::NoTarget));
+    // One that can't be read is one all the same, and the lines after it are not taken for another.
+    let broken = ["\"time", "2018-12-18T09:30:00Z", "2018-12-18T09:30:00Z"];
+    let reasons: Vec<_> = read(&with(""), &broken).into_iter().map(Result::err).collect();
+    assert_eq!(reasons, [Some(Reason::NoTime); 2]);
     // What the header does not have is absent.
     let calls = read(&with("credential = 'key'"), &lines);
     assert_eq!(calls[0].as_ref().unwrap().credential, None);

@@ -102,6 +102,10 @@ impl Plan {
             scratch.columns.push(labels.slot(name.trim()));
             next = field.next;
         }
+        if scratch.columns.is_empty() {
+            // One that cannot be read is the header all the same: the line after it is none.
+            scratch.columns.push(None);
+        }
         true
     }
 
