@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use crate::call::Reason;
 use crate::formats::Format;
-use crate::input::Input;
+use crate::input::{Framing, Input};
 use crate::limits::LINE_BYTES_MAX;
 use crate::parse::{Scratch, shape};
 
@@ -60,6 +60,8 @@ pub fn detect(formats: &[&Format], head: &[u8]) -> Result<usize, Undetected> {
     // With the count of lines that have a credential.
     let mut best: Vec<(usize, usize)> = Vec::new();
     let (mut most, mut most_calls) = ((0, 0), 0);
+    // Of documents without a record it does not matter which one is taken.
+    let mut empty: Option<usize> = None;
     for (idx, format) in formats.iter().enumerate() {
         let (mut tried, mut fitting, mut calls, mut credentials) = (0, 0, 0, 0);
         let framed = Input::framed_head(head, &format.framing());
@@ -91,6 +93,9 @@ pub fn detect(formats: &[&Format], head: &[u8]) -> Result<usize, Undetected> {
                 Err(_) => {}
             }
         }
+        if tried == 0 && framed.is_empty() && matches!(format.framing(), Framing::Records(_)) {
+            empty.get_or_insert(idx);
+        }
         most_calls = most_calls.max(calls);
         if calls == 0
             || fitting * 10 < tried * 9
@@ -118,6 +123,9 @@ pub fn detect(formats: &[&Format], head: &[u8]) -> Result<usize, Undetected> {
     }
     if let [(only, _)] = best[..] {
         return Ok(only);
+    }
+    if let (Some(empty), true, false) = (empty, best.is_empty(), lines.is_empty()) {
+        return Ok(empty);
     }
     let mut shapes: Vec<String> = Vec::new();
     for line in lines {

@@ -676,3 +676,16 @@ fn audit_logs_are_not_told_wrong() {
         assert_eq!(detected(&log), Ok(*name));
     }
 }
+
+/// Trails write a file where nothing happened.
+#[test]
+fn a_document_without_records_is_one_of_its_format() {
+    let formats: Vec<Format> = Format::BUILT_IN.into_iter().filter_map(Format::built_in).collect();
+    let formats: Vec<&Format> = formats.iter().collect();
+    let told = |log: &str| detect(&formats, log.as_bytes()).map(|index| formats[index].name());
+    assert_eq!(told("{\"Records\":[]}"), Ok("aws-cloudtrail"));
+    assert_eq!(told(" {\"Records\" : [ ]}\n"), Ok("aws-cloudtrail"));
+    for other in ["{}", "{\"Recs\":[]}", "[1]", "{\"Records\":[{\"a\":1}]}", "Records"] {
+        assert!(told(other).is_err(), "{other}: {:?}", told(other));
+    }
+}
