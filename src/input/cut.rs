@@ -335,10 +335,20 @@ impl Stream {
                 (last, all.find(|&at| at == 0 || buffer[at - 1] == b'\n'))
             }
             Framed::Header(last) => {
-                let is_text = |b: &u8| !matches!(b, b' ' | b'\t' | b'\r' | b'\n' | 0);
-                let first = || buffer.iter().position(is_text);
-                let begin = |at: usize| memrchr(b'\n', &buffer[..at]).map_or(0, |end| end + 1);
-                let found = if last.is_some() { None } else { first().map(begin) };
+                // What is blank is as for all lines: NULs around one are a gap, and one carriage return ends it.
+                let mut at = 0;
+                let mut first = None;
+                for line in buffer.split(|b| *b == b'\n') {
+                    let content = &line[leading_nuls(line)..];
+                    let end = content.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
+                    let content = content[..end].strip_suffix(b"\r").unwrap_or(&content[..end]);
+                    if first.is_none() && !content.iter().all(|b| matches!(b, b' ' | b'\t')) {
+                        first = Some(at);
+                        break;
+                    }
+                    at += line.len() + 1;
+                }
+                let found = if last.is_some() { None } else { first };
                 (last, found)
             }
             Framed::Lines | Framed::Records(_) => return None,
