@@ -220,16 +220,30 @@ impl Plan {
     /// The first place where the literal after a capture stands with a time behind it; the very first if there is none.
     fn before_time(&self, slot: usize, line: &str, start: usize) -> Option<usize> {
         let capture = &self.captures[slot];
+        let literal = capture.until.needle();
         let first = capture.ends_at(line, start).next()?;
+        // Nobody; and a name that begins so does not fit.
+        if &line[start..first] == "-" {
+            return Some(first);
+        }
         let Some(Role::At { form, .. }) = self.captures.get(slot + 1).and_then(|c| c.role.as_ref())
         else {
             return Some(first);
         };
-        let is_time = |&end: &usize| {
-            let begin = end + capture.until.needle().len();
-            self.end(slot + 1, line, begin)
-                .is_some_and(|(end, _)| form.read(&line[begin..end], &Zone::UTC).is_some())
+        let time = |end: usize| {
+            let begin = end + literal.len();
+            self.end(slot + 1, line, begin).map(|(end, _)| &line[begin..end])
         };
+        // In nearly every line the literal stands once before the time's end, and no time needs to be read twice.
+        let holds_literal = |time: &str| match literal.last() {
+            Some(&last) => memchr::memchr(last, time.as_bytes()).is_some(),
+            None => true,
+        };
+        if time(first).is_some_and(|time| !holds_literal(time)) {
+            return Some(first);
+        }
+        let is_time =
+            |&end: &usize| time(end).is_some_and(|time| form.read(time, &Zone::UTC).is_some());
         Some(capture.ends_at(line, start).find(is_time).unwrap_or(first))
     }
 
