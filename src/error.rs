@@ -72,7 +72,7 @@ impl Problems {
         result.map_err(|error| self.0.push(error)).ok()
     }
 
-    /// Nothing, or all of them in one error about `what` has them.
+    /// Nothing, or all of them in one error, which says that `what` has them.
     ///
     /// # Errors
     ///

@@ -5,6 +5,17 @@ use super::Kind;
 /// What every id begins with, and no kind.
 pub const ID_PREFIX: &str = "os-";
 
+/// Characters of an id behind its prefix, and what they are.
+const DIGITS: usize = 12;
+const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+
+/// Whether a text is an id, or the beginning of one longer than its prefix.
+pub fn begins_id(text: &str) -> bool {
+    text.strip_prefix(ID_PREFIX).is_some_and(|digits| {
+        (1..=DIGITS).contains(&digits.len()) && digits.bytes().all(|b| ALPHABET.contains(&b))
+    })
+}
+
 /// What makes a finding one problem; what its kind does not tell apart stays empty.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Identity<'a> {
@@ -22,7 +33,6 @@ pub struct Identity<'a> {
 ///
 /// Each part goes in with its length before it, so that no two identities read alike.
 pub fn id(kind: Kind, identity: Identity<'_>) -> String {
-    const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     let mut hasher = blake3::Hasher::new();
     let Identity { partner, api, grant, credential } = identity;
     for part in [kind.as_str(), partner, api, grant, credential] {
@@ -31,8 +41,8 @@ pub fn id(kind: Kind, identity: Identity<'_>) -> String {
     }
     let hash = hasher.finalize();
     let bits = hash.as_bytes()[..8].iter().fold(0u64, |bits, &byte| bits << 8 | u64::from(byte));
-    let digit = |index: u32| ALPHABET[(bits >> (59 - 5 * index) & 31) as usize] as char;
-    "os-".chars().chain((0..12).map(digit)).collect()
+    let digit = |index: usize| ALPHABET[(bits >> (59 - 5 * index) & 31) as usize] as char;
+    ID_PREFIX.chars().chain((0..DIGITS).map(digit)).collect()
 }
 
 #[cfg(test)]

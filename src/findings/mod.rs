@@ -12,6 +12,6 @@ pub use collect::{
 };
 pub use ends::{Edges, End, ends};
 pub use explanations::EXPLANATIONS;
-pub use id::{ID_PREFIX, Identity, id};
+pub use id::{ID_PREFIX, Identity, begins_id, id};
 pub use kind::{Kind, Severity};
 pub use suppress::{Suppression, Target, beginning};

@@ -52,8 +52,8 @@ enum Ends {
     AfterTime(TimeForm),
     /// A request line whose own text may hold the literal: after its protocol version.
     AfterVersion,
-    /// A name that callers choose, before a time: where the literal stands with a time behind it. No server escapes
-    /// what the literal is made of.
+    /// A name that callers choose, before a time that does not hold the literal: where that last stands before the time's
+    /// end. No server escapes what the literal is made of.
     BeforeTime,
     /// Before the slash that begins the capture that follows at once.
     BeforeSlash,
@@ -61,6 +61,9 @@ enum Ends {
 
 /// A time with more blanks (or whatever ends it) than this is none.
 const IN_TIME_MAX: usize = 8;
+
+/// The longest version of a protocol with the blank before it, in bytes; those there are take nine.
+const VERSION_BYTES_MAX: usize = 16;
 
 /// The longest text that is tried as a time, in bytes.
 const TIME_BYTES_MAX: usize = 128;
@@ -219,20 +222,20 @@ impl Plan {
         Some((end, end + literal.len()))
     }
 
-    /// The first place where the literal after a capture stands with a time behind it; the very first if there is none.
+    /// The last place before the end of the time that follows where the literal after a capture stands: no time holds it,
+    /// but the name in front may.
     fn before_time(&self, slot: usize, line: &str, start: usize) -> Option<usize> {
         let capture = &self.captures[slot];
+        let literal = capture.until.needle();
         let first = capture.ends_at(line, start).next()?;
-        let Some(Role::At { form, .. }) = self.captures.get(slot + 1).and_then(|c| c.role.as_ref())
-        else {
+        // Nobody; and a name that begins so does not fit.
+        if &line[start..first] == "-" {
             return Some(first);
-        };
-        let is_time = |&end: &usize| {
-            let begin = end + capture.until.needle().len();
-            self.end(slot + 1, line, begin)
-                .is_some_and(|(end, _)| form.read(&line[begin..end], &Zone::UTC).is_some())
-        };
-        Some(capture.ends_at(line, start).find(is_time).unwrap_or(first))
+        }
+        let begin = first + literal.len();
+        let Some((end, _)) = self.end(slot + 1, line, begin) else { return Some(first) };
+        let last = memchr::memmem::rfind(&line.as_bytes()[begin..end], literal);
+        Some(last.map_or(first, |at| begin + at))
     }
 
     /// Where a value ends that stands between these places, without what the server writes for nothing.
@@ -308,7 +311,10 @@ impl Capture {
         let first = self.ends_at(line, start).next()?;
         let has_method = line[start..].split_once(' ').is_some_and(|(method, _)| is_method(method));
         let has_version = |&end: &usize| {
-            line[start..end].rsplit_once(' ').is_some_and(|(_, word)| is_version(word))
+            // Not from the beginning each time: a hostile line has the literal everywhere.
+            let tail = &line.as_bytes()[start.max(end.saturating_sub(VERSION_BYTES_MAX))..end];
+            let word = memchr::memrchr(b' ', tail).map(|blank| &tail[blank + 1..]);
+            word.and_then(|word| std::str::from_utf8(word).ok()).is_some_and(is_version)
         };
         let after = self.ends_at(line, start).filter(|_| has_method).find(has_version);
         Some(after.unwrap_or(first))
@@ -717,13 +723,13 @@ fn assemble(tokens: Vec<Token>, apache: bool, escapes: Escapes) -> Result<Plan, 
             // Every server that escapes at all escapes a quote, wherever the value stands.
             _ if escapes != Escapes::None && until.starts_with('"') => ends = Ends::AtQuote,
             Some(Role::Request) if !until.is_empty() => ends = Ends::AfterVersion,
-            Some(Role::User)
-                if matches!(
-                    tokens.peek(),
-                    Some(Token::Capture { role: Some(Role::At { .. }), .. })
-                ) =>
-            {
-                ends = Ends::BeforeTime;
+            Some(Role::User) => {
+                if let Some(Token::Capture { role: Some(Role::At { form, .. }), .. }) =
+                    tokens.peek()
+                    && !form.may_hold(until.as_bytes())
+                {
+                    ends = Ends::BeforeTime;
+                }
             }
             _ => {}
         }
@@ -893,7 +899,19 @@ mod tests {
         let all = values(pattern, line).unwrap();
         assert_eq!(all[1..3], ["k [y [z", "18/Dec/2018:09:30:00 +0000"]);
         let all = values(pattern, "x - k [y [no time] \"-\"").unwrap();
-        assert_eq!(all[1..3], ["k", "y [no time"]);
+        assert_eq!(all[1..3], ["k [y", "no time"]);
+    }
+
+    /// Each of them would take minutes if every place were looked at from the beginning.
+    #[test]
+    fn a_literal_everywhere_takes_no_longer() {
+        let brackets = " [".repeat(500_000);
+        let line = format!("x - k{brackets} [18/Dec/2018:09:30:00 +0000] \"-\"");
+        assert_eq!(values("%h - %u %t \"%r\"", &line).unwrap()[2], "18/Dec/2018:09:30:00 +0000");
+        let commas = ",".repeat(1_000_000);
+        let line = format!("GET /{commas} HTTP/1.1,200");
+        assert_eq!(values("$request,$status", &line).unwrap()[1], "200");
+        assert_eq!(values("$request,$status", &format!("GET /{commas}200")).unwrap()[0], "GET /");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::error::{Error, Problems, Result};
-use crate::findings::{Kind, Severities, Severity, Suppression, Target};
+use crate::findings::{Kind, Severities, Severity, Suppression, Target, begins_id};
 use crate::nearest::did_you_mean;
 use crate::report::Expect;
 use crate::time::{Instant, odd_unix_seconds, parse_table_instant};
@@ -108,7 +108,7 @@ impl ConfigFile {
         let error = |what: String| self.error(span.clone(), format!("[[suppress]]{what}"));
         let target = match (&suppress.finding, &suppress.kind) {
             (Some(id), None) if suppress.partner.is_none() && suppress.api.is_none() => {
-                match is_finding_id(id) {
+                match begins_id(id) {
                     true => Ok(Target::Finding(id.clone())),
                     false => Err(error(format!(
                         " finding: found `{id}`, expected an id such as os-7f3k2mq4t6xa, or how it begins"
@@ -162,14 +162,6 @@ fn near_key(told: &str) -> Option<String> {
     let mut quoted = told.strip_prefix("unknown field ")?.split('`').skip(1).step_by(2);
     let unknown = quoted.next()?;
     did_you_mean(unknown, quoted.collect::<Vec<_>>())
-}
-
-/// Whether a text is a finding's id or the beginning of one: `os-` and up to twelve characters of RFC 4648 base32.
-fn is_finding_id(text: &str) -> bool {
-    text.strip_prefix("os-").is_some_and(|rest| {
-        (1..=12).contains(&rest.len())
-            && rest.bytes().all(|b| b.is_ascii_lowercase() || (b'2'..=b'7').contains(&b))
-    })
 }
 
 /// Both from 1, the column in characters.

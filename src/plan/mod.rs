@@ -321,7 +321,7 @@ pub fn audit(args: &AuditArgs) -> Result<AuditPlan> {
     let outputs = outputs(args, config.as_ref())?;
     let mut problems = Problems::default();
     spare_files(&outputs, config.as_ref(), read.register.as_ref(), &logs, &mut problems);
-    problems.told("what was asked for")?;
+    problems.told("the list of reports")?;
     Ok(AuditPlan { read, outputs, display: display(args.color), fail_on })
 }
 

@@ -52,10 +52,11 @@ pub fn build(tables: &Tables, as_known_at: Option<Instant>, propagation_s: u64) 
         method: row.cells.method.clone(),
         template: row.cells.template.clone(),
         api: row.cells.api.clone(),
-        api_id: apis
-            .contains_key(row.cells.api.as_str())
-            .then(|| ids.apis.get(row.cells.api.as_str()).copied())
-            .flatten(),
+        api_id: ids
+            .apis
+            .get(row.cells.api.as_str())
+            .copied()
+            .filter(|_| apis.contains_key(row.cells.api.as_str())),
         operation: row.cells.operation.clone(),
     });
     let consents = counting(&consents).filter_map(|row| {
