@@ -209,6 +209,10 @@ pub struct AuditArgs {
     #[arg(long)]
     pub json: bool,
 
+    /// Report on this partner only. All logs are read and accounted for all the same
+    #[arg(long, value_name = "P")]
+    pub partner: Option<String>,
+
     /// Exit with 1 if there is a finding of this severity or above: critical, high, medium, low, info
     #[arg(long, value_name = "SEVERITY")]
     pub fail_on: Option<String>,

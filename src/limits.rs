@@ -57,6 +57,9 @@ pub const SERIES_HOURS_MAX: usize = 100_000;
 /// Served lines kept as evidence at each end of a finding.
 pub const EVIDENCE_EACH_END: usize = 3;
 
+/// Days of logs read below which nothing is called unused: what is used once a month may not have had its turn.
+pub const UNUSED_DAYS_MIN: usize = 30;
+
 /// Rejects kept as a sample, for each reason.
 pub const REJECTS_KEPT_PER_REASON: usize = 20;
 

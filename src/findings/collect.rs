@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use super::hygiene::{Days, Seen, hygiene};
 use super::id::{Identity, id};
 use super::{Kind, Severity};
 use crate::call::{Call, Outcome};
@@ -168,12 +169,24 @@ fn severity(kind: Kind, served: bool, severities: &Severities) -> Severity {
     if served { configured } else { configured.min(Severity::Low) }
 }
 
-/// All findings of the rows and the credentials, by id.
+/// What findings that need no call are judged by.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    /// The window's end; `None` where nothing says, and nothing is found.
+    pub window_end: Option<Instant>,
+    /// The days of logs read.
+    pub days: Days,
+    /// The only partner that is looked at.
+    pub partner: Option<PartnerId>,
+}
+
+/// All findings of the rows, the credentials and the register, by id.
 pub fn collect(
     judge: &Judge<'_>,
     rows: &[Row],
     stale: &BTreeMap<CredentialId, Group>,
     unknown: &UnknownCredentials,
+    past: &Past,
     severities: &Severities,
 ) -> Vec<Found> {
     let mut drafts: BTreeMap<Problem, Draft> = BTreeMap::new();
@@ -200,6 +213,10 @@ pub fn collect(
     found.extend(
         unknown.rest.iter().map(|group| of_group(unknown_kind, OTHER, OTHER, group, severities)),
     );
+    if let Some(window_end) = past.window_end {
+        let seen = Seen::new(rows, &past.days);
+        found.extend(hygiene(judge, &seen, window_end, past.partner, severities));
+    }
     found.sort_by(|a, b| a.id.cmp(&b.id));
     found
 }

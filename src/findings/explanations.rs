@@ -1,7 +1,7 @@
 //! What each verdict and kind of finding means, as `overstay explain` prints it.
 
-/// Name and text, in the order of verdicts, `hindsight` last.
-pub const EXPLANATIONS: [(&str, &str); 18] = [
+/// Name and text, in the order of verdicts, then the kinds of finding that are none.
+pub const EXPLANATIONS: [(&str, &str); 22] = [
     ("open", include_str!("explain/open.md")),
     ("anonymous", include_str!("explain/anonymous.md")),
     ("unknown-credential", include_str!("explain/unknown-credential.md")),
@@ -20,6 +20,10 @@ pub const EXPLANATIONS: [(&str, &str); 18] = [
     ("stale-credential", include_str!("explain/stale-credential.md")),
     ("granted", include_str!("explain/granted.md")),
     ("hindsight", include_str!("explain/hindsight.md")),
+    ("standing-access", include_str!("explain/standing-access.md")),
+    ("unused-grant", include_str!("explain/unused-grant.md")),
+    ("unused-operation", include_str!("explain/unused-operation.md")),
+    ("unused-credential", include_str!("explain/unused-credential.md")),
 ];
 
 #[cfg(test)]

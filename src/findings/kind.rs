@@ -11,13 +11,36 @@ pub enum Kind {
     Verdict(Verdict),
     /// Calls in order only by what was recorded after them.
     Hindsight,
+    /// A live grant whose purpose, api or certification has ended. Needs no call, as all that follow.
+    StandingAccess,
+    /// A live grant that no call needed.
+    UnusedGrant,
+    /// Operations of a live grant that were never called, while others of it were.
+    UnusedOperation,
+    /// A valid credential that no call presented.
+    UnusedCredential,
 }
 
 impl Kind {
-    /// All kinds, in the order of verdicts, `hindsight` last.
+    /// All kinds: those of calls, then those that need none.
     pub fn all() -> impl Iterator<Item = Kind> {
+        Kind::of_calls().chain([
+            Kind::StandingAccess,
+            Kind::UnusedGrant,
+            Kind::UnusedOperation,
+            Kind::UnusedCredential,
+        ])
+    }
+
+    /// The kinds that calls belong to, in the order of verdicts, `hindsight` last.
+    pub fn of_calls() -> impl Iterator<Item = Kind> {
         let of_verdicts = Verdict::ALL.into_iter().filter(|verdict| !verdict.in_order());
         of_verdicts.map(Kind::Verdict).chain([Kind::Hindsight])
+    }
+
+    /// Whether calls belong to it.
+    pub const fn is_of_calls(self) -> bool {
+        matches!(self, Kind::Verdict(_) | Kind::Hindsight)
     }
 
     /// The word used in every report.
@@ -25,6 +48,10 @@ impl Kind {
         match self {
             Kind::Verdict(verdict) => verdict.as_str(),
             Kind::Hindsight => "hindsight",
+            Kind::StandingAccess => "standing-access",
+            Kind::UnusedGrant => "unused-grant",
+            Kind::UnusedOperation => "unused-operation",
+            Kind::UnusedCredential => "unused-credential",
         }
     }
 
@@ -33,11 +60,14 @@ impl Kind {
         Kind::all().find(|kind| kind.as_str() == name)
     }
 
-    /// How grave a finding of this kind is if any of its calls was served, unless configured.
+    /// How grave a finding of this kind is, if any of its calls was served or it needs none, unless configured.
     pub const fn severity(self) -> Severity {
         let verdict = match self {
             Kind::Verdict(verdict) => verdict,
-            Kind::Hindsight => return Severity::High,
+            Kind::Hindsight | Kind::StandingAccess => return Severity::High,
+            Kind::UnusedGrant | Kind::UnusedOperation | Kind::UnusedCredential => {
+                return Severity::Low;
+            }
         };
         match verdict {
             Verdict::AfterRevocation

@@ -4,14 +4,16 @@ mod kind;
 mod id;
 mod collect;
 mod ends;
+mod hygiene;
 mod suppress;
 mod explanations;
 
 pub use collect::{
-    Apart, Found, Row, Severities, Unjudged, UnknownCredentials, collect, hex, ids_of_call,
+    Apart, Found, Past, Row, Severities, Unjudged, UnknownCredentials, collect, hex, ids_of_call,
 };
 pub use ends::{Edges, End, ends};
 pub use explanations::EXPLANATIONS;
+pub use hygiene::Days;
 pub use id::{ID_PREFIX, Identity, begins_id, id};
 pub use kind::{Kind, Severity};
 pub use suppress::{Suppression, Target, beginning};

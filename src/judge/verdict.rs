@@ -58,26 +58,6 @@ struct Live<'r> {
 }
 
 impl Live<'_> {
-    /// The earlier of expiry and revocation; `None`: never.
-    fn end(&self) -> Option<Instant> {
-        match (self.row.expires_at, self.row.revoked_at) {
-            (Some(expires_at), Some(revoked_at)) => Some(expires_at.min(revoked_at)),
-            (expires_at, revoked_at) => expires_at.or(revoked_at),
-        }
-    }
-
-    fn ended_by_revocation(&self) -> bool {
-        match (self.row.expires_at, self.row.revoked_at) {
-            (Some(expires_at), Some(revoked_at)) => revoked_at <= expires_at,
-            (_, revoked_at) => revoked_at.is_some(),
-        }
-    }
-
-    fn is_live(&self, at: Instant) -> bool {
-        self.row.granted_at.is_none_or(|granted_at| granted_at <= at)
-            && self.end().is_none_or(|end| at < end)
-    }
-
     /// When its purpose ended, if it has by `at`.
     fn purpose_ended(&self, at: Instant) -> Option<Instant> {
         self.purpose.and_then(|purpose| purpose.ended_at).filter(|&ended_at| ended_at <= at)
@@ -138,7 +118,7 @@ pub(super) fn any_live(
     at: Instant,
     by: RecordedBy,
 ) -> bool {
-    of_pair(register, grants.iter().copied(), partner, api, by).any(|grant| grant.is_live(at))
+    of_pair(register, grants.iter().copied(), partner, api, by).any(|grant| grant.row.is_live(at))
 }
 
 /// The rows of these grants that count and are about the pair.
@@ -174,7 +154,7 @@ fn grant_axis(
         since,
         overriding: None,
     };
-    let live = || covering.iter().filter(|grant| grant.is_live(at));
+    let live = || covering.iter().filter(|grant| grant.row.is_live(at));
     let in_order =
         || live().filter(|grant| grant.purpose_ended(at).is_none() && grant.lapsed(at).is_none());
     if let Some(earliest) = in_order().min_by_key(|grant| grant.by_start()) {
@@ -200,12 +180,12 @@ fn grant_axis(
     }
     let ended = covering
         .iter()
-        .filter_map(|grant| Some((grant, grant.end().filter(|&end| end <= at)?)))
+        .filter_map(|grant| Some((grant, grant.row.end().filter(|&end| end <= at)?)))
         .min_by_key(|(grant, end)| {
-            (std::cmp::Reverse(*end), !grant.ended_by_revocation(), grant.id)
+            (std::cmp::Reverse(*end), !grant.row.ended_by_revocation(), grant.id)
         });
     if let Some((grant, end)) = ended {
-        let axis = match grant.ended_by_revocation() {
+        let axis = match grant.row.ended_by_revocation() {
             true if at < end.saturating_add_s(propagation_s) => Verdict::Propagating,
             true => Verdict::AfterRevocation,
             false => Verdict::AfterExpiry,
@@ -215,7 +195,7 @@ fn grant_axis(
     if let Some(grant) = covering.iter().min_by_key(|grant| grant.by_start()) {
         return value(Verdict::BeforeGrant, Some(grant.id), None);
     }
-    match of_pair.iter().any(|grant| grant.is_live(at)) {
+    match of_pair.iter().any(|grant| grant.row.is_live(at)) {
         true => value(Verdict::OutOfScope, None, None),
         false => value(Verdict::NeverGranted, None, None),
     }

@@ -20,7 +20,6 @@ use crate::error::{Error, Problems, Result};
 use crate::findings::{Kind, Severities, Severity, Suppression};
 use crate::formats::Format;
 use crate::input::{self, Found, Io};
-use crate::judge::Verdict;
 use crate::limits;
 use crate::nearest::did_you_mean;
 use crate::register::may_be_table;
@@ -180,6 +179,8 @@ pub struct AuditPlan {
     pub display: Display,
     /// The severity that turns the exit status.
     pub fail_on: Option<Severity>,
+    /// The only partner to report on.
+    pub partner: Option<String>,
 }
 
 /// The filters of `calls`: of each kind one must hold, if there are any.
@@ -322,7 +323,8 @@ pub fn audit(args: &AuditArgs) -> Result<AuditPlan> {
     let mut problems = Problems::default();
     spare_files(&outputs, config.as_ref(), read.register.as_ref(), &logs, &mut problems);
     problems.told("the list of reports")?;
-    Ok(AuditPlan { read, outputs, display: display(args.color), fail_on })
+    let partner = args.partner.clone();
+    Ok(AuditPlan { read, outputs, display: display(args.color), fail_on, partner })
 }
 
 /// Plans `calls`.
@@ -339,15 +341,12 @@ pub fn calls(args: &CallsArgs) -> Result<CallsPlan> {
     let (mut read, _) = read_plan(&args.read, config.as_ref())?;
     // On one terminal the bar and the calls would overwrite each other.
     read.progress &= !std::io::stdout().is_terminal();
-    let verdict = |name: &String| match Kind::from_name(name).is_some()
-        || Verdict::from_name(name).is_some()
-    {
-        true => Ok(name.clone()),
-        false => Err(unknown(
-            "--verdict",
-            name,
-            Kind::all().map(Kind::as_str).chain(["open", "granted"]),
-        )),
+    let verdict = |name: &String| {
+        let names = || Kind::of_calls().map(Kind::as_str).chain(["open", "granted"]);
+        match names().any(|known| known == name) {
+            true => Ok(name.clone()),
+            false => Err(unknown("--verdict", name, names())),
+        }
     };
     let outcome = |name: &String| {
         Outcome::from_name(name)

@@ -230,6 +230,30 @@ pub struct GrantRow {
     pub justification: Option<String>,
 }
 
+impl GrantRow {
+    /// The earlier of expiry and revocation; `None`: never.
+    pub fn end(&self) -> Option<Instant> {
+        match (self.expires_at, self.revoked_at) {
+            (Some(expires_at), Some(revoked_at)) => Some(expires_at.min(revoked_at)),
+            (expires_at, revoked_at) => expires_at.or(revoked_at),
+        }
+    }
+
+    /// Whether it was revoked no later than it would have expired.
+    pub fn ended_by_revocation(&self) -> bool {
+        match (self.expires_at, self.revoked_at) {
+            (Some(expires_at), Some(revoked_at)) => revoked_at <= expires_at,
+            (_, revoked_at) => revoked_at.is_some(),
+        }
+    }
+
+    /// Whether `at` lies in its life, `[granted_at, end)`.
+    pub fn is_live(&self, at: Instant) -> bool {
+        self.granted_at.is_none_or(|granted_at| granted_at <= at)
+            && self.end().is_none_or(|end| at < end)
+    }
+}
+
 /// The operations a grant covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operations {

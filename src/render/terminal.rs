@@ -17,6 +17,7 @@ use super::table::{
 use crate::call::Outcome;
 use crate::findings::{Kind, Severity};
 use crate::judge::Verdict;
+use crate::limits;
 use crate::report::text::{
     bytes, counted, duration, latency, people, people_of, thousands, to_the_second,
 };
@@ -88,6 +89,9 @@ pub fn terminal(report: &Report, screen: &Screen, out: &mut dyn Write) -> io::Re
         findings(&mut page, report)?;
         page.labelled("ENDS", &ends_line(report))?;
         exceptions_line(&mut page, report)?;
+        if let Some(told) = unused_line(report) {
+            page.labelled("UNUSED", &told)?;
+        }
     }
     page.labelled("READ", &read_line(report))?;
     for told in nameless_sources(report) {
@@ -331,7 +335,9 @@ pub(super) fn parties(finding: &Finding) -> (Option<&str>, Option<&str>) {
     let credential = finding.credentials.first().map(String::as_str);
     match finding.kind {
         Kind::Verdict(Verdict::UnknownCredential) => (credential, None),
-        Kind::Verdict(Verdict::StaleCredential) => (finding.partner.as_deref(), credential),
+        Kind::Verdict(Verdict::StaleCredential) | Kind::UnusedCredential => {
+            (finding.partner.as_deref(), credential)
+        }
         _ => (finding.partner.as_deref(), finding.api.as_deref()),
     }
 }
@@ -364,7 +370,7 @@ fn finding_columns(findings: &[&Finding]) -> Vec<Column> {
             finding.kind.as_str().to_owned().into(),
             cell(who),
             cell(what),
-            format!("{number:>number_width$} {unit}").into(),
+            format!("{number:>number_width$} {unit}").trim_end().to_owned().into(),
             finding.overstay_s.map_or_else(|| "-".to_owned(), duration).into(),
             cell(Some(&finding.id)),
             for_terminal(&operations).into_owned().into(),
@@ -379,6 +385,9 @@ fn finding_columns(findings: &[&Finding]) -> Vec<Column> {
 
 /// How far a finding reaches, as number and unit: people; without any in the logs, calls.
 pub(super) fn reach(finding: &Finding) -> (String, &'static str) {
+    if !finding.kind.is_of_calls() {
+        return ("-".to_owned(), "");
+    }
     let people = finding.subjects.count;
     if people > 0 {
         let text = people_of(&finding.subjects);
@@ -441,6 +450,18 @@ fn exceptions_line(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     let label = |text| paint(text, BOLD, page.colour);
     let (left, right) = (label("EXCEPTIONS"), label("SUPPRESSED"));
     page.line(&format!("{left}  {exceptions:<4}  {right}  {hidden}"))
+}
+
+/// Why no access is called unused, where nothing could be.
+pub(super) fn unused_line(report: &Report) -> Option<String> {
+    let (days, least) = (report.coverage.days_read, limits::UNUSED_DAYS_MIN as u64);
+    (days < least).then(|| {
+        let read = match days {
+            0 => "no day with calls".to_owned(),
+            days => counted(days, "day with calls", "days with calls"),
+        };
+        format!("not looked for: {read}, and it takes {least}")
+    })
 }
 
 /// `718 of 744 hours, 19 of 20 sources (gw-eu-7 silent 26 h), 1,204 rejects`.
@@ -993,6 +1014,9 @@ fn next(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     };
     page.blank()?;
     page.line(&format!("next: overstay explain {}", finding.kind))?;
+    if !finding.kind.is_of_calls() {
+        return Ok(());
+    }
     page.line(&format!("      overstay calls --finding {}", for_terminal(&finding.id)))?;
     page.line("      (with the logs and flags of this run)")
 }
@@ -1033,6 +1057,7 @@ CRITICAL  after-revocation  reelhouse  messages  2 people  1 y 13 d
           os-7f3k2mq4t6xa  delete, read  3 served, 1 denied
 ENDS        1: 1 open
 EXCEPTIONS  1     SUPPRESSED  0 (1 expired)
+UNUSED      not looked for: 1 day with calls, and it takes 30
 READ        2 hours with calls, 1 source (completeness not declared), 1 reject
 WINDOW      2018-12-18T09:00:00Z to 2018-12-18T10:30:00Z
 REGISTER    1 partner, 1 api, 1 grant, digest eeeeeeeeeeee…
@@ -1147,12 +1172,16 @@ next: overstay explain after-revocation
             "out-of-scope",
             "stale-credential",
             "hindsight",
+            "standing-access",
             "unknown-credential",
             "after-expiry",
             "unlisted-api",
             "consent-overridden",
             "before-grant",
             "anonymous",
+            "unused-grant",
+            "unused-operation",
+            "unused-credential",
             "never-granted",
             "propagating",
         ];

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use super::*;
 use crate::call::{Outcome, Reason};
 use crate::findings::{
-    self, Apart, Edges, Found, Row, Severities, Suppression as Decision, Target, Unjudged,
-    UnknownCredentials,
+    self, Apart, Days, Edges, Found, Past, Row, Severities, Suppression as Decision, Target,
+    Unjudged, UnknownCredentials,
 };
 use crate::judge::Judge;
 use crate::limits;
@@ -46,6 +46,8 @@ pub struct Facts {
     pub severities: Severities,
     /// Configured suppressions.
     pub suppressions: Vec<Decision>,
+    /// The only partner whose calls the tally holds, beside what it says of inputs and sources.
+    pub partner: Option<PartnerId>,
 }
 
 /// What is known of an input beside its sums.
@@ -84,8 +86,36 @@ pub struct Judgement {
 
 /// Finds what [`build()`] reports as findings, and nothing else.
 pub fn judgement(judge: &Judge<'_>, tally: Tally, facts: &Facts) -> Judgement {
+    let past = past(&tally, facts);
     let Tally { cells, named, unknown, stale, .. } = tally;
-    judged(Some(judge), cells, named, unknown, stale, facts).1
+    judged(Some(judge), cells, named, unknown, stale, &past, facts).1
+}
+
+/// What is to be known of the time that the logs are about.
+fn past(tally: &Tally, facts: &Facts) -> Past {
+    // Sums do not depend on the order.
+    #[allow(clippy::iter_over_hash_type)]
+    let hours: BTreeSet<i64> = tally
+        .sources
+        .values()
+        .flat_map(|source| &source.hours)
+        .map(|hour| hour.div_euclid(24))
+        .collect();
+    Past {
+        window_end: facts.until.or(span(tally).last),
+        days: Days {
+            numbers: hours.into_iter().collect(),
+            tell_who: tally.sources.values().any(|source| source.tells_who),
+        },
+        partner: facts.partner,
+    }
+}
+
+/// The first and the last call counted.
+fn span(tally: &Tally) -> Span {
+    let mut span = Span::default();
+    tally.inputs.values().for_each(|input| span.merge(input.span));
+    span
 }
 
 /// A tally's cells with their names, and what is found in them: nothing without a judge.
@@ -95,6 +125,7 @@ fn judged(
     named: Bounded<Names, NamedCells>,
     unknown: Bounded<[u8; 32], Group>,
     stale: hashbrown::HashMap<CredentialId, Group>,
+    past: &Past,
     facts: &Facts,
 ) -> (Vec<Row>, Judgement) {
     let (rows, names) = named_rows(judge, cells, named);
@@ -102,7 +133,7 @@ fn judged(
     let unknown = UnknownCredentials::new(kept, other);
     let stale = stale.into_iter().collect();
     let found = judge.map_or_else(Vec::new, |judge| {
-        findings::collect(judge, &rows, &stale, &unknown, &facts.severities)
+        findings::collect(judge, &rows, &stale, &unknown, past, &facts.severities)
     });
     let credentials = unknown.top.iter().map(|(digest, _)| *digest).collect();
     (rows, Judgement { found, apart: Apart { credentials, names } })
@@ -136,18 +167,14 @@ fn named_rows(
 
 /// Builds the report. Without a judge nothing was judged.
 pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
+    let (past, span) = (past(&tally, facts), span(&tally));
     let Tally { cells, named, unknown, stale, partners, apis, series, sources, inputs, rejects } =
         tally;
-    let (rows, Judgement { found, .. }) = judged(judge, cells, named, unknown, stale, facts);
-    let mut span = Span::default();
-    for row in &rows {
-        span.add(row.cell.first);
-        span.add(row.cell.latest.at);
-    }
+    let (rows, Judgement { found, .. }) = judged(judge, cells, named, unknown, stale, &past, facts);
     let window =
         Window { since: facts.since, until: facts.until, first: span.first, last: span.last };
     let edges = edges(&window);
-    let window_end = facts.until.or(span.last);
+    let window_end = past.window_end;
     let decisions: Vec<Decision> =
         facts.suppressions.iter().map(|decision| decision.among(&found)).collect();
 
@@ -159,21 +186,22 @@ pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
         status: if partial.is_empty() { Status::Complete } else { Status::Partial },
         partial,
         headline: String::new(),
+        partner: partner_name(judge, facts.partner),
         window,
         config: Config { digest: facts.config_digest.clone(), paths_from: facts.paths_from },
         register: register_row(judge),
         accounting: accounting(&inputs),
         rejects: reject_rows(&rejects, facts),
         usage: usage_rows(judge, &rows),
-        partners: partner_rows(judge, &rows, &partners),
-        apis: api_rows(judge, &rows, &apis),
+        partners: partner_rows(judge, &rows, &partners, facts.partner),
+        apis: api_rows(judge, &rows, &apis, facts.partner),
         series: series_rows(judge, series.finish()),
-        ends: end_rows(judge, &rows, edges),
-        exceptions: exception_rows(judge, &rows),
-        suppressions: suppression_rows(judge, &decisions, &found, window_end),
+        ends: end_rows(judge, &rows, edges, facts.partner),
+        exceptions: exception_rows(judge, &rows, facts.partner),
+        suppressions: suppression_rows(judge, &decisions, &found, window_end, facts.partner),
         findings: finding_rows(judge, found, facts, &decisions, window_end),
         flipped: Vec::new(),
-        coverage: coverage(judge, &rows, facts, &sources, edges),
+        coverage: coverage(judge, &rows, facts, &sources, &past.days, edges),
         inputs,
     };
     let mut people = tally::Subjects::default();
@@ -196,6 +224,11 @@ impl From<Estimate> for Subjects {
         let Estimate { count, exact, low, high } = estimate;
         Subjects { count, exact, low, high }
     }
+}
+
+/// Whether a partner is among those a report is about: all of them, or only one.
+fn is_of(only: Option<PartnerId>, partner: PartnerId) -> bool {
+    only.is_none_or(|only| only == partner)
 }
 
 fn partner_name(judge: Option<&Judge<'_>>, id: Option<PartnerId>) -> Option<String> {
@@ -437,6 +470,7 @@ fn partner_rows(
     judge: Option<&Judge<'_>>,
     rows: &[Row],
     latencies: &hashbrown::HashMap<PartnerId, Latencies>,
+    only: Option<PartnerId>,
 ) -> Vec<Partner> {
     let Some(judge) = judge else { return Vec::new() };
     let mut sums: Vec<Sums> = judge.register.partners.iter().map(|_| Sums::default()).collect();
@@ -464,6 +498,7 @@ fn partner_rows(
     };
     (0..)
         .zip(judge.register.partners.iter().zip(sums))
+        .filter(|(id, _)| is_of(only, PartnerId(*id)))
         // One that the register names but does not list, as known, is listed only for its calls.
         .filter(|(_, (partner, sums))| partner.listed || sums.span.first.is_some())
         .map(row)
@@ -474,6 +509,7 @@ fn api_rows(
     judge: Option<&Judge<'_>>,
     rows: &[Row],
     by_api: &hashbrown::HashMap<crate::register::ApiId, tally::ApiSums>,
+    only: Option<PartnerId>,
 ) -> Vec<Api> {
     let Some(judge) = judge else { return Vec::new() };
     let mut sums: Vec<Sums> = judge.register.apis.iter().map(|_| Sums::default()).collect();
@@ -501,7 +537,9 @@ fn api_rows(
             last: sums.span.last,
         }
     };
-    judge.register.listed_apis().map(row).collect()
+    let rows = judge.register.listed_apis().map(row);
+    // Of one partner: those that it called.
+    rows.filter(|row| only.is_none() || row.calls > 0).collect()
 }
 
 fn series_rows(judge: Option<&Judge<'_>>, series: FinishedSeries) -> Vec<Hour> {
@@ -518,7 +556,12 @@ fn series_rows(judge: Option<&Judge<'_>>, series: FinishedSeries) -> Vec<Hour> {
     before.chain(hours).collect()
 }
 
-fn end_rows(judge: Option<&Judge<'_>>, rows: &[Row], edges: Option<Edges>) -> Vec<End> {
+fn end_rows(
+    judge: Option<&Judge<'_>>,
+    rows: &[Row],
+    edges: Option<Edges>,
+    only: Option<PartnerId>,
+) -> Vec<End> {
     let Some(judge) = judge else { return Vec::new() };
     let register = judge.register;
     let row = |end: findings::End| {
@@ -540,7 +583,8 @@ fn end_rows(judge: Option<&Judge<'_>>, rows: &[Row], edges: Option<Edges>) -> Ve
             status,
         }
     };
-    let mut ends: Vec<End> = findings::ends(judge, rows, edges).into_iter().map(row).collect();
+    let ends = findings::ends(judge, rows, edges).into_iter();
+    let mut ends: Vec<End> = ends.filter(|end| is_of(only, end.partner)).map(row).collect();
     ends.sort_by(|a, b| end_order(a).cmp(&end_order(b)));
     ends
 }
@@ -549,12 +593,19 @@ fn end_order(end: &End) -> (&str, &str, &str, &str, Instant) {
     (&end.partner, &end.api, &end.grant, end.reason.as_str(), end.ended_at)
 }
 
-fn exception_rows(judge: Option<&Judge<'_>>, rows: &[Row]) -> Vec<Exception> {
+fn exception_rows(
+    judge: Option<&Judge<'_>>,
+    rows: &[Row],
+    only: Option<PartnerId>,
+) -> Vec<Exception> {
     let Some(judge) = judge else { return Vec::new() };
     let register = judge.register;
     let overridden = Some(Verdict::ConsentOverridden);
     let row = |(id, grant): (u32, &crate::register::Grant)| {
         let row = &grant.versions.last().filter(|version| version.row.overrides_consent)?.row;
+        if !is_of(only, row.partner) {
+            return None;
+        }
         let (mut calls, mut subjects) = (0, tally::Subjects::default());
         let excused = rows.iter().filter(|row| {
             row.key.grant == Some(GrantId(id))
@@ -581,7 +632,17 @@ fn suppression_rows(
     decisions: &[Decision],
     found: &[Found],
     window_end: Option<Instant>,
+    only: Option<PartnerId>,
 ) -> Vec<Suppression> {
+    let only = partner_name(judge, only);
+    // In a report on one partner: what is about others is none of its readers' business.
+    let concerns = |decision: &&Decision| match (&only, &decision.target) {
+        (None, _) => true,
+        (Some(only), Target::Kind { partner, .. }) => partner.as_ref().is_none_or(|p| p == only),
+        (Some(only), Target::Finding(_)) => {
+            found.iter().any(|finding| decision.covers(finding, Some(only)))
+        }
+    };
     let row = |decision: &Decision| {
         let expired = decision.expired(window_end);
         let hidden = found.iter().filter(|finding| {
@@ -605,7 +666,7 @@ fn suppression_rows(
             hides: hidden.count() as u64,
         }
     };
-    let mut rows: Vec<Suppression> = decisions.iter().map(row).collect();
+    let mut rows: Vec<Suppression> = decisions.iter().filter(concerns).map(row).collect();
     rows.sort_by(|a, b| {
         let key = |row: &Suppression| {
             let kind = row.kind.map(|kind| kind.as_str());
@@ -681,6 +742,7 @@ fn coverage(
     rows: &[Row],
     facts: &Facts,
     sums: &hashbrown::HashMap<u32, tally::SourceSums>,
+    days: &Days,
     edges: Option<Edges>,
 ) -> Coverage {
     let empty = tally::SourceSums::default();
@@ -707,11 +769,23 @@ fn coverage(
         sources,
         partners_without_calls: judge.map_or(0, |judge| {
             let partners = (0..).map(PartnerId).zip(&judge.register.partners);
-            let silent = partners.filter(|(id, partner)| partner.listed && !callers.contains(id));
+            let silent = partners.filter(|(id, partner)| {
+                is_of(facts.partner, *id) && partner.listed && !callers.contains(id)
+            });
             silent.count() as u64
         }),
-        grants_without_calls: judge
-            .map_or(0, |judge| (judge.register.grants.len() - used.len()) as u64),
+        grants_without_calls: judge.map_or(0, |judge| {
+            let grants = (0..).map(GrantId).zip(&judge.register.grants);
+            let of_partner = |grant: &crate::register::Grant| {
+                grant
+                    .versions
+                    .last()
+                    .is_some_and(|version| is_of(facts.partner, version.row.partner))
+            };
+            let unused = grants.filter(|(id, grant)| of_partner(grant) && !used.contains(id));
+            unused.count() as u64
+        }),
+        days_read: days.numbers.len() as u64,
     }
 }
 

@@ -55,7 +55,9 @@ pub(crate) fn empty() -> Report {
         exceptions: Vec::new(),
         suppressions: Vec::new(),
         flipped: Vec::new(),
+        partner: None,
         coverage: Coverage {
+            days_read: 1,
             sources: vec![source("gateway")],
             partners_without_calls: 0,
             grants_without_calls: 0,
@@ -158,6 +160,20 @@ pub(crate) fn finding(id: &str, kind: &str) -> Finding {
             at: at("2018-12-18T09:00:00Z"),
         }],
     };
+    if !kind.is_of_calls() {
+        finding = Finding {
+            lapsed_at: None,
+            first: None,
+            last: None,
+            overstay_s: None,
+            served: 0,
+            denied: 0,
+            bytes_served: 0,
+            subjects: exactly(0),
+            evidence: Vec::new(),
+            ..finding
+        };
+    }
     finding.summary = text::summary(&finding);
     finding
 }

@@ -33,6 +33,8 @@ pub struct Report {
     pub partial: Vec<Partial>,
     /// The first line a person reads.
     pub headline: String,
+    /// The only partner it is about, beside accounting, inputs and sources; none: all of them.
+    pub partner: Option<String>,
     /// The time the report is about.
     pub window: Window,
     /// The configuration.
@@ -541,6 +543,8 @@ pub struct Coverage {
     pub partners_without_calls: u64,
     /// Grants that no call was judged by.
     pub grants_without_calls: u64,
+    /// Days (of UTC) on which a call came. Below [`crate::limits::UNUSED_DAYS_MIN`] nothing is called unused.
+    pub days_read: u64,
 }
 
 /// What of one source was seen.

@@ -22,6 +22,8 @@ pub fn headline(report: &Report, overstayed_people: &Subjects) -> String {
         headline_without_calls(report)
     } else if report.register.digest.is_none() {
         headline_unjudged(report)
+    } else if let Some(partner) = &report.partner {
+        headline_of_partner(report, partner, overstayed_people)
     } else if report.partners.iter().any(|partner| partner.overstayed_calls > 0) {
         headline_overstayed(report, overstayed_people)
     } else {
@@ -32,6 +34,39 @@ pub fn headline(report: &Report, overstayed_people: &Subjects) -> String {
         text.push_str(&partial_sentence(report));
     }
     text
+}
+
+/// Of a report on one partner alone.
+fn headline_of_partner(report: &Report, partner: &str, people: &Subjects) -> String {
+    let row = report.partners.iter().find(|row| row.partner == partner);
+    let (calls, overstayed) = row.map_or((0, 0), |row| (row.calls, row.overstayed_calls));
+    if overstayed == 0 {
+        let calls = counted(calls, "call", "calls");
+        let read = if report.status == Status::Complete { "" } else { " in what was read" };
+        let mut text = format!("{partner} did not overstay{read}: {calls}.");
+        text.push_str(&but_findings(report));
+        return text;
+    }
+    let mut text =
+        format!("{partner} overstayed: {}", counted(overstayed, "served call", "served calls"));
+    if people.count > 0 {
+        text.push_str(&format!(", {}", people_of(people)));
+    }
+    if let Some(seconds) = row.and_then(|row| row.overstay_s_max) {
+        text.push_str(&format!(", at most {}", duration(seconds)));
+    }
+    text.push('.');
+    text
+}
+
+/// What keeps a headline without an overstay from being an all-clear.
+fn but_findings(report: &Report) -> String {
+    let open = || report.findings.iter().filter(|finding| finding.suppressed_by.is_none());
+    let Some(gravest) = open().map(|finding| finding.severity).max() else { return String::new() };
+    match open().count() as u64 {
+        1 => format!(" But there is 1 finding, of severity {gravest}."),
+        n => format!(" But there are {} findings, the gravest {gravest}.", thousands(n)),
+    }
 }
 
 fn headline_overstayed(report: &Report, people: &Subjects) -> String {
@@ -87,13 +122,7 @@ fn headline_in_time(report: &Report) -> String {
         }
     }
     text.push('.');
-    let open = || report.findings.iter().filter(|finding| finding.suppressed_by.is_none());
-    if let Some(gravest) = open().map(|finding| finding.severity).max() {
-        text.push_str(&match open().count() as u64 {
-            1 => format!(" But there is 1 finding, of severity {gravest}."),
-            n => format!(" But there are {} findings, the gravest {gravest}.", thousands(n)),
-        });
-    }
+    text.push_str(&but_findings(report));
     text
 }
 
@@ -156,19 +185,46 @@ fn partial_sentence(report: &Report) -> String {
 
 /// The finding in a sentence, without a final period. Its own `summary` is not looked at.
 pub fn summary(finding: &Finding) -> String {
+    let partner = finding.partner.as_deref().unwrap_or("an unknown partner");
+    let api = finding.api.as_deref().unwrap_or("an unlisted api");
+    let grant = finding.grant.as_deref().unwrap_or("(none)");
+    match finding.kind {
+        Kind::Verdict(verdict) => summary_of_verdict(finding, verdict),
+        Kind::Hindsight => format!(
+            "{}, in order only by what was recorded after the calls{}: {}",
+            used(finding),
+            finding.grant.as_deref().map_or_else(String::new, |g| format!(" (grant {g})")),
+            tally(finding),
+        ),
+        Kind::StandingAccess => {
+            let since = finding.since.map_or_else(String::new, |since| format!(" at {since}"));
+            format!(
+                "{partner} still holds grant {grant} on {api}{}, though what it was given for ended{since}",
+                called(finding)
+            )
+        }
+        Kind::UnusedGrant => {
+            format!(
+                "{partner} holds grant {grant} on {api}{}, and no call used it",
+                called(finding)
+            )
+        }
+        Kind::UnusedOperation => format!(
+            "{partner} holds grant {grant} on {api} also for {}, and never called that",
+            finding.operations.join(", ")
+        ),
+        Kind::UnusedCredential => format!(
+            "{partner} holds credential {}, and no call presented it",
+            finding.credentials.join(", ")
+        ),
+    }
+}
+
+/// The sentence of a finding whose calls have a verdict.
+fn summary_of_verdict(finding: &Finding, verdict: Verdict) -> String {
     let api = finding.api.as_deref();
     let grant = finding.grant.as_deref().unwrap_or("(none)");
     let tally = tally(finding);
-    let verdict = match finding.kind {
-        Kind::Verdict(verdict) => verdict,
-        Kind::Hindsight => {
-            return format!(
-                "{}, in order only by what was recorded after the calls{}: {tally}",
-                used(finding),
-                finding.grant.as_deref().map_or_else(String::new, |g| format!(" (grant {g})")),
-            );
-        }
-    };
     let happened = match verdict {
         Verdict::Anonymous => {
             let target = api.unwrap_or("targets of no listed api");
@@ -523,6 +579,19 @@ mod tests {
                 "hindsight",
                 "reelhouse used messages (delete, read), in order only by what was recorded after the calls (grant g): 3 served calls, 2 people, 1 denied",
             ),
+            (
+                "standing-access",
+                "reelhouse still holds grant g on messages (delete, read), though what it was given for ended at 2017-12-05T00:00:00Z",
+            ),
+            (
+                "unused-grant",
+                "reelhouse holds grant g on messages (delete, read), and no call used it",
+            ),
+            (
+                "unused-operation",
+                "reelhouse holds grant g on messages also for delete, read, and never called that",
+            ),
+            ("unused-credential", "reelhouse holds credential …k7Qa, and no call presented it"),
         ];
         let kinds: Vec<&str> = Kind::all().map(Kind::as_str).collect();
         assert_eq!(kinds, expected.map(|(kind, _)| kind));

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::output::{Written, check_place, write_file};
 use super::read::{Reading, format_hint, formats_taken, read};
-use super::{Ended, Status, load_register, unknown_placeholders, vain_as_known_at};
+use super::{Ended, Status, load_register, partner_id, unknown_placeholders, vain_as_known_at};
 use crate::error::{Error, Result};
 use crate::findings::beginning;
 use crate::judge::Judge;
@@ -25,7 +25,17 @@ pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     paths.iter().try_for_each(|path| check_place(path))?;
     let register = plan.read.register.as_ref().map(load_register).transpose()?;
     let judge = register.as_ref().map(Judge::new);
-    let Reading { tally, facts, volume } = read(&plan.read, judge.as_ref())?;
+    let only = match (&plan.partner, &register) {
+        (Some(partner), Some(register)) => Some(partner_id(register, partner)?),
+        (Some(_), None) => {
+            return Err(Error::new(
+                "--partner needs a register: without one no call is any partner's",
+            )
+            .hint("give --register DIR, or the configuration with --config FILE"));
+        }
+        (None, _) => None,
+    };
+    let Reading { tally, facts, volume } = read(&plan.read, judge.as_ref(), only)?;
     let report = report::build(judge.as_ref(), tally, &facts);
     write(&report, &plan.outputs, plan.display, stdout)?;
     made.keep();

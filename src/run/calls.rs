@@ -9,15 +9,15 @@ use serde::Serialize;
 
 use super::read::{self, Opened, Reading};
 use super::verify::verify;
-use super::{Ended, Status, Volume, load_register, vain_as_known_at};
+use super::{Ended, Status, Volume, load_register, partner_id, vain_as_known_at};
 use crate::call::{Call, Reason};
 use crate::cli::DistinctArg;
 use crate::error::{Error, Result};
-use crate::findings::{Apart, beginning, ids_of_call};
+use crate::findings::{Apart, Kind, beginning, ids_of_call};
 use crate::formats::Format;
 use crate::input::{Line, Piece};
 use crate::judge::{Judge, Judged, Memory, Name, Presented, Verdict};
-use crate::nearest::{did_you_mean, with_hint};
+use crate::nearest::with_hint;
 use crate::parse::Scratch;
 use crate::plan::{CallsOutput, CallsPlan, Filters, ReadPlan};
 use crate::register::{credential_digest, mask};
@@ -52,13 +52,7 @@ fn stream(
     })?;
     let register = load_register(register)?;
     for partner in &filters.partners {
-        if register.partner_id(partner).is_none() {
-            let error = Error::new(format!(
-                "--partner: found `{partner}`, which the register does not list"
-            ));
-            let known = register.partners.iter().map(|partner| partner.id.as_str());
-            return Err(error.maybe_hint(did_you_mean(partner, known)));
-        }
+        partner_id(&register, partner)?;
     }
     let judge = Judge::new(&register);
     let finding = match &filters.finding {
@@ -170,10 +164,16 @@ struct Wanted {
 
 /// Reads the logs once to learn which findings there are.
 fn find(plan: &ReadPlan, judge: &Judge<'_>, prefix: &str) -> Result<Wanted> {
-    let Reading { tally, facts, .. } = read::read(plan, Some(judge))?;
+    let Reading { tally, facts, .. } = read::read(plan, Some(judge), None)?;
     let Judgement { found, apart } = judgement(judge, tally, &facts);
     let matching = beginning(prefix, found.iter().map(|found| found.id.as_str()));
+    let kind = |id: &str| found.iter().find(|found| found.id == id).map(|found| found.kind);
     match matching.as_slice() {
+        [one] if kind(one).is_some_and(|kind| !kind.is_of_calls()) => {
+            let kind = kind(one).map_or("", Kind::as_str);
+            Err(Error::new(format!("--finding: no call belongs to {one}: it is about access that stands ({kind})"))
+                .hint(format!("`overstay explain {kind}` tells what it means")))
+        }
         [one] => Ok(Wanted { id: (*one).to_owned(), apart }),
         [] => Err(Error::new(format!("--finding: found no finding that begins with `{prefix}` in these logs"))
             .hint("`overstay audit` lists the findings; the same logs, register and window give the same ids")),

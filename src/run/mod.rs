@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::formats::Format;
 use crate::nearest;
 use crate::plan::RegisterPlan;
-use crate::register::{self, Level, Problem, Register, Source, Tables};
+use crate::register::{self, Level, PartnerId, Problem, Register, Source, Tables};
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +100,19 @@ fn load_register(plan: &RegisterPlan) -> Result<Register> {
     let told = told.join("\n");
     Err(Error::new(format!("{folder}: the register has {count} {word}:\n{told}"))
         .hint("nothing was judged; mend the register, `overstay check` tells when it is well"))
+}
+
+/// The partner that `--partner` names.
+///
+/// # Errors
+///
+/// If the register does not list it.
+fn partner_id(register: &Register, partner: &str) -> Result<PartnerId> {
+    register.partner_id(partner).ok_or_else(|| {
+        let known = register.partners.iter().map(|partner| partner.id.as_str());
+        Error::new(format!("--partner: found `{partner}`, which the register does not list"))
+            .maybe_hint(nearest::did_you_mean(partner, known))
+    })
 }
 
 /// What the user should know of `--as-known-at` where it changes nothing.

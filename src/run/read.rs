@@ -10,10 +10,10 @@ use crate::call::{Call, Reason};
 use crate::error::{Error, Result};
 use crate::formats::{self, Format};
 use crate::input::{Fault, Input, Line, Piece};
-use crate::judge::{Judge, Memory};
+use crate::judge::{Judge, Memory, Presented};
 use crate::parse::{self, Scratch};
 use crate::plan::{InputPlan, MaxRejects, ReadPlan};
-use crate::register::{Remembered, credential_digest, template_of};
+use crate::register::{PartnerId, Remembered, credential_digest, template_of};
 use crate::report::{Facts, InputFacts};
 use crate::tally::{InputSums, Place, Reject, Tally};
 use crate::time::Instant;
@@ -28,12 +28,17 @@ pub(super) struct Reading {
     pub(super) volume: Volume,
 }
 
-/// Reads all inputs of the plan. Without a judge nothing is judged.
+/// Reads all inputs of the plan. Without a judge nothing is judged. Of calls that are not `only` this partner's nothing
+/// is counted but that they were read.
 ///
 /// # Errors
 ///
 /// If none of them could be read.
-pub(super) fn read(plan: &ReadPlan, judge: Option<&Judge<'_>>) -> Result<Reading> {
+pub(super) fn read(
+    plan: &ReadPlan,
+    judge: Option<&Judge<'_>>,
+    only: Option<PartnerId>,
+) -> Result<Reading> {
     let bar = progress_bar(plan);
     let (tally, mut inputs) = pool(plan)?.install(|| {
         plan.inputs
@@ -41,7 +46,7 @@ pub(super) fn read(plan: &ReadPlan, judge: Option<&Judge<'_>>) -> Result<Reading
             .enumerate()
             .with_max_len(1)
             .map(|(index, input)| {
-                let (tally, facts) = read_input(plan, judge, index as u32, input, &bar);
+                let (tally, facts) = read_input(plan, judge, only, index as u32, input, &bar);
                 (tally, vec![(index, facts)])
             })
             .reduce(
@@ -74,6 +79,7 @@ pub(super) fn read(plan: &ReadPlan, judge: Option<&Judge<'_>>) -> Result<Reading
         unread: plan.unread.clone(),
         severities: plan.severities.clone(),
         suppressions: plan.suppressions.clone(),
+        partner: only,
     };
     Ok(Reading { tally, facts, volume })
 }
@@ -245,6 +251,7 @@ struct Work {
 fn read_input(
     plan: &ReadPlan,
     judge: Option<&Judge<'_>>,
+    only: Option<PartnerId>,
     index: u32,
     input: &InputPlan,
     bar: &ProgressBar,
@@ -254,7 +261,7 @@ fn read_input(
         Err(facts) => return (Tally::default(), *facts),
     };
     let compression = opened.compression().map(|compression| compression.as_str());
-    let reader = Reader { plan, judge, format, input: index, source: input.source };
+    let reader = Reader { plan, judge, only, format, input: index, source: input.source };
     let outcome = opened.fold(
         &|bytes| bar.inc(bytes),
         || Work {
@@ -300,6 +307,7 @@ fn read_input(
 struct Reader<'p> {
     plan: &'p ReadPlan,
     judge: Option<&'p Judge<'p>>,
+    only: Option<PartnerId>,
     format: Option<&'p Format>,
     input: u32,
     source: u32,
@@ -354,7 +362,12 @@ impl Reader<'_> {
         match self.judge {
             Some(judge) => {
                 let judged = judge.judge(&call, &mut work.memory);
-                work.tally.add(judge, &call, &judged, place, bytes);
+                if self.only.is_some() && self.only != judged.partner {
+                    let known = matches!(judged.presented, Presented::Known(_));
+                    work.tally.count_read(&call, known, place);
+                } else {
+                    work.tally.add(judge, &call, &judged, place, bytes);
+                }
             }
             None => {
                 let (path, operation) = as_logged(&call);

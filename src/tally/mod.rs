@@ -231,6 +231,8 @@ pub struct SourceSums {
     pub calls: u64,
     /// Those without a credential.
     pub anonymous: u64,
+    /// Whether any presented one that the register knows.
+    pub tells_who: bool,
     /// Hours with a call: [`Instant::hour`].
     pub hours: BTreeSet<i64>,
 }
@@ -370,7 +372,7 @@ impl Tally {
 
         self.add_to_partner_and_api(judge, call, judged);
         self.series.add(call.at.hour(), judged.partner, call.outcome, key.overstayed());
-        self.count_source_and_input(call, place);
+        self.count_read(call, matches!(judged.presented, Presented::Known(_)), place);
     }
 
     /// Counts one call that nothing is known of but what its log says.
@@ -407,7 +409,7 @@ impl Tally {
         let cell = named.cells.0.entry(key).or_insert_with(|| Cell::new(latest));
         count(cell, call, latest, subject.map(subject_hash));
         self.series.add(call.at.hour(), None, call.outcome, false);
-        self.count_source_and_input(call, place);
+        self.count_read(call, false, place);
     }
 
     /// Counts a line that is no call.
@@ -428,10 +430,14 @@ impl Tally {
         }
     }
 
-    fn count_source_and_input(&mut self, call: &Call<'_>, place: Place) {
+    /// Counts one call as read, and nothing of what it was about.
+    ///
+    /// `known` is whether it presented a credential that the register knows.
+    pub fn count_read(&mut self, call: &Call<'_>, known: bool, place: Place) {
         let source = self.sources.entry(place.source).or_default();
         source.calls += 1;
         source.anonymous += u64::from(call.credential.is_none());
+        source.tells_who |= known;
         add_hour(&mut source.hours, call.at.hour());
         let input = self.inputs.entry(place.input).or_default();
         input.calls += 1;
@@ -460,6 +466,7 @@ impl Tally {
             let ours = self.sources.entry(source).or_default();
             ours.calls += sums.calls;
             ours.anonymous += sums.anonymous;
+            ours.tells_who |= sums.tells_who;
             sums.hours.into_iter().for_each(|hour| add_hour(&mut ours.hours, hour));
         }
         for (input, sums) in &other.inputs {

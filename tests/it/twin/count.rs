@@ -114,6 +114,7 @@ pub fn report(case: &Case) -> report::Report {
     let known = case.register.as_ref().map(|rows| rows.known_at(case.as_known_at));
     let listed = known.clone().unwrap_or_default();
     report::Report {
+        partner: None,
         schema: "overstay.report/1",
         program: format!("overstay {}", env!("CARGO_PKG_VERSION")),
         status: report::Status::Complete,
@@ -794,6 +795,7 @@ fn coverage(case: &Case, known: &Rows, calls: &[Counted]) -> report::Coverage {
         calls.iter().any(|c| c.judged.as_ref().is_some_and(|j| j.grant.as_ref() == Some(grant)))
     };
     report::Coverage {
+        days_read: 0,
         sources: names.into_iter().map(|source| source_coverage(case, calls, source)).collect(),
         partners_without_calls: known.partners.iter().filter(|row| !called(&row.partner)).count()
             as u64,
