@@ -18,6 +18,9 @@ pub const THREADS_MAX: u16 = 1024;
 /// How much of an input is looked at to tell its format, decompressed.
 pub const HEAD_BYTES: usize = 256 << 10;
 
+/// Inputs that stay open between looking at them and reading them. Each holds a file descriptor and its head.
+pub const INPUTS_OPEN_MAX: usize = 64;
+
 /// How much is looked at where no line of the head could be a call: room for the longest, after some that are too long.
 pub const HEAD_BYTES_MAX: usize = 8 << 20;
 
@@ -56,6 +59,10 @@ pub const SERIES_HOURS_MAX: usize = 100_000;
 
 /// Served lines kept as evidence at each end of a finding.
 pub const EVIDENCE_EACH_END: usize = 3;
+
+/// Decompressed bytes from which on two files of one source with the same content are one delivered twice. Shorter ones
+/// may be alike by chance.
+pub const REPEATED_FILE_BYTES_MIN: usize = 1 << 10;
 
 /// Days of logs read below which nothing is called unused: what is used once a month may not have had its turn.
 pub const UNUSED_DAYS_MIN: usize = 30;

@@ -42,7 +42,7 @@ const FIELDS: [&str; 18] = [
 ];
 
 /// The keys of a format that are no call fields, for every kind.
-const COMMON_KEYS: [&str; 5] = ["kind", "zone", "outcomes", "requires", "otherwise"];
+const COMMON_KEYS: [&str; 6] = ["kind", "zone", "outcomes", "requires", "otherwise", "dedupe"];
 
 /// The kinds, with the keys that only they have.
 const KINDS: [(&str, &[&str]); 8] = [
@@ -116,6 +116,21 @@ pub(super) fn otherwise<'t>(name: &str, table: &'t toml::Table) -> Result<Option
     match kind_in(other).as_deref() {
         Some("w3c") => refused("kind `w3c` must be the first of the two"),
         _ => Ok(Some(other)),
+    }
+}
+
+/// Whether the records of a format are commonly delivered twice.
+///
+/// # Errors
+///
+/// If it says so in another way than by `true` or `false`.
+pub(super) fn dedupe(name: &str, table: &toml::Table) -> Result<bool> {
+    match table.get("dedupe") {
+        None => Ok(false),
+        Some(Value::Boolean(dedupe)) => Ok(*dedupe),
+        Some(value) => {
+            Err(wrong_type(&format!("formats.{name}"), "dedupe", value, "true or false"))
+        }
     }
 }
 

@@ -25,6 +25,7 @@ pub struct Format {
     fields: Fields,
     /// How lines are read that do not have the form of the plan.
     otherwise: Option<Box<Format>>,
+    dedupe: bool,
     is_built_in: bool,
 }
 
@@ -106,10 +107,11 @@ impl Format {
                 .ok(),
             None => None,
         };
+        let dedupe = problems.note(language::dedupe(name, table)).unwrap_or_default();
         match compiled {
             Ok((plan, fields)) if problems.0.is_empty() => {
-                let otherwise = otherwise.map(Box::new);
-                Ok(Format { name: name.to_owned(), plan, fields, otherwise, is_built_in: false })
+                let (name, otherwise) = (name.to_owned(), otherwise.map(Box::new));
+                Ok(Format { name, plan, fields, otherwise, dedupe, is_built_in: false })
             }
             _ => Err(problems),
         }
@@ -131,6 +133,11 @@ impl Format {
     /// The format's name, as reports show it.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether its records are commonly delivered twice: repeats are then sought, unless a source says otherwise.
+    pub fn dedupe(&self) -> bool {
+        self.dedupe
     }
 
     /// The format's kind, as its `kind` key has it.

@@ -12,7 +12,7 @@ use super::buffer::Buffer;
 use super::lines::{Long, Piece, leading_nuls};
 use super::mapping::Mapping;
 use super::records::Records;
-use super::source::Source;
+use super::source::{BYTE_ORDER_MARK, Source};
 use super::{Fault, Framing, Options};
 use crate::limits::{HEAD_BYTES, HEAD_BYTES_MAX};
 
@@ -46,6 +46,17 @@ impl Feed {
             Feed::Mapped(mapped) => mapped.next(buffer),
             Feed::Stream(stream) => {
                 stream.lock().unwrap_or_else(PoisonError::into_inner).next(buffer)
+            }
+        }
+    }
+
+    /// Puts the next bytes into the buffer, as they are. Whether there were any. Not to be mixed with [`Feed::next`].
+    pub(super) fn drain(&mut self, buffer: &mut Buffer) -> bool {
+        buffer.clear();
+        match self {
+            Feed::Mapped(mapped) => mapped.drain(buffer),
+            Feed::Stream(stream) => {
+                stream.get_mut().unwrap_or_else(PoisonError::into_inner).drain(buffer)
             }
         }
     }
@@ -140,7 +151,7 @@ pub(super) struct Mapped {
 impl Mapped {
     pub(super) fn new(mapping: Mapping, options: &Options, line_bytes_max: usize) -> Mapped {
         let bytes = mapping.bytes();
-        let mark = if bytes.starts_with(super::source::BYTE_ORDER_MARK) { 3 } else { 0 };
+        let mark = if bytes.starts_with(BYTE_ORDER_MARK) { 3 } else { 0 };
         let gap = leading_nuls(&bytes[mark..]);
         Mapped {
             start: mark + gap,
@@ -201,6 +212,17 @@ impl Mapped {
                 has_gaps: true,
             });
         }
+    }
+
+    /// See [`Feed::drain`].
+    fn drain(&mut self, buffer: &mut Buffer) -> bool {
+        let bytes = self.mapping.bytes();
+        let index = self.next.get_mut();
+        let low = index.saturating_mul(self.chunk_bytes).min(bytes.len());
+        let high = low.saturating_add(self.chunk_bytes).min(bytes.len());
+        *index += 1;
+        buffer.push(&bytes[low..high]);
+        low < high && self.mapping.fault().is_none()
     }
 
     /// The lines that begin in range `index`, from the first one's beginning to the last one's end.
@@ -384,6 +406,26 @@ impl Stream {
             }
         }
         whole_lines(self.source.ahead(), self.source.ended())
+    }
+
+    /// See [`Feed::drain`].
+    fn drain(&mut self, buffer: &mut Buffer) -> bool {
+        // First what opening and looking at the head have passed over: a byte order mark, then NULs.
+        if self.offset > self.gap_bytes {
+            buffer.push(BYTE_ORDER_MARK);
+            self.offset = self.gap_bytes;
+            return true;
+        }
+        if self.gap_bytes > 0 {
+            let count = usize::try_from(self.gap_bytes)
+                .map_or(self.chunk_bytes, |gap| gap.min(self.chunk_bytes));
+            buffer.room(count).fill(0);
+            buffer.advance(count);
+            self.gap_bytes -= count as u64;
+            self.offset = self.gap_bytes;
+            return true;
+        }
+        self.source.append(buffer, self.chunk_bytes) > 0
     }
 
     fn next(&mut self, buffer: &mut Buffer) -> Option<Cut> {

@@ -310,6 +310,30 @@ impl Input {
         Outcome { value: value.unwrap_or_else(empty), bytes: self.feed.bytes(), digest, fault }
     }
 
+    /// Hands over all decompressed bytes in order, a byte order mark included, until `sink` breaks it off. How they are
+    /// framed does not matter.
+    ///
+    /// # Errors
+    /// Those of `sink`.
+    pub fn drain(
+        mut self,
+        mut sink: impl FnMut(&[u8]) -> io::Result<ControlFlow<()>>,
+    ) -> io::Result<Outcome<()>> {
+        let mut buffer = Buffer::default();
+        while self.feed.drain(&mut buffer) {
+            if sink(&buffer)?.is_break() {
+                return Ok(Outcome {
+                    value: (),
+                    bytes: self.feed.bytes(),
+                    digest: None,
+                    fault: None,
+                });
+            }
+        }
+        let (digest, fault) = self.feed.finish();
+        Ok(Outcome { value: (), bytes: self.feed.bytes(), digest, fault })
+    }
+
     /// Maps pieces in parallel on the current thread pool and hands the results over in file order, until `sink`
     /// breaks it off.
     ///

@@ -235,9 +235,8 @@ pub struct Logs {
     pub format: Option<String>,
     /// How often it is expected to hold calls.
     pub expect: Option<ExpectWord>,
-    /// Whether to look for repeats: not in this version.
-    #[serde(default)]
-    pub dedupe: bool,
+    /// Whether to look for repeats; absent: as its format is.
+    pub dedupe: Option<bool>,
     /// How long a run that keeps state looks back; this version keeps none.
     pub lookback: Option<Spanned<String>>,
 }

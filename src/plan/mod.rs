@@ -56,6 +56,8 @@ pub struct InputPlan {
     pub source: u32,
     /// Its format; `None`: to be told from its first lines.
     pub format: Option<usize>,
+    /// Whether records of its source that repeat others count once; `None`: as its format has it.
+    pub dedupe: Option<bool>,
 }
 
 /// What to read, and by what to judge it.
@@ -515,6 +517,7 @@ fn format_index(formats: &[Format], name: &str, place: &str) -> Result<Option<us
 struct SourcePlan {
     name: String,
     expect: Option<Expect>,
+    dedupe: Option<bool>,
     format: Option<usize>,
     patterns: Vec<String>,
 }
@@ -559,12 +562,6 @@ fn source_of(
             "{name}: paths: found nothing, expected files, folders or globs"
         )));
     }
-    if logs.dedupe {
-        return Err(error(format!(
-            "{name}: found `dedupe = true`, and this version does not look for repeats"
-        ))
-        .hint("remove repeated records first, or set it to false and know that they count twice"));
-    }
     if let Some(lookback) = &logs.lookback
         && !is_span(lookback.get_ref())
     {
@@ -588,6 +585,7 @@ fn source_of(
     Ok(SourcePlan {
         name: name.to_owned(),
         expect: logs.expect.map(Expect::from),
+        dedupe: logs.dedupe,
         format,
         patterns: logs.paths.clone(),
     })
@@ -835,6 +833,7 @@ impl Gathered {
                 source: ids[name(source)],
                 format: log_format
                     .unwrap_or_else(|| source.and_then(|index| sources[index].format)),
+                dedupe: source.and_then(|index| sources[index].dedupe),
             })
             .collect();
         inputs.sort_by(|a, b| (&a.found.shown, a.source).cmp(&(&b.found.shown, b.source)));

@@ -230,6 +230,7 @@ pub const CSV_TABLES: [CsvTable; 15] = [
             "first",
             "last",
             "complete",
+            "repeats",
         ],
         rows: |report| {
             let row = |input: &crate::report::Input| {
@@ -251,6 +252,7 @@ pub const CSV_TABLES: [CsvTable; 15] = [
                     instant(input.first),
                     instant(input.last),
                     input.complete.to_string(),
+                    optional(input.repeats.as_deref()),
                 ]
             };
             report.inputs.iter().map(row).collect()
@@ -341,6 +343,7 @@ pub const CSV_TABLES: [CsvTable; 15] = [
                 ("program", report.program.clone()),
                 ("status", status.to_owned()),
                 ("headline", text(&report.headline)),
+                ("partner", optional(report.partner.as_deref())),
                 ("window_since", instant(window.since)),
                 ("window_until", instant(window.until)),
                 ("window_first", instant(window.first)),

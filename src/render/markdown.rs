@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 
 use super::escape::for_terminal;
-use super::terminal::{gravity, nameless_sources, parties, reach, read_line};
+use super::terminal::{gravity, nameless_sources, parties, reach, read_line, unused_line};
 use crate::report::text::{bytes, counted, duration, latency, people, thousands, to_the_second};
 use crate::report::{End, Finding, Partner, Report, Status};
 use crate::time::Instant;
@@ -68,11 +68,23 @@ pub fn markdown(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             thousands(input.calls),
             thousands(input.rejected),
             thousands(input.outside_window),
+            match &input.repeats {
+                None => thousands(input.duplicates),
+                Some(first) => format!("all, of {}", code(first)),
+            },
             if input.complete { "yes" } else { "no" }.to_owned(),
         ]
     });
-    let columns =
-        ["Input", "Source", "Lines", "Calls", "Rejected", "Outside the window", "Complete"];
+    let columns = [
+        "Input",
+        "Source",
+        "Lines",
+        "Calls",
+        "Rejected",
+        "Outside the window",
+        "Repeats",
+        "Complete",
+    ];
     table("Inputs", &columns, rows.collect(), out)?;
     let rows = report.rejects.sample.iter().map(|reject| {
         vec![
@@ -184,14 +196,18 @@ fn about(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     if let Some(known) = report.register.as_known_at {
         writeln!(out, "| As known at | {known} |")?;
     }
+    if let Some(told) = unused_line(report).filter(|_| report.register.digest.is_some()) {
+        writeln!(out, "| Unused access | {} |", prose(&told))?;
+    }
     writeln!(out, "| Read | {} |", prose(&read_line(report)))?;
     let accounting = &report.accounting;
     writeln!(
         out,
-        "| Lines | {}: {}, {}, {} outside the window, {} blank |",
+        "| Lines | {}: {}, {}, {}, {} outside the window, {} blank |",
         thousands(accounting.lines),
         counted(accounting.calls, "call", "calls"),
         counted(accounting.rejected, "reject", "rejects"),
+        counted(accounting.duplicates, "repeat", "repeats"),
         thousands(accounting.outside_window),
         thousands(accounting.blank)
     )

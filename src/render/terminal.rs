@@ -529,6 +529,11 @@ pub(super) fn read_line(report: &Report) -> String {
     for (n, one, many) in [
         (accounting.outside_window, "call outside the window", "calls outside the window"),
         (accounting.duplicates, "repeat", "repeats"),
+        (
+            report.inputs.iter().filter(|input| input.repeats.is_some()).count() as u64,
+            "input that repeats another",
+            "inputs that repeat others",
+        ),
     ] {
         if n > 0 {
             parts.push(counted(n, one, many));
@@ -1172,17 +1177,17 @@ next: overstay explain after-revocation
             "out-of-scope",
             "stale-credential",
             "hindsight",
-            "standing-access",
             "unknown-credential",
             "after-expiry",
+            "standing-access",
             "unlisted-api",
             "consent-overridden",
             "before-grant",
             "anonymous",
+            "never-granted",
             "unused-grant",
             "unused-operation",
             "unused-credential",
-            "never-granted",
             "propagating",
         ];
         assert_eq!(kinds[..expected.len()], expected);

@@ -69,6 +69,8 @@ pub struct InputFacts {
     pub fault: Option<String>,
     /// Why its rejects are too many, if they are.
     pub rejects_fault: Option<String>,
+    /// The path of the input with the same content, which counts instead.
+    pub repeats: Option<String>,
     /// Whether not a line of it was read.
     pub unopened: bool,
     /// The shapes of its first lines, where that is because no format could be told.
@@ -280,12 +282,13 @@ fn input_rows(facts: &Facts, sums: &hashbrown::HashMap<u32, tally::InputSums>) -
             calls: sums.calls,
             rejected: sums.rejected,
             outside_window: sums.outside_window,
-            duplicates: 0,
+            duplicates: sums.duplicates,
             pending_bytes: 0,
             gap_bytes: sums.gap_bytes,
             first: sums.span.first,
             last: sums.span.last,
             complete: input.fault.is_none(),
+            repeats: input.repeats.clone(),
         }
     };
     (0..).zip(&facts.inputs).map(row).collect()

@@ -86,6 +86,7 @@ fn input(path: &str, calls: u64) -> Input {
         first: (calls > 0).then(|| at("2018-12-18T09:00:00Z")),
         last: (calls > 0).then(|| at("2018-12-18T10:30:00.25Z")),
         complete: true,
+        repeats: None,
     }
 }
 

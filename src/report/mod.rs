@@ -175,6 +175,8 @@ pub struct Input {
     pub last: Option<Instant>,
     /// Whether it was read to its end.
     pub complete: bool,
+    /// The path of the input of its source that has the same content and counts instead; none: it counts itself.
+    pub repeats: Option<String>,
 }
 
 /// Where every line went: `lines` is the sum of the others.

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use super::output::{Written, check_place, write_file};
-use super::read::{Reading, format_hint, formats_taken, read};
+use super::read::{Reading, format_hint, formats_taken, read, repeated};
 use super::{Ended, Status, load_register, partner_id, unknown_placeholders, vain_as_known_at};
 use crate::error::{Error, Result};
 use crate::findings::beginning;
@@ -39,6 +39,11 @@ pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     let report = report::build(judge.as_ref(), tally, &facts);
     write(&report, &plan.outputs, plan.display, stdout)?;
     made.keep();
+    let mut notes = formats_taken(&plan.read, &facts);
+    let repeats = facts.inputs.iter();
+    notes.extend(repeated(
+        repeats.filter_map(|input| Some((input.path.as_str(), input.repeats.as_deref()?))),
+    ));
     let partial = report.partial.iter().map(|p| format!("{}: {}", p.path, p.reason));
     let of_register = register.as_ref().map(|register| {
         let mut told = unknown_placeholders(&plan.read.formats, register);
@@ -51,7 +56,7 @@ pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
         status: status(&report, plan),
         warnings: warnings.collect(),
         hint: format_hint(facts.inputs.iter().map(|input| input.unknown_shapes.as_slice())),
-        notes: formats_taken(&plan.read, &facts),
+        notes,
         read: Some(volume),
     })
 }

@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use serde::Serialize;
 
 use super::read::{self, Opened, Reading};
+use super::repeats::Repeats;
 use super::verify::verify;
 use super::{Ended, Status, Volume, load_register, partner_id, vain_as_known_at};
 use crate::call::{Call, Reason};
@@ -66,8 +67,15 @@ fn stream(
     warnings.extend(plan.unread.iter().map(|p| format!("{}: {}", p.path, p.reason)));
     let bar = read::progress_bar(plan);
     let pool = read::pool(plan)?;
-    for input in &plan.inputs {
-        let Opened { input: opened, format } = match read::open(plan, input) {
+    let repeats = pool.install(|| Repeats::seek(plan, &bar));
+    let mut repeated = Vec::new();
+    for (index, input) in plan.inputs.iter().enumerate() {
+        let ready = repeats.of(index);
+        if let Some((first, _)) = ready.repeats {
+            repeated.push((input.found.shown.as_str(), plan.inputs[first].found.shown.as_str()));
+            continue;
+        }
+        let Opened { input: opened, format, .. } = match ready.open(plan) {
             Ok(opened) => opened,
             Err(facts) => {
                 let fault = facts.fault.unwrap_or_default();
@@ -87,6 +95,7 @@ fn stream(
             output,
             source,
             path: &input.found.shown,
+            seek: ready.dedupe.then_some((&repeats, input.source, index as u32)),
         };
         let mut sums = InputSums::default();
         let mut lines_before = 0;
@@ -108,7 +117,8 @@ fn stream(
         if let Some(error) = out.closed.take() {
             return Err(Error::io("standard output", error));
         }
-        let fault = outcome.fault.as_ref().map(|fault| fault.reason().to_owned());
+        let of_stream = ready.kept.as_ref().and_then(|kept| kept.fault.as_ref());
+        let fault = outcome.fault.as_ref().or(of_stream).map(|fault| fault.reason().to_owned());
         let rejects = read::too_many_rejects(plan.max_rejects, &sums);
         warnings.extend(
             fault.into_iter().chain(rejects).map(|why| format!("{}: {why}", input.found.shown)),
@@ -130,6 +140,7 @@ fn stream(
     warnings.extend(vain_as_known_at(&register));
     warnings.extend(unknown_names(&judge, filters));
     let mut notes = read::taken(told.into_iter());
+    notes.extend(read::repeated(repeated.into_iter()));
     if out.printed == 0 {
         notes.push("no call matched".to_owned());
     }
@@ -349,6 +360,8 @@ struct Work<'p> {
     output: CallsOutput,
     source: &'p str,
     path: &'p str,
+    /// Where to ask for repeats, and the numbers of source and input, if records of this input may be some.
+    seek: Option<(&'p Repeats<'p>, u32, u32)>,
 }
 
 impl Work<'_> {
@@ -369,6 +382,13 @@ impl Work<'_> {
                         Err(reason) => printed.sums.reject(reason),
                         Ok(call) if !read::within(call.at, self.plan) => {
                             printed.sums.outside_window += 1;
+                        }
+                        Ok(call)
+                            if self.seek.is_some_and(|(repeats, source, input)| {
+                                repeats.is_repeat(source, &call, input, offset)
+                            }) =>
+                        {
+                            printed.sums.duplicates += 1;
                         }
                         Ok(call) => {
                             printed.sums.calls += 1;

@@ -1,6 +1,7 @@
 //! One file for each command: its phases, in order.
 
 mod read;
+mod repeats;
 mod audit;
 mod calls;
 mod verify;

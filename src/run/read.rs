@@ -1,11 +1,13 @@
 //! Reads all inputs in parallel into one tally.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 
 use super::Volume;
+use super::repeats::Repeats;
 use crate::call::{Call, Reason};
 use crate::error::{Error, Result};
 use crate::formats::{self, Format};
@@ -41,22 +43,17 @@ pub(super) fn read(
 ) -> Result<Reading> {
     let bar = progress_bar(plan);
     let (tally, mut inputs) = pool(plan)?.install(|| {
-        plan.inputs
-            .par_iter()
-            .enumerate()
-            .with_max_len(1)
-            .map(|(index, input)| {
-                let (tally, facts) = read_input(plan, judge, only, index as u32, input, &bar);
-                (tally, vec![(index, facts)])
-            })
-            .reduce(
-                || (Tally::default(), Vec::new()),
-                |(mut tally, mut inputs), (other, others)| {
-                    tally.merge(other);
-                    inputs.extend(others);
-                    (tally, inputs)
-                },
-            )
+        let repeats = Repeats::seek(plan, &bar);
+        let counting = Counting { plan, judge, only, repeats: &repeats, bar: &bar };
+        let groups = repeats.groups();
+        groups.par_iter().with_max_len(1).map(|group| counting.group(group)).reduce(
+            || (Tally::default(), Vec::new()),
+            |(mut tally, mut inputs), (other, others)| {
+                tally.merge(other);
+                inputs.extend(others);
+                (tally, inputs)
+            },
+        )
     });
     bar.finish_and_clear();
     inputs.sort_unstable_by_key(|(index, _)| *index);
@@ -149,6 +146,21 @@ pub(super) fn taken<'a>(told: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<S
     paths.into_iter().map(note).collect()
 }
 
+/// The notes on inputs that repeat others, given as path and the other's path.
+pub(super) fn repeated<'a>(repeats: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<String> {
+    let mut all: Vec<String> = repeats
+        .map(|(path, first)| format!("{path} has the same content as {first}: counted once"))
+        .collect();
+    match all.len().saturating_sub(NAMED_MAX) {
+        0 | 1 => {}
+        more => {
+            all.truncate(NAMED_MAX);
+            all.push(format!("{more} more inputs repeat others: counted once"));
+        }
+    }
+    all
+}
+
 /// A pool of as many threads as the plan says.
 pub(super) fn pool(plan: &ReadPlan) -> Result<rayon::ThreadPool> {
     rayon::ThreadPoolBuilder::new()
@@ -183,6 +195,8 @@ pub(super) struct Opened<'p> {
     pub(super) input: Input,
     /// Their format; `None` if there is not a line to tell it from, or none that still stands.
     pub(super) format: Option<&'p Format>,
+    /// Its index in the plan.
+    pub(super) index: Option<usize>,
 }
 
 /// Opens an input and settles its format.
@@ -219,14 +233,14 @@ pub(super) fn open<'p>(
             let input = framed.map_err(|error| {
                 Box::new(InputFacts { fault: Some(error.to_string()), ..facts() })
             })?;
-            Ok(Opened { input, format: Some(format) })
+            Ok(Opened { input, format: Some(format), index: Some(index) })
         }
         // Of a log that shrank meanwhile no shape tells anything; reading on will say what became of it.
         // Nor does a line that was cut off: what is worth telling is that it was.
         Err(undetected)
             if undetected.shapes.is_empty() || opened.is_lost() || opened.ended_in_first_line() =>
         {
-            Ok(Opened { input: opened, format: None })
+            Ok(Opened { input: opened, format: None, index: None })
         }
         Err(undetected) => Err(Box::new(InputFacts {
             compression: opened.compression().map(|compression| compression.as_str()),
@@ -248,59 +262,127 @@ struct Work {
     digests: Remembered<[u8; 32]>,
 }
 
-fn read_input(
-    plan: &ReadPlan,
-    judge: Option<&Judge<'_>>,
+/// What is the same for all inputs.
+struct Counting<'p> {
+    plan: &'p ReadPlan,
+    judge: Option<&'p Judge<'p>>,
     only: Option<PartnerId>,
-    index: u32,
-    input: &InputPlan,
-    bar: &ProgressBar,
-) -> (Tally, InputFacts) {
-    let Opened { input: opened, format } = match open(plan, input) {
-        Ok(opened) => opened,
-        Err(facts) => return (Tally::default(), *facts),
-    };
-    let compression = opened.compression().map(|compression| compression.as_str());
-    let reader = Reader { plan, judge, only, format, input: index, source: input.source };
-    let outcome = opened.fold(
-        &|bytes| bar.inc(bytes),
-        || Work {
-            tally: Tally::default(),
-            lines: Vec::new(),
-            scratch: Scratch::default(),
-            memory: Memory::default(),
-            digests: Remembered::default(),
-        },
-        |work, piece| reader.piece(work, piece),
-        |mut work, other| {
-            work.tally.merge(other.tally);
-            work.lines.extend(other.lines);
-            work
-        },
-    );
-    let Work { mut tally, mut lines, .. } = outcome.value;
-    lines.sort_unstable();
-    let mut before = 0;
-    for (_, count) in &mut lines {
-        before += std::mem::replace(count, before);
-    }
-    tally.rejects.number_lines(&lines);
+    repeats: &'p Repeats<'p>,
+    bar: &'p ProgressBar,
+}
 
-    let empty = InputSums::default();
-    let sums = tally.inputs.get(&index).unwrap_or(&empty);
-    let facts = InputFacts {
-        path: input.found.shown.clone(),
-        source: plan.sources[input.source as usize].0.clone(),
-        format: format.map(|format| format.name().to_owned()),
-        compression,
-        bytes: outcome.bytes,
-        digest: outcome.digest,
-        fault: outcome.fault.as_ref().map(Fault::reason).map(str::to_owned),
-        rejects_fault: too_many_rejects(plan.max_rejects, sums),
-        unopened: false,
-        unknown_shapes: Vec::new(),
-    };
-    (tally, facts)
+impl Counting<'_> {
+    /// Counts the first of some inputs with the same content, and of the others that they repeat it. If it can't be
+    /// read, the next one is the first.
+    fn group(&self, group: &[usize]) -> (Tally, Vec<(usize, InputFacts)>) {
+        let (mut tally, mut inputs) = (Tally::default(), Vec::new());
+        let mut first: Option<(InputSums, InputFacts)> = None;
+        for &index in group {
+            let facts = match &first {
+                None => {
+                    let (read, facts) =
+                        self.input(index, group.first().map_or(index, |&first| first));
+                    if facts.bytes > 0 {
+                        let sums = read.inputs.get(&(index as u32)).cloned().unwrap_or_default();
+                        first = Some((sums, facts.clone()));
+                    }
+                    tally.merge(read);
+                    facts
+                }
+                Some((sums, first)) => {
+                    tally.inputs.insert(index as u32, sums.of_repeat());
+                    self.repeat(index, first)
+                }
+            };
+            inputs.push((index, facts));
+        }
+        (tally, inputs)
+    }
+
+    /// The facts of an input that repeats another.
+    fn repeat(&self, index: usize, first: &InputFacts) -> InputFacts {
+        let input = &self.plan.inputs[index];
+        let opened = Input::open(&input.found, &self.plan.options).ok();
+        let compression = opened.as_ref().and_then(Input::compression);
+        let digest = opened.filter(|_| self.plan.options.digest).and_then(|opened| {
+            let drained = opened.drain(|_| Ok(ControlFlow::Continue(())));
+            drained.ok().and_then(|outcome| outcome.digest)
+        });
+        self.bar.inc(input.found.size().unwrap_or(0));
+        let changed = self.repeats.of(index).repeats.is_some_and(|(_, bytes)| bytes != first.bytes);
+        InputFacts {
+            path: input.found.shown.clone(),
+            compression: compression.map(|compression| compression.as_str()),
+            digest,
+            fault: match changed {
+                true => Some(format!(
+                    "had the same content as {}, which changed while it was read; run again",
+                    first.path
+                )),
+                false => first.fault.clone(),
+            },
+            rejects_fault: None,
+            repeats: Some(first.path.clone()),
+            ..first.clone()
+        }
+    }
+
+    /// Counts an input. Its records were noted as those of input `noted`, which has the same content.
+    fn input(&self, index: usize, noted: usize) -> (Tally, InputFacts) {
+        let Counting { plan, judge, only, repeats, bar } = *self;
+        let ready = repeats.of(index);
+        let Opened { input: opened, format, .. } = match ready.open(plan) {
+            Ok(opened) => opened,
+            Err(facts) => return (Tally::default(), *facts),
+        };
+        let (input, number) = (&plan.inputs[index], index as u32);
+        let kept = ready.kept.as_ref();
+        let compression = kept.map_or(opened.compression(), |kept| kept.compression);
+        let seek = repeats.of(noted).dedupe.then_some((repeats, noted as u32));
+        let reader =
+            Reader { plan, judge, only, format, input: number, source: input.source, seek };
+        let outcome = opened.fold(
+            &|bytes| bar.inc(bytes),
+            || Work {
+                tally: Tally::default(),
+                lines: Vec::new(),
+                scratch: Scratch::default(),
+                memory: Memory::default(),
+                digests: Remembered::default(),
+            },
+            |work, piece| reader.piece(work, piece),
+            |mut work, other| {
+                work.tally.merge(other.tally);
+                work.lines.extend(other.lines);
+                work
+            },
+        );
+        let Work { mut tally, mut lines, .. } = outcome.value;
+        lines.sort_unstable();
+        let mut before = 0;
+        for (_, count) in &mut lines {
+            before += std::mem::replace(count, before);
+        }
+        tally.rejects.number_lines(&lines);
+
+        let empty = InputSums::default();
+        let sums = tally.inputs.get(&number).unwrap_or(&empty);
+        let fault = outcome.fault.as_ref().or(kept.and_then(|kept| kept.fault.as_ref()));
+        let facts = InputFacts {
+            path: input.found.shown.clone(),
+            source: plan.sources[input.source as usize].0.clone(),
+            format: format.map(|format| format.name().to_owned()),
+            compression: compression.map(|compression| compression.as_str()),
+            bytes: outcome.bytes,
+            digest: kept.map_or(outcome.digest, |kept| kept.digest.clone()),
+            fault: fault.map(Fault::reason).map(str::to_owned),
+            rejects_fault: too_many_rejects(plan.max_rejects, sums),
+            repeats: None,
+            unopened: false,
+            unknown_shapes: Vec::new(),
+        };
+        (tally, facts)
+    }
 }
 
 /// What is the same for all lines of an input.
@@ -311,6 +393,8 @@ struct Reader<'p> {
     format: Option<&'p Format>,
     input: u32,
     source: u32,
+    /// Where to ask for repeats, and by which input's number, if records of this one may be some.
+    seek: Option<(&'p Repeats<'p>, u32)>,
 }
 
 impl Reader<'_> {
@@ -356,6 +440,13 @@ impl Reader<'_> {
         };
         if !within(call.at, self.plan) {
             self.sums(&mut work.tally).outside_window += 1;
+            return;
+        }
+        if self
+            .seek
+            .is_some_and(|(repeats, input)| repeats.is_repeat(self.source, &call, input, offset))
+        {
+            self.sums(&mut work.tally).duplicates += 1;
             return;
         }
         let place = Place { source: self.source, input: self.input, offset };
@@ -420,7 +511,8 @@ fn as_logged(call: &Call<'_>) -> (String, String) {
 pub(super) fn too_many_rejects(max: MaxRejects, sums: &InputSums) -> Option<String> {
     let rejected = sums.rejected_counted;
     // A call is any record that parsed. A reject has no readable time, so neither side of the share knows the window.
-    let lines = sums.calls + sums.outside_window + rejected;
+    let records = sums.calls + sums.outside_window + sums.duplicates;
+    let lines = records + rejected;
     let (passed, limit) = match max {
         MaxRejects::Count(count) => (rejected > count, count.to_string()),
         // In integers the product would overflow late and the share round; a double is exact enough to compare.
@@ -430,8 +522,7 @@ pub(super) fn too_many_rejects(max: MaxRejects, sums: &InputSums) -> Option<Stri
     };
     passed.then(|| {
         // Where not one line is a call, it is hardly the lines' fault.
-        let format =
-            if sums.calls + sums.outside_window == 0 { "; is it the right format?" } else { "" };
+        let format = if records == 0 { "; is it the right format?" } else { "" };
         format!("{rejected} of {lines} lines rejected, more than --max-rejects {limit}{format}")
     })
 }

@@ -250,6 +250,8 @@ pub struct InputSums {
     pub rejected_counted: u64,
     /// Calls outside the window.
     pub outside_window: u64,
+    /// Records that repeat others, which count instead; of a file that repeats another, all lines that are not blank.
+    pub duplicates: u64,
     /// NUL bytes left by truncation.
     pub gap_bytes: u64,
     /// The first and the last call counted.
@@ -259,7 +261,14 @@ pub struct InputSums {
 impl InputSums {
     /// All lines.
     pub fn lines(&self) -> u64 {
-        self.blank + self.calls + self.rejected + self.outside_window
+        self.blank + self.calls + self.rejected + self.outside_window + self.duplicates
+    }
+
+    /// Those of a file with the same content, which counts once.
+    #[must_use]
+    pub fn of_repeat(&self) -> InputSums {
+        let InputSums { blank, gap_bytes, .. } = *self;
+        InputSums { blank, duplicates: self.lines() - blank, gap_bytes, ..InputSums::default() }
     }
 
     /// Counts a reject.
@@ -275,6 +284,7 @@ impl InputSums {
         self.rejected += other.rejected;
         self.rejected_counted += other.rejected_counted;
         self.outside_window += other.outside_window;
+        self.duplicates += other.duplicates;
         self.gap_bytes += other.gap_bytes;
         self.span.merge(other.span);
     }

@@ -221,6 +221,7 @@ fn input(case: &Case, input: &super::InputCase) -> report::Input {
         first: inside.iter().min().copied(),
         last: inside.iter().max().copied(),
         complete: true,
+        repeats: None,
     }
 }
 
