@@ -1192,7 +1192,7 @@ fn values_of_the_config_that_do_not_fit() {
         &["[[logs]] gw: format: found `jsn`", "hint: did you mean `json`?"],
     );
     config(logs("expect = \"weekly\""), &["overstay.toml: 4: 10: unknown variant `weekly`"]);
-    config(logs("dedupe = true"), &["[[logs]] gw: found `dedupe = true`"]);
+    config(logs("dedupe = \"yes\""), &["overstay.toml: 4: 10: ", "expected a boolean"]);
     config(logs("") + &logs(""), &["[[logs]] source: found `gw` twice"]);
     let format = |keys: &str| format!("[formats.mine]\n{keys}\n");
     config(format("kind = \"xml\""), &["[formats.mine]", "xml"]);

@@ -82,7 +82,7 @@ fn kinds() -> Vec<&'static str> {
 #[test]
 fn every_kind_is_explained() {
     let case = Case::new();
-    assert_eq!(kinds().len(), 18);
+    assert_eq!(kinds().len(), 22);
     for kind in kinds() {
         let output = case.run(&["explain", kind]).expect_status(0);
         assert!(output.stdout.contains(kind), "{kind}");

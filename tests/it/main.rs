@@ -22,4 +22,6 @@ mod properties;
 mod real_logs;
 mod servers;
 mod reports;
+mod hygiene;
+mod repeats;
 mod twin;
