@@ -344,25 +344,22 @@ fn whole_files(plan: &ReadPlan) -> Vec<Option<(usize, u64)>> {
     let several = of_source.into_values().filter(|inputs| inputs.len() > 1).flatten();
     let found = |index: &usize| &plan.inputs[*index].found;
     let candidates: Vec<usize> = several.filter(|index| !found(index).is_stream()).collect();
-    let beginnings: Vec<(usize, Beginning)> = candidates
+    let beginnings: Vec<Beginning> = candidates
         .into_par_iter()
-        .filter_map(|index| Some((index, Beginning::of(found(&index))?)))
+        .filter_map(|index| Beginning::of(index, found(&index)))
         .collect();
-    let mut alike: BTreeMap<(u32, [u8; 32]), Vec<(usize, Option<u64>)>> = BTreeMap::new();
-    for (index, Beginning { blake3, plain_bytes }) in beginnings {
-        alike.entry((plan.inputs[index].source, blake3)).or_default().push((index, plain_bytes));
+    let mut alike: BTreeMap<(u32, [u8; 32]), Vec<Beginning>> = BTreeMap::new();
+    for beginning in beginnings {
+        let source = plan.inputs[beginning.input].source;
+        alike.entry((source, beginning.blake3)).or_default().push(beginning);
     }
-    let worth_reading = |group: &[(usize, Option<u64>)], bytes: Option<u64>| {
-        // Two plain files of different sizes differ; what is compressed might be like any.
-        let like =
-            group.iter().filter(|(_, other)| other.is_none() || bytes.is_none() || *other == bytes);
-        like.count() > 1
-    };
     let suspects: Vec<usize> = alike
         .into_values()
         .flat_map(|group| {
-            let worth = |(_, bytes): &&(usize, Option<u64>)| worth_reading(&group, *bytes);
-            group.iter().filter(worth).map(|(index, _)| *index).collect::<Vec<_>>()
+            let suspect = |one: &&Beginning| {
+                group.iter().any(|other| other.input != one.input && one.may_be_followed_as(other))
+            };
+            group.iter().filter(suspect).map(|one| one.input).collect::<Vec<_>>()
         })
         .collect();
     let mut contents: Vec<(usize, u64, [u8; 32])> = suspects
@@ -387,6 +384,8 @@ fn whole_files(plan: &ReadPlan) -> Vec<Option<(usize, u64)>> {
 
 /// How a log begins.
 struct Beginning {
+    /// Its number.
+    input: usize,
     /// Of as much of it as is compared first.
     blake3: [u8; 32],
     /// All its bytes, where it is not compressed.
@@ -397,7 +396,7 @@ const READ: Options = Options { io: Io::Read, chunk_bytes: BEGINNING_BYTES, dige
 
 impl Beginning {
     /// None of a log that is too short to be told from another by its content, or can't be read.
-    fn of(found: &Found) -> Option<Beginning> {
+    fn of(number: usize, found: &Found) -> Option<Beginning> {
         let input = Input::open(found, &READ).ok()?;
         let plain_bytes = input.size().filter(|_| input.compression().is_none());
         let mut beginning = Vec::new();
@@ -410,8 +409,18 @@ impl Beginning {
             })
         });
         drained.ok()?;
-        (beginning.len() >= limits::REPEATED_FILE_BYTES_MIN)
-            .then(|| Beginning { blake3: blake3::hash(&beginning).into(), plain_bytes })
+        (beginning.len() >= limits::REPEATED_FILE_BYTES_MIN).then(|| Beginning {
+            input: number,
+            blake3: blake3::hash(&beginning).into(),
+            plain_bytes,
+        })
+    }
+
+    /// Whether two that begin alike may be alike to their ends: plain files of different sizes are not.
+    fn may_be_followed_as(&self, other: &Beginning) -> bool {
+        self.plain_bytes.is_none()
+            || other.plain_bytes.is_none()
+            || self.plain_bytes == other.plain_bytes
     }
 }
 
