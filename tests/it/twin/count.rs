@@ -9,6 +9,7 @@ use overstay::judge::Verdict;
 use overstay::report;
 use overstay::time::Instant;
 
+use super::hygiene::{days_read, hygiene};
 use super::judge::{
     Call, Judged, Outcome, active_and_granted, api_row, candidates, credential_hex,
     credential_rows, grant_axis_consent_aside, hash_in, judge, just_before, masked,
@@ -18,6 +19,7 @@ use super::lines::{blank, lines, parse, shape};
 use super::rows::Rows;
 use super::sizes::{hex, latency, subjects};
 use super::target::templated;
+use super::told;
 use super::{Case, Expect};
 
 /// A call that counts, with where it came from and what the register says of it.
@@ -107,18 +109,19 @@ fn outside(case: &Case, at: Instant) -> bool {
 
 /// The report on a case, but for its texts and two digests: `headline`, each finding's `summary`, `register.digest` and
 /// `config.digest` stay empty. It is that of a run with `--max-rejects 100%`, without suppressions or state.
-pub fn report(case: &Case) -> report::Report {
+pub fn report(case: &Case) -> told::Report {
     let calls = counted(case);
     let inputs = inputs(case);
     // Without a register nothing is known and nothing is listed.
     let known = case.register.as_ref().map(|rows| rows.known_at(case.as_known_at));
     let listed = known.clone().unwrap_or_default();
-    report::Report {
+    told::Report {
         schema: "overstay.report/1",
         program: format!("overstay {}", env!("CARGO_PKG_VERSION")),
         status: report::Status::Complete,
         partial: Vec::new(),
         headline: String::new(),
+        partner: None,
         window: report::Window {
             since: case.since,
             until: case.until,
@@ -143,7 +146,7 @@ pub fn report(case: &Case) -> report::Report {
         apis: apis(&listed, &calls),
         series: series(&calls),
         ends: ends(case, &listed, &calls),
-        findings: findings(&listed, &calls),
+        findings: findings(case, &listed, &calls),
         exceptions: exceptions(&listed, &calls),
         suppressions: Vec::new(),
         flipped: Vec::new(),
@@ -189,20 +192,20 @@ fn whole_s(from: Instant, to: Instant) -> u64 {
     u64::try_from(ns / 1_000_000_000).unwrap()
 }
 
-fn inputs(case: &Case) -> Vec<report::Input> {
-    let mut inputs: Vec<report::Input> = case.inputs.iter().map(|i| input(case, i)).collect();
+fn inputs(case: &Case) -> Vec<told::Input> {
+    let mut inputs: Vec<told::Input> = case.inputs.iter().map(|i| input(case, i)).collect();
     inputs.sort_by_key(|input| (input.path.clone(), input.source.clone()));
     inputs
 }
 
-fn input(case: &Case, input: &super::InputCase) -> report::Input {
+fn input(case: &Case, input: &super::InputCase) -> told::Input {
     let bytes = input.bytes();
     let (lines, gap_bytes) = lines(&bytes);
     let (blanks, others): (Vec<_>, Vec<_>) = lines.iter().partition(|line| blank(&line.content));
     let parsed: Vec<_> = others.iter().map(|line| parse(&line.content)).collect();
     let at: Vec<Instant> = parsed.iter().flatten().map(|call| call.at).collect();
     let (away, inside): (Vec<_>, Vec<_>) = at.iter().copied().partition(|&at| outside(case, at));
-    report::Input {
+    told::Input {
         path: input.path.clone(),
         source: input.source.clone(),
         format: Some(input.format.clone()),
@@ -220,10 +223,11 @@ fn input(case: &Case, input: &super::InputCase) -> report::Input {
         first: inside.iter().min().copied(),
         last: inside.iter().max().copied(),
         complete: true,
+        repeats: None,
     }
 }
 
-fn accounting(inputs: &[report::Input]) -> report::Accounting {
+fn accounting(inputs: &[told::Input]) -> report::Accounting {
     report::Accounting {
         lines: sum_of(inputs, |input| input.lines),
         blank: sum_of(inputs, |input| input.blank),
@@ -567,7 +571,8 @@ fn end_row(
 }
 
 /// What makes calls one finding: kind, partner, api, grant, canonical credential.
-type FindingKey = (&'static str, Option<String>, Option<String>, Option<String>, Option<String>);
+pub type FindingKey =
+    (&'static str, Option<String>, Option<String>, Option<String>, Option<String>);
 
 /// A call under a finding, with the `since` it has there.
 type Covered<'a> = (&'a Counted, Option<Instant>);
@@ -600,7 +605,7 @@ fn finding_key(kind: Kind, judged: &Judged, credential: Option<&str>) -> Finding
     }
 }
 
-fn findings(known: &Rows, calls: &[Counted]) -> Vec<report::Finding> {
+fn findings(case: &Case, known: &Rows, calls: &[Counted]) -> Vec<told::Finding> {
     let mut by_key: BTreeMap<FindingKey, Vec<Covered>> = BTreeMap::new();
     for c in calls {
         let Some(judged) = &c.judged else { continue };
@@ -622,13 +627,16 @@ fn findings(known: &Rows, calls: &[Counted]) -> Vec<report::Finding> {
         let other = (key.0, None, None, None, Some("(other)".to_owned()));
         by_key.entry(other).or_default().extend(covered);
     }
-    let mut findings: Vec<report::Finding> =
+    let mut findings: Vec<told::Finding> =
         by_key.iter().map(|(key, covered)| finding(known, key, covered)).collect();
+    if case.register.is_some() {
+        findings.extend(hygiene(known, calls, case.until));
+    }
     findings.sort_by_key(|finding| finding.id.clone());
     findings
 }
 
-fn finding(known: &Rows, key: &FindingKey, covered: &[Covered]) -> report::Finding {
+fn finding(known: &Rows, key: &FindingKey, covered: &[Covered]) -> told::Finding {
     let (name, partner, api, grant, credential) = key;
     let kind = Kind::from_name(name).unwrap();
     let calls: Vec<&Counted> = covered.iter().map(|(c, _)| *c).collect();
@@ -663,9 +671,9 @@ fn finding(known: &Rows, key: &FindingKey, covered: &[Covered]) -> report::Findi
         (_, true) => Severity::Low,
     };
     let hindsight = calls.iter().filter(|c| judged(c).also.contains(&"hindsight")).count();
-    report::Finding {
+    told::Finding {
         id: id(key),
-        kind,
+        kind: name,
         severity,
         status: None,
         first_seen: None,
@@ -744,7 +752,7 @@ fn evidence(served: &[&Counted]) -> Vec<report::Evidence> {
 /// "`os-` + first 60 bits of BLAKE3 over the concatenation, for each part of [kind, partner or "", api or "", grant or
 /// "", credential canonical hex or "" or "(other)"], of (length as u64 little-endian, bytes), as 12 characters of RFC
 /// 4648 base32, lower case (most significant bits first)."
-fn id((kind, partner, api, grant, credential): &FindingKey) -> String {
+pub fn id((kind, partner, api, grant, credential): &FindingKey) -> String {
     let mut bytes: Vec<u8> = Vec::new();
     let part = |text: &Option<String>| text.clone().unwrap_or_default();
     for part in [(*kind).to_owned(), part(partner), part(api), part(grant), part(credential)] {
@@ -787,17 +795,18 @@ fn exceptions(known: &Rows, calls: &[Counted]) -> Vec<report::Exception> {
     exceptions
 }
 
-fn coverage(case: &Case, known: &Rows, calls: &[Counted]) -> report::Coverage {
+fn coverage(case: &Case, known: &Rows, calls: &[Counted]) -> told::Coverage {
     let names: BTreeSet<&String> = case.inputs.iter().map(|input| &input.source).collect();
     let called = |partner: &str| calls.iter().any(|c| c.partner() == Some(partner));
     let named = |grant: &String| {
         calls.iter().any(|c| c.judged.as_ref().is_some_and(|j| j.grant.as_ref() == Some(grant)))
     };
-    report::Coverage {
+    told::Coverage {
         sources: names.into_iter().map(|source| source_coverage(case, calls, source)).collect(),
         partners_without_calls: known.partners.iter().filter(|row| !called(&row.partner)).count()
             as u64,
         grants_without_calls: known.grants.iter().filter(|row| !named(&row.grant)).count() as u64,
+        days_read: days_read(calls).len() as u64,
     }
 }
 

@@ -192,12 +192,12 @@ fn dormant(known: &Rows, api: &str, at: Instant) -> bool {
 }
 
 /// "`end` = the earlier of `expires_at` and `revoked_at` (… no end: never)"
-fn end(grant: &GrantRow) -> Option<Instant> {
+pub fn end(grant: &GrantRow) -> Option<Instant> {
     [grant.expires_at, grant.revoked_at].into_iter().flatten().min()
 }
 
 /// "A grant is *live* if `granted_at <= at < end` (no `granted_at`: the beginning of time …)"
-fn live(grant: &GrantRow, at: Instant) -> bool {
+pub fn live(grant: &GrantRow, at: Instant) -> bool {
     grant.granted_at.is_none_or(|from| from <= at) && end(grant).is_none_or(|end| at < end)
 }
 
@@ -216,7 +216,7 @@ fn covers(grant: &GrantRow, operation: &str) -> bool {
 }
 
 /// The end of the grant's purpose, if it has one that ends. A purpose that has no row has not ended.
-fn purpose_ended_at(known: &Rows, grant: &GrantRow) -> Option<Instant> {
+pub fn purpose_ended_at(known: &Rows, grant: &GrantRow) -> Option<Instant> {
     let purpose = grant.purpose.as_ref()?;
     known.purposes.iter().find(|row| &row.purpose == purpose)?.ended_at
 }

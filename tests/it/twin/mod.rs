@@ -9,12 +9,14 @@
 
 pub mod count;
 pub mod generate;
+pub mod hygiene;
 pub mod judge;
 pub mod lines;
 pub mod rows;
 pub mod sizes;
 pub mod target;
 mod tests;
+pub mod told;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -9,7 +9,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, TestRunner};
 
 use overstay::judge::Verdict;
-use overstay::report::{EndStatus, Report};
+use overstay::report::EndStatus;
 use overstay::time::Instant;
 
 use super::judge::{credential_hex, masked};
@@ -18,6 +18,7 @@ use super::rows::{
     ApiRow, ConsentRow, CredentialRow, GrantRow, PartnerRow, PurposeRow, RouteRow, Rows,
 };
 use super::target::{route, segments, target, templated, value};
+use super::told::Report;
 use super::{Call, Case, InputCase, Judged, LineCase, Outcome, generate, judge, report};
 
 /// 1 January 2019, that hour; `+` or `-` a nanosecond after it.
@@ -450,9 +451,11 @@ fn a_finding_with_its_numbers() {
         (1..7).map(|i| logged(&format!("{:02}:00:01.5", 5 + i), "GET /photos/u", 200)).collect();
     lines.push(logged("13:00:00", "GET /photos/u", 403));
     let report = report_of(&lines);
-    let kinds: Vec<&str> = report.findings.iter().map(|finding| finding.kind.as_str()).collect();
-    assert_eq!(kinds.len(), 2);
-    let after = report.findings.iter().find(|f| f.kind.as_str() == "after-revocation").unwrap();
+    // Beside these, g-purp and g-cert still stand at 13:00, though purpose and certification ended at 04:00.
+    let kinds: BTreeSet<&str> = report.findings.iter().map(|finding| finding.kind).collect();
+    assert_eq!(kinds, BTreeSet::from(["after-revocation", "propagating", "standing-access"]));
+    assert_eq!(report.findings.len(), 4);
+    let after = report.findings.iter().find(|f| f.kind == "after-revocation").unwrap();
     assert_eq!((after.served, after.denied, after.bytes_served), (5, 1, 50));
     assert_eq!(after.since, Some(t("06")));
     assert_eq!(after.last, Some(t("13")));
@@ -490,7 +493,7 @@ fn a_finding_with_its_numbers() {
 #[test]
 fn a_refused_attempt_is_low() {
     let report = report_of(&[logged("10:00:00", "GET /photos/u", 403)]);
-    let finding = &report.findings[0];
+    let finding = report.findings.iter().find(|f| f.kind == "after-revocation").unwrap();
     assert_eq!((finding.severity.as_str(), finding.overstay_s), ("low", None));
     assert_eq!(finding.lapsed_at, Some(t("06")), "of its last call, where none was served");
     assert!(finding.evidence.is_empty());
@@ -515,7 +518,7 @@ fn a_hundred_unknown_credentials_and_the_others() {
 fn a_crowd_is_estimated() {
     let found = report(&generate::crowd(2_000));
     let finding = &found.findings[0];
-    assert_eq!((found.findings.len(), finding.kind.as_str()), (1, "never-granted"));
+    assert_eq!((found.findings.len(), finding.kind), (1, "never-granted"));
     let people = finding.subjects;
     assert!(!people.exact && people.low <= 2_000 && 2_000 <= people.high, "{people:?}");
     assert_eq!((found.partners[0].subjects, found.apis[0].subjects), (people.count, people.count));
@@ -669,6 +672,208 @@ fn the_window_leaves_calls_out_but_no_rejects() {
     );
 }
 
+/// A register for the days of January 2019.
+///
+/// | grant of `ames` | api | operations | |
+/// | --- | --- | --- | --- |
+/// | g-used | photos | read, write, list | all the time |
+/// | g-idle | photos | * | from noon of the 2nd |
+/// | g-cert | photos | tag | certified until the 20th, purpose ended on the 12th |
+/// | g-over | photos | read | until noon of the 31st |
+/// | g-dorm | old | write, read | from the 15th; dormant since the 10th |
+/// | g-open | health | read | its purpose ended on the 12th |
+///
+/// Keys of `ames`: `used-key`, `idle-key` all the time, `past-key` until noon of the 31st. Of `bolt`: `late-key` from the
+/// last nanosecond of the 2nd. `moved-key` was `bolt`'s until the 10th, is `ames`'s from the 11th.
+fn january() -> Rows {
+    let rows = register();
+    let grant = |grant: &str, api: &str, operations: &[&str]| GrantRow {
+        grant: grant.to_owned(),
+        partner: "ames".to_owned(),
+        api: api.to_owned(),
+        operations: operations.iter().map(|&operation| operation.to_owned()).collect(),
+        ..GrantRow::default()
+    };
+    let key = |credential: &str, partner: &str, from: Option<&str>, until: Option<&str>| {
+        let at = |text: &str| rfc3339(text).unwrap();
+        CredentialRow {
+            credential: credential.to_owned(),
+            partner: partner.to_owned(),
+            valid_from: from.map(at),
+            valid_until: until.map(at),
+            recorded_at: None,
+        }
+    };
+    Rows {
+        credentials: vec![
+            key("used-key", "ames", None, None),
+            key("idle-key", "ames", None, None),
+            key("past-key", "ames", None, Some("2019-01-31T12:00:00Z")),
+            key("late-key", "bolt", Some("2019-01-02T23:59:59.999999999Z"), None),
+            key("moved-key", "bolt", None, Some("2019-01-10T00:00:00Z")),
+            key("moved-key", "ames", Some("2019-01-11T00:00:00Z"), None),
+        ],
+        apis: vec![
+            ApiRow { data_class: Some("pictures".to_owned()), ..rows.apis[0].clone() },
+            ApiRow { dormant_since: Some(january_at("10", "00")), ..rows.apis[3].clone() },
+            rows.apis[4].clone(),
+        ],
+        routes: vec![rows.routes[0].clone(), rows.routes[3].clone(), rows.routes[4].clone()],
+        grants: vec![
+            grant("g-used", "photos", &["read", "write", "list"]),
+            GrantRow {
+                granted_at: Some(january_at("02", "12")),
+                ..grant("g-idle", "photos", &["*"])
+            },
+            GrantRow {
+                certified_until: Some(january_at("20", "00")),
+                purpose: Some("tags".to_owned()),
+                ..grant("g-cert", "photos", &["tag"])
+            },
+            GrantRow {
+                expires_at: Some(january_at("31", "12")),
+                ..grant("g-over", "photos", &["read"])
+            },
+            GrantRow {
+                granted_at: Some(january_at("15", "00")),
+                ..grant("g-dorm", "old", &["write", "read"])
+            },
+            GrantRow { purpose: Some("tags".to_owned()), ..grant("g-open", "health", &["read"]) },
+        ],
+        purposes: vec![PurposeRow {
+            purpose: "tags".to_owned(),
+            ended_at: Some(january_at("12", "00")),
+            ..PurposeRow::default()
+        }],
+        consents: Vec::new(),
+        ..rows
+    }
+}
+
+fn january_at(day: &str, hour: &str) -> Instant {
+    rfc3339(&format!("2019-01-{day}T{hour}:00:00Z")).unwrap()
+}
+
+/// A read at noon of each of these days, and a write at noon of the last; by that key.
+fn daily(days: std::ops::RangeInclusive<u32>, key: &str) -> Vec<String> {
+    let line = |day: u32, method: &str| {
+        format!(
+            r#"{{"at":"2019-01-{day:02}T12:00:00Z","client_id":"{key}","method":"{method}","path":"/photos/u","status":200}}"#
+        )
+    };
+    let last = *days.end();
+    days.map(|day| line(day, "GET")).chain([line(last, "POST")]).collect()
+}
+
+fn january_case(lines: &[String]) -> Case {
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    case_of(Some(january()), &lines)
+}
+
+/// `kind grant-or-credential operations since` of the findings that need no call, sorted.
+fn told_hygiene(case: &Case) -> Vec<String> {
+    let found = report(case);
+    let needs_none = |kind: &str| kind.starts_with("unused-") || kind == "standing-access";
+    let mut told: Vec<String> = Vec::new();
+    for finding in found.findings.iter().filter(|finding| needs_none(finding.kind)) {
+        let of = finding.grant.clone().unwrap_or_else(|| finding.credentials.join(","));
+        let since = finding.since.map_or("-".to_owned(), |at| at.to_string()[..10].to_owned());
+        told.push(format!("{} {of} {} {since}", finding.kind, finding.operations.join(",")));
+    }
+    told.sort();
+    told
+}
+
+#[test]
+fn access_that_stands_or_is_not_used() {
+    // 31 days. The window ends with the last call, at noon of the 31st: g-over and past-key end then, and are not live.
+    let case = january_case(&daily(1..=31, "used-key"));
+    assert_eq!(
+        told_hygiene(&case),
+        [
+            // Ended purpose on the 12th, lapsed certification on the 20th: the earlier.
+            "standing-access g-cert tag 2019-01-12",
+            // Dormant since the 10th, granted on the 15th.
+            "standing-access g-dorm read,write 2019-01-15",
+            // idle-key and late-key, the latter on the 2nd to the 31st: 30 days. moved-key: 1st to 9th and 11th to 31st, 30.
+            "unused-credential …-key  -",
+            "unused-credential …-key  -",
+            "unused-credential …-key  -",
+            // All 31 days; g-idle the 2nd to the 31st, 30. g-dorm lives on 17 days only. g-open's api is open.
+            "unused-grant g-cert tag -",
+            "unused-grant g-idle * -",
+            // g-used is named by reads and writes; nobody lists.
+            "unused-operation g-used list -",
+        ]
+    );
+    let found = report(&case);
+    assert_eq!(found.coverage.days_read, 31);
+    let unused = |partner: &str| {
+        let of = |f: &&super::told::Finding| f.partner.as_deref() == Some(partner);
+        found.findings.iter().filter(|f| f.kind == "unused-credential").filter(of).count()
+    };
+    assert_eq!((unused("ames"), unused("bolt")), (2, 1), "moved-key is of the partner it has now");
+    let standing = found.findings.iter().find(|f| f.kind == "standing-access").unwrap();
+    assert_eq!(standing.severity.as_str(), "high");
+    assert_eq!((standing.first, standing.lapsed_at, standing.overstay_s), (None, None, None));
+    assert!(standing.subjects.exact && standing.evidence.is_empty());
+    let idle = found.findings.iter().find(|f| f.grant.as_deref() == Some("g-idle")).unwrap();
+    assert_eq!((idle.severity.as_str(), idle.data_class.as_deref()), ("low", Some("pictures")));
+    // As every id: the length-prefixed parts.
+    let parts = b"\x0c\0\0\0\0\0\0\0unused-grant\x04\0\0\0\0\0\0\0ames\x06\0\0\0\0\0\0\0photos\x06\0\0\0\0\0\0\0g-idle\0\0\0\0\0\0\0\0";
+    let first = u64::from_be_bytes(blake3::hash(parts).as_bytes()[..8].try_into().unwrap());
+    let digit = |i: u32| b"abcdefghijklmnopqrstuvwxyz234567"[(first >> (59 - 5 * i) & 31) as usize];
+    let id: String = (0..12).map(|i| char::from(digit(i))).collect();
+    assert_eq!(idle.id, format!("os-{id}"));
+}
+
+#[test]
+fn unused_access_needs_thirty_days_of_logs() {
+    let standing =
+        ["standing-access g-cert tag 2019-01-12", "standing-access g-dorm read,write 2019-01-15"];
+    // 29 days: nothing is said of what is not used.
+    let case = january_case(&daily(1..=29, "used-key"));
+    assert_eq!(told_hygiene(&case), standing);
+    assert_eq!(report(&case).coverage.days_read, 29);
+    // 30 days, from the 2nd on: moved-key was valid on 29 of them.
+    let case = january_case(&daily(2..=31, "used-key"));
+    assert_eq!(told_hygiene(&case).len(), 2 + 2 + 2 + 1);
+    // 30 days, until the 30th: g-idle, late-key and moved-key see 29; past-key is still valid, and g-over still live: the
+    // reads name it, as of two with the same start that with the smaller id. The write names g-used.
+    let case = january_case(&daily(1..=30, "used-key"));
+    let unused = [
+        "unused-credential …-key  -",
+        "unused-credential …-key  -",
+        "unused-grant g-cert tag -",
+        "unused-operation g-used list -",
+    ];
+    assert_eq!(told_hygiene(&case)[2..], unused);
+    // The same days, but the window ends at noon of the 31st: past-key is no longer valid.
+    let mut until = case.clone();
+    until.until = Some(january_at("31", "12"));
+    assert_eq!(told_hygiene(&until)[2..], unused[1..]);
+    // Without the write, nothing names g-used.
+    until.inputs[0].lines.pop();
+    let expected = ["unused-grant g-cert tag -", "unused-grant g-used list,read,write -"];
+    assert_eq!(told_hygiene(&until)[3..], expected);
+    // A window that ends on the 10th: nothing but g-dorm's api has ended, and it is not granted yet.
+    until.until = Some(january_at("10", "00"));
+    assert_eq!(told_hygiene(&until), [""; 0]);
+    // Nobody's key in any call: the log may hold no keys at all. But what stands, stands.
+    assert_eq!(told_hygiene(&january_case(&daily(1..=31, "nobody"))), standing);
+    // Without any call nothing is known of the time, unless it is told.
+    let mut nothing = january_case(&[]);
+    assert_eq!(told_hygiene(&nothing), [""; 0]);
+    nothing.until = Some(january_at("31", "00"));
+    assert_eq!(told_hygiene(&nothing), standing);
+    // Two calls on one day are one day; midnight is the next day's.
+    let mut lines = daily(1..=29, "used-key");
+    lines.push(lines[0].replace("12:00", "23:59"));
+    assert_eq!(report(&january_case(&lines)).coverage.days_read, 29);
+    lines.push(lines[0].replace("2019-01-01T12", "2019-01-30T00"));
+    assert_eq!(report(&january_case(&lines)).coverage.days_read, 30);
+}
+
 /// Draws cases with a fixed seed.
 fn drawn(count: usize) -> Vec<Case> {
     let mut runner = TestRunner::deterministic();
@@ -687,7 +892,7 @@ fn drawn_cases_show_everything() {
             seen.extend(row.verdict.map(Verdict::as_str));
             seen.extend(&row.also);
         }
-        kinds.extend(found.findings.iter().map(|finding| finding.kind.as_str()));
+        kinds.extend(found.findings.iter().map(|finding| finding.kind));
         for end in &found.ends {
             statuses.insert(match end.status {
                 EndStatus::Cut => "cut",
@@ -700,7 +905,9 @@ fn drawn_cases_show_everything() {
     let all: BTreeSet<&str> = Verdict::ALL.iter().map(|verdict| verdict.as_str()).collect();
     assert_eq!(seen, &all | &BTreeSet::from(["hindsight"]));
     let in_order = BTreeSet::from(["granted", "open"]);
-    assert_eq!(kinds, &(&all - &in_order) | &BTreeSet::from(["hindsight"]));
+    let not_of_calls =
+        ["hindsight", "standing-access", "unused-credential", "unused-grant", "unused-operation"];
+    assert_eq!(kinds, &(&all - &in_order) | &BTreeSet::from(not_of_calls));
     assert_eq!(statuses, BTreeSet::from(["cut", "open", "untested"]));
     assert!(star);
 }
