@@ -38,14 +38,14 @@ fn as_program(call: &twin::Call) -> Call<'_> {
         api: text(&call.api),
         operation: text(&call.operation),
         outcome: Outcome::from_name(call.outcome.as_str()).unwrap(),
-        status: None,
+        status: call.status,
         bytes: call.bytes,
         latency_us: call.latency_us,
         subject: Sourced { before: text(&call.user), route: Some("user"), after: None },
         actor: Sourced::default(),
-        remote_addr: None,
-        user_agent: None,
-        request_id: None,
+        remote_addr: text(&call.remote_addr),
+        user_agent: text(&call.user_agent),
+        request_id: text(&call.request_id),
     }
 }
 

@@ -47,11 +47,16 @@ pub struct Call {
     pub api: Option<String>,
     pub operation: Option<String>,
     pub outcome: Outcome,
+    /// The number that told the outcome; none where that is unknown.
+    pub status: Option<u16>,
     pub bytes: Option<u64>,
     pub latency_us: Option<u64>,
     /// The subject, if the line has it; else the route's placeholder `user` gives it.
     pub user: Option<String>,
     pub actor: Option<String>,
+    pub remote_addr: Option<String>,
+    pub user_agent: Option<String>,
+    pub request_id: Option<String>,
 }
 
 /// What the register says of a call.
