@@ -29,6 +29,8 @@ const SUBJECTS: [&str; 3] = ["u1", "u2", "ü 3"];
 /// The last four characters differ, so that masked they are still told apart.
 const SECRETS: [&str; 4] = ["key-alpha-0001", "key-beta-0002", "key-gamma-0003", "xy"];
 
+// Each of the three is a part of cases that is switched off by 0.0.
+
 /// How often a case is one of days, not of hours: its calls are spread over about as many days as findings of unused
 /// access need.
 const OF_DAYS: f64 = 0.3;
@@ -61,6 +63,14 @@ fn maybe<T: std::fmt::Debug>(
     of: impl Strategy<Value = T>,
 ) -> impl Strategy<Value = Option<T>> {
     option::weighted(probability, of)
+}
+
+/// The same for a part of a case that may be switched off: with 0 it is never drawn.
+fn sometimes<T: std::fmt::Debug + Clone + 'static>(
+    probability: f64,
+    of: impl Strategy<Value = T> + 'static,
+) -> BoxedStrategy<Option<T>> {
+    if probability == 0.0 { Just(None).boxed() } else { maybe(probability, of).boxed() }
 }
 
 fn one_of<T: Clone + std::fmt::Debug + 'static>(
@@ -712,6 +722,8 @@ struct Days {
     until: Option<Instant>,
     /// No call presents what the register knows.
     strangers: bool,
+    /// Secrets that no call presents.
+    silent: Vec<&'static str>,
 }
 
 fn days() -> impl Strategy<Value = Days> {
@@ -730,9 +742,10 @@ fn days() -> impl Strategy<Value = Days> {
     });
     let until = (26..48i64, one_of(&[0, -1, 1])).prop_map(|(days, ns)| at(48 * days, ns));
     let step = one_of(&[1, 1, 1, 1, 2]);
-    let strangers = prop::bool::weighted(0.08);
-    (factor, off, input_draft(), daily, step, maybe(0.3, until), strangers).prop_map(
-        |(factor, off, input, daily, step, until, strangers)| Days {
+    let silent = prop::sample::subsequence(SECRETS.to_vec(), 0..SECRETS.len());
+    let presented = (prop::bool::weighted(0.08), silent);
+    (factor, off, input_draft(), daily, step, maybe(0.3, until), presented).prop_map(
+        |(factor, off, input, daily, step, until, (strangers, silent))| Days {
             factor,
             off,
             input,
@@ -740,6 +753,7 @@ fn days() -> impl Strategy<Value = Days> {
             step,
             until,
             strangers,
+            silent,
         },
     )
 }
@@ -763,6 +777,11 @@ impl Days {
         for row in &mut rows.credentials {
             for instant in [&mut row.recorded_at, &mut row.valid_from, &mut row.valid_until] {
                 later(instant);
+            }
+            // All by the same, so that what met before still meets.
+            for instant in [&mut row.valid_from, &mut row.valid_until] {
+                let off = self.off[self.off.len() - 1];
+                *instant = instant.map(|at| Instant::from_ns(at.ns().saturating_add(off)));
             }
         }
         for row in &mut rows.apis {
@@ -809,11 +828,15 @@ impl Days {
             Draft::of(Content::Call(Call { at, ..call.clone() }, *spelling))
         });
         inputs.push((self.input.0.clone(), daily.collect()));
-        if self.strangers {
-            for draft in inputs.iter_mut().flat_map(|(_, drafts)| drafts) {
-                if let Content::Call(call, _) = &mut draft.content {
-                    call.credential = call.credential.as_ref().map(|_| "nobody-9999".to_owned());
-                }
+        let is = |secret: &str, text: &str| credential_hex(secret) == credential_hex(text);
+        let other = SECRETS.iter().find(|secret| !self.silent.contains(secret)).unwrap();
+        for draft in inputs.iter_mut().flat_map(|(_, drafts)| drafts) {
+            let Content::Call(call, _) = &mut draft.content else { continue };
+            let Some(presented) = &mut call.credential else { continue };
+            if self.strangers {
+                *presented = "nobody-9999".to_owned();
+            } else if self.silent.iter().any(|secret| is(secret, presented)) {
+                *presented = (*other).to_owned();
             }
         }
         inputs
@@ -987,9 +1010,9 @@ pub fn case() -> impl Strategy<Value = Case> {
     let registers =
         Union::new_weighted(vec![(9, register().prop_map(Some).boxed()), (1, Just(None).boxed())]);
     let more = (
-        maybe(OF_DAYS, days()),
-        maybe(WITH_REPEATS, repeats()),
-        maybe(OF_ONE_PARTNER, text(&["ames", "ames", "bolt", "cove"])),
+        sometimes(OF_DAYS, days()),
+        sometimes(WITH_REPEATS, repeats()),
+        sometimes(OF_ONE_PARTNER, text(&["ames", "ames", "bolt", "cove"])),
     );
     (registers, vec(input_draft(), 1..4), window, propagation_s, expected, more).prop_map(
         |(register, inputs, (since, until, as_known_at), propagation_s, expected, more)| {
