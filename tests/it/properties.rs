@@ -38,14 +38,14 @@ fn as_program(call: &twin::Call) -> Call<'_> {
         api: text(&call.api),
         operation: text(&call.operation),
         outcome: Outcome::from_name(call.outcome.as_str()).unwrap(),
-        status: None,
+        status: call.status,
         bytes: call.bytes,
         latency_us: call.latency_us,
         subject: Sourced { before: text(&call.user), route: Some("user"), after: None },
         actor: Sourced::default(),
-        remote_addr: None,
-        user_agent: None,
-        request_id: None,
+        remote_addr: text(&call.remote_addr),
+        user_agent: text(&call.user_agent),
+        request_id: text(&call.request_id),
     }
 }
 
@@ -172,7 +172,7 @@ fn run(folder: &Path, arguments: &[String], strategy: Reading) -> String {
 }
 
 /// Sentences and digests are not the twin's business: it takes over the program's.
-fn with_texts_of(mut twin: overstay::report::Report, program: &serde_json::Value) -> String {
+fn with_texts_of(mut twin: twin::told::Report, program: &serde_json::Value) -> String {
     let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
     twin.headline = text(&program["headline"]).unwrap();
     twin.config.digest = text(&program["config"]["digest"]);
@@ -182,9 +182,8 @@ fn with_texts_of(mut twin: overstay::report::Report, program: &serde_json::Value
         let same = findings.iter().find(|f| f["id"] == finding.id.as_str());
         finding.summary = same.and_then(|same| text(&same["summary"])).unwrap_or_default();
     }
-    let mut bytes = Vec::new();
-    overstay::render::json(&twin, &mut bytes).unwrap();
-    String::from_utf8(bytes).unwrap()
+    // No name that the generator draws has a character that must be escaped further.
+    serde_json::to_string_pretty(&twin).unwrap() + "\n"
 }
 
 /// Any thread count, chunks down to one line, mapped and read, plain, gzip and zstd: the twin's report, to the byte.

@@ -9,15 +9,18 @@ use overstay::judge::Verdict;
 use overstay::report;
 use overstay::time::Instant;
 
+use super::hygiene::{days_read, hygiene};
 use super::judge::{
     Call, Judged, Outcome, active_and_granted, api_row, candidates, credential_hex,
     credential_rows, grant_axis_consent_aside, hash_in, judge, just_before, masked,
     operation_of_method, plus_s, propagation_of, shown, verdict_consent_aside,
 };
-use super::lines::{blank, lines, parse, shape};
-use super::rows::Rows;
+use super::lines::shape;
+use super::repeats::{Fate, Read, read};
+use super::rows::{GrantRow, Rows};
 use super::sizes::{hex, latency, subjects};
 use super::target::templated;
+use super::told;
 use super::{Case, Expect};
 
 /// A call that counts, with where it came from and what the register says of it.
@@ -70,28 +73,26 @@ impl Counted {
     }
 }
 
-/// Reads and judges all inputs: the calls that count, sorted as evidence is, and what became of the other lines.
+/// Reads and judges all inputs: the calls that count, sorted as evidence is.
 pub fn counted(case: &Case) -> Vec<Counted> {
+    counted_of(case, &read(case))
+}
+
+fn counted_of(case: &Case, inputs: &[Read]) -> Vec<Counted> {
     let mut counted = Vec::new();
-    for input in &case.inputs {
-        for line in lines(&input.bytes()).0 {
-            if blank(&line.content) {
-                continue;
-            }
-            let Ok(call) = parse(&line.content) else { continue };
-            if outside(case, call.at) {
-                continue;
-            }
+    for read in inputs {
+        for (line, fate) in &read.lines {
+            let Fate::Counted(call) = fate else { continue };
             let judged = case
                 .register
                 .as_ref()
-                .map(|rows| judge(rows, case.as_known_at, case.propagation_s, &call));
+                .map(|rows| judge(rows, case.as_known_at, case.propagation_s, call));
             counted.push(Counted {
-                source: input.source.clone(),
-                path: input.path.clone(),
+                source: read.input.source.clone(),
+                path: read.input.path.clone(),
                 offset: line.offset,
-                content: line.content,
-                call,
+                content: line.content.clone(),
+                call: call.clone(),
                 judged,
             });
         }
@@ -100,32 +101,33 @@ pub fn counted(case: &Case) -> Vec<Counted> {
     counted
 }
 
-/// "Calls outside [--since, --until) are `outside_window`"
-fn outside(case: &Case, at: Instant) -> bool {
-    case.since.is_some_and(|since| at < since) || case.until.is_some_and(|until| at >= until)
-}
-
 /// The report on a case, but for its texts and two digests: `headline`, each finding's `summary`, `register.digest` and
 /// `config.digest` stay empty. It is that of a run with `--max-rejects 100%`, without suppressions or state.
-pub fn report(case: &Case) -> report::Report {
-    let calls = counted(case);
-    let inputs = inputs(case);
+pub fn report(case: &Case) -> told::Report {
+    let read = read(case);
+    let all = counted_of(case, &read);
+    let inputs: Vec<told::Input> = read.iter().map(input).collect();
     // Without a register nothing is known and nothing is listed.
     let known = case.register.as_ref().map(|rows| rows.known_at(case.as_known_at));
     let listed = known.clone().unwrap_or_default();
-    report::Report {
-        partner: None,
+    // "All logs are read and accounting, rejects, inputs, coverage.sources, window are of everything. Everything else is
+    // as if only the calls of P (by verdict's partner) had been counted"
+    let of_partner =
+        |c: &&Counted| case.partner.is_none() || c.partner() == case.partner.as_deref();
+    let calls: Vec<Counted> = all.iter().filter(of_partner).cloned().collect();
+    let window = report::Window {
+        since: case.since,
+        until: case.until,
+        first: all.first().map(Counted::at),
+        last: all.last().map(Counted::at),
+    };
+    told::Report {
         schema: "overstay.report/1",
         program: format!("overstay {}", env!("CARGO_PKG_VERSION")),
         status: report::Status::Complete,
         partial: Vec::new(),
         headline: String::new(),
-        window: report::Window {
-            since: case.since,
-            until: case.until,
-            first: calls.first().map(Counted::at),
-            last: calls.last().map(Counted::at),
-        },
+        partner: case.partner.clone(),
         config: report::Config { digest: None, paths_from: report::PathsFrom::Config },
         // "`register` counts distinct keys valid as known"
         register: report::Register {
@@ -138,18 +140,24 @@ pub fn report(case: &Case) -> report::Report {
         },
         accounting: accounting(&inputs),
         inputs,
-        rejects: rejects(case),
+        rejects: rejects(&read),
         usage: usage(&listed, &calls),
-        partners: partners(&listed, &calls),
-        apis: apis(&listed, &calls),
+        partners: partners(case, &listed, &calls),
+        apis: apis(case, &listed, &calls),
         series: series(&calls),
-        ends: ends(case, &listed, &calls),
-        findings: findings(&listed, &calls),
-        exceptions: exceptions(&listed, &calls),
+        ends: ends(case, &listed, &window, &calls),
+        findings: findings(case, &listed, &all, &calls),
+        exceptions: exceptions(case, &listed, &calls),
         suppressions: Vec::new(),
         flipped: Vec::new(),
-        coverage: coverage(case, &listed, &calls),
+        coverage: coverage(case, &listed, &all),
+        window,
     }
+}
+
+/// Whether something of this partner's is told: all is, unless one partner is asked for.
+fn asked_for(case: &Case, partner: &str) -> bool {
+    case.partner.as_deref().is_none_or(|asked| asked == partner)
 }
 
 fn sum_of<T>(items: &[T], number: impl Fn(&T) -> u64) -> u64 {
@@ -190,62 +198,53 @@ fn whole_s(from: Instant, to: Instant) -> u64 {
     u64::try_from(ns / 1_000_000_000).unwrap()
 }
 
-fn inputs(case: &Case) -> Vec<report::Input> {
-    let mut inputs: Vec<report::Input> = case.inputs.iter().map(|i| input(case, i)).collect();
-    inputs.sort_by_key(|input| (input.path.clone(), input.source.clone()));
-    inputs
-}
-
-fn input(case: &Case, input: &super::InputCase) -> report::Input {
-    let bytes = input.bytes();
-    let (lines, gap_bytes) = lines(&bytes);
-    let (blanks, others): (Vec<_>, Vec<_>) = lines.iter().partition(|line| blank(&line.content));
-    let parsed: Vec<_> = others.iter().map(|line| parse(&line.content)).collect();
-    let at: Vec<Instant> = parsed.iter().flatten().map(|call| call.at).collect();
-    let (away, inside): (Vec<_>, Vec<_>) = at.iter().copied().partition(|&at| outside(case, at));
-    report::Input {
-        path: input.path.clone(),
-        source: input.source.clone(),
-        format: Some(input.format.clone()),
-        compression: input.compression,
-        bytes: bytes.len() as u64,
+fn input(read: &Read) -> told::Input {
+    let count = |is: &dyn Fn(&Fate) -> bool| read.lines.iter().filter(|(_, fate)| is(fate)).count();
+    // "inputs[].first/last … go by the one that counts"
+    let at = read.lines.iter().filter_map(|(_, fate)| match fate {
+        Fate::Counted(call) => Some(call.at),
+        _ => None,
+    });
+    told::Input {
+        path: read.input.path.clone(),
+        source: read.input.source.clone(),
+        format: Some(read.input.format.clone()),
+        compression: read.input.compression,
+        bytes: read.input.bytes().len() as u64,
         digest: None,
-        lines: lines.len() as u64,
-        blank: blanks.len() as u64,
-        calls: inside.len() as u64,
-        rejected: parsed.iter().filter(|parsed| parsed.is_err()).count() as u64,
-        outside_window: away.len() as u64,
-        duplicates: 0,
+        lines: read.lines.len() as u64,
+        blank: count(&|fate| *fate == Fate::Blank) as u64,
+        calls: count(&|fate| matches!(fate, Fate::Counted(_))) as u64,
+        rejected: count(&|fate| matches!(fate, Fate::Rejected(_))) as u64,
+        outside_window: count(&|fate| *fate == Fate::OutsideWindow) as u64,
+        duplicates: count(&|fate| *fate == Fate::Duplicate) as u64,
         pending_bytes: 0,
-        gap_bytes,
-        first: inside.iter().min().copied(),
-        last: inside.iter().max().copied(),
+        gap_bytes: read.gap_bytes,
+        first: at.clone().min(),
+        last: at.max(),
         complete: true,
-        repeats: None,
+        repeats: read.repeats.clone(),
     }
 }
 
-fn accounting(inputs: &[report::Input]) -> report::Accounting {
+fn accounting(inputs: &[told::Input]) -> report::Accounting {
     report::Accounting {
         lines: sum_of(inputs, |input| input.lines),
         blank: sum_of(inputs, |input| input.blank),
         calls: sum_of(inputs, |input| input.calls),
         rejected: sum_of(inputs, |input| input.rejected),
         outside_window: sum_of(inputs, |input| input.outside_window),
-        duplicates: 0,
+        duplicates: sum_of(inputs, |input| input.duplicates),
     }
 }
 
-fn rejects(case: &Case) -> report::Rejects {
+fn rejects(inputs: &[Read]) -> report::Rejects {
     let mut all = Vec::new();
-    for input in &case.inputs {
-        for line in lines(&input.bytes()).0 {
-            if blank(&line.content) {
-                continue;
-            }
-            if let Err(reason) = parse(&line.content) {
+    for read in inputs {
+        for (line, fate) in &read.lines {
+            if let Fate::Rejected(reason) = *fate {
                 all.push(report::Reject {
-                    path: input.path.clone(),
+                    path: read.input.path.clone(),
                     line: line.number,
                     offset: line.offset,
                     reason,
@@ -344,10 +343,10 @@ fn usage(known: &Rows, calls: &[Counted]) -> Vec<report::Usage> {
     usage
 }
 
-/// "`partners` and `apis` list the whole register"
-fn partners(known: &Rows, calls: &[Counted]) -> Vec<report::Partner> {
+/// "`partners` and `apis` list the whole register"; with `--partner`, "partners (only P's row), apis (only those P called)"
+fn partners(case: &Case, known: &Rows, calls: &[Counted]) -> Vec<report::Partner> {
     let mut partners = Vec::new();
-    for row in &known.partners {
+    for row in known.partners.iter().filter(|row| asked_for(case, &row.partner)) {
         let of: Vec<&Counted> =
             calls.iter().filter(|c| c.partner() == Some(&row.partner)).collect();
         let overstays: Vec<u64> =
@@ -375,10 +374,13 @@ fn partners(known: &Rows, calls: &[Counted]) -> Vec<report::Partner> {
     partners
 }
 
-fn apis(known: &Rows, calls: &[Counted]) -> Vec<report::Api> {
+fn apis(case: &Case, known: &Rows, calls: &[Counted]) -> Vec<report::Api> {
     let mut apis = Vec::new();
     for row in &known.apis {
         let of: Vec<&Counted> = calls.iter().filter(|c| c.api() == Some(&row.api)).collect();
+        if case.partner.is_some() && of.is_empty() {
+            continue;
+        }
         let partners: BTreeSet<&str> = of.iter().filter_map(|c| c.partner()).collect();
         // "on an api with `consent = required` it is counted as `calls_without_subject`"
         let without_subject = of.iter().filter(|c| row.consent_required && c.subject().is_none());
@@ -439,11 +441,11 @@ struct Ended<'a> {
 /// "One row for each (partner, api, grant that covered it until then, instant) at which some operations went from
 /// active-and-granted to something else (`reason`), within the window, or before it if a call came after it in the
 /// window."
-fn ends(case: &Case, known: &Rows, calls: &[Counted]) -> Vec<report::End> {
+fn ends(case: &Case, known: &Rows, window: &report::Window, calls: &[Counted]) -> Vec<report::End> {
     let pairs: BTreeSet<(&str, &str)> =
         known.grants.iter().map(|row| (row.partner.as_str(), row.api.as_str())).collect();
     let mut ends = Vec::new();
-    for (partner, api) in pairs {
+    for (partner, api) in pairs.into_iter().filter(|(partner, _)| asked_for(case, partner)) {
         // Calls to an open api are in order whatever the grants say: no access ends there.
         if api_row(known, api).is_none_or(|row| row.open) {
             continue;
@@ -451,7 +453,7 @@ fn ends(case: &Case, known: &Rows, calls: &[Counted]) -> Vec<report::End> {
         let propagation_s = propagation_of(known, Some(api), case.propagation_s);
         for ended_at in candidates(known) {
             for (grant, ended) in ended_at_instant(case, known, calls, (partner, api), ended_at) {
-                if listed(case, calls, ended_at, &ended) {
+                if listed(window, ended_at, &ended) {
                     ends.push(end_row((partner, api), grant, ended_at, &ended, propagation_s));
                 }
             }
@@ -519,14 +521,14 @@ fn ended_at_instant<'a>(
 
 /// "Listed if window start <= t (start: --since, else first call) and t before window end (t < --until, t <= last
 /// call), or t before the start and a call … came"
-fn listed(case: &Case, calls: &[Counted], ended_at: Instant, ended: &[Ended]) -> bool {
-    let Some(start) = case.since.or(calls.first().map(Counted::at)) else { return false };
+fn listed(window: &report::Window, ended_at: Instant, ended: &[Ended]) -> bool {
+    let Some(start) = window.since.or(window.first) else { return false };
     if ended_at < start {
         return ended.iter().any(|ended| !ended.calls.is_empty());
     }
-    match (case.until, calls.last()) {
+    match (window.until, window.last) {
         (Some(until), _) => ended_at < until,
-        (None, Some(last)) => ended_at <= last.at(),
+        (None, Some(last)) => ended_at <= last,
         (None, None) => false,
     }
 }
@@ -569,7 +571,8 @@ fn end_row(
 }
 
 /// What makes calls one finding: kind, partner, api, grant, canonical credential.
-type FindingKey = (&'static str, Option<String>, Option<String>, Option<String>, Option<String>);
+pub type FindingKey =
+    (&'static str, Option<String>, Option<String>, Option<String>, Option<String>);
 
 /// A call under a finding, with the `since` it has there.
 type Covered<'a> = (&'a Counted, Option<Instant>);
@@ -602,7 +605,7 @@ fn finding_key(kind: Kind, judged: &Judged, credential: Option<&str>) -> Finding
     }
 }
 
-fn findings(known: &Rows, calls: &[Counted]) -> Vec<report::Finding> {
+fn findings(case: &Case, known: &Rows, all: &[Counted], calls: &[Counted]) -> Vec<told::Finding> {
     let mut by_key: BTreeMap<FindingKey, Vec<Covered>> = BTreeMap::new();
     for c in calls {
         let Some(judged) = &c.judged else { continue };
@@ -624,13 +627,19 @@ fn findings(known: &Rows, calls: &[Counted]) -> Vec<report::Finding> {
         let other = (key.0, None, None, None, Some("(other)".to_owned()));
         by_key.entry(other).or_default().extend(covered);
     }
-    let mut findings: Vec<report::Finding> =
+    let mut findings: Vec<told::Finding> =
         by_key.iter().map(|(key, covered)| finding(known, key, covered)).collect();
+    if case.register.is_some() {
+        // What is not used is not used by anyone: it is looked for in all calls, and then only P's is told.
+        let of_partner =
+            |f: &told::Finding| f.partner.as_deref().is_some_and(|p| asked_for(case, p));
+        findings.extend(hygiene(known, all, case.until).into_iter().filter(of_partner));
+    }
     findings.sort_by_key(|finding| finding.id.clone());
     findings
 }
 
-fn finding(known: &Rows, key: &FindingKey, covered: &[Covered]) -> report::Finding {
+fn finding(known: &Rows, key: &FindingKey, covered: &[Covered]) -> told::Finding {
     let (name, partner, api, grant, credential) = key;
     let kind = Kind::from_name(name).unwrap();
     let calls: Vec<&Counted> = covered.iter().map(|(c, _)| *c).collect();
@@ -665,9 +674,9 @@ fn finding(known: &Rows, key: &FindingKey, covered: &[Covered]) -> report::Findi
         (_, true) => Severity::Low,
     };
     let hindsight = calls.iter().filter(|c| judged(c).also.contains(&"hindsight")).count();
-    report::Finding {
+    told::Finding {
         id: id(key),
-        kind,
+        kind: name,
         severity,
         status: None,
         first_seen: None,
@@ -746,7 +755,7 @@ fn evidence(served: &[&Counted]) -> Vec<report::Evidence> {
 /// "`os-` + first 60 bits of BLAKE3 over the concatenation, for each part of [kind, partner or "", api or "", grant or
 /// "", credential canonical hex or "" or "(other)"], of (length as u64 little-endian, bytes), as 12 characters of RFC
 /// 4648 base32, lower case (most significant bits first)."
-fn id((kind, partner, api, grant, credential): &FindingKey) -> String {
+pub fn id((kind, partner, api, grant, credential): &FindingKey) -> String {
     let mut bytes: Vec<u8> = Vec::new();
     let part = |text: &Option<String>| text.clone().unwrap_or_default();
     for part in [(*kind).to_owned(), part(partner), part(api), part(grant), part(credential)] {
@@ -765,9 +774,10 @@ fn id((kind, partner, api, grant, credential): &FindingKey) -> String {
 }
 
 /// "Every exception granted (`overrides_consent`) is listed every time, also with zero calls"
-fn exceptions(known: &Rows, calls: &[Counted]) -> Vec<report::Exception> {
+fn exceptions(case: &Case, known: &Rows, calls: &[Counted]) -> Vec<report::Exception> {
     let mut exceptions = Vec::new();
-    for row in known.grants.iter().filter(|row| row.overrides_consent) {
+    let of_partner = |row: &&GrantRow| asked_for(case, &row.partner);
+    for row in known.grants.iter().filter(|row| row.overrides_consent).filter(of_partner) {
         // "all calls whose verdict or also is consent-overridden and whose grant it is"
         let excused = |judged: &Judged| {
             let name = Verdict::ConsentOverridden;
@@ -789,18 +799,25 @@ fn exceptions(known: &Rows, calls: &[Counted]) -> Vec<report::Exception> {
     exceptions
 }
 
-fn coverage(case: &Case, known: &Rows, calls: &[Counted]) -> report::Coverage {
+fn coverage(case: &Case, known: &Rows, calls: &[Counted]) -> told::Coverage {
     let names: BTreeSet<&String> = case.inputs.iter().map(|input| &input.source).collect();
     let called = |partner: &str| calls.iter().any(|c| c.partner() == Some(partner));
     let named = |grant: &String| {
         calls.iter().any(|c| c.judged.as_ref().is_some_and(|j| j.grant.as_ref() == Some(grant)))
     };
-    report::Coverage {
-        days_read: 0,
+    told::Coverage {
         sources: names.into_iter().map(|source| source_coverage(case, calls, source)).collect(),
-        partners_without_calls: known.partners.iter().filter(|row| !called(&row.partner)).count()
-            as u64,
-        grants_without_calls: known.grants.iter().filter(|row| !named(&row.grant)).count() as u64,
+        partners_without_calls: known
+            .partners
+            .iter()
+            .filter(|row| asked_for(case, &row.partner) && !called(&row.partner))
+            .count() as u64,
+        grants_without_calls: known
+            .grants
+            .iter()
+            .filter(|row| asked_for(case, &row.partner) && !named(&row.grant))
+            .count() as u64,
+        days_read: days_read(calls).len() as u64,
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{Index, select};
 use proptest::strategy::Union;
 use serde_json::{Value, json};
 
@@ -29,11 +29,24 @@ const SUBJECTS: [&str; 3] = ["u1", "u2", "ü 3"];
 /// The last four characters differ, so that masked they are still told apart.
 const SECRETS: [&str; 4] = ["key-alpha-0001", "key-beta-0002", "key-gamma-0003", "xy"];
 
+// Each of the three is a part of cases that is switched off by 0.0.
+
+/// How often a case is one of days, not of hours: its calls are spread over about as many days as findings of unused
+/// access need.
+const OF_DAYS: f64 = 0.3;
+/// How often some of a case's records and files are repeats, or nearly so.
+const WITH_REPEATS: f64 = 0.4;
+/// How often a judged case is told for one partner only.
+const OF_ONE_PARTNER: f64 = 0.2;
+
 /// The grid: `half_hours` after 2019-01-01, and some nanoseconds.
 pub fn at(half_hours: i64, ns: i64) -> Instant {
     let start = rfc3339("2019-01-01T00:00:00Z").unwrap();
-    Instant::from_ns(start.ns() + half_hours * 1_800_000_000_000 + ns)
+    Instant::from_ns(start.ns() + half_hours * HALF_HOUR_NS + ns)
 }
+
+const HALF_HOUR_NS: i64 = 1_800_000_000_000;
+const DAY_NS: i64 = 48 * HALF_HOUR_NS;
 
 /// An instant of a table: a whole hour, rarely "never" or long ago.
 fn instant() -> impl Strategy<Value = Instant> {
@@ -50,6 +63,14 @@ fn maybe<T: std::fmt::Debug>(
     of: impl Strategy<Value = T>,
 ) -> impl Strategy<Value = Option<T>> {
     option::weighted(probability, of)
+}
+
+/// The same for a part of a case that may be switched off: with 0 it is never drawn.
+fn sometimes<T: std::fmt::Debug + Clone + 'static>(
+    probability: f64,
+    of: impl Strategy<Value = T> + 'static,
+) -> BoxedStrategy<Option<T>> {
+    if probability == 0.0 { Just(None).boxed() } else { maybe(probability, of).boxed() }
 }
 
 fn one_of<T: Clone + std::fmt::Debug + 'static>(
@@ -405,19 +426,34 @@ const LOGGED_OPERATIONS: [Option<&str>; 7] =
     [None, None, None, None, None, Some("list"), Some("export")];
 const USERS: [Option<&str>; 5] = [None, None, Some("u1"), Some("u2"), Some("ü 3")];
 
+/// The numbers that tell an outcome.
+const STATUSES: [(Outcome, &[u16]); 4] = [
+    (Outcome::Served, &[200, 201, 100, 399, 304]),
+    (Outcome::Denied, &[401, 403, 407, 451]),
+    (Outcome::Failed, &[404, 500, 599, 400, 429]),
+    (Outcome::Unknown, &[]),
+];
+const ADDRESSES: [&str; 2] = ["192.0.2.7", "2001:db8::7"];
+const USER_AGENTS: [&str; 2] = ["curl/8.1", "Mozilla/5.0 (\"x\")"];
+/// Few, so that the same id is often that of different calls.
+const REQUEST_IDS: [&str; 3] = ["r-1", "r-2", "0"];
+
 /// A call as the judge is given it.
 pub fn call() -> impl Strategy<Value = Call> {
     let credential =
         maybe(0.97, prop_oneof![20 => presented_known(), 1 => Just("nobody-9999".to_owned())]);
     let path = maybe(0.9, prop_oneof![2 => text(&USUAL_TARGETS), 1 => text(&TARGETS)]);
     let names = (one_of(&LOGGED_APIS), one_of(&LOGGED_OPERATIONS));
-    let outcomes = one_of(&[
-        Outcome::Served,
-        Outcome::Served,
-        Outcome::Denied,
-        Outcome::Failed,
-        Outcome::Unknown,
-    ]);
+    let outcomes = (one_of(&[0, 0, 1, 2, 3]), 0..6usize).prop_map(|(outcome, status)| {
+        let (outcome, statuses) = STATUSES[outcome];
+        (outcome, statuses.get(status % statuses.len().max(1)).copied())
+    });
+    let evidence = (
+        maybe(0.15, text(&["someone else", "robot"])),
+        maybe(0.2, text(&ADDRESSES)),
+        maybe(0.2, text(&USER_AGENTS)),
+        maybe(0.6, text(&REQUEST_IDS)),
+    );
     (
         call_at(),
         credential,
@@ -426,7 +462,7 @@ pub fn call() -> impl Strategy<Value = Call> {
         outcomes,
         maybe(0.6, 0..5000u64),
         maybe(0.6, one_of(&[0, 1, 255, 256, 257, 1000, 1003, 1004, 123_456, 7_654_321])),
-        one_of(&USERS),
+        (one_of(&USERS), evidence),
     )
         .prop_map(
             |(
@@ -434,10 +470,10 @@ pub fn call() -> impl Strategy<Value = Call> {
                 credential,
                 (method, path, host),
                 (api, operation),
-                outcome,
+                (outcome, status),
                 bytes,
                 latency,
-                user,
+                (user, (actor, remote_addr, user_agent, request_id)),
             )| {
                 // Without a path the call must name its api, or it is none.
                 let api = api.or(path.is_none().then_some("photos"));
@@ -451,10 +487,14 @@ pub fn call() -> impl Strategy<Value = Call> {
                     api: owned(api),
                     operation: owned(operation),
                     outcome,
+                    status,
                     bytes,
                     latency_us: latency,
                     user: owned(user),
-                    actor: None,
+                    actor,
+                    remote_addr,
+                    user_agent,
+                    request_id,
                 }
             },
         )
@@ -505,19 +545,23 @@ pub fn line(call: &Call, spelling: Spelling) -> String {
     add("host", text(&call.host));
     add("api", text(&call.api));
     add("operation", text(&call.operation));
-    add("status", spell_status(call.outcome, spelling.status));
+    add("status", spell_status(call.status, spelling.status));
     let number = |number: Option<u64>, as_text: bool| {
         number.map(|number| if as_text { json!(number.to_string()) } else { json!(number) })
     };
     add("bytes", number(call.bytes, spelling.status == 1));
     add("latency_us", number(call.latency_us, spelling.status == 2));
     add("user", text(&call.user));
+    add("actor", text(&call.actor));
+    add("remote_addr", text(&call.remote_addr));
+    add("user_agent", text(&call.user_agent));
+    add("request_id", text(&call.request_id));
     match spelling.extra {
         0 => fields.push(("note", json!("a \"quoted\" \\ note\u{1F600}\n"))),
         1 => fields.push(("nested", json!({ "at": [1, { "status": 403 }], "path": null }))),
         // "Of a repeated JSON key the last counts"
         2 => fields.insert(0, ("status", json!(403))),
-        3 => fields.push(("actor", json!("someone else"))),
+        3 => fields.push(("request", json!("r-3"))),
         _ => {}
     }
     let length = fields.len();
@@ -545,15 +589,19 @@ fn spell_at(at: Instant, spelling: usize) -> String {
     }
 }
 
-/// A status of that outcome.
-fn spell_status(outcome: Outcome, spelling: usize) -> Option<Value> {
-    let of = |statuses: [Value; 5]| Some(statuses[spelling % 5].clone());
-    match outcome {
-        Outcome::Served => of([json!(200), json!("200.0"), json!(100), json!("399"), json!(304)]),
-        Outcome::Denied => of([json!(401), json!("403"), json!(407), json!(451), json!(403.0)]),
-        Outcome::Failed => of([json!(404), json!("500"), json!(599), json!(400), json!(429)]),
-        Outcome::Unknown => of([json!(0), json!("000"), json!(-1), json!("-1"), Value::Null]),
-    }
+/// A status in one of its spellings; no number is one of those that tell nothing.
+fn spell_status(status: Option<u16>, spelling: usize) -> Option<Value> {
+    let spellings = match status {
+        Some(number) => [
+            json!(number),
+            json!(format!("{number}.0")),
+            json!(number),
+            json!(number.to_string()),
+            json!(f64::from(number)),
+        ],
+        None => [json!(0), json!("000"), json!(-1), json!("-1"), Value::Null],
+    };
+    Some(spellings[spelling % 5].clone())
 }
 
 /// Lines that are no call.
@@ -576,36 +624,381 @@ const BROKEN: [&[u8]; 16] = [
     "{\"caf\u{e9}\": \u{7}\u{202e}".as_bytes(),
 ];
 
-fn line_case() -> impl Strategy<Value = LineCase> {
+/// What a line holds, before it is written down.
+#[derive(Clone, Debug)]
+enum Content {
+    Call(Call, Spelling),
+    Other(Vec<u8>),
+}
+
+/// A line with what stands around it.
+#[derive(Clone, Debug)]
+struct Draft {
+    content: Content,
+    nuls_before: usize,
+    nuls_after: usize,
+    carriage_return: bool,
+}
+
+impl Draft {
+    fn of(content: Content) -> Draft {
+        Draft { content, nuls_before: 0, nuls_after: 0, carriage_return: false }
+    }
+
+    fn written(self) -> LineCase {
+        LineCase {
+            nuls_before: self.nuls_before,
+            content: match self.content {
+                Content::Call(call, spelling) => line(&call, spelling).into_bytes(),
+                Content::Other(bytes) => bytes,
+            },
+            nuls_after: self.nuls_after,
+            carriage_return: self.carriage_return,
+        }
+    }
+}
+
+fn draft() -> impl Strategy<Value = Draft> {
     let content = prop_oneof![
-        12 => (call(), spelling()).prop_map(|(call, spelling)| line(&call, spelling).into_bytes()),
-        1 => one_of(&BROKEN).prop_map(<[u8]>::to_vec),
+        12 => (call(), spelling()).prop_map(|(call, spelling)| Content::Call(call, spelling)),
+        1 => one_of(&BROKEN).prop_map(|bytes| Content::Other(bytes.to_vec())),
     ];
     let nuls = || one_of(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 5]);
     (content, nuls(), nuls(), prop::bool::weighted(0.1)).prop_map(
-        |(content, nuls_before, nuls_after, carriage_return)| LineCase {
-            nuls_before,
+        |(content, nuls_before, nuls_after, carriage_return)| Draft {
             content,
+            nuls_before,
             nuls_after,
             carriage_return,
         },
     )
 }
 
-pub fn input_case() -> impl Strategy<Value = InputCase> {
-    let compressions = one_of(&[None, None, Some("gzip"), Some("zstd")]);
+/// An input whose lines are not written down yet.
+type InputDraft = (InputCase, Vec<Draft>);
+
+fn input_draft() -> impl Strategy<Value = InputDraft> {
     let flags = (prop::bool::weighted(0.1), prop::bool::weighted(0.8));
-    (text(&["core", "edge"]), compressions, flags, vec(line_case(), 0..25)).prop_map(
-        |(source, compression, (byte_order_mark, finished), lines)| InputCase {
-            path: String::new(),
-            source,
-            format: "twin".to_owned(),
-            compression,
-            byte_order_mark,
-            lines,
-            finished,
+    (text(&SOURCES), one_of(&COMPRESSIONS), flags, vec(draft(), 0..25)).prop_map(
+        |(source, compression, (byte_order_mark, finished), drafts)| {
+            let input = InputCase {
+                path: String::new(),
+                source,
+                format: "twin".to_owned(),
+                compression,
+                byte_order_mark,
+                lines: Vec::new(),
+                finished,
+            };
+            (input, drafts)
         },
     )
+}
+
+fn written((input, drafts): InputDraft) -> InputCase {
+    InputCase { lines: drafts.into_iter().map(Draft::written).collect(), ..input }
+}
+
+const SOURCES: [&str; 2] = ["core", "edge"];
+const COMPRESSIONS: [Option<&str>; 4] = [None, None, Some("gzip"), Some("zstd")];
+
+pub fn input_case() -> impl Strategy<Value = InputCase> {
+    input_draft().prop_map(written)
+}
+
+/// A case of days: the hours of the grid are drawn out, and an input has a call on each of many days.
+#[derive(Clone, Debug)]
+struct Days {
+    /// How many times longer everything takes.
+    factor: i64,
+    /// Nanoseconds by which the instants of grants miss the grid, in turn.
+    off: Vec<i64>,
+    /// The input with the daily calls; its lines are `daily`.
+    input: InputDraft,
+    daily: Vec<(Call, Spelling, i64)>,
+    /// From one day to the next.
+    step: i64,
+    /// The window's end, instead of that of the grid.
+    until: Option<Instant>,
+    /// No call presents what the register knows.
+    strangers: bool,
+    /// Secrets that no call presents.
+    silent: Vec<&'static str>,
+}
+
+fn days() -> impl Strategy<Value = Days> {
+    // Of an hour, a day, two, six, seven; or what ends within days.
+    let factor = one_of(&[24, 24, 24, 48, 144, 168, 31, 149]);
+    let off = prop_oneof![3 => Just(vec![0]), 1 => vec(one_of(&[0, 0, -1, 1]), 8)];
+    let count = prop_oneof![
+        1 => 0..28usize,
+        6 => 28..32usize,
+        4 => 32..46usize,
+    ];
+    let time = one_of(&[0, 1, DAY_NS / 2, DAY_NS / 2 + 1, DAY_NS - 1]);
+    let daily = (vec((call(), spelling(), time), 45), count).prop_map(|(mut daily, count)| {
+        daily.truncate(count);
+        daily
+    });
+    let until = (26..48i64, one_of(&[0, -1, 1])).prop_map(|(days, ns)| at(48 * days, ns));
+    let step = one_of(&[1, 1, 1, 1, 2]);
+    let silent = prop::sample::subsequence(SECRETS.to_vec(), 0..SECRETS.len());
+    let presented = (prop::bool::weighted(0.08), silent);
+    (factor, off, input_draft(), daily, step, maybe(0.3, until), presented).prop_map(
+        |(factor, off, input, daily, step, until, (strangers, silent))| Days {
+            factor,
+            off,
+            input,
+            daily,
+            step,
+            until,
+            strangers,
+            silent,
+        },
+    )
+}
+
+impl Days {
+    /// That many times as far from the start of the grid; nanoseconds beside the grid stay so many.
+    fn later(&self, instant: Instant) -> Instant {
+        if instant == Instant::MAX || instant < at(-100, 0) {
+            return instant;
+        }
+        let off = instant.ns() - at(0, 0).ns();
+        let half_hours = (off + HALF_HOUR_NS / 2).div_euclid(HALF_HOUR_NS);
+        at(half_hours * self.factor, off - half_hours * HALF_HOUR_NS)
+    }
+
+    fn register(&self, mut rows: Rows) -> Rows {
+        let later = |instant: &mut Option<Instant>| *instant = instant.map(|at| self.later(at));
+        for row in &mut rows.partners {
+            later(&mut row.recorded_at);
+        }
+        for row in &mut rows.credentials {
+            for instant in [&mut row.recorded_at, &mut row.valid_from, &mut row.valid_until] {
+                later(instant);
+            }
+            // All by the same, so that what met before still meets.
+            for instant in [&mut row.valid_from, &mut row.valid_until] {
+                let off = self.off[self.off.len() - 1];
+                *instant = instant.map(|at| Instant::from_ns(at.ns().saturating_add(off)));
+            }
+        }
+        for row in &mut rows.apis {
+            later(&mut row.recorded_at);
+            later(&mut row.dormant_since);
+        }
+        for row in &mut rows.routes {
+            later(&mut row.recorded_at);
+        }
+        let mut off = self.off.iter().cycle();
+        for row in &mut rows.grants {
+            later(&mut row.recorded_at);
+            let beside_the_grid = [
+                &mut row.granted_at,
+                &mut row.expires_at,
+                &mut row.revoked_at,
+                &mut row.certified_until,
+            ];
+            for instant in beside_the_grid {
+                later(instant);
+                let off = off.next().copied().unwrap_or_default();
+                *instant = instant.map(|at| Instant::from_ns(at.ns().saturating_add(off)));
+            }
+        }
+        for row in &mut rows.purposes {
+            later(&mut row.recorded_at);
+            later(&mut row.ended_at);
+        }
+        for row in &mut rows.consents {
+            later(&mut row.recorded_at);
+            row.at = self.later(row.at);
+        }
+        rows
+    }
+
+    fn inputs(&self, mut inputs: Vec<InputDraft>) -> Vec<InputDraft> {
+        for draft in inputs.iter_mut().flat_map(|(_, drafts)| drafts) {
+            if let Content::Call(call, _) = &mut draft.content {
+                call.at = self.later(call.at);
+            }
+        }
+        let daily = (0..).zip(&self.daily).map(|(day, (call, spelling, time))| {
+            let at = at(48 * day * self.step, *time);
+            Draft::of(Content::Call(Call { at, ..call.clone() }, *spelling))
+        });
+        inputs.push((self.input.0.clone(), daily.collect()));
+        let is = |secret: &str, text: &str| credential_hex(secret) == credential_hex(text);
+        let other = SECRETS.iter().find(|secret| !self.silent.contains(secret)).unwrap();
+        for draft in inputs.iter_mut().flat_map(|(_, drafts)| drafts) {
+            let Content::Call(call, _) = &mut draft.content else { continue };
+            let Some(presented) = &mut call.credential else { continue };
+            if self.strangers {
+                *presented = "nobody-9999".to_owned();
+            } else if self.silent.iter().any(|secret| is(secret, presented)) {
+                *presented = (*other).to_owned();
+            }
+        }
+        inputs
+    }
+}
+
+/// What is repeated in a case: records first, then whole files.
+#[derive(Clone, Debug)]
+struct Repeats {
+    dedupe: Vec<Option<bool>>,
+    records: Vec<Repeat>,
+    /// The bytes up to which the first of a pair of equal files is filled with blanks.
+    fill: Option<usize>,
+    files: Vec<FileRepeat>,
+}
+
+/// A record written down once more: somewhere, in another spelling, perhaps with one field changed.
+#[derive(Clone, Debug)]
+struct Repeat {
+    from: (Index, Index),
+    to: (Index, Index),
+    changed: Option<(usize, bool)>,
+    spelling: Spelling,
+}
+
+/// A file of the same content, but perhaps for its end.
+#[derive(Clone, Debug)]
+struct FileRepeat {
+    from: Index,
+    compression: Option<&'static str>,
+    other_source: bool,
+    other_end: bool,
+}
+
+fn repeats() -> impl Strategy<Value = Repeats> {
+    let index = || (any::<Index>(), any::<Index>());
+    let changed = maybe(0.35, (0..FIELDS, any::<bool>()));
+    let record = (index(), index(), changed, spelling())
+        .prop_map(|(from, to, changed, spelling)| Repeat { from, to, changed, spelling });
+    let flags = (prop::bool::weighted(0.2), prop::bool::weighted(0.1));
+    let file = (any::<Index>(), one_of(&COMPRESSIONS), flags).prop_map(
+        |(from, compression, (other_source, other_end))| FileRepeat {
+            from,
+            compression,
+            other_source,
+            other_end,
+        },
+    );
+    let files = prop_oneof![1 => Just(Vec::new()), 1 => vec(file, 1..3)];
+    let fill = one_of(&[None, None, None, Some(1023), Some(1024), Some(1025)]);
+    let dedupe = vec(one_of(&[None, Some(true), Some(true), Some(false)]), SOURCES.len());
+    (dedupe, vec(record, 0..8), fill, files).prop_map(|(dedupe, records, fill, files)| Repeats {
+        dedupe,
+        records,
+        fill,
+        files,
+    })
+}
+
+const FIELDS: usize = 16;
+
+/// The call with one field changed, or absent if `absent` and it may be.
+fn changed(call: &Call, field: usize, absent: bool) -> Call {
+    let mut call = call.clone();
+    let other = |text: &Option<String>, pool: [&str; 2]| {
+        let other = if text.as_deref() == Some(pool[0]) { pool[1] } else { pool[0] };
+        (!absent || text.is_none()).then(|| other.to_owned())
+    };
+    let number = |number: Option<u64>| match number {
+        Some(_) if absent => None,
+        Some(number) => Some(number + 1),
+        None => Some(0),
+    };
+    match field {
+        0 => call.at = Instant::from_ns(call.at.ns() + if absent { 1 } else { 60_000_000_000 }),
+        1 => call.credential = other(&call.credential, [SECRETS[0], SECRETS[1]]),
+        2 => call.method = other(&call.method, ["GET", "POST"]),
+        3 => call.path = Some("/messages/u2".to_owned()),
+        4 => call.host = other(&call.host, ["api.example", "other.example"]),
+        // What has no path must name its api.
+        5 if call.path.is_some() => call.api = other(&call.api, ["photos", "messages"]),
+        6 => call.operation = other(&call.operation, ["list", "export"]),
+        // Another status of the same outcome, or of another one.
+        7 => {
+            (call.outcome, call.status) = match (call.status, absent) {
+                (Some(200), false) => (Outcome::Served, Some(204)),
+                (Some(403), _) => (Outcome::Denied, Some(401)),
+                (Some(_), true) => (Outcome::Unknown, None),
+                _ => (Outcome::Served, Some(200)),
+            }
+        }
+        8 => call.bytes = number(call.bytes),
+        9 => call.latency_us = number(call.latency_us),
+        10 => call.user = other(&call.user, ["u1", "u2"]),
+        11 => call.actor = other(&call.actor, ["robot", "someone else"]),
+        12 => call.remote_addr = other(&call.remote_addr, ADDRESSES),
+        13 => call.user_agent = other(&call.user_agent, USER_AGENTS),
+        14 => call.request_id = other(&call.request_id, ["r-1", "r-2"]),
+        _ => call.request_id = None,
+    }
+    call
+}
+
+impl Repeats {
+    fn dedupe(&self) -> BTreeMap<String, bool> {
+        let said = SOURCES.iter().zip(&self.dedupe);
+        said.filter_map(|(source, dedupe)| Some(((*source).to_owned(), (*dedupe)?))).collect()
+    }
+
+    /// Writes the lines down, and some of them more than once.
+    fn inputs(&self, mut inputs: Vec<InputDraft>) -> Vec<InputCase> {
+        for repeat in &self.records {
+            let drafts = &repeat.from.0.get(&inputs).1;
+            let calls: Vec<(&Call, Spelling)> = drafts
+                .iter()
+                .filter_map(|draft| match &draft.content {
+                    Content::Call(call, spelling) => Some((call, *spelling)),
+                    Content::Other(_) => None,
+                })
+                .collect();
+            if calls.is_empty() {
+                continue;
+            }
+            let (call, before) = repeat.from.1.get(&calls);
+            let call = match repeat.changed {
+                Some((field, absent)) => changed(call, field, absent),
+                None => (*call).clone(),
+            };
+            // Whether 0 and -1 are one status is left open: a repeat keeps to what was written.
+            let status = if call.status.is_none() { before.status } else { repeat.spelling.status };
+            let spelling = Spelling { status, ..repeat.spelling };
+            let to = repeat.to.0.index(inputs.len());
+            let drafts = &mut inputs[to].1;
+            let line = repeat.to.1.index(drafts.len() + 1);
+            drafts.insert(line, Draft::of(Content::Call(call, spelling)));
+        }
+        let mut inputs: Vec<InputCase> = inputs.into_iter().map(written).collect();
+        for repeat in &self.files {
+            let from = repeat.from.index(inputs.len());
+            if let Some(bytes) = self.fill {
+                fill(&mut inputs[from], bytes);
+            }
+            let mut copy = inputs[from].clone();
+            copy.compression = repeat.compression;
+            if repeat.other_source {
+                let is_other = |source: &&&str| **source != copy.source;
+                copy.source = (*SOURCES.iter().find(is_other).unwrap()).to_owned();
+            }
+            copy.finished ^= repeat.other_end;
+            inputs.push(copy);
+        }
+        inputs
+    }
+}
+
+/// Cuts an input to a few lines and fills it with a line of blanks to that many bytes, if it has less.
+fn fill(input: &mut InputCase, bytes: usize) {
+    input.lines.truncate(3);
+    let missing = bytes.saturating_sub(input.bytes().len());
+    if missing > 0 {
+        input.lines.push(LineCase::plain(&" ".repeat(missing - 1)));
+    }
 }
 
 /// Any case.
@@ -616,21 +1009,63 @@ pub fn case() -> impl Strategy<Value = Case> {
     // Mostly with a register.
     let registers =
         Union::new_weighted(vec![(9, register().prop_map(Some).boxed()), (1, Just(None).boxed())]);
-    (registers, vec(input_case(), 1..4), window, propagation_s, expected).prop_map(
-        |(register, mut inputs, (since, until, as_known_at), propagation_s, expected)| {
-            for (i, input) in inputs.iter_mut().enumerate() {
+    let more = (
+        sometimes(OF_DAYS, days()),
+        sometimes(WITH_REPEATS, repeats()),
+        sometimes(OF_ONE_PARTNER, text(&["ames", "ames", "bolt", "cove"])),
+    );
+    (registers, vec(input_draft(), 1..4), window, propagation_s, expected, more).prop_map(
+        |(register, inputs, (since, until, as_known_at), propagation_s, expected, more)| {
+            let (days, repeats, partner) = more;
+            let case = Case {
+                since,
+                until: until.filter(|&until| since.is_none_or(|since| since < until)),
+                as_known_at: as_known_at.filter(|_| register.is_some()),
+                partner: partner.filter(|_| register.is_some()),
+                register,
+                inputs: Vec::new(),
+                propagation_s,
+                expect: BTreeMap::new(),
+                dedupe: repeats.as_ref().map(Repeats::dedupe).unwrap_or_default(),
+            };
+            let (mut case, inputs) = match days {
+                Some(days) => (of_days(case, &days), days.inputs(inputs)),
+                None => (case, inputs),
+            };
+            case.inputs = match repeats {
+                Some(repeats) => repeats.inputs(inputs),
+                None => inputs.into_iter().map(written).collect(),
+            };
+            for (input, name) in case.inputs.iter_mut().zip(["d", "b", "f", "a", "g", "c", "e"]) {
                 // The name says nothing of the compression, and its order nothing of the source.
-                input.path = format!("logs/{}.log", ["b", "a", "c"][i]);
+                input.path = format!("logs/{name}.log");
             }
-            let until = until.filter(|&until| since.is_none_or(|since| since < until));
-            let as_known_at = as_known_at.filter(|_| register.is_some());
-            let mut expect = BTreeMap::new();
+            case.dedupe.retain(|source, _| case.inputs.iter().any(|i| i.source == *source));
             if let Some(expected) = expected {
-                expect.insert(inputs[0].source.clone(), expected);
+                case.expect.insert(case.inputs[0].source.clone(), expected);
             }
-            Case { register, inputs, since, until, as_known_at, propagation_s, expect }
+            case
         },
     )
+}
+
+/// The case with its register and window drawn out over days. Mostly nothing is left out at its start, or too few days
+/// would be read.
+fn of_days(case: Case, days: &Days) -> Case {
+    let later = |instant: Option<Instant>| instant.map(|at| days.later(at));
+    let since = later(case.since).filter(|_| days.step == 2);
+    Case {
+        register: case.register.map(|rows| days.register(rows)),
+        since,
+        until: match (days.until, since) {
+            (Some(until), _) => Some(until).filter(|&until| since.is_none_or(|at| at < until)),
+            // Most of those of the grid would leave too few days.
+            (None, None) if days.factor == 24 => None,
+            _ => later(case.until),
+        },
+        as_known_at: later(case.as_known_at),
+        ..case
+    }
 }
 
 /// That many people whose data one partner saw, each in a call of its own that nobody had granted.
@@ -665,5 +1100,7 @@ pub fn crowd(people: u64) -> Case {
         as_known_at: None,
         propagation_s: 0,
         expect: BTreeMap::new(),
+        dedupe: BTreeMap::new(),
+        partner: None,
     }
 }

@@ -47,11 +47,16 @@ pub struct Call {
     pub api: Option<String>,
     pub operation: Option<String>,
     pub outcome: Outcome,
+    /// The number that told the outcome; none where that is unknown.
+    pub status: Option<u16>,
     pub bytes: Option<u64>,
     pub latency_us: Option<u64>,
     /// The subject, if the line has it; else the route's placeholder `user` gives it.
     pub user: Option<String>,
     pub actor: Option<String>,
+    pub remote_addr: Option<String>,
+    pub user_agent: Option<String>,
+    pub request_id: Option<String>,
 }
 
 /// What the register says of a call.
@@ -192,12 +197,12 @@ fn dormant(known: &Rows, api: &str, at: Instant) -> bool {
 }
 
 /// "`end` = the earlier of `expires_at` and `revoked_at` (… no end: never)"
-fn end(grant: &GrantRow) -> Option<Instant> {
+pub fn end(grant: &GrantRow) -> Option<Instant> {
     [grant.expires_at, grant.revoked_at].into_iter().flatten().min()
 }
 
 /// "A grant is *live* if `granted_at <= at < end` (no `granted_at`: the beginning of time …)"
-fn live(grant: &GrantRow, at: Instant) -> bool {
+pub fn live(grant: &GrantRow, at: Instant) -> bool {
     grant.granted_at.is_none_or(|from| from <= at) && end(grant).is_none_or(|end| at < end)
 }
 
@@ -216,7 +221,7 @@ fn covers(grant: &GrantRow, operation: &str) -> bool {
 }
 
 /// The end of the grant's purpose, if it has one that ends. A purpose that has no row has not ended.
-fn purpose_ended_at(known: &Rows, grant: &GrantRow) -> Option<Instant> {
+pub fn purpose_ended_at(known: &Rows, grant: &GrantRow) -> Option<Instant> {
     let purpose = grant.purpose.as_ref()?;
     known.purposes.iter().find(|row| &row.purpose == purpose)?.ended_at
 }

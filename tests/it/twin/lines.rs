@@ -24,6 +24,9 @@ bytes      = "bytes"
 latency    = { field = "latency_us", unit = "us" }
 subject    = ["user", { route = "user" }]
 actor      = "actor"
+remote_addr = "remote_addr"
+user_agent = "user_agent"
+request_id = "request_id"
 "#;
 
 /// A line, cut out of an input.
@@ -107,7 +110,7 @@ pub fn parse(content: &[u8]) -> Result<Call, &'static str> {
         return Err("no-target");
     }
     // "`bad-value` (status, bytes or latency unreadable)"
-    let outcome = outcome(field("status"))?;
+    let (outcome, status) = outcome(field("status"))?;
     let bytes = field("bytes").map(|bytes| whole(&bytes)).transpose()?;
     let latency_us = field("latency_us").map(|latency| rounded_down(&latency)).transpose()?;
     Ok(Call {
@@ -119,10 +122,14 @@ pub fn parse(content: &[u8]) -> Result<Call, &'static str> {
         api: field("api"),
         operation: field("operation"),
         outcome,
+        status,
         bytes,
         latency_us,
         user: field("user"),
         actor: field("actor"),
+        remote_addr: field("remote_addr"),
+        user_agent: field("user_agent"),
+        request_id: field("request_id"),
     })
 }
 
@@ -140,20 +147,21 @@ fn text_of(value: &Value) -> Option<String> {
 
 /// "Outcome from an HTTP status: 100–399 `served`; 401, 403, 407, 451 `denied`; every other 4xx and 5xx `failed`; none,
 /// `-1`, 0 and `000`: `unknown`; any other number outside 100–599 is `bad-value`; `200.0` is 200."
-fn outcome(status: Option<String>) -> Result<Outcome, &'static str> {
-    let Some(status) = status else { return Ok(Outcome::Unknown) };
+fn outcome(status: Option<String>) -> Result<(Outcome, Option<u16>), &'static str> {
+    let Some(status) = status else { return Ok((Outcome::Unknown, None)) };
     let (whole, fraction) = status.split_once('.').unwrap_or((&status, "0"));
     let number: i64 = whole.parse().map_err(|_| "bad-value")?;
     if fraction.is_empty() || fraction.chars().any(|c| c != '0') {
         return Err("bad-value");
     }
-    match number {
-        -1 | 0 => Ok(Outcome::Unknown),
-        100..=399 => Ok(Outcome::Served),
-        401 | 403 | 407 | 451 => Ok(Outcome::Denied),
-        400..=599 => Ok(Outcome::Failed),
-        _ => Err("bad-value"),
-    }
+    let outcome = match number {
+        -1 | 0 => return Ok((Outcome::Unknown, None)),
+        100..=399 => Outcome::Served,
+        401 | 403 | 407 | 451 => Outcome::Denied,
+        400..=599 => Outcome::Failed,
+        _ => return Err("bad-value"),
+    };
+    Ok((outcome, u16::try_from(number).ok()))
 }
 
 /// A number without sign: its whole digits and its fraction's.

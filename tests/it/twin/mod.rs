@@ -9,12 +9,15 @@
 
 pub mod count;
 pub mod generate;
+pub mod hygiene;
 pub mod judge;
 pub mod lines;
+pub mod repeats;
 pub mod rows;
 pub mod sizes;
 pub mod target;
 mod tests;
+pub mod told;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -45,6 +48,10 @@ pub struct Case {
     pub propagation_s: u64,
     /// The sources whose completeness is declared.
     pub expect: BTreeMap<String, Expect>,
+    /// The sources that say whether their repeated records count once; `false` unless said.
+    pub dedupe: BTreeMap<String, bool>,
+    /// `--partner`; only with a register.
+    pub partner: Option<String>,
 }
 
 /// How often a source logs something.
@@ -180,6 +187,9 @@ impl Case {
             if let Some(expect) = self.expect.get(source) {
                 config += &format!("expect = \"{}\"\n", expect.as_str());
             }
+            if let Some(dedupe) = self.dedupe.get(source) {
+                config += &format!("dedupe = {dedupe}\n");
+            }
         }
         config + FORMAT
     }
@@ -193,6 +203,9 @@ impl Case {
             if let Some(at) = at {
                 arguments.extend([flag.to_owned(), at.to_string()]);
             }
+        }
+        if let Some(partner) = &self.partner {
+            arguments.extend(["--partner".to_owned(), partner.clone()]);
         }
         arguments
     }
