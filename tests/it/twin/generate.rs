@@ -626,6 +626,7 @@ const BROKEN: [&[u8]; 16] = [
 
 /// What a line holds, before it is written down.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "a few hundred at a time")]
 enum Content {
     Call(Call, Spelling),
     Other(Vec<u8>),

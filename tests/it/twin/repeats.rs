@@ -13,6 +13,7 @@ const FILE_BYTES_MIN: usize = 1024;
 
 /// Where a line went.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "a few hundred at a time")]
 pub enum Fate {
     Blank,
     /// With the reason.
