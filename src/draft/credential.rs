@@ -7,8 +7,10 @@
 const CHARS_MAX: usize = 64;
 /// A resource name of AWS has account, service and path in it.
 const ARN_CHARS_MAX: usize = 256;
-/// The longest word of an id.
-const WORD_CHARS_MAX: usize = 24;
+/// The longest word of a name: `serviceaccount`. What has more letters without a break is rather drawn at random.
+const WORD_LETTERS_MAX: usize = 14;
+/// The longest `camelCase` of such words.
+const WORD_CHARS_MAX: usize = 32;
 /// Of more words than this no name is made.
 const WORDS_MAX: usize = 8;
 /// Digits of a number that is an id. Longer ones may be drawn at random.
@@ -23,14 +25,23 @@ const CONSONANTS_MAX: usize = 5;
 const VOWEL_CHARS_MIN: usize = 4;
 /// From this length on a word of the letters a to f alone is rather a number in hex.
 const HEX_CHARS_MIN: usize = 6;
+/// Of so many letters of a word one at least is a vowel.
+const LETTERS_PER_VOWEL_MAX: usize = 5;
 /// Each hump of a `camelCase` word has so many letters.
 const HUMP_CHARS_MIN: usize = 3;
 
+/// Pairs of consonants that are common within words. Others come about where words meet, and in random texts.
+const COMMON_PAIRS: &str = "bb bl br bs bt ch ck cl cr cs ct dd dg dl dr ds dw ff fl fr fs ft gg gh gl gn gr gs hl hn hr ht kl kn ks \
+    lb lc ld lf lk ll lm ln lp ls lt lv mb ml mm mn mp ms nc nd nf ng nj nk nl nm nn ns nt nv nw ph pl pp pr ps pt rb rc rd rf \
+    rg rh rk rl rm rn rp rr rs rt rv rw sc sh sk sl sm sn sp sq ss st sw tb tc tf th tl tm tr ts tt tw wh wl wn wr ws xp xt zz";
+/// Letters of a name for each pair of consonants that is not common, beside the first.
+const LETTERS_PER_ODD_PAIR: usize = 8;
+
 /// Words that stand in front of secrets, or say what they are.
 const SECRET_WORDS: [&str; 34] = [
-    "sk", "rk", "pk", "pat", "key", "keys", "apikey", "token", "tok", "secret", "bearer", "basic", "password", "passwd",
-    "pass", "pwd", "jwt", "auth", "ghp", "gho", "ghu", "ghs", "ghr", "glpat", "xoxa", "xoxb", "xoxp", "xoxs", "whsec",
-    "akid", "hf", "npm", "dop", "shpat",
+    "sk", "rk", "pk", "pat", "key", "keys", "apikey", "token", "tok", "secret", "bearer", "basic",
+    "password", "passwd", "pass", "pwd", "jwt", "auth", "ghp", "gho", "ghu", "ghs", "ghr", "glpat",
+    "xoxa", "xoxb", "xoxp", "xoxs", "whsec", "akid", "hf", "npm", "dop", "shpat",
 ];
 
 /// The prefixes of AWS's unique ids that are documented: keys, roles, users, groups and the like.
@@ -123,7 +134,10 @@ fn is_name(text: &str) -> bool {
     let is_separator = |c: char| matches!(c, '-' | '_' | '.' | ':' | '/' | '@');
     let words: Vec<&str> = text.split(is_separator).collect();
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    let odd_pairs: usize = words.iter().map(|word| odd_pairs(word)).sum();
+    let letters = text.bytes().filter(u8::is_ascii_alphabetic).count();
     (1..=WORDS_MAX).contains(&words.len())
+        && odd_pairs <= 1 + letters / LETTERS_PER_ODD_PAIR
         && digits <= DIGITS_MAX
         && words.iter().all(|word| is_word(word))
         && words.iter().any(|word| word.bytes().any(|byte| byte.is_ascii_alphabetic()))
@@ -144,6 +158,9 @@ fn is_word(word: &str) -> bool {
         && digits <= WORD_DIGITS_MAX
         && letters.bytes().all(|byte| byte.is_ascii_alphabetic())
         && !is_hex
+        && letters
+            .split(|c: char| c.is_ascii_uppercase())
+            .all(|hump| hump.len() <= WORD_LETTERS_MAX)
         && has_humps(letters)
         && is_spoken(letters)
 }
@@ -170,21 +187,26 @@ fn has_humps(letters: &str) -> bool {
     hump >= HUMP_CHARS_MIN || letters.bytes().skip(1).all(|byte| byte.is_ascii_lowercase())
 }
 
+fn is_vowel(byte: u8) -> bool {
+    matches!(byte.to_ascii_lowercase(), b'a' | b'e' | b'i' | b'o' | b'u' | b'y')
+}
+
 /// Whether it has vowels as words have them.
 fn is_spoken(letters: &str) -> bool {
-    let is_vowel = |b: u8| matches!(b.to_ascii_lowercase(), b'a' | b'e' | b'i' | b'o' | b'u' | b'y');
-    let mut row = 0;
-    let mut rarest = 0;
-    for byte in letters.bytes() {
-        row = if is_vowel(byte) { 0 } else { row + 1 };
-        if row > CONSONANTS_MAX {
-            return false;
-        }
-        rarest += usize::from(matches!(byte.to_ascii_lowercase(), b'q' | b'x' | b'z' | b'j'));
-    }
     let vowels = letters.bytes().filter(|&byte| is_vowel(byte)).count();
-    // In words every third letter or so is a vowel, and the rarest letters are rare.
-    (letters.len() < VOWEL_CHARS_MIN || vowels * 5 >= letters.len()) && rarest * 4 <= letters.len().max(4)
+    let row = letters.as_bytes().split(|&byte| is_vowel(byte)).map(<[u8]>::len).max();
+    row.is_none_or(|row| row <= CONSONANTS_MAX)
+        && (letters.len() < VOWEL_CHARS_MIN || vowels * LETTERS_PER_VOWEL_MAX >= letters.len())
+}
+
+/// Pairs of consonants in a word that are not common.
+fn odd_pairs(word: &str) -> usize {
+    let word = word.to_ascii_lowercase();
+    let is_consonant = |byte: u8| byte.is_ascii_lowercase() && !is_vowel(byte);
+    let pairs = word.as_bytes().windows(2).filter(|pair| pair.iter().all(|&b| is_consonant(b)));
+    pairs
+        .filter(|pair| !COMMON_PAIRS.as_bytes().chunks(3).any(|common| common.starts_with(pair)))
+        .count()
 }
 
 #[cfg(test)]
@@ -221,6 +243,12 @@ mod tests {
                 "client.example.com",
                 "backup-2018",
                 "s3",
+                "mobileclient",
+                "jobboard-webshop",
+                "crm",
+                "driftmiles",
+                "acmeServiceaccounts",
+                "hummingdale-mailbox",
             ],
         );
     }
@@ -309,6 +337,7 @@ mod tests {
             ("0123456789abcdef", 16),
             ("0123456789abcdef", 32),
             ("abcdefghijklmnopqrstuvwxyz0123456789", 16),
+            ("abcdefghijklmnopqrstuvwxyz", 20),
             ("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", 16),
             ("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_", 20),
             ("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", 16),

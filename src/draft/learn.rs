@@ -47,7 +47,8 @@ fn walk(mut place: Place, before: &mut Vec<Segment>, learned: &mut Vec<Learned>)
         }
     }
     let placeholder = Segment::Placeholder(placeholder(before));
-    let words = place.words.into_iter().map(|(word, behind)| (Segment::Literal(word.into()), behind));
+    let words =
+        place.words.into_iter().map(|(word, behind)| (Segment::Literal(word.into()), behind));
     for (segment, behind) in words.chain(place.id.map(|behind| (placeholder, *behind))) {
         if !behind.is_empty() {
             before.push(segment);
@@ -106,8 +107,9 @@ fn placeholder(before: &[Segment]) -> String {
         _ => None,
     };
     let name = names::of_collection(collection);
-    let is_taken =
-        |name: &str| before.iter().any(|s| matches!(s, Segment::Placeholder(taken) if taken == name));
+    let is_taken = |name: &str| {
+        before.iter().any(|s| matches!(s, Segment::Placeholder(taken) if taken == name))
+    };
     if !is_taken(&name) {
         return name;
     }

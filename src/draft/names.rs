@@ -6,33 +6,150 @@ use crate::register::is_version;
 
 /// Segments in front of what a path is about.
 const PREFIXES: [&str; 20] = [
-    "api", "apis", "rest", "v", "public", "internal", "external", "private", "service", "services", "gateway", "rpc",
-    "json", "latest", "stable", "current", "web", "app", "www", "graph",
+    "api", "apis", "rest", "v", "public", "internal", "external", "private", "service", "services",
+    "gateway", "rpc", "json", "latest", "stable", "current", "web", "app", "www", "graph",
 ];
 
 /// Collections of persons. What follows is whom the calls are about.
 const PERSONS: [&str; 34] = [
-    "people", "persons", "person", "users", "user", "members", "member", "customers", "customer", "accounts", "account",
-    "profiles", "profile", "contacts", "contact", "employees", "employee", "students", "patients", "subscribers",
-    "friends", "followers", "persona", "citizens", "residents", "applicants", "participants", "attendees", "guests",
-    "drivers", "owners", "participant", "patient", "student",
+    "people",
+    "persons",
+    "person",
+    "users",
+    "user",
+    "members",
+    "member",
+    "customers",
+    "customer",
+    "accounts",
+    "account",
+    "profiles",
+    "profile",
+    "contacts",
+    "contact",
+    "employees",
+    "employee",
+    "students",
+    "patients",
+    "subscribers",
+    "friends",
+    "followers",
+    "persona",
+    "citizens",
+    "residents",
+    "applicants",
+    "participants",
+    "attendees",
+    "guests",
+    "drivers",
+    "owners",
+    "participant",
+    "patient",
+    "student",
 ];
 
 /// Words that are no id wherever they stand behind a collection.
 const RESERVED: [&str; 44] = [
-    "me", "self", "search", "new", "count", "batch", "bulk", "export", "import", "login", "logout", "signin", "signup",
-    "register", "password", "settings", "verify", "verification", "list", "all", "query", "find", "create", "update",
-    "delete", "status", "health", "stats", "summary", "current", "latest", "recent", "active", "lookup", "validate",
-    "refresh", "token", "reset", "invite", "sync", "upload", "download", "events", "feed",
+    "me",
+    "self",
+    "search",
+    "new",
+    "count",
+    "batch",
+    "bulk",
+    "export",
+    "import",
+    "login",
+    "logout",
+    "signin",
+    "signup",
+    "register",
+    "password",
+    "settings",
+    "verify",
+    "verification",
+    "list",
+    "all",
+    "query",
+    "find",
+    "create",
+    "update",
+    "delete",
+    "status",
+    "health",
+    "stats",
+    "summary",
+    "current",
+    "latest",
+    "recent",
+    "active",
+    "lookup",
+    "validate",
+    "refresh",
+    "token",
+    "reset",
+    "invite",
+    "sync",
+    "upload",
+    "download",
+    "events",
+    "feed",
 ];
 
 /// Verbs that names of operations begin or end with.
 const VERBS: [&str; 52] = [
-    "get", "list", "create", "update", "delete", "set", "add", "remove", "send", "search", "find", "fetch", "post", "put",
-    "patch", "upload", "download", "start", "stop", "check", "validate", "query", "read", "write", "open", "close",
-    "cancel", "approve", "reject", "register", "describe", "batch", "sync", "reset", "run", "execute", "submit",
-    "subscribe", "unsubscribe", "publish", "invite", "join", "leave", "archive", "unarchive", "history", "info", "lookup",
-    "load", "save", "count", "verify",
+    "get",
+    "list",
+    "create",
+    "update",
+    "delete",
+    "set",
+    "add",
+    "remove",
+    "send",
+    "search",
+    "find",
+    "fetch",
+    "post",
+    "put",
+    "patch",
+    "upload",
+    "download",
+    "start",
+    "stop",
+    "check",
+    "validate",
+    "query",
+    "read",
+    "write",
+    "open",
+    "close",
+    "cancel",
+    "approve",
+    "reject",
+    "register",
+    "describe",
+    "batch",
+    "sync",
+    "reset",
+    "run",
+    "execute",
+    "submit",
+    "subscribe",
+    "unsubscribe",
+    "publish",
+    "invite",
+    "join",
+    "leave",
+    "archive",
+    "unarchive",
+    "history",
+    "info",
+    "lookup",
+    "load",
+    "save",
+    "count",
+    "verify",
 ];
 
 /// Plurals that do not end as others do.
@@ -126,10 +243,14 @@ mod tests {
 
     #[test]
     fn names_of_operations() {
-        for name in ["getUser", "GetUser", "chat.postMessage", "users.list", "send-mail", "mail_send"] {
+        for name in
+            ["getUser", "GetUser", "chat.postMessage", "users.list", "send-mail", "mail_send"]
+        {
             assert!(is_operation(name), "{name}");
         }
-        for name in ["alice", "get", "anna.smith", "getaway", "Anna", "listing", "bob-jones", "äGet"] {
+        for name in
+            ["alice", "get", "anna.smith", "getaway", "Anna", "listing", "bob-jones", "äGet"]
+        {
             assert!(!is_operation(name), "{name}");
         }
     }

@@ -38,8 +38,17 @@ pub struct Presence {
 
 impl Presence {
     fn add(&mut self, call: &Call<'_>) {
-        let Presence { calls, credential, subject, actor, outcome, latency, bytes, host, request_id } =
-            self;
+        let Presence {
+            calls,
+            credential,
+            subject,
+            actor,
+            outcome,
+            latency,
+            bytes,
+            host,
+            request_id,
+        } = self;
         *calls += 1;
         for (count, is_there) in [
             (credential, call.credential.is_some()),
@@ -318,9 +327,8 @@ impl Batch {
 
 /// A segment as it may stand in a template: what would mean something else there, or nothing, is taken for an id.
 fn part(segment: String) -> Part {
-    let is_literal = !segment.contains(|c: char| {
-        c.is_control() || c.is_whitespace() || matches!(c, '{' | '}' | '*')
-    });
+    let is_literal = !segment
+        .contains(|c: char| c.is_control() || c.is_whitespace() || matches!(c, '{' | '}' | '*'));
     // Taking escapes off once more may give another path.
     let is_stable = normalise(&format!("/{segment}")).segments == [segment.as_str()];
     let is_word = is_literal && is_stable && (!is_id(&segment) || is_numbered(&segment));

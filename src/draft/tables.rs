@@ -20,9 +20,34 @@ const HOST_SHARE: u64 = 100;
 
 /// Paths that are mostly for everybody: for health checks, crawlers, signing in.
 const FOR_EVERYBODY: [&str; 28] = [
-    "health", "healthz", "healthcheck", "health-check", "livez", "readyz", "live", "ready", "alive", "ping", "status",
-    "heartbeat", "robots.txt", "favicon.ico", "sitemap.xml", "well-known", "login", "logout", "signin", "signup", "docs",
-    "swagger", "swagger-ui", "swagger.json", "openapi", "openapi.json", "assets", "static",
+    "health",
+    "healthz",
+    "healthcheck",
+    "health-check",
+    "livez",
+    "readyz",
+    "live",
+    "ready",
+    "alive",
+    "ping",
+    "status",
+    "heartbeat",
+    "robots.txt",
+    "favicon.ico",
+    "sitemap.xml",
+    "well-known",
+    "login",
+    "logout",
+    "signin",
+    "signup",
+    "docs",
+    "swagger",
+    "swagger-ui",
+    "swagger.json",
+    "openapi",
+    "openapi.json",
+    "assets",
+    "static",
 ];
 
 /// A first register, without grants.
@@ -361,7 +386,8 @@ impl ExampleOf<'_> {
         };
         let row = self.apis.iter().find(|row| row.api == api && !is_for_everybody(&row.api))?;
         let is_word = |word: &&String| {
-            word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'))
+            word.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'))
         };
         // Of an api with operations of its own, those that this one used.
         let operations: BTreeSet<String> = match row.operations.len() {

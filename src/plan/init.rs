@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use super::{
-    CONFIG_NAME, ConfigFile, Gathered, ReadPlan, find_config, format_index, formats_of, max_rejects, sources_of,
+    CONFIG_NAME, ConfigFile, Gathered, ReadPlan, find_config, format_index, formats_of,
+    max_rejects, sources_of,
 };
 use crate::cli::{InitArgs, IoArg};
 use crate::error::{Error, Problems, Result};
@@ -166,7 +167,8 @@ impl Places {
         let whole = current.join(into);
         let there = whole.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
         let rest = whole.strip_prefix(there).unwrap_or(Path::new(""));
-        let real = std::fs::canonicalize(there).map_err(|error| Error::io(there.display(), error))?;
+        let real =
+            std::fs::canonicalize(there).map_err(|error| Error::io(there.display(), error))?;
         // A last part that is empty would leave a slash at the end.
         let into = real.join(rest).components().collect();
         Ok(Places { current, into })
@@ -238,8 +240,10 @@ mod tests {
 
     #[test]
     fn logs_are_named_from_the_new_folder() {
-        let places =
-            |into: &str| Places { current: PathBuf::from("/home/ann/work"), into: PathBuf::from(into) };
+        let places = |into: &str| Places {
+            current: PathBuf::from("/home/ann/work"),
+            into: PathBuf::from(into),
+        };
         for (into, log, named) in [
             ("/home/ann/work", "access.log", "access.log"),
             ("/home/ann/work", "./logs/*.gz", "logs/*.gz"),

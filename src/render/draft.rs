@@ -117,7 +117,8 @@ pub fn grant_line(example: &ExampleGrant) -> String {
     let since = since.get(..10).unwrap_or_default();
     let grant = format!("{}-{}", example.partner, example.api);
     let cells = [&grant, &example.partner, &example.api, &operations.join("|"), since, "", "", ""];
-    let mut csv = csv::WriterBuilder::new().terminator(csv::Terminator::Any(b'\n')).from_writer(Vec::new());
+    let mut csv =
+        csv::WriterBuilder::new().terminator(csv::Terminator::Any(b'\n')).from_writer(Vec::new());
     let written = csv.write_record(cells).ok().and_then(|()| csv.into_inner().ok());
     let line = written.and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
     line.trim_end().to_owned()
@@ -130,7 +131,12 @@ pub fn grant_line(example: &ExampleGrant) -> String {
 /// Those of `out`.
 pub fn draft_config(draft: &Draft, taken: &Taken<'_>, out: &mut dyn Write) -> io::Result<()> {
     let mut page = Page(String::new());
-    page.comment(&format!("Drafted by `overstay init` from {}: {}, {}.", logs(taken), counted(draft.calls, "call", "calls"), span(draft.span)));
+    page.comment(&format!(
+        "Drafted by `overstay init` from {}: {}, {}.",
+        logs(taken),
+        counted(draft.calls, "call", "calls"),
+        span(draft.span)
+    ));
     page.comment("The register beside it says who called and what there is to call, as the logs show it. It does not say who may: that");
     page.comment("is for people to write.");
     page.comment("");
@@ -245,7 +251,10 @@ fn fields(presence: &Presence) -> [(&'static str, String); 8] {
         n => format!("in {} of {}", thousands(n), thousands(presence.calls)),
     };
     [
-        ("credential", told(presence.credential, "every call is anonymous; see docs/what-to-log.md")),
+        (
+            "credential",
+            told(presence.credential, "every call is anonymous; see docs/what-to-log.md"),
+        ),
         ("subject", told(presence.subject, "a person is known where the path has {user}")),
         ("actor", told(presence.actor, "who was logged in is not known")),
         ("outcome", told(presence.outcome, "every call counts as served")),
@@ -282,15 +291,25 @@ fn routes(draft: &Draft, page: &mut Page) {
     if count == 0 {
         page.comment("No served call showed a path.");
     } else {
-        page.comment(&format!("What was called, {}, of served calls:", of(shown, count, "route", "routes")));
+        page.comment(&format!(
+            "What was called, {}, of served calls:",
+            of(shown, count, "route", "routes")
+        ));
     }
     for row in &routes[..shown] {
         let host = row.host.as_deref().unwrap_or("");
-        page.comment(&format!("  {:<44} {:>11}  {}", format!("{host}{}", row.path), thousands(row.calls), row.api));
+        page.comment(&format!(
+            "  {:<44} {:>11}  {}",
+            format!("{host}{}", row.path),
+            thousands(row.calls),
+            row.api
+        ));
     }
     if draft.unserved > 0 {
         let calls = counted(draft.unserved, "call was", "calls were");
-        page.comment(&format!("{calls} denied or failed. Paths that nothing was served from are not listed."));
+        page.comment(&format!(
+            "{calls} denied or failed. Paths that nothing was served from are not listed."
+        ));
     }
     for told in draft.left_out.told() {
         page.comment(&format!("Left out: {told}."));
@@ -343,11 +362,18 @@ fn next_steps(draft: &Draft, taken: &Taken<'_>, folder: &str) -> Vec<String> {
         _ => taken.command(name),
     };
     let mut steps = vec![
-        format!("1. Say who is who: the partner of each credential, in {} and partners.csv.", table("credentials")),
-        format!("2. Say who may do what: a line for each grant in {}{}", table("grants"), match draft.example {
-            Some(_) => ", such as",
-            None => ".",
-        }),
+        format!(
+            "1. Say who is who: the partner of each credential, in {} and partners.csv.",
+            table("credentials")
+        ),
+        format!(
+            "2. Say who may do what: a line for each grant in {}{}",
+            table("grants"),
+            match draft.example {
+                Some(_) => ", such as",
+                None => ".",
+            }
+        ),
     ];
     steps.extend(draft.example.as_ref().map(|example| format!("     {}", grant_line(example))));
     steps.push(format!("3. {:<16} tells whether it all fits together.", command("check")));
@@ -362,7 +388,12 @@ fn next_steps(draft: &Draft, taken: &Taken<'_>, folder: &str) -> Vec<String> {
 /// Those of `out`.
 pub fn draft_summary(draft: &Draft, taken: &Taken<'_>, out: &mut dyn Write) -> io::Result<()> {
     let mut line = |text: &str| writeln!(out, "{}", for_terminal(text).trim_end());
-    line(&format!("{} in {}, {}.", counted(draft.calls, "call", "calls"), logs(taken), span(draft.span)))?;
+    line(&format!(
+        "{} in {}, {}.",
+        counted(draft.calls, "call", "calls"),
+        logs(taken),
+        span(draft.span)
+    ))?;
     line("")?;
     let hashed = draft.credentials.iter().filter(|row| row.is_hash).count();
     let kept = match hashed {
@@ -371,7 +402,11 @@ pub fn draft_summary(draft: &Draft, taken: &Taken<'_>, out: &mut dyn Write) -> i
         n => format!(", {} of them written as hashes: they may be secrets", thousands(n as u64)),
     };
     let count = |count: usize, one: &str, many: &str| counted(count as u64, one, many);
-    labelled(&mut line, "WHO", &format!("{}{kept}", count(draft.credentials.len(), "credential", "credentials")))?;
+    labelled(
+        &mut line,
+        "WHO",
+        &format!("{}{kept}", count(draft.credentials.len(), "credential", "credentials")),
+    )?;
     let mut apis: Vec<&ApiRow> = draft.apis.iter().collect();
     apis.sort_by(|a, b| (b.calls, &a.api).cmp(&(a.calls, &b.api)));
     let names: Vec<&str> = apis.iter().map(|row| row.api.as_str()).collect();
@@ -391,7 +426,10 @@ pub fn draft_summary(draft: &Draft, taken: &Taken<'_>, out: &mut dyn Write) -> i
     labelled(
         &mut line,
         "WRITTEN",
-        &format!("{}; in {folder}: partners, credentials, apis, routes, grants (.csv)", taken.path(taken.config)),
+        &format!(
+            "{}; in {folder}: partners, credentials, apis, routes, grants (.csv)",
+            taken.path(taken.config)
+        ),
     )?;
     line("")?;
     let steps = next_steps(draft, taken, "here");
@@ -412,7 +450,11 @@ fn missing(draft: &Draft, taken: &Taken<'_>) -> Vec<String> {
     if draft.anonymous == draft.calls {
         missing.push("no call shows a credential: who called can't be told. docs/what-to-log.md has what to log".to_owned());
     } else if draft.anonymous > 0 {
-        missing.push(format!("{} of {} show no credential", thousands(draft.anonymous), counted(draft.calls, "call", "calls")));
+        missing.push(format!(
+            "{} of {} show no credential",
+            thousands(draft.anonymous),
+            counted(draft.calls, "call", "calls")
+        ));
     }
     let sum = |of: fn(&Presence) -> u64| draft.presence.values().map(of).sum::<u64>();
     if sum(|p| p.outcome) == 0 {
@@ -420,11 +462,17 @@ fn missing(draft: &Draft, taken: &Taken<'_>) -> Vec<String> {
     }
     let has_user = draft.routes.iter().any(|row| row.path.contains("{user}"));
     if sum(|p| p.subject) == 0 && !has_user {
-        missing.push("no person, in the log or in a path: how many people were concerned can't be told".to_owned());
+        missing.push(
+            "no person, in the log or in a path: how many people were concerned can't be told"
+                .to_owned(),
+        );
     }
     let (_, rejected) = taken.volume;
     if rejected > 0 {
-        missing.push(format!("{}, left aside", counted(rejected, "line that is no call", "lines that are no calls")));
+        missing.push(format!(
+            "{}, left aside",
+            counted(rejected, "line that is no call", "lines that are no calls")
+        ));
     }
     missing
 }

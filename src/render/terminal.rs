@@ -88,6 +88,9 @@ pub fn terminal(report: &Report, screen: &Screen, out: &mut dyn Write) -> io::Re
         findings(&mut page, report)?;
         page.labelled("ENDS", &ends_line(report))?;
         exceptions_line(&mut page, report)?;
+        if let Some(ungranted) = &report.ungranted {
+            page.labelled("UNGRANTED", &ungranted.told())?;
+        }
     }
     page.labelled("READ", &read_line(report))?;
     for told in nameless_sources(report) {

@@ -173,6 +173,7 @@ pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
         suppressions: suppression_rows(judge, &decisions, &found, window_end),
         findings: finding_rows(judge, found, facts, &decisions, window_end),
         flipped: Vec::new(),
+        ungranted: None,
         coverage: coverage(judge, &rows, facts, &sources, edges),
         inputs,
     };

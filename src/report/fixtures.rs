@@ -55,6 +55,7 @@ pub(crate) fn empty() -> Report {
         exceptions: Vec::new(),
         suppressions: Vec::new(),
         flipped: Vec::new(),
+        ungranted: None,
         coverage: Coverage {
             sources: vec![source("gateway")],
             partners_without_calls: 0,

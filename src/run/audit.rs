@@ -25,13 +25,19 @@ pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     let register = plan.read.register.as_ref().map(load_register).transpose()?;
     let judge = register.as_ref().map(Judge::new);
     let Reading { tally, facts, volume } = read(&plan.read, judge.as_ref())?;
-    let report = report::build(judge.as_ref(), tally, &facts);
+    let mut report = report::build(judge.as_ref(), tally, &facts);
+    report.ungranted = register.as_ref().and_then(|register| report::ungranted(&report, register));
     write(&report, &plan.outputs, plan.display, stdout)?;
     made.keep();
     let partial = report.partial.iter().map(|p| format!("{}: {}", p.path, p.reason));
     let of_register = register.as_ref().map(|register| {
         let mut told = unknown_placeholders(&plan.read.formats, register);
         told.extend(vain_as_known_at(register));
+        told.extend(report.ungranted.filter(|ungranted| ungranted.all).map(|_| {
+            "the register has no grant at all: no call can be found to be after its end; write what was agreed into the \
+             table of grants"
+                .to_owned()
+        }));
         told
     });
     let warnings = plan.read.unused.iter().cloned().chain(of_register.into_iter().flatten());
@@ -40,7 +46,10 @@ pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
         status: status(&report, plan),
         warnings: warnings.collect(),
         hint: format_hint(facts.inputs.iter().map(|input| input.unknown_shapes.as_slice())),
-        notes: formats_taken(&plan.read, &facts),
+        notes: formats_taken(&plan.read, &facts)
+            .into_iter()
+            .chain(report.ungranted.filter(|ungranted| !ungranted.all).map(|u| u.told()))
+            .collect(),
         read: Some(volume),
     })
 }

@@ -87,10 +87,13 @@ fn no_call(inputs: &[InputFacts], sums: &InputSums) -> Error {
         [one] => one.path.clone(),
         several => format!("{} logs", several.len()),
     };
-    let error = Error::new(format!("{logs}: found no call, expected some to draft a register from"));
+    let error =
+        Error::new(format!("{logs}: found no call, expected some to draft a register from"));
     match sums.rejected {
         0 => error,
-        n => error.hint(format!("{n} lines were rejected: `overstay formats FILE` tells which format fits a log")),
+        n => error.hint(format!(
+            "{n} lines were rejected: `overstay formats FILE` tells which format fits a log"
+        )),
     }
 }
 
@@ -105,8 +108,12 @@ struct Read {
 
 fn read_all(plan: &InitPlan) -> Result<Read> {
     let bar = read::progress_bar(&plan.read);
-    let mut all =
-        Read { seen: Seen::default(), inputs: Vec::new(), sums: InputSums::default(), volume: Volume::default() };
+    let mut all = Read {
+        seen: Seen::default(),
+        inputs: Vec::new(),
+        sums: InputSums::default(),
+        volume: Volume::default(),
+    };
     read::pool(&plan.read)?.install(|| {
         // As many at a time as there are threads, taken in by the order of their names: what a bound lets in then never
         // depends on which was read first.
@@ -174,7 +181,8 @@ fn source_name(plan: &ReadPlan, input: &InputPlan) -> String {
 
 /// What a piece of a log shows, and where its lines went.
 fn batch(format: Option<&Format>, of_ids: bool, piece: Piece<'_>) -> (Batch, InputSums) {
-    let (mut batch, mut sums, mut scratch) = (Batch::default(), InputSums::default(), Scratch::default());
+    let (mut batch, mut sums, mut scratch) =
+        (Batch::default(), InputSums::default(), Scratch::default());
     if let Some(format) = format {
         format.begin(piece.directive, &mut scratch);
     }

@@ -147,6 +147,7 @@ pub fn report(case: &Case) -> report::Report {
         exceptions: exceptions(&listed, &calls),
         suppressions: Vec::new(),
         flipped: Vec::new(),
+        ungranted: None,
         coverage: coverage(case, &listed, &calls),
     }
 }
