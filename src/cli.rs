@@ -68,6 +68,23 @@ Filters of different kinds must all hold; of one kind given several times, one o
       is gone or another"
     )]
     Calls(Box<CallsArgs>),
+    /// Draft a first config and register from logs
+    #[command(
+        long_about = "Drafts overstay.toml and a register from nothing but logs: the credentials that call, the routes that their \
+paths show, the apis behind these. Grants are left for a person to write. Credentials that may be secrets are written as \
+their hashes. Nothing that exists is changed.",
+        after_help = "Examples:
+  overstay init access.log
+      writes overstay.toml and register/ here
+  overstay init 'logs/*.gz' --into audit --log-format combined
+      another folder, which is made; the format told
+  overstay init edge.log --into audit --config formats.toml
+      a format of one's own, described in formats.toml
+
+Then: who the partners are in register/credentials.csv, a line for each grant in
+register/grants.csv, `overstay check`, `overstay audit`."
+    )]
+    Init(InitArgs),
     /// Validate config and register, reporting every problem at once
     Check(CheckArgs),
     /// List log formats; or say which one fits a file, with its first calls as parsed
@@ -130,6 +147,47 @@ pub struct ReadArgs {
     /// Judge by the register as it was known at this instant
     #[arg(long, value_name = "T")]
     pub as_known_at: Option<String>,
+
+    /// Rejects tolerated for each input, as a number or a share of its calls and rejects
+    #[arg(long, value_name = "N|P%", default_value = "1%")]
+    pub max_rejects: String,
+
+    /// Worker threads [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=limits::THREADS_MAX as i64))]
+    pub threads: Option<u16>,
+
+    /// How to read files: map large ones, map all, or map none
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = IoArg::Auto)]
+    pub io: IoArg,
+
+    /// No progress bar, no notes on standard error; errors are still told
+    #[arg(long, short)]
+    pub quiet: bool,
+
+    /// Bytes that a worker takes at a time
+    #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(u32).range(1..=1 << 30))]
+    pub chunk_bytes: Option<u32>,
+}
+
+/// Arguments of `init`.
+#[derive(Args, Clone, Debug)]
+pub struct InitArgs {
+    /// Logs to draft from: files, folders, globs, or `-` for standard input
+    #[arg(value_name = "LOG", required = true)]
+    pub logs: Vec<String>,
+
+    /// The folder to write overstay.toml and register/ to; it is made if it is not there
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub into: PathBuf,
+
+    /// A configuration whose formats are known beside the built-in ones, and are taken over [default: overstay.toml in
+    /// the current folder, if there]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// The format of all logs: a built-in one, one of the config, or `auto`
+    #[arg(long, value_name = "NAME")]
+    pub log_format: Option<String>,
 
     /// Rejects tolerated for each input, as a number or a share of its calls and rejects
     #[arg(long, value_name = "N|P%", default_value = "1%")]

@@ -47,6 +47,7 @@ pub mod parse;
 pub mod formats;
 pub mod judge;
 pub mod tally;
+pub mod draft;
 pub mod findings;
 pub mod report;
 pub mod render;

@@ -54,6 +54,30 @@ pub const LOGGED_NAMES_MAX: usize = 65_536;
 /// give is a mistake or an attack; it counts as `(other)`.
 pub const NAME_BYTES_MAX: usize = 1 << 10;
 
+/// Credentials that a first register is drafted with. Those that come after them are counted as one.
+pub const DRAFT_CREDENTIALS_MAX: usize = 65_536;
+
+/// Places in paths, each a segment behind those before it, from which routes are drafted.
+pub const DRAFT_PLACES_MAX: usize = 1 << 17;
+
+/// Words told apart in one place of paths; those that come after them are taken for ids.
+pub const DRAFT_WORDS_MAX: usize = 1024;
+
+/// Segments of a path that a route is drafted from. Real ones have a dozen.
+pub const DRAFT_SEGMENTS_MAX: usize = 24;
+
+/// Hosts told apart where routes are drafted.
+pub const DRAFT_HOSTS_MAX: usize = 62;
+
+/// Apis that logs name and a first register is drafted with.
+pub const DRAFT_APIS_MAX: usize = 500;
+
+/// Routes that are drafted: the most called. More than a person reads through are no help.
+pub const DRAFT_ROUTES_MAX: usize = 500;
+
+/// Bytes of the path kept of each credential, to tell what an example of a grant may be for.
+pub const DRAFT_EXAMPLE_BYTES_MAX: usize = 256;
+
 /// Hours in the series: eleven years. Clocks that went wrong must not fill memory.
 pub const SERIES_HOURS_MAX: usize = 100_000;
 

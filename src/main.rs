@@ -90,6 +90,7 @@ fn run(cli: &Cli, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
     match &cli.command {
         Command::Audit(args) => run::audit(&plan::audit(args)?, stdout),
         Command::Calls(args) => run::calls(&plan::calls(args)?, stdout),
+        Command::Init(args) => run::init(&plan::init(args)?, stdout),
         Command::Check(args) => run::check(&plan::check(args)?, stdout),
         Command::Formats(args) => run::formats(&plan::formats(args)?, stdout),
         Command::Explain(args) => run::explain(args.kind.as_deref(), plan::width(), stdout),
@@ -146,6 +147,7 @@ fn say(cli: &Cli, ended: &Ended, started: Instant) {
     let quiet = match &cli.command {
         Command::Audit(args) => args.read.quiet,
         Command::Calls(args) => args.read.quiet,
+        Command::Init(args) => args.quiet,
         _ => true,
     };
     for note in ended.notes.iter().filter(|_| !quiet) {

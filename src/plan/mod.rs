@@ -3,6 +3,7 @@
 //! Below this file nothing reads the clock, the environment, the terminal or the current folder.
 
 mod config;
+mod init;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 pub use config::ConfigFile;
+pub use init::{Given, InitPlan, REGISTER_NAME, TABLE_NAMES, init};
 
 use crate::call::Outcome;
 use crate::cli::{
@@ -28,7 +30,7 @@ use crate::report::{Expect, Partial, PathsFrom};
 use crate::time::Instant;
 
 /// The configuration that is looked for in the current folder.
-const CONFIG_NAME: &str = "overstay.toml";
+pub const CONFIG_NAME: &str = "overstay.toml";
 /// The source of logs given as arguments that no source of the config claims.
 const ARGUMENT_SOURCE: &str = "logs";
 /// What stands for a format that is to be told from a log's first lines.

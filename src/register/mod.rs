@@ -24,8 +24,8 @@ pub use problem::{Level, Problem};
 pub use routes::{Match, Route, Routes, Scratch, Segment, Template, operation_of_method};
 pub use source::{Source, load, may_be_table};
 pub use tables::Tables;
-pub use target::{Target, normalise};
-pub use unrouted::template_of;
+pub use target::{Target, legible_host, normalise};
+pub use unrouted::{is_id, is_version, template_of};
 
 use std::cmp::Ordering;
 

@@ -512,13 +512,12 @@ fn route(cells: &mut Cells<'_>) -> Option<RouteCells> {
 
 fn route_host(cells: &mut Cells<'_>) -> Option<String> {
     let text = cells.text("host")?;
-    let legible = !text.contains(|c: char| c.is_whitespace() || "*/?#@{}|,".contains(c));
-    let host = target::bare_host(&text).filter(|_| legible);
+    let host = target::legible_host(&text);
     if host.is_none() {
         let message = format!("found {}, expected a host name, or a blank for any", quoted(&text));
         cells.problem("host", message);
     }
-    host.map(str::to_ascii_lowercase)
+    host
 }
 
 fn route_method(cells: &mut Cells<'_>) -> Option<String> {

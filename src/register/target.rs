@@ -77,6 +77,12 @@ pub(super) fn bare_host(text: &str) -> Option<&str> {
     (!bare.is_empty()).then_some(bare)
 }
 
+/// A host as the routes table has it: in lower case, without its port; `None` if it is no host's name.
+pub fn legible_host(text: &str) -> Option<String> {
+    let is_legible = !text.contains(|c: char| c.is_whitespace() || "*/?#@{}|,".contains(c));
+    bare_host(text).filter(|_| is_legible).map(str::to_ascii_lowercase)
+}
+
 /// Decodes escapes of unreserved characters (RFC 3986, section 2.3) and upper-cases the others,
 /// into `buffer` if there are escapes at all.
 pub(super) fn decode_unreserved<'t>(path: &'t str, buffer: &'t mut String) -> &'t str {

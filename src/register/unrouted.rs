@@ -21,8 +21,10 @@ pub fn template_of(target: &str) -> String {
     target.to_string()
 }
 
+/// Whether a segment of a normalised path looks like an id.
+///
 /// Rather an endpoint with a digit in its name too many (`/oauth2` becomes `/{id}`) than one person's `t-7` shown.
-fn is_id(segment: &str) -> bool {
+pub fn is_id(segment: &str) -> bool {
     let has_digit = segment.chars().any(char::is_numeric);
     (has_digit && !is_version(segment))
         || segment.chars().count() > CHARS_MAX
@@ -30,8 +32,8 @@ fn is_id(segment: &str) -> bool {
         || segment.contains('@')
 }
 
-/// Whether it is `v` and numbers with dots between.
-fn is_version(segment: &str) -> bool {
+/// Whether a segment is `v` and numbers with dots between.
+pub fn is_version(segment: &str) -> bool {
     segment.strip_prefix(['v', 'V']).is_some_and(|numbers| {
         numbers.split('.').all(|number| {
             (1..=VERSION_DIGITS_MAX).contains(&number.len())

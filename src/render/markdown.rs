@@ -28,6 +28,9 @@ pub fn markdown(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     for told in nameless_sources(report) {
         writeln!(out, "\n{}", prose(&told))?;
     }
+    if let Some(ungranted) = &report.ungranted {
+        writeln!(out, "\n**Ungranted**: {}.", prose(&ungranted.told()))?;
+    }
     if report.register.digest.is_none() {
         unjudged(report, out)?;
     }

@@ -2,6 +2,7 @@
 //! where its bytes go.
 
 mod csv;
+mod draft;
 mod escape;
 mod formats;
 mod json;
@@ -11,6 +12,7 @@ mod table;
 mod terminal;
 
 pub use csv::{CSV_TABLES, CsvTable, csv};
+pub use draft::{Logs, Taken, draft_config, draft_summary, draft_table, grant_line};
 pub use escape::for_terminal;
 pub use formats::{FormatRow, formats};
 pub use json::{json, json_line};

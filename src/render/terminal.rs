@@ -92,6 +92,9 @@ pub fn terminal(report: &Report, screen: &Screen, out: &mut dyn Write) -> io::Re
         if let Some(told) = unused_line(report) {
             page.labelled("UNUSED", &told)?;
         }
+        if let Some(ungranted) = &report.ungranted {
+            page.labelled("UNGRANTED", &ungranted.told())?;
+        }
     }
     page.labelled("READ", &read_line(report))?;
     for told in nameless_sources(report) {

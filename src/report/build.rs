@@ -203,12 +203,14 @@ pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
         suppressions: suppression_rows(judge, &decisions, &found, window_end, facts.partner),
         findings: finding_rows(judge, found, facts, &decisions, window_end),
         flipped: Vec::new(),
+        ungranted: None,
         coverage: coverage(judge, &rows, facts, &sources, &past.days, edges),
         inputs,
     };
     let mut people = tally::Subjects::default();
     let overstayed = rows.iter().filter(|row| row.key.overstayed());
     overstayed.for_each(|row| people.merge(&row.cell.subjects));
+    report.ungranted = judge.and_then(|judge| ungranted::ungranted(&report, judge.register));
     report.headline = text::headline(&report, &people.estimate().into());
     report
 }

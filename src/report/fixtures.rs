@@ -56,6 +56,7 @@ pub(crate) fn empty() -> Report {
         suppressions: Vec::new(),
         flipped: Vec::new(),
         partner: None,
+        ungranted: None,
         coverage: Coverage {
             days_read: 1,
             sources: vec![source("gateway")],

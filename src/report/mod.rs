@@ -4,12 +4,14 @@
 //! Every array is sorted by its keys in the order of its fields, null first, then bytes.
 
 mod build;
+mod ungranted;
 pub mod text;
 
 #[cfg(test)]
 pub(crate) mod fixtures;
 
 pub use build::{Expect, Facts, InputFacts, Judgement, build, judgement};
+pub use ungranted::Ungranted;
 
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +69,9 @@ pub struct Report {
     pub flipped: Vec<()>,
     /// What of the expected logs was seen.
     pub coverage: Coverage,
+    /// Partners whose grants are still to be written; said to people only.
+    #[serde(skip)]
+    pub ungranted: Option<Ungranted>,
 }
 
 /// Whether all that was asked for was read.

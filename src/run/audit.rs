@@ -1,10 +1,9 @@
 //! `overstay audit`: read, join, report.
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use super::output::{Written, check_place, write_file};
+use super::output::{Folders, Written, check_place, write_file};
 use super::read::{Reading, format_hint, formats_taken, read, repeated};
 use super::{Ended, Status, load_register, partner_id, unknown_placeholders, vain_as_known_at};
 use crate::error::{Error, Result};
@@ -20,7 +19,7 @@ use crate::report::{self, Report};
 ///
 /// If no report can be made or written.
 pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
-    let made = Folders::make(&plan.outputs)?;
+    let made = Folders::make(plan.outputs.iter().flat_map(Output::folders))?;
     let paths = plan.outputs.iter().flat_map(Output::files).collect::<Vec<_>>();
     paths.iter().try_for_each(|path| check_place(path))?;
     let register = plan.read.register.as_ref().map(load_register).transpose()?;
@@ -44,10 +43,17 @@ pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     notes.extend(repeated(
         repeats.filter_map(|input| Some((input.path.as_str(), input.repeats.as_deref()?))),
     ));
+    let ungranted = report.ungranted.iter().filter(|ungranted| !ungranted.all);
+    notes.extend(ungranted.map(report::Ungranted::told));
     let partial = report.partial.iter().map(|p| format!("{}: {}", p.path, p.reason));
     let of_register = register.as_ref().map(|register| {
         let mut told = unknown_placeholders(&plan.read.formats, register);
         told.extend(vain_as_known_at(register));
+        told.extend(report.ungranted.filter(|ungranted| ungranted.all).map(|_| {
+            "the register has no grant at all: no call can be found to be after its end; write what was agreed into the \
+             table of grants"
+                .to_owned()
+        }));
         told
     });
     let warnings = plan.read.unused.iter().cloned().chain(of_register.into_iter().flatten());
@@ -83,40 +89,6 @@ fn status(report: &Report, plan: &AuditPlan) -> Status {
         report::Status::Partial => Status::Partial,
         report::Status::Complete if report.findings.iter().any(grave) => Status::Found,
         report::Status::Complete => Status::Done,
-    }
-}
-
-/// Folders that were made for reports. Dropped, those that are empty are gone: no report was made.
-struct Folders(Vec<PathBuf>);
-
-impl Folders {
-    fn make(outputs: &[Output]) -> Result<Folders> {
-        let mut made = Folders(Vec::new());
-        for folder in outputs.iter().flat_map(Output::folders) {
-            match fs::create_dir(&folder) {
-                Ok(()) => made.0.push(folder),
-                Err(_) if folder.is_dir() => {}
-                Err(error) => {
-                    return Err(Error::io(folder.display(), error).hint(
-                        "the folder around it must exist and be writable; nothing was changed",
-                    ));
-                }
-            }
-        }
-        Ok(made)
-    }
-
-    fn keep(mut self) {
-        self.0.clear();
-    }
-}
-
-impl Drop for Folders {
-    fn drop(&mut self) {
-        for folder in self.0.iter().rev() {
-            // One that has something in it by now stays.
-            let _ = fs::remove_dir(folder);
-        }
     }
 }
 

@@ -5,6 +5,7 @@ mod repeats;
 mod audit;
 mod calls;
 mod verify;
+mod init;
 mod check;
 mod explain;
 mod formats;
@@ -15,6 +16,7 @@ pub use calls::calls;
 pub use check::check;
 pub use explain::explain;
 pub use formats::formats;
+pub use init::init;
 
 use crate::error::{Error, Result};
 use crate::formats::Format;

@@ -59,6 +59,46 @@ pub(super) fn write_file(
     Ok(Some(Written { file: file.into_temp_path(), path: path.to_owned(), target }))
 }
 
+/// Folders that were made for files. Dropped, those that are empty are gone: nothing was written.
+pub(super) struct Folders(Vec<PathBuf>);
+
+impl Folders {
+    /// Makes those that are not there, each after the one around it.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system; the folders made until then are gone.
+    pub(super) fn make(folders: impl IntoIterator<Item = PathBuf>) -> Result<Folders> {
+        let mut made = Folders(Vec::new());
+        for folder in folders {
+            match fs::create_dir(&folder) {
+                Ok(()) => made.0.push(folder),
+                Err(_) if folder.is_dir() => {}
+                Err(error) => {
+                    return Err(Error::io(folder.display(), error).hint(
+                        "the folder around it must exist and be writable; nothing was changed",
+                    ));
+                }
+            }
+        }
+        Ok(made)
+    }
+
+    /// They are in use: they stay.
+    pub(super) fn keep(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Folders {
+    fn drop(&mut self) {
+        for folder in self.0.iter().rev() {
+            // One that has something in it by now stays.
+            let _ = fs::remove_dir(folder);
+        }
+    }
+}
+
 /// An empty file beside the place it is meant for.
 struct Beside {
     file: NamedTempFile,

@@ -82,7 +82,7 @@ pub(super) fn read(
 }
 
 /// The error if no input at all could be read.
-fn nothing_read(inputs: &[InputFacts]) -> Option<Error> {
+pub(super) fn nothing_read(inputs: &[InputFacts]) -> Option<Error> {
     let faults: Option<Vec<String>> = inputs
         .iter()
         .map(|input| {

@@ -17,6 +17,7 @@ mod cli;
 mod bad_input;
 mod contract;
 mod formats;
+mod init;
 mod verdicts;
 mod properties;
 mod real_logs;
