@@ -24,7 +24,7 @@ pub struct Ungranted {
 
 /// The partners of a report that made never-granted calls and have no grant on any api, as the register is known; none
 /// where there is no such partner.
-pub fn ungranted(report: &Report, register: &Register) -> Option<Ungranted> {
+pub(super) fn ungranted(report: &Report, register: &Register) -> Option<Ungranted> {
     let granted: BTreeSet<&str> = register
         .grants
         .iter()

@@ -260,7 +260,9 @@ fn some_logs_unread_is_told_and_the_rest_is_drafted() {
 #[test]
 fn logs_of_several_formats_are_several_sources() {
     let json = "{\"time\":\"2018-12-18T09:00:00Z\",\"client_id\":\"acme\",\"method\":\"GET\",\"path\":\"/messages/1\",\"status\":200}\n";
-    let case = ready().file("logs/more.jsonl", json.repeat(3)).file("old/b.log.gz", gzip(log()));
+    let case = ready()
+        .file("logs/more.jsonl", json.repeat(3))
+        .file("old/b.log.gz", gzip(format!("\n{}", log())));
     case.run(&["init", "logs", "old/*.gz", "--into", "new"]).expect_status(0);
     let config: toml::Table = case.read("new/overstay.toml").parse().unwrap();
     let logs = config["logs"].as_array().unwrap();
