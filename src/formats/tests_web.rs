@@ -156,6 +156,9 @@ fn haproxy_requests_that_are_odd() {
     let v6 = HAPROXY.replace("10.0.0.7:", "2001:db8::7:");
     assert!(told("haproxy", &v6).contains(" 2001:db8::7 "));
     assert!(told("haproxy", &HAPROXY.replace("10.0.0.7:33317", "unix:1")).contains(" unix "));
+    // As 1.2 wrote it, with fewer counts.
+    let old = HAPROXY.replace("1/1/1/1/0 0/0", "2/54/54 0/0");
+    assert_eq!(told("haproxy", &old), told("haproxy", HAPROXY));
 }
 
 #[test]
@@ -164,13 +167,18 @@ fn haproxy_lines_that_are_no_requests_are_no_calls() {
         "10.0.0.7:33313 [18/Dec/2018:09:30:00.443] fnt bck/srv1 0/0/5007 212 -- 0/0/0/0/3 0/0",
         "10.0.0.7:33313 [18/Dec/2018:09:30:00.443] fnt bck/<NOSRV> -1/-1/+5007 +212 SC 0/0/0/0/3 0/0",
         "10.0.0.7:56059 [18/Dec/2018:09:30:00.380] frt/f1: Connection error during SSL handshake",
+        r#"-:- [18/Dec/2018:09:30:00.200] <OCSP-UPDATE> -/- 2/0/-1/-1/3009 503 217 - - SC-- 0/0/0/0/3 0/0 {} "GET http://10.0.0.9/MEM HTTP/1.1""#,
+        r#"<133>Dec 18 09:30:00 haproxy[1]: <OCSP-UPDATE> /certs/a.pem 1 "Update successful" 0 1"#,
+        "Dec 18 09:30:00 localhost haproxy[1]: Proxy http-in started.",
+        r#"haproxy[1]: Server bck/srv1 is DOWN, reason: Layer7 wrong status, code: 503, info: "Service Unavailable", check duration: 1ms."#,
+        "haproxy[14385]: Connect from 10.0.0.7:33312 to 10.0.3.31:8012 (www/HTTP)",
         r#"10.0.0.7 - - [18/Dec/2018:09:30:00 +0000] "TCP " 000 212 "" "" 33313 443 "fnt" "bck" "srv1" 0 0 0 0 5007 "--" 0 0 0 0 3 0 0 "-" "-" "" """#,
     ] {
         assert_eq!(told("haproxy", line), "no-target", "{line}");
     }
     for line in [
-        "Dec 18 09:30:00 localhost haproxy[1]: Proxy http-in started.",
-        "haproxy[14385]: Connect from 10.0.0.7:33312 to 10.0.3.31:8012 (www/HTTP)",
+        "Dec 18 09:30:00 localhost sshd[1]: Connection closed by 10.0.0.7 port 33312",
+        r#"haproxy[1]: www 10.0.0.7 "GET /x HTTP/1.1" 200"#,
     ] {
         assert_eq!(told("haproxy", line), "malformed", "{line}");
     }

@@ -122,6 +122,11 @@ impl Fields {
     ///
     /// The first reason that applies, in the order of [`Reason`].
     pub(crate) fn call<'a>(&'a self, values: Values<'a>) -> Result<Call<'a>, Reason> {
+        let is_call = text(&self.is_call, values, None);
+        // What is no call need not have a time.
+        if is_call.as_deref() == Some("false") {
+            return Err(Reason::NoTarget);
+        }
         let zone = self.zone.as_ref().unwrap_or(&Zone::UTC);
         let latency_ns = self.latency_ns(values);
         let at = self.at(values, zone, latency_ns).ok_or(Reason::NoTime)?;
@@ -131,10 +136,8 @@ impl Fields {
         if path.is_none() && api.is_none() {
             return Err(Reason::NoTarget);
         }
-        match text(&self.is_call, values, target).as_deref() {
-            None | Some("true") => {}
-            Some("false") => return Err(Reason::NoTarget),
-            Some(_) => return Err(Reason::BadValue),
+        if is_call.is_some_and(|word| word != "true") {
+            return Err(Reason::BadValue);
         }
         // What is no request lacks much of what requests have, and is no line of another format for that.
         if !self.requires.is_empty() && self.requires.iter().all(|&slot| values.get(slot).is_none())
