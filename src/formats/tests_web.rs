@@ -200,6 +200,7 @@ fn squid_has_the_time_of_the_end_and_how_long_it_took() {
     let call = "2018-12-18T09:30:00.5Z reelhouse GET http://api.example.com/x?a=1 - served 200 2750 155000 10.0.0.7 - -";
     assert_eq!(told("squid", SQUID), call);
     assert_eq!(told("squid", &format!("Dec 18 09:30:00 px (squid-1)[71]: {SQUID}")), call);
+    assert_eq!(told("squid", &format!("<13>1 2018-12-18T09:30:00Z px squid 71 - - {SQUID}")), call);
     assert_eq!(told("squid", SQUID.strip_suffix(" text/html").unwrap()), call);
     assert_eq!(told("squid", &format!("{SQUID} [Host: x%0d%0a] [HTTP/1.1 200 OK%0d%0a]")), call);
     let tunnel = "1545125400.655 60155 10.0.0.7 TCP_TUNNEL/200 5120 CONNECT api.example.com:443 - HIER_DIRECT/10.0.3.31 -";
@@ -214,10 +215,24 @@ fn squid_has_the_time_of_the_end_and_how_long_it_took() {
 }
 
 #[test]
+fn squid_in_the_common_and_combined_formats() {
+    let call = "2018-12-18T09:30:00Z reelhouse GET http://api.example.com/x?a=1 - served 200 2750 - 10.0.0.7";
+    let common = r#"10.0.0.7 - reelhouse [18/Dec/2018:10:30:00 +0100] "GET http://api.example.com/x?a=1 HTTP/1.1" 200 2750 TCP_MISS:HIER_DIRECT"#;
+    assert_eq!(told("squid", common), format!("{call} - -"));
+    let combined = common.replace("TCP_MISS", r#""-" "curl \"7\"" TCP_MISS"#);
+    assert_eq!(told("squid", &combined), format!("{call} curl \"7\" -"));
+    let mime = format!("{combined} [Host: x%0d%0a] [HTTP/1.1 200 OK%0d%0a]");
+    assert_eq!(told("squid", &mime), format!("{call} curl \"7\" -"));
+    assert_eq!(told("squid", common.strip_suffix(" TCP_MISS:HIER_DIRECT").unwrap()), "malformed");
+}
+
+#[test]
 fn squid_connections_without_a_request_are_no_calls() {
     for line in [
         "1545125400.655      0 10.0.0.7 NONE_NONE/000 0 - error:transaction-end-before-headers - HIER_NONE/- -",
         "1545125400.655      0 10.0.0.7 TAG_NONE/400 3900 GET error:invalid-request - HIER_NONE/- text/html",
+        "1545125400.655      0 10.0.0.7 UDP_MISS/000 70 ICP_QUERY http://api.example.com/x - HIER_NONE/- -",
+        r#"10.0.0.7 - - [18/Dec/2018:09:30:00 +0000] "NONE error:invalid-request HTTP/0.0" 400 3900 TAG_NONE:HIER_NONE"#,
     ] {
         assert_eq!(told("squid", line), "no-target", "{line}");
     }
