@@ -48,12 +48,12 @@ const COMMON_KEYS: [&str; 5] = ["kind", "zone", "outcomes", "requires", "otherwi
 const KINDS: [(&str, &[&str]); 8] = [
     ("json", &["headers", "embedded", "prefixed"]),
     ("json-records", &["records", "headers", "embedded", "prefixed"]),
-    ("pattern", &["pattern"]),
+    ("pattern", &["pattern", "prefixed"]),
     ("csv", &["columns", "header", "delimiter", "flexible"]),
     ("w3c", &[]),
-    ("ltsv", &[]),
+    ("ltsv", &["prefixed"]),
     ("logfmt", &[]),
-    ("regex", &["regex", "escapes"]),
+    ("regex", &["regex", "escapes", "prefixed"]),
 ];
 
 /// More than any variable's rank.
@@ -117,6 +117,17 @@ pub(super) fn otherwise<'t>(name: &str, table: &'t toml::Table) -> Result<Option
         Some("w3c") => refused("kind `w3c` must be the first of the two"),
         _ => Ok(Some(other)),
     }
+}
+
+/// Whether lines may have something of syslog or a container runtime in front. Of JSON the plan itself takes care.
+///
+/// # Errors
+///
+/// If it is neither true nor false.
+pub(super) fn prefixed(name: &str, table: &toml::Table) -> Result<bool> {
+    let is_json =
+        table.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.starts_with("json"));
+    Ok(boolean(&format!("formats.{name}"), table, "prefixed")?.unwrap_or(false) && !is_json)
 }
 
 /// A format's kind, and the keys that only it has.

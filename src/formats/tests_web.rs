@@ -76,6 +76,51 @@ fn vcombined_has_the_host_in_front() {
     assert_eq!(told("vcombined", combined), "malformed");
 }
 
+#[test]
+fn vcombined_without_a_port() {
+    let bare = VCOMBINED.replacen(":443 ", " ", 1);
+    assert_eq!(told("vcombined", &bare), told("vcombined", VCOMBINED));
+    assert_eq!(told("combined", &bare), "malformed");
+    let nobody = bare.replace(" reelhouse ", " - ");
+    assert!(told("vcombined", &nobody).starts_with("2018-12-18T09:30:00Z - GET "));
+    assert_eq!(told("combined", &nobody), "malformed");
+    for combined in ["10.0.0.7 - john doe", "10.0.0.7 - -", "10.0.0.7 ident reelhouse"] {
+        let line =
+            format!(r#"{combined} [18/Dec/2018:10:30:00 +0100] "GET / HTTP/1.1" 200 5 "-" "-""#);
+        assert!(told("combined", &line).contains(" GET "), "{combined}");
+        assert!(!told("vcombined", &line).contains(" GET "), "{combined}");
+    }
+}
+
+#[test]
+fn what_shippers_write_in_front_is_no_part_of_a_line() {
+    let combined = VCOMBINED.split_once(' ').unwrap().1;
+    let call = told("combined", combined);
+    assert!(call.starts_with("2018-12-18T09:30:00Z reelhouse GET "));
+    for prefix in [
+        "Dec 18 09:30:00 web1 nginx: ",
+        "<190>Dec 18 09:30:00 web1 httpd[71]: ",
+        "<134>1 2018-12-18T09:30:00.123Z web1 nginx 71 - - ",
+        "2018-12-18T09:30:00.123456789Z stdout F ",
+        "2018-12-18T09:30:00.123456789Z ",
+        "web_1  | ",
+    ] {
+        assert_eq!(told("combined", &format!("{prefix}{combined}")), call, "{prefix}");
+        assert_eq!(
+            told("vcombined", &format!("{prefix}{VCOMBINED}")),
+            told("vcombined", VCOMBINED)
+        );
+        assert_eq!(
+            told("nginx-ingress", &format!("{prefix}{INGRESS}")),
+            told("nginx-ingress", INGRESS)
+        );
+    }
+    // What is not known is no part of the user's name.
+    for prefix in ["Dec 18 09:30:00 web1 ", "10.0.0.1, ", "18/12/2018 09:30:00 "] {
+        assert_eq!(told("combined", &format!("{prefix}{combined}")), "malformed", "{prefix}");
+    }
+}
+
 const INGRESS: &str = r#"10.0.0.7 - reelhouse [18/Dec/2018:09:30:02 +0000] "POST /v1/messages HTTP/2.0" 201 42 "-" "curl/7.61" 310 1.500 [shop-api-80] [] 10.244.0.5:8080 42 1.499 201 0123456789abcdef0123456789abcdef"#;
 
 #[test]
