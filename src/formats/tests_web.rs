@@ -313,14 +313,7 @@ fn iis_has_the_columns_of_its_directive() {
 }
 
 #[test]
-fn iis_has_other_logs_of_the_same_kind() {
-    let errors = "#Fields: date time c-ip c-port s-ip s-port cs-version cs-method cs-uri sc-status s-siteid s-reason s-queuename\n\
-        2018-12-18 09:30:02 10.0.0.7 2094 10.0.3.31 443 HTTP/1.1 GET /v1/users/7?a=1 503 1 AppOffline api\n\
-        2018-12-18 09:30:02 10.0.0.7 2094 10.0.3.31 443 - - - - - Timer_ConnectionIdle -\n";
-    assert_eq!(
-        told_all("iis", errors),
-        ["2018-12-18T09:30:02Z - GET /v1/users/7?a=1 - failed 503 - - 10.0.0.7 - -", "no-target"]
-    );
+fn iis_has_logs_of_ftp_sites_and_of_exchange() {
     let ftp = "#Fields: date time c-ip cs-username s-ip s-port cs-method cs-uri-stem sc-status sc-win32-status sc-substatus x-session x-fullpath\n\
         2018-12-18 09:30:02 10.0.0.7 reelhouse 10.0.3.31 21 RETR /a.txt 226 0 0 5e0c /a.txt\n\
         2018-12-18 09:30:02 10.0.0.7 - 10.0.3.31 21 ControlChannelOpened - - 0 0 5e0c -\n";
