@@ -271,6 +271,8 @@ enum From<'t> {
     Constant(&'t str),
     /// The sum of several fields.
     Sum(Vec<&'t str>),
+    /// Several fields with blanks between.
+    Join(Vec<&'t str>),
 }
 
 impl<'t> Compiler<'t> {
@@ -349,8 +351,10 @@ impl<'t> Compiler<'t> {
         if routed {
             origins.push("route");
         }
-        if field == "latency" {
-            origins.push("sum");
+        match field {
+            "latency" => origins.push("sum"),
+            "at" => origins.push("join"),
+            _ => {}
         }
         let place = format!("{}: {field}", self.at);
         let known = || origins.iter().chain(options).copied();
@@ -361,12 +365,13 @@ impl<'t> Compiler<'t> {
         }
         let mut found = None;
         for origin in &origins {
-            if *origin == "sum" {
+            if matches!(*origin, "sum" | "join") {
                 let Some(names) = strings(&place, table, origin)? else { continue };
                 if names.is_empty() || names.contains(&"") {
-                    return Err(self.error(field, "`sum` names no fields"));
+                    return Err(self.error(field, format!("`{origin}` names no fields")));
                 }
-                if found.replace(From::Sum(names)).is_some() {
+                let from = if *origin == "sum" { From::Sum(names) } else { From::Join(names) };
+                if found.replace(from).is_some() {
                     return Err(
                         self.error(field, "a source has one place it comes from, found two")
                     );
@@ -401,7 +406,7 @@ impl<'t> Compiler<'t> {
         let name = match from {
             From::Field(name) => Name::Field(name),
             From::Header(name) => Name::Header(name),
-            From::Query(_) | From::Route(_) | From::Constant(_) | From::Sum(_) => {
+            From::Query(_) | From::Route(_) | From::Constant(_) | From::Sum(_) | From::Join(_) => {
                 return Err(self.error(field, "takes a field or a header only"));
             }
         };
@@ -476,7 +481,15 @@ impl<'t> Compiler<'t> {
     fn at_sources(&mut self) -> Result<Vec<AtSource>> {
         let mut all = Vec::new();
         for raw in &self.sources("at", &["as", "is"])? {
-            let slot = self.slot("at", &raw.from)?;
+            let (first, more) = match &raw.from {
+                From::Join(names) => (&From::Field(names[0]), &names[1..]),
+                from => (from, &[][..]),
+            };
+            let slot = self.slot("at", first)?;
+            let joined = more
+                .iter()
+                .map(|name| self.slot("at", &From::Field(name)))
+                .collect::<Result<_>>()?;
             let form = match raw.option(&self.at, "at", "as")? {
                 Some(_) if self.plan.is_joined_time(slot) => {
                     return Err(self
@@ -502,7 +515,7 @@ impl<'t> Compiler<'t> {
                     );
                 }
             };
-            all.push(AtSource { slot, form, is_end });
+            all.push(AtSource { slot, joined, form, is_end });
         }
         Ok(all)
     }
@@ -725,7 +738,7 @@ impl<'t> Compiler<'t> {
                 let list = match field {
                     "at" => {
                         if let Some(Role::At { form, is_end, .. }) = role {
-                            fields.at.push(AtSource { slot, form, is_end });
+                            fields.at.push(AtSource { slot, joined: Vec::new(), form, is_end });
                         }
                         continue;
                     }

@@ -77,6 +77,8 @@ pub(crate) struct RoutedSources {
 #[derive(Debug)]
 pub(crate) struct AtSource {
     pub(crate) slot: usize,
+    /// What follows it, with blanks between: a log may have the date and the time of day apart.
+    pub(crate) joined: Vec<usize>,
     pub(crate) form: TimeForm,
     /// Whether it is the time of the response, so that the latency is to be taken off.
     pub(crate) is_end: bool,
@@ -184,8 +186,8 @@ impl Fields {
         latency_ns: Result<Option<u128>, Unreadable>,
     ) -> Option<Instant> {
         let (source, value) =
-            self.at.iter().find_map(|source| Some((source, values.get(source.slot)?)))?;
-        let at = source.form.read(value, zone)?;
+            self.at.iter().find_map(|source| Some((source, source.value(values)?)))?;
+        let at = source.form.read(&value, zone)?;
         match latency_ns {
             Ok(Some(ns)) if source.is_end => {
                 Some(at.saturating_sub_ns(i64::try_from(ns).unwrap_or(i64::MAX)))
@@ -339,6 +341,19 @@ impl Source {
             None => value,
         };
         (!is_absent(&value)).then_some(value)
+    }
+}
+
+impl AtSource {
+    /// The time as the log has it; absent if a part of it is.
+    fn value<'a>(&self, values: Values<'a>) -> Option<Cow<'a, str>> {
+        let first = values.get(self.slot)?;
+        if self.joined.is_empty() {
+            return Some(Cow::Borrowed(first));
+        }
+        let rest = self.joined.iter().map(|&slot| values.get(slot));
+        let parts: Option<Vec<&str>> = std::iter::once(Some(first)).chain(rest).collect();
+        Some(Cow::Owned(parts?.join(" ")))
     }
 }
 
