@@ -228,6 +228,22 @@ fn origin_of(role: &Role, slot: usize) -> Origin {
     }
 }
 
+/// The unit of that name: `s`, `written`, `written or s`.
+fn unit_from(word: &str) -> Option<Unit> {
+    let power = |name: &str| match name {
+        "s" => Some(9),
+        "ms" => Some(6),
+        "us" => Some(3),
+        "ns" => Some(0),
+        _ => None,
+    };
+    match word.strip_prefix("written") {
+        Some("") => Some(Unit::Written { or: None }),
+        Some(rest) => Some(Unit::Written { or: Some(power(rest.strip_prefix(" or ")?)?) }),
+        None => power(word).map(Unit::Power),
+    }
+}
+
 /// The zone of times without an offset, where the format sets one.
 fn zone(at: &str, table: &toml::Table) -> Result<Option<Zone>> {
     let Some(text) = string(at, table, "zone")? else { return Ok(None) };
@@ -654,17 +670,12 @@ impl<'t> Compiler<'t> {
                 from => vec![self.slot("latency", from)?],
             };
             let unit = match raw.option(&self.at, "latency", "unit")? {
-                Some("s") => Unit::Power(9),
-                Some("ms") => Unit::Power(6),
-                Some("us") => Unit::Power(3),
-                Some("ns") => Unit::Power(0),
-                Some("written") => Unit::Written,
-                Some(other) => {
-                    return Err(self.error(
+                Some(word) => unit_from(word).ok_or_else(|| {
+                    self.error(
                         "latency",
-                        format!("`unit` is `{other}`, expected s, ms, us, ns or written"),
-                    ));
-                }
+                        format!("`unit` is `{word}`, expected s, ms, us, ns or written"),
+                    )
+                })?,
                 None => slots.first().and_then(|&slot| self.unit_of(slot)).ok_or_else(|| {
                     self.error("latency", "no `unit`").hint(
                         "write { field = \"…\", unit = \"ms\" }, with s, ms, us or ns, or `written` where the value has its unit in it",

@@ -499,7 +499,14 @@ fn a_latency_may_be_a_sum_or_have_its_unit_in_it() {
     let list = format(&format!("{JSON}{list}")).unwrap();
     assert!(latency(&list, ",\"a\":0.1,\"c\":\"1.5ms\"").ends_with("latency_us=1500"));
     assert_eq!(latency(&list, ",\"c\":1.5"), "BadValue");
+    let either =
+        format(&format!("{JSON}latency = {{ field = \"c\", unit = \"written or ms\" }}")).unwrap();
+    assert!(latency(&either, ",\"c\":\"1.5s\"").ends_with("latency_us=1500000"));
+    assert!(latency(&either, ",\"c\":1.5").ends_with("latency_us=1500"));
+    assert_eq!(latency(&either, ",\"c\":\"1.5x\""), "BadValue");
     for bad in [
+        "{ field = \"c\", unit = \"written or\" }",
+        "{ field = \"c\", unit = \"writtens\" }",
         "{ sum = [] , unit = \"s\" }",
         "{ sum = [\"a\"] }",
         "{ sum = [\"a\"], field = \"b\", unit = \"s\" }",

@@ -363,6 +363,30 @@ fn caddy_has_the_time_of_the_end_and_how_long_it_took() {
 }
 
 #[test]
+fn caddy_in_other_forms() {
+    let call = told("caddy", CADDY);
+    for (ts, duration) in [
+        ("\"2018/12/18 09:30:02.250\"", "1.75"),
+        ("1545125402250", "\"1.75s\""),
+        ("\"18/Dec/2018:09:30:02.250 +0000\"", "\"1750ms\""),
+    ] {
+        let other = CADDY.replace("1545125402.25", ts).replace(":1.75,", &format!(":{duration},"));
+        assert_eq!(told("caddy", &other), call, "{ts} {duration}");
+        assert_eq!(told("caddy", &format!("caddy-1  | {other}")), call, "{ts} {duration}");
+    }
+}
+
+#[test]
+fn caddy_logs_a_request_once() {
+    let error = CADDY.replace("http.log.access.log0", "http.log.error.log0");
+    let step = CADDY.replace("http.log.access.log0", "http.handlers.reverse_proxy");
+    assert_eq!(told("caddy", &error), "no-target");
+    assert_eq!(told("caddy", &step), "no-target");
+    let log = format!("{CADDY}\n{error}\n{step}\n{step}\n{CADDY}\n");
+    assert_eq!(detected(None, &log), Ok("caddy".to_owned()));
+}
+
+#[test]
 fn caddy_lines_that_are_no_requests_are_no_calls() {
     let other = r#"{"level":"info","ts":1545125402.25,"logger":"http.log","msg":"server running","name":"srv0"}"#;
     assert_eq!(told("caddy", other), "no-target");
@@ -395,6 +419,22 @@ fn traefik_as_it_comes_has_the_duration_last() {
     assert_eq!(
         told("traefik-clf", none),
         "2018-12-18T09:30:00Z - GET /x - unknown - - 0 10.0.0.7 - -"
+    );
+    // As 1 wrote it; and quotes that a client sent.
+    let call = told("traefik-clf", TRAEFIK_CLF);
+    let bare = TRAEFIK_CLF.replace("\"-\" \"curl", "- \"curl");
+    assert_ne!(bare, TRAEFIK_CLF);
+    assert_eq!(told("traefik-clf", &bare), call);
+    let quotes = bare.replace("?a=1", "?a=\"1\"").replace("curl/7.61", "x \"curl\" y");
+    assert_eq!(
+        told("traefik-clf", &quotes),
+        call.replace("?a=1", "?a=\"1\"").replace("curl/7.61", "x \"curl\" y")
+    );
+    let hello = TRAEFIK_CLF.replace("GET /v1/users/7?a=1 HTTP/1.1", "PRI");
+    assert_eq!(told("traefik-clf", &hello), "no-target");
+    assert_eq!(
+        told("traefik-clf", &format!("2018-12-18T09:30:00.1Z stdout F {TRAEFIK_CLF}")),
+        call
     );
 }
 

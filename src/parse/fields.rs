@@ -113,8 +113,8 @@ pub(crate) struct LatencySource {
 pub(crate) enum Unit {
     /// Ten to this power nanoseconds.
     Power(i64),
-    /// Stands in the value: `0.123s`, `1m3.5s`.
-    Written,
+    /// Stands in the value: `0.123s`, `1m3.5s`. A bare number is of the other unit, if there is one.
+    Written { or: Option<i64> },
 }
 
 impl Fields {
@@ -264,7 +264,11 @@ impl Unit {
     fn read_ns(self, value: &str) -> Result<u128, Unreadable> {
         let power = match self {
             Unit::Power(power) => power,
-            Unit::Written => return duration_ns(value).ok_or(Unreadable),
+            Unit::Written { or } => match (duration_ns(value), or) {
+                (Some(ns), _) => return Ok(ns),
+                (None, Some(power)) => power,
+                (None, None) => return Err(Unreadable),
+            },
         };
         let number = Decimal::parse(value).ok_or(Unreadable)?;
         let (ns, exact) = number.scaled(power).ok_or(Unreadable)?;
