@@ -48,12 +48,12 @@ const COMMON_KEYS: [&str; 6] = ["kind", "zone", "outcomes", "requires", "otherwi
 const KINDS: [(&str, &[&str]); 8] = [
     ("json", &["headers", "embedded", "prefixed"]),
     ("json-records", &["records", "headers", "embedded", "prefixed"]),
-    ("pattern", &["pattern"]),
+    ("pattern", &["pattern", "prefixed"]),
     ("csv", &["columns", "header", "delimiter", "flexible"]),
     ("w3c", &[]),
-    ("ltsv", &[]),
+    ("ltsv", &["prefixed"]),
     ("logfmt", &[]),
-    ("regex", &["regex", "escapes"]),
+    ("regex", &["regex", "escapes", "prefixed"]),
 ];
 
 /// More than any variable's rank.
@@ -125,13 +125,18 @@ pub(super) fn otherwise<'t>(name: &str, table: &'t toml::Table) -> Result<Option
 ///
 /// If it says so in another way than by `true` or `false`.
 pub(super) fn dedupe(name: &str, table: &toml::Table) -> Result<bool> {
-    match table.get("dedupe") {
-        None => Ok(false),
-        Some(Value::Boolean(dedupe)) => Ok(*dedupe),
-        Some(value) => {
-            Err(wrong_type(&format!("formats.{name}"), "dedupe", value, "true or false"))
-        }
-    }
+    Ok(boolean(&format!("formats.{name}"), table, "dedupe")?.unwrap_or(false))
+}
+
+/// Whether lines may have something of syslog or a container runtime in front. Of JSON the plan itself takes care.
+///
+/// # Errors
+///
+/// If it is neither true nor false.
+pub(super) fn prefixed(name: &str, table: &toml::Table) -> Result<bool> {
+    let is_json =
+        table.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.starts_with("json"));
+    Ok(boolean(&format!("formats.{name}"), table, "prefixed")?.unwrap_or(false) && !is_json)
 }
 
 /// A format's kind, and the keys that only it has.
@@ -232,6 +237,22 @@ fn origin_of(role: &Role, slot: usize) -> Origin {
     }
 }
 
+/// The unit of that name: `s`, `written`, `written or s`.
+fn unit_from(word: &str) -> Option<Unit> {
+    let power = |name: &str| match name {
+        "s" => Some(9),
+        "ms" => Some(6),
+        "us" => Some(3),
+        "ns" => Some(0),
+        _ => None,
+    };
+    match word.strip_prefix("written") {
+        Some("") => Some(Unit::Written { or: None }),
+        Some(rest) => Some(Unit::Written { or: Some(power(rest.strip_prefix(" or ")?)?) }),
+        None => power(word).map(Unit::Power),
+    }
+}
+
 /// The zone of times without an offset, where the format sets one.
 fn zone(at: &str, table: &toml::Table) -> Result<Option<Zone>> {
     let Some(text) = string(at, table, "zone")? else { return Ok(None) };
@@ -275,6 +296,8 @@ enum From<'t> {
     Constant(&'t str),
     /// The sum of several fields.
     Sum(Vec<&'t str>),
+    /// Several fields with blanks between.
+    Join(Vec<&'t str>),
 }
 
 impl<'t> Compiler<'t> {
@@ -353,8 +376,10 @@ impl<'t> Compiler<'t> {
         if routed {
             origins.push("route");
         }
-        if field == "latency" {
-            origins.push("sum");
+        match field {
+            "latency" => origins.push("sum"),
+            "at" => origins.push("join"),
+            _ => {}
         }
         let place = format!("{}: {field}", self.at);
         let known = || origins.iter().chain(options).copied();
@@ -365,12 +390,13 @@ impl<'t> Compiler<'t> {
         }
         let mut found = None;
         for origin in &origins {
-            if *origin == "sum" {
+            if matches!(*origin, "sum" | "join") {
                 let Some(names) = strings(&place, table, origin)? else { continue };
                 if names.is_empty() || names.contains(&"") {
-                    return Err(self.error(field, "`sum` names no fields"));
+                    return Err(self.error(field, format!("`{origin}` names no fields")));
                 }
-                if found.replace(From::Sum(names)).is_some() {
+                let from = if *origin == "sum" { From::Sum(names) } else { From::Join(names) };
+                if found.replace(from).is_some() {
                     return Err(
                         self.error(field, "a source has one place it comes from, found two")
                     );
@@ -405,7 +431,7 @@ impl<'t> Compiler<'t> {
         let name = match from {
             From::Field(name) => Name::Field(name),
             From::Header(name) => Name::Header(name),
-            From::Query(_) | From::Route(_) | From::Constant(_) | From::Sum(_) => {
+            From::Query(_) | From::Route(_) | From::Constant(_) | From::Sum(_) | From::Join(_) => {
                 return Err(self.error(field, "takes a field or a header only"));
             }
         };
@@ -480,7 +506,15 @@ impl<'t> Compiler<'t> {
     fn at_sources(&mut self) -> Result<Vec<AtSource>> {
         let mut all = Vec::new();
         for raw in &self.sources("at", &["as", "is"])? {
-            let slot = self.slot("at", &raw.from)?;
+            let (first, more) = match &raw.from {
+                From::Join(names) => (&From::Field(names[0]), &names[1..]),
+                from => (from, &[][..]),
+            };
+            let slot = self.slot("at", first)?;
+            let joined = more
+                .iter()
+                .map(|name| self.slot("at", &From::Field(name)))
+                .collect::<Result<_>>()?;
             let form = match raw.option(&self.at, "at", "as")? {
                 Some(_) if self.plan.is_joined_time(slot) => {
                     return Err(self
@@ -506,7 +540,7 @@ impl<'t> Compiler<'t> {
                     );
                 }
             };
-            all.push(AtSource { slot, form, is_end });
+            all.push(AtSource { slot, joined, form, is_end });
         }
         Ok(all)
     }
@@ -645,17 +679,12 @@ impl<'t> Compiler<'t> {
                 from => vec![self.slot("latency", from)?],
             };
             let unit = match raw.option(&self.at, "latency", "unit")? {
-                Some("s") => Unit::Power(9),
-                Some("ms") => Unit::Power(6),
-                Some("us") => Unit::Power(3),
-                Some("ns") => Unit::Power(0),
-                Some("written") => Unit::Written,
-                Some(other) => {
-                    return Err(self.error(
+                Some(word) => unit_from(word).ok_or_else(|| {
+                    self.error(
                         "latency",
-                        format!("`unit` is `{other}`, expected s, ms, us, ns or written"),
-                    ));
-                }
+                        format!("`unit` is `{word}`, expected s, ms, us, ns or written"),
+                    )
+                })?,
                 None => slots.first().and_then(|&slot| self.unit_of(slot)).ok_or_else(|| {
                     self.error("latency", "no `unit`").hint(
                         "write { field = \"…\", unit = \"ms\" }, with s, ms, us or ns, or `written` where the value has its unit in it",
@@ -729,7 +758,7 @@ impl<'t> Compiler<'t> {
                 let list = match field {
                     "at" => {
                         if let Some(Role::At { form, is_end, .. }) = role {
-                            fields.at.push(AtSource { slot, form, is_end });
+                            fields.at.push(AtSource { slot, joined: Vec::new(), form, is_end });
                         }
                         continue;
                     }

@@ -14,7 +14,7 @@ use crate::error::Problems;
 use crate::input::Framing;
 use crate::limits::LINE_BYTES_MAX;
 use crate::parse::fields::Fields;
-use crate::parse::{Scratch, Values};
+use crate::parse::{Scratch, Values, shipped};
 use plan::Plan;
 
 /// A compiled format: how a line becomes a call.
@@ -26,6 +26,8 @@ pub struct Format {
     /// How lines are read that do not have the form of the plan.
     otherwise: Option<Box<Format>>,
     dedupe: bool,
+    /// Whether lines are read without what shippers write in front of them.
+    is_prefixed: bool,
     is_built_in: bool,
 }
 
@@ -101,6 +103,10 @@ impl Format {
     pub fn from_toml(name: &str, table: &toml::Table) -> std::result::Result<Format, Problems> {
         let mut problems = Problems::default();
         let compiled = language::compile(name, table).map_err(|error| problems.0.extend(error.0));
+        let is_prefixed = match &compiled {
+            Ok(_) => problems.note(language::prefixed(name, table)).unwrap_or_default(),
+            Err(()) => false,
+        };
         let otherwise = match problems.note(language::otherwise(name, table)).flatten() {
             Some(other) => Format::from_toml(&format!("{name}.otherwise"), other)
                 .map_err(|error| problems.0.extend(error.0))
@@ -111,7 +117,16 @@ impl Format {
         match compiled {
             Ok((plan, fields)) if problems.0.is_empty() => {
                 let (name, otherwise) = (name.to_owned(), otherwise.map(Box::new));
-                Ok(Format { name, plan, fields, otherwise, dedupe, is_built_in: false })
+                let format = Format {
+                    name,
+                    plan,
+                    fields,
+                    otherwise,
+                    dedupe,
+                    is_prefixed,
+                    is_built_in: false,
+                };
+                Ok(format)
             }
             _ => Err(problems),
         }
@@ -217,6 +232,12 @@ impl Format {
             return Err(Reason::TooLong);
         }
         let line = std::str::from_utf8(line).map_err(|_| Reason::NotUtf8)?;
+        if self.is_prefixed
+            && let Some(bare) = shipped::bare(line)
+            && self.plan.fill(bare, scratch).is_ok()
+        {
+            return self.fields.call(Values::new(bare, scratch));
+        }
         if let Err(reason) = self.plan.fill(line, scratch) {
             return match &self.otherwise {
                 Some(format) => format.parse(line.as_bytes(), scratch),

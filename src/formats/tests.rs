@@ -856,6 +856,29 @@ fn the_built_in_ltsv_has_the_recommended_labels() {
     assert_eq!(call.at.to_string(), "2018-12-18T00:29:59.943Z");
     assert_eq!((call.method, call.path), (some("POST"), some("/x?token=t")));
     assert_eq!((call.bytes, call.latency_us), (Some(12), Some(57_000)));
+    // nginx's own names.
+    let line = [
+        "time_local:18/Dec/2018:09:30:02 +0000",
+        "host:api.example",
+        "remote_addr:10.0.0.7",
+        "remote_user:c1",
+        "request_method:GET",
+        "request_uri:/x",
+        "status:200",
+        "bytes_sent:12",
+        "request_time:2.000",
+        "http_user_agent:curl/7",
+        "http_host:api.example",
+    ];
+    let line = line.join("\t");
+    for line in [line.clone(), format!("2018-12-18T09:30:02.1Z stdout F {line}")] {
+        let call = parse(&ltsv, line).unwrap();
+        assert_eq!(call.at.to_string(), "2018-12-18T09:30:00Z");
+        assert_eq!((call.method, call.path), (some("GET"), some("/x")));
+        assert_eq!((call.host, call.remote_addr), (some("api.example"), some("10.0.0.7")));
+        assert_eq!((call.credential, call.user_agent), (some("c1"), some("curl/7")));
+        assert_eq!((call.bytes, call.latency_us), (Some(12), Some(2_000_000)));
+    }
 }
 
 #[test]

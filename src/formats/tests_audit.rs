@@ -627,7 +627,9 @@ fn records_that_are_no_calls_are_rejects_without_a_target() {
     assert_eq!(reason(r#","event":"started","s":"x""#), Some(Reason::NoTarget));
     assert_eq!(reason(r#","event":7.0"#), Some(Reason::NoTarget));
     assert_eq!(reason(r#","event":"paused""#), Some(Reason::BadValue));
-    assert_eq!(read_as(&format, r#"{"event":"started"}"#), [Err(Reason::NoTime)]);
+    // What is no call needs no time.
+    assert_eq!(read_as(&format, r#"{"event":"started"}"#), [Err(Reason::NoTarget)]);
+    assert_eq!(read_as(&format, r#"{"event":"done"}"#), [Err(Reason::NoTime)]);
 }
 
 #[test]

@@ -196,11 +196,20 @@ fn s3_of_all_years_and_without_request() {
     lacks("aws-s3", &anonymous, "credential");
     let expiry = r#"79a59df9 exports [06/Feb/2019:00:00:38 +0000] - AmazonS3 7B4A0FABBEXAMPLE S3.EXPIRE.OBJECT people/7.json "-" - - - 113 - - "-" "-" - - - - - - - - -"#;
     for line in [expiry, &expiry.replace("7.json \"-\"", "7.json -")] {
-        has("aws-s3", line, "operation=S3.EXPIRE.OBJECT");
-        has("aws-s3", line, "outcome=unknown");
-        lacks("aws-s3", line, "path");
-        lacks("aws-s3", line, "remote_addr");
+        assert_eq!(read("aws-s3", line), ["NoTarget"], "{line}");
     }
+    // One of many that a request deleted.
+    let batch = "79a59df9 exports [06/Feb/2019:00:00:38 +0000] 192.0.2.3 79a5 8CD7A4A71E2E5C9E BATCH.DELETE.OBJECT people/7.json - 204 - - 113 - - - - - s9lz= SigV4 ECDHE AuthHeader exports.s3.amazonaws.com TLSv1.2";
+    assert_eq!(
+        reads("aws-s3", batch),
+        ["at=2019-02-06T00:00:38Z|credential=79a5|host=exports.s3.amazonaws.com|api=exports|\
+             operation=BATCH.DELETE.OBJECT|outcome=served|status=204|subject=<user>|remote_addr=192.0.2.3|\
+             request_id=8CD7A4A71E2E5C9E"]
+    );
+    let region = format!("{S3} \"us-east-1\"");
+    assert_eq!(reads("aws-s3", &region), reads("aws-s3", S3));
+    let anonymous = S3.replace("arn:aws:iam::123456789012:user/reelhouse", "Anonymous");
+    lacks("aws-s3", &anonymous, "credential");
     let odd =
         S3.replace("aws-sdk-java/2.20", "\"x\" y").replace("\"-\" \"", "\"http://a/\"b\"\" \"");
     has("aws-s3", &odd, "user_agent=\"x\" y");
@@ -221,6 +230,22 @@ fn cloudfront_with_its_columns_named_or_not() {
     let left = CLOUDFRONT.replace("\t200\t", "\t000\t").replace("\t0.250\t", "\t-\t");
     has("aws-cloudfront", &left, "outcome=unknown");
     has("aws-cloudfront", &left, "at=2019-12-04T21:02:31Z");
+}
+
+#[test]
+fn cloudfront_as_json_and_in_real_time() {
+    let call = "at=2019-12-04T21:02:30.75Z|credential=k-1|method=GET|path=/v1/users/7?api_key=k-1&x=y|host=api.example.com|\
+        outcome=served|status=200|bytes=392|latency_us=250000|subject=<user>|remote_addr=192.0.2.100|\
+        user_agent=Mozilla/5.0%20(Windows)|request_id=SOX4xwn4==";
+    let json = r#"{"date":"2019-12-04","time":"21:02:31","x-edge-location":"LAX1","sc-bytes":"392","c-ip":"192.0.2.100","cs-method":"GET","cs(Host)":"d111111abcdef8.cloudfront.net","cs-uri-stem":"/v1/users/7","sc-status":"200","cs(Referer)":"-","cs(User-Agent)":"Mozilla/5.0%20(Windows)","cs-uri-query":"api_key=k-1&x=y","cs(Cookie)":"-","x-edge-result-type":"Hit","x-edge-request-id":"SOX4xwn4==","x-host-header":"api.example.com","cs-protocol":"https","cs-bytes":"23","time-taken":"0.250"}"#;
+    assert_eq!(reads("aws-cloudfront", json), [call]);
+    let fine = json.replace("\"date\":\"2019-12-04\",", "\"timestamp(ms)\":\"1575493351123\",");
+    has("aws-cloudfront", &fine, "at=2019-12-04T21:02:30.873Z");
+    let half = json.replace("\"date\":\"2019-12-04\",", "");
+    assert_eq!(read("aws-cloudfront", &half), ["NoTime"]);
+    let real = "1575493351.000\t192.0.2.100\t0.249\t200\t392\tGET\thttps\td111111abcdef8.cloudfront.net\t/v1/users/7?api_key=k-1&x=y\t23\tLAX1\tSOX4xwn4==\tapi.example.com\t0.250\tHTTP/2.0\tIPv4\tMozilla/5.0%20(Windows)\t-\t-\tapi_key=k-1&x=y\tHit";
+    assert_eq!(detected(real), "aws-cloudfront");
+    assert_eq!(reads("aws-cloudfront", real), [call]);
 }
 
 #[test]
@@ -474,7 +499,14 @@ fn a_latency_may_be_a_sum_or_have_its_unit_in_it() {
     let list = format(&format!("{JSON}{list}")).unwrap();
     assert!(latency(&list, ",\"a\":0.1,\"c\":\"1.5ms\"").ends_with("latency_us=1500"));
     assert_eq!(latency(&list, ",\"c\":1.5"), "BadValue");
+    let either =
+        format(&format!("{JSON}latency = {{ field = \"c\", unit = \"written or ms\" }}")).unwrap();
+    assert!(latency(&either, ",\"c\":\"1.5s\"").ends_with("latency_us=1500000"));
+    assert!(latency(&either, ",\"c\":1.5").ends_with("latency_us=1500"));
+    assert_eq!(latency(&either, ",\"c\":\"1.5x\""), "BadValue");
     for bad in [
+        "{ field = \"c\", unit = \"written or\" }",
+        "{ field = \"c\", unit = \"writtens\" }",
         "{ sum = [] , unit = \"s\" }",
         "{ sum = [\"a\"] }",
         "{ sum = [\"a\"], field = \"b\", unit = \"s\" }",
@@ -483,6 +515,25 @@ fn a_latency_may_be_a_sum_or_have_its_unit_in_it() {
         assert!(format(&format!("{JSON}latency = {bad}")).is_err(), "{bad}");
     }
     assert!(format(&format!("{JSON}status = {{ sum = [\"a\"] }}")).is_err());
+}
+
+#[test]
+fn a_time_may_be_joined_of_several_fields() {
+    let csv = "kind = \"csv\"\ncolumns = [\"day\", \"clock\", \"path\"]\npath = \"path\"\n\
+        at = { join = [\"day\", \"clock\"], as = \"%Y-%m-%d %H:%M:%S\" }";
+    let joined = format(csv).unwrap();
+    assert_eq!(
+        reads_as(&joined, "2018-12-18,09:30:00,/x\n2018-12-18,-,/x\n,09:30:00,/x"),
+        ["at=2018-12-18T09:30:00Z|path=/x|outcome=unknown", "NoTime", "NoTime"]
+    );
+    for (what, instead) in [
+        ("[\"day\", \"clock\"]", "[]"),
+        ("[\"day\", \"clock\"]", "[\"day\", \"hour\"]"),
+        ("join =", "field = \"day\", join ="),
+        ("path = \"path\"", "path = { join = [\"path\"] }"),
+    ] {
+        assert!(format(&csv.replace(what, instead)).is_err(), "{instead}");
+    }
 }
 
 #[test]

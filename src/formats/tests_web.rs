@@ -76,6 +76,51 @@ fn vcombined_has_the_host_in_front() {
     assert_eq!(told("vcombined", combined), "malformed");
 }
 
+#[test]
+fn vcombined_without_a_port() {
+    let bare = VCOMBINED.replacen(":443 ", " ", 1);
+    assert_eq!(told("vcombined", &bare), told("vcombined", VCOMBINED));
+    assert_eq!(told("combined", &bare), "malformed");
+    let nobody = bare.replace(" reelhouse ", " - ");
+    assert!(told("vcombined", &nobody).starts_with("2018-12-18T09:30:00Z - GET "));
+    assert_eq!(told("combined", &nobody), "malformed");
+    for combined in ["10.0.0.7 - john doe", "10.0.0.7 - -", "10.0.0.7 ident reelhouse"] {
+        let line =
+            format!(r#"{combined} [18/Dec/2018:10:30:00 +0100] "GET / HTTP/1.1" 200 5 "-" "-""#);
+        assert!(told("combined", &line).contains(" GET "), "{combined}");
+        assert!(!told("vcombined", &line).contains(" GET "), "{combined}");
+    }
+}
+
+#[test]
+fn what_shippers_write_in_front_is_no_part_of_a_line() {
+    let combined = VCOMBINED.split_once(' ').unwrap().1;
+    let call = told("combined", combined);
+    assert!(call.starts_with("2018-12-18T09:30:00Z reelhouse GET "));
+    for prefix in [
+        "Dec 18 09:30:00 web1 nginx: ",
+        "<190>Dec 18 09:30:00 web1 httpd[71]: ",
+        "<134>1 2018-12-18T09:30:00.123Z web1 nginx 71 - - ",
+        "2018-12-18T09:30:00.123456789Z stdout F ",
+        "2018-12-18T09:30:00.123456789Z ",
+        "web_1  | ",
+    ] {
+        assert_eq!(told("combined", &format!("{prefix}{combined}")), call, "{prefix}");
+        assert_eq!(
+            told("vcombined", &format!("{prefix}{VCOMBINED}")),
+            told("vcombined", VCOMBINED)
+        );
+        assert_eq!(
+            told("nginx-ingress", &format!("{prefix}{INGRESS}")),
+            told("nginx-ingress", INGRESS)
+        );
+    }
+    // What is not known is no part of the user's name.
+    for prefix in ["Dec 18 09:30:00 web1 ", "10.0.0.1, ", "18/12/2018 09:30:00 "] {
+        assert_eq!(told("combined", &format!("{prefix}{combined}")), "malformed", "{prefix}");
+    }
+}
+
 const INGRESS: &str = r#"10.0.0.7 - reelhouse [18/Dec/2018:09:30:02 +0000] "POST /v1/messages HTTP/2.0" 201 42 "-" "curl/7.61" 310 1.500 [shop-api-80] [] 10.244.0.5:8080 42 1.499 201 0123456789abcdef0123456789abcdef"#;
 
 #[test]
@@ -156,6 +201,9 @@ fn haproxy_requests_that_are_odd() {
     let v6 = HAPROXY.replace("10.0.0.7:", "2001:db8::7:");
     assert!(told("haproxy", &v6).contains(" 2001:db8::7 "));
     assert!(told("haproxy", &HAPROXY.replace("10.0.0.7:33317", "unix:1")).contains(" unix "));
+    // As 1.2 wrote it, with fewer counts.
+    let old = HAPROXY.replace("1/1/1/1/0 0/0", "2/54/54 0/0");
+    assert_eq!(told("haproxy", &old), told("haproxy", HAPROXY));
 }
 
 #[test]
@@ -164,13 +212,18 @@ fn haproxy_lines_that_are_no_requests_are_no_calls() {
         "10.0.0.7:33313 [18/Dec/2018:09:30:00.443] fnt bck/srv1 0/0/5007 212 -- 0/0/0/0/3 0/0",
         "10.0.0.7:33313 [18/Dec/2018:09:30:00.443] fnt bck/<NOSRV> -1/-1/+5007 +212 SC 0/0/0/0/3 0/0",
         "10.0.0.7:56059 [18/Dec/2018:09:30:00.380] frt/f1: Connection error during SSL handshake",
+        r#"-:- [18/Dec/2018:09:30:00.200] <OCSP-UPDATE> -/- 2/0/-1/-1/3009 503 217 - - SC-- 0/0/0/0/3 0/0 {} "GET http://10.0.0.9/MEM HTTP/1.1""#,
+        r#"<133>Dec 18 09:30:00 haproxy[1]: <OCSP-UPDATE> /certs/a.pem 1 "Update successful" 0 1"#,
+        "Dec 18 09:30:00 localhost haproxy[1]: Proxy http-in started.",
+        r#"haproxy[1]: Server bck/srv1 is DOWN, reason: Layer7 wrong status, code: 503, info: "Service Unavailable", check duration: 1ms."#,
+        "haproxy[14385]: Connect from 10.0.0.7:33312 to 10.0.3.31:8012 (www/HTTP)",
         r#"10.0.0.7 - - [18/Dec/2018:09:30:00 +0000] "TCP " 000 212 "" "" 33313 443 "fnt" "bck" "srv1" 0 0 0 0 5007 "--" 0 0 0 0 3 0 0 "-" "-" "" """#,
     ] {
         assert_eq!(told("haproxy", line), "no-target", "{line}");
     }
     for line in [
-        "Dec 18 09:30:00 localhost haproxy[1]: Proxy http-in started.",
-        "haproxy[14385]: Connect from 10.0.0.7:33312 to 10.0.3.31:8012 (www/HTTP)",
+        "Dec 18 09:30:00 localhost sshd[1]: Connection closed by 10.0.0.7 port 33312",
+        r#"haproxy[1]: www 10.0.0.7 "GET /x HTTP/1.1" 200"#,
     ] {
         assert_eq!(told("haproxy", line), "malformed", "{line}");
     }
@@ -192,6 +245,7 @@ fn squid_has_the_time_of_the_end_and_how_long_it_took() {
     let call = "2018-12-18T09:30:00.5Z reelhouse GET http://api.example.com/x?a=1 - served 200 2750 155000 10.0.0.7 - -";
     assert_eq!(told("squid", SQUID), call);
     assert_eq!(told("squid", &format!("Dec 18 09:30:00 px (squid-1)[71]: {SQUID}")), call);
+    assert_eq!(told("squid", &format!("<13>1 2018-12-18T09:30:00Z px squid 71 - - {SQUID}")), call);
     assert_eq!(told("squid", SQUID.strip_suffix(" text/html").unwrap()), call);
     assert_eq!(told("squid", &format!("{SQUID} [Host: x%0d%0a] [HTTP/1.1 200 OK%0d%0a]")), call);
     let tunnel = "1545125400.655 60155 10.0.0.7 TCP_TUNNEL/200 5120 CONNECT api.example.com:443 - HIER_DIRECT/10.0.3.31 -";
@@ -206,10 +260,24 @@ fn squid_has_the_time_of_the_end_and_how_long_it_took() {
 }
 
 #[test]
+fn squid_in_the_common_and_combined_formats() {
+    let call = "2018-12-18T09:30:00Z reelhouse GET http://api.example.com/x?a=1 - served 200 2750 - 10.0.0.7";
+    let common = r#"10.0.0.7 - reelhouse [18/Dec/2018:10:30:00 +0100] "GET http://api.example.com/x?a=1 HTTP/1.1" 200 2750 TCP_MISS:HIER_DIRECT"#;
+    assert_eq!(told("squid", common), format!("{call} - -"));
+    let combined = common.replace("TCP_MISS", r#""-" "curl \"7\"" TCP_MISS"#);
+    assert_eq!(told("squid", &combined), format!("{call} curl \"7\" -"));
+    let mime = format!("{combined} [Host: x%0d%0a] [HTTP/1.1 200 OK%0d%0a]");
+    assert_eq!(told("squid", &mime), format!("{call} curl \"7\" -"));
+    assert_eq!(told("squid", common.strip_suffix(" TCP_MISS:HIER_DIRECT").unwrap()), "malformed");
+}
+
+#[test]
 fn squid_connections_without_a_request_are_no_calls() {
     for line in [
         "1545125400.655      0 10.0.0.7 NONE_NONE/000 0 - error:transaction-end-before-headers - HIER_NONE/- -",
         "1545125400.655      0 10.0.0.7 TAG_NONE/400 3900 GET error:invalid-request - HIER_NONE/- text/html",
+        "1545125400.655      0 10.0.0.7 UDP_MISS/000 70 ICP_QUERY http://api.example.com/x - HIER_NONE/- -",
+        r#"10.0.0.7 - - [18/Dec/2018:09:30:00 +0000] "NONE error:invalid-request HTTP/0.0" 400 3900 TAG_NONE:HIER_NONE"#,
     ] {
         assert_eq!(told("squid", line), "no-target", "{line}");
     }
@@ -242,6 +310,20 @@ fn iis_has_the_columns_of_its_directive() {
     // Without a date in the lines only the file's first one is known.
     let dateless = "#Date: 2018-12-18 09:30:02\n#Fields: time s-ip cs-method cs-uri-stem sc-status\n09:30:02 10.0.3.31 GET /x 200\n";
     assert_eq!(told_all("iis", dateless), ["no-time"]);
+}
+
+#[test]
+fn iis_has_logs_of_ftp_sites_and_of_exchange() {
+    let ftp = "#Fields: date time c-ip cs-username s-ip s-port cs-method cs-uri-stem sc-status sc-win32-status sc-substatus x-session x-fullpath\n\
+        2018-12-18 09:30:02 10.0.0.7 reelhouse 10.0.3.31 21 RETR /a.txt 226 0 0 5e0c /a.txt\n\
+        2018-12-18 09:30:02 10.0.0.7 - 10.0.3.31 21 ControlChannelOpened - - 0 0 5e0c -\n";
+    assert_eq!(told_all("iis", ftp), ["no-target", "no-target"]);
+    let exchange = "#Fields: date time s-ip cs-method cs-uri-stem cs-uri-query s-port cs-username c-ip cs(User-Agent) sc-status time-taken\n\
+        2018-12-18 09:30:02 fe80::1%3 POST /mapi/ - 444 Anonymous fe80::1%3 - 200 2\n";
+    assert_eq!(
+        told_all("iis", exchange),
+        ["2018-12-18T09:30:01.998Z - POST /mapi/ - served 200 - 2000 fe80::1%3 - -"]
+    );
 }
 
 #[test]
@@ -281,6 +363,30 @@ fn caddy_has_the_time_of_the_end_and_how_long_it_took() {
 }
 
 #[test]
+fn caddy_in_other_forms() {
+    let call = told("caddy", CADDY);
+    for (ts, duration) in [
+        ("\"2018/12/18 09:30:02.250\"", "1.75"),
+        ("1545125402250", "\"1.75s\""),
+        ("\"18/Dec/2018:09:30:02.250 +0000\"", "\"1750ms\""),
+    ] {
+        let other = CADDY.replace("1545125402.25", ts).replace(":1.75,", &format!(":{duration},"));
+        assert_eq!(told("caddy", &other), call, "{ts} {duration}");
+        assert_eq!(told("caddy", &format!("caddy-1  | {other}")), call, "{ts} {duration}");
+    }
+}
+
+#[test]
+fn caddy_logs_a_request_once() {
+    let error = CADDY.replace("http.log.access.log0", "http.log.error.log0");
+    let step = CADDY.replace("http.log.access.log0", "http.handlers.reverse_proxy");
+    assert_eq!(told("caddy", &error), "no-target");
+    assert_eq!(told("caddy", &step), "no-target");
+    let log = format!("{CADDY}\n{error}\n{step}\n{step}\n{CADDY}\n");
+    assert_eq!(detected(None, &log), Ok("caddy".to_owned()));
+}
+
+#[test]
 fn caddy_lines_that_are_no_requests_are_no_calls() {
     let other = r#"{"level":"info","ts":1545125402.25,"logger":"http.log","msg":"server running","name":"srv0"}"#;
     assert_eq!(told("caddy", other), "no-target");
@@ -313,6 +419,22 @@ fn traefik_as_it_comes_has_the_duration_last() {
     assert_eq!(
         told("traefik-clf", none),
         "2018-12-18T09:30:00Z - GET /x - unknown - - 0 10.0.0.7 - -"
+    );
+    // As 1 wrote it; and quotes that a client sent.
+    let call = told("traefik-clf", TRAEFIK_CLF);
+    let bare = TRAEFIK_CLF.replace("\"-\" \"curl", "- \"curl");
+    assert_ne!(bare, TRAEFIK_CLF);
+    assert_eq!(told("traefik-clf", &bare), call);
+    let quotes = bare.replace("?a=1", "?a=\"1\"").replace("curl/7.61", "x \"curl\" y");
+    assert_eq!(
+        told("traefik-clf", &quotes),
+        call.replace("?a=1", "?a=\"1\"").replace("curl/7.61", "x \"curl\" y")
+    );
+    let hello = TRAEFIK_CLF.replace("GET /v1/users/7?a=1 HTTP/1.1", "PRI");
+    assert_eq!(told("traefik-clf", &hello), "no-target");
+    assert_eq!(
+        told("traefik-clf", &format!("2018-12-18T09:30:00.1Z stdout F {TRAEFIK_CLF}")),
+        call
     );
 }
 

@@ -77,6 +77,8 @@ pub(crate) struct RoutedSources {
 #[derive(Debug)]
 pub(crate) struct AtSource {
     pub(crate) slot: usize,
+    /// What follows it, with blanks between: a log may have the date and the time of day apart.
+    pub(crate) joined: Vec<usize>,
     pub(crate) form: TimeForm,
     /// Whether it is the time of the response, so that the latency is to be taken off.
     pub(crate) is_end: bool,
@@ -111,8 +113,8 @@ pub(crate) struct LatencySource {
 pub(crate) enum Unit {
     /// Ten to this power nanoseconds.
     Power(i64),
-    /// Stands in the value: `0.123s`, `1m3.5s`.
-    Written,
+    /// Stands in the value: `0.123s`, `1m3.5s`. A bare number is of the other unit, if there is one.
+    Written { or: Option<i64> },
 }
 
 impl Fields {
@@ -122,6 +124,11 @@ impl Fields {
     ///
     /// The first reason that applies, in the order of [`Reason`].
     pub(crate) fn call<'a>(&'a self, values: Values<'a>) -> Result<Call<'a>, Reason> {
+        let is_call = text(&self.is_call, values, None);
+        // What is no call need not have a time.
+        if is_call.as_deref() == Some("false") {
+            return Err(Reason::NoTarget);
+        }
         let zone = self.zone.as_ref().unwrap_or(&Zone::UTC);
         let latency_ns = self.latency_ns(values);
         let at = self.at(values, zone, latency_ns).ok_or(Reason::NoTime)?;
@@ -131,10 +138,8 @@ impl Fields {
         if path.is_none() && api.is_none() {
             return Err(Reason::NoTarget);
         }
-        match text(&self.is_call, values, target).as_deref() {
-            None | Some("true") => {}
-            Some("false") => return Err(Reason::NoTarget),
-            Some(_) => return Err(Reason::BadValue),
+        if is_call.is_some_and(|word| word != "true") {
+            return Err(Reason::BadValue);
         }
         // What is no request lacks much of what requests have, and is no line of another format for that.
         if !self.requires.is_empty() && self.requires.iter().all(|&slot| values.get(slot).is_none())
@@ -181,8 +186,8 @@ impl Fields {
         latency_ns: Result<Option<u128>, Unreadable>,
     ) -> Option<Instant> {
         let (source, value) =
-            self.at.iter().find_map(|source| Some((source, values.get(source.slot)?)))?;
-        let at = source.form.read(value, zone)?;
+            self.at.iter().find_map(|source| Some((source, source.value(values)?)))?;
+        let at = source.form.read(&value, zone)?;
         match latency_ns {
             Ok(Some(ns)) if source.is_end => {
                 Some(at.saturating_sub_ns(i64::try_from(ns).unwrap_or(i64::MAX)))
@@ -259,7 +264,11 @@ impl Unit {
     fn read_ns(self, value: &str) -> Result<u128, Unreadable> {
         let power = match self {
             Unit::Power(power) => power,
-            Unit::Written => return duration_ns(value).ok_or(Unreadable),
+            Unit::Written { or } => match (duration_ns(value), or) {
+                (Some(ns), _) => return Ok(ns),
+                (None, Some(power)) => power,
+                (None, None) => return Err(Unreadable),
+            },
         };
         let number = Decimal::parse(value).ok_or(Unreadable)?;
         let (ns, exact) = number.scaled(power).ok_or(Unreadable)?;
@@ -336,6 +345,19 @@ impl Source {
             None => value,
         };
         (!is_absent(&value)).then_some(value)
+    }
+}
+
+impl AtSource {
+    /// The time as the log has it; absent if a part of it is.
+    fn value<'a>(&self, values: Values<'a>) -> Option<Cow<'a, str>> {
+        let first = values.get(self.slot)?;
+        if self.joined.is_empty() {
+            return Some(Cow::Borrowed(first));
+        }
+        let rest = self.joined.iter().map(|&slot| values.get(slot));
+        let parts: Option<Vec<&str>> = std::iter::once(Some(first)).chain(rest).collect();
+        Some(Cow::Owned(parts?.join(" ")))
     }
 }
 

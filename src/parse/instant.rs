@@ -127,6 +127,12 @@ fn read_auto(text: &str, zone: &Zone) -> Option<Instant> {
         [a, b, c, d, b'-', ..] if [a, b, c, d].iter().all(|digit| digit.is_ascii_digit()) => {
             read_rfc3339(text, zone)
         }
+        // As Go's loggers write it.
+        [a, b, c, d, b'/', _, _, b'/', ..]
+            if [a, b, c, d].iter().all(|digit| digit.is_ascii_digit()) =>
+        {
+            read_rfc3339(&text.replacen('/', "-", 2), zone)
+        }
         [b'[', ..] | [_, _, b'/', ..] => read_clf(text, zone),
         _ => {
             let number = Decimal::parse(text)?;

@@ -18,6 +18,7 @@ pub(crate) mod pattern;
 pub(crate) mod regex;
 pub(crate) mod request;
 mod shape;
+pub(crate) mod shipped;
 pub(crate) mod table;
 pub(crate) mod w3c;
 

@@ -332,8 +332,11 @@ impl Capture {
                 | Role::RemoteAddr { .. },
             ) => memchr::memchr(b' ', value.as_bytes()).is_none(),
             Some(Role::Port) => value == "-" || value.bytes().all(|b| b.is_ascii_digit()),
-            // User names may have spaces; but `-` alone means none, so after it a column is too many.
-            Some(Role::User) => !value.starts_with("- "),
+            // User names may have spaces; but a word `-` means none, so with others a column is too many.
+            Some(Role::User) => {
+                memchr::memchr(b' ', value.as_bytes()).is_none()
+                    || !value.split(' ').any(|word| word == "-")
+            }
             _ => true,
         }
     }

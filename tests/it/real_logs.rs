@@ -53,7 +53,7 @@ const LOGS: [(&str, &str, u64, u64); 53] = [
     ("kong-docs/kong-http-log.sample.json", "kong", 1, 0),
     ("lnav/logfile_access_log.0", "combined", 3, 0),
     ("lnav/logfile_caddy_log.1", "caddy", 4, 0),
-    ("lnav/logfile_haproxy.0", "?haproxy", 17, 4),
+    ("lnav/logfile_haproxy.0", "haproxy", 17, 4),
     ("lnav/logfile_nextcloud.0", "json", 5, 0),
     ("lnav/logfile_shop_access_log.0", "nginx-main", 1000, 0),
     ("lnav/logfile_w3c.0", "iis", 1, 0),
