@@ -568,6 +568,16 @@ fn ocsf_api_activity_is_read_whole() {
     assert_eq!(read("ocsf-api-activity", &stage), [Err(Reason::NoTarget)]);
     let stage = ocsf(r#","message":"ResponseComplete""#);
     assert_eq!(read("ocsf-api-activity", &stage), [Ok(ocsf_call())]);
+    let role = "arn:aws:iam::111122223333:role/Partner";
+    for session in ["arn:aws:sts::111122223333:assumed-role/Partner/batch-7", "AROAEXAMPLE:batch-7"]
+    {
+        let actor = format!(
+            r#","actor":{{"user":{{"credential_uid":"ASIAEXAMPLEKEY","uid":"{session}"}},"session":{{"issuer":"{role}"}}}}"#
+        );
+        assert_eq!(call("ocsf-api-activity", &ocsf(&actor)).credential, role);
+        let unissued = ocsf(&actor.replace(role, ""));
+        assert_eq!(call("ocsf-api-activity", &unissued).credential, session);
+    }
     for (key, credential) in [("AKIAEXAMPLEKEY", "AKIAEXAMPLEKEY"), ("ASIAEXAMPLEKEY", "u-1")] {
         let actor = format!(r#","actor":{{"user":{{"credential_uid":"{key}","uid":"u-1"}}}}"#);
         assert_eq!(call("ocsf-api-activity", &ocsf(&actor)).credential, credential);
