@@ -4,7 +4,9 @@
 
 use std::borrow::Cow;
 
-use crate::call::Reason;
+use serde::de::IgnoredAny;
+
+use crate::call::{Call, Outcome, Reason};
 use crate::formats::Format;
 use crate::input::{Framing, Input};
 use crate::limits::LINE_BYTES_MAX;
@@ -45,7 +47,7 @@ impl std::fmt::Display for Undetected {
 /// makes calls of at least nine tenths of the lines that are not blank. Lines that are too long or no UTF-8 speak neither
 /// for a format nor against it. Requests that are no HTTP, and records that are no
 /// requests, count as fitting, since they stand in many logs, but at least one line must be a call, or a third of those that
-/// name their fields themselves, and no other format may make calls of more. Of those that fit the one with the most calls counts, then the one with the most fitting
+/// name their fields themselves (to a built-in under common names a time and a path alone are no call that tells it), and no other format may make calls of more. Of those that fit the one with the most calls counts, then the one with the most fitting
 /// lines: a record without a target may well be a call to the format that knows its keys. Then one that says what it
 /// requires counts before a built-in that does not, unless that one finds more credentials. Those of a config are never
 /// passed over so.
@@ -86,14 +88,18 @@ pub fn detect(formats: &[&Format], head: &[u8]) -> Result<usize, Undetected> {
             match format.parse(line, &mut scratch) {
                 Ok(call) => {
                     fitting += 1;
-                    calls += 1;
+                    calls += usize::from(!format.is_common() || tells_of_a_request(&call));
                     credentials += usize::from(call.credential.is_some());
                 }
                 Err(Reason::NoTarget) => fitting += 1,
                 Err(_) => {}
             }
         }
-        if tried == 0 && framed.is_empty() && matches!(format.framing(), Framing::Records(_)) {
+        if tried == 0
+            && framed.is_empty()
+            && matches!(format.framing(), Framing::Records(_))
+            && is_whole(head)
+        {
             empty.get_or_insert(idx);
         }
         most_calls = most_calls.max(calls);
@@ -138,6 +144,21 @@ pub fn detect(formats: &[&Format], head: &[u8]) -> Result<usize, Undetected> {
     Err(Undetected { equal, shapes })
 }
 
+/// Whether a call has more than a time and a path: lines about files, programs and modules have those too.
+fn tells_of_a_request(call: &Call<'_>) -> bool {
+    call.api.is_some()
+        || call.method.is_some()
+        || call.credential.is_some()
+        || call.outcome != Outcome::Unknown
+}
+
+/// Whether a head is nothing but whole documents.
+fn is_whole(head: &[u8]) -> bool {
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head);
+    let mut documents = serde_json::Deserializer::from_slice(head).into_iter::<IgnoredAny>();
+    documents.all(|document| document.is_ok())
+}
+
 /// What follows the last line end, if anything does, and there is one.
 fn unfinished_line(head: &[u8]) -> Option<&[u8]> {
     let end = memchr::memrchr(b'\n', head)?;
@@ -172,7 +193,7 @@ mod tests {
         "10.0.0.7 - - [18/Dec/2018:09:30:00 +0000] \"GET /x HTTP/1.1\" 200 5 \"-\" \"curl\"\n";
     const HELLO: &str =
         "10.0.0.7 - - [18/Dec/2018:09:30:00 +0000] \"\\x16\\x03\" 400 5 \"-\" \"-\"\n";
-    const JSON: &str = "{\"time\":\"2018-12-18T09:30:00Z\",\"path\":\"/x\"}\n";
+    const JSON: &str = "{\"time\":\"2018-12-18T09:30:00Z\",\"path\":\"/x\",\"status\":200}\n";
 
     const LTSV: &str =
         "time:[18/Dec/2018:09:30:00 +0000]\thost:10.0.0.7\treq:GET /x?a=b HTTP/1.1\tstatus:200\n";

@@ -206,11 +206,14 @@ fn plan(kind: &str, at: &str, table: &toml::Table) -> Result<Plan> {
         "w3c" => Plan::W3c(w3c::Plan::default()),
         _ => {
             let prefixed = boolean(at, table, "prefixed")?.unwrap_or(false);
-            let plan = json::Plan::new(
-                string(at, table, "headers")?,
-                string(at, table, "embedded")?,
-                prefixed,
-            );
+            let embedded = match table.get("embedded") {
+                Some(Value::String(name)) => vec![name.as_str()],
+                _ => strings(at, table, "embedded")?.unwrap_or_default(),
+            };
+            if embedded.contains(&"") {
+                return Err(refused("embedded", "a field name is empty".to_owned()));
+            }
+            let plan = json::Plan::new(string(at, table, "headers")?, &embedded, prefixed);
             match kind {
                 "json-records" => {
                     let names =

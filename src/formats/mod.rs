@@ -196,6 +196,11 @@ impl Format {
             || self.otherwise.as_ref().is_some_and(|format| format.has_requirement())
     }
 
+    /// Whether it is a built-in that any line may be of that has a few common names.
+    fn is_common(&self) -> bool {
+        self.is_built_in && self.names_its_fields() && !self.has_requirement()
+    }
+
     /// The placeholders of routes whose values it asks for.
     pub fn placeholders(&self) -> impl Iterator<Item = &str> {
         let formats = std::iter::successors(Some(self), |format| format.otherwise.as_deref());
@@ -252,6 +257,9 @@ impl Format {
 mod tests;
 #[cfg(test)]
 mod tests_audit;
+
+#[cfg(test)]
+mod tests_loggers;
 
 #[cfg(test)]
 mod tests_web;

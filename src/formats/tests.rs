@@ -791,6 +791,51 @@ fn a_record_may_stand_in_a_string_of_another() {
 }
 
 #[test]
+fn a_record_may_be_wrapped_several_times() {
+    let format = format(
+        "kind = 'json'\nembedded = ['_source', 'message', 'p.log']\nat = 'at'\npath = 'path'",
+    );
+    let record = r#"{"at":"2018-12-18T09:30:00Z","path":"/é","p":7}"#;
+    let text = |record: &str| serde_json::to_string(&format!(" \n{record}\n")).unwrap();
+    let message = |text: &str| format!(r#"{{"at":"no","message":{text}}}"#);
+    let source = |record: &str| format!(r#"{{"_id":"x","_source":{record},"sort":[1]}}"#);
+    for line in [
+        record.to_owned(),
+        source(record),
+        message(&text(record)),
+        source(&message(&text(record))),
+        message(&text(&source(record))),
+        message(&text(&message(&text(record)))),
+        format!(r#"{{"p":{{"log":{}}}}}"#, text(record)),
+        format!(r#"{{"p.log":{}}}"#, text(record)),
+        // What is no object is no record.
+        record.replace("7}", r#"7,"message":"{","_source":null}"#).replace("\"{\"", "\"x{\""),
+    ] {
+        assert_eq!(parse(&format, &line).map(|call| call.path), Ok(some("/é")), "{line}");
+    }
+    // The first of the list counts, and so often that no line takes long.
+    let both = format!(r#"{{"message":{{"at":1}},"_source":{record}}}"#);
+    assert_eq!(parse(&format, &both).unwrap().path, some("/é"));
+    let five = (0..5).fold(record.to_owned(), |record, _| source(&record));
+    assert_eq!(parse(&format, &five).err(), Some(Reason::NoTime));
+    assert!(refused("kind = 'json'\nembedded = ['']\nat = 'a'\npath = 'p'").contains("is empty"));
+}
+
+#[test]
+fn a_map_may_leave_values_as_they_are() {
+    let format = format(
+        "kind = 'json'\nat = 'at'\npath = [{ field = 'p', map = { '/*' = '*', '*' = '' } }, 'q']",
+    );
+    let path = |p: &str, q: &str| {
+        let line = format!(r#"{{"at":1545125400,"p":"{p}","q":"{q}"}}"#);
+        parse(&format, &line).map(|call| call.path.unwrap().into_owned())
+    };
+    assert_eq!(path("/x", "/y").unwrap(), "/x");
+    assert_eq!(path("x", "/y").unwrap(), "/y");
+    assert_eq!(path("x", ""), Err(Reason::NoTarget));
+}
+
+#[test]
 fn json_records_name_their_arrays() {
     let base = "kind = 'json-records'\nat = 'a'\npath = 'p'\n";
     assert!(refused(base).contains("no `records`"));

@@ -198,6 +198,13 @@ fn cloudtrail_callers_are_who_can_be_registered() {
             "",
             "",
         ),
+        (
+            own(
+                r#"{"type":"IdentityCenterUser","accountId":"111122223333","onBehalfOf":{"userId":"u-1","identityStoreArn":"arn:aws:identitystore::1:identitystore/d"},"credentialId":"c"}"#,
+            ),
+            "u-1",
+            "u-1",
+        ),
         (own("null"), "", ""),
     ] {
         let call = call("aws-cloudtrail", &cloudtrail(&identity, ""));
@@ -303,6 +310,9 @@ fn gcp_entries_are_read_whole() {
     let with_key = call("gcp-audit", &gcp(key, ""));
     assert!(with_key.credential.ends_with("/keys/k1"), "{with_key:?}");
     assert_eq!(with_key.actor, "zoe@example.org");
+    let nobody = r#","authenticationInfo":{"principalEmail":"system:anonymous"}"#;
+    let nobody = call("gcp-audit", &gcp(nobody, ""));
+    assert_eq!((nobody.credential.as_str(), nobody.actor.as_str()), ("", ""));
     // Other entries of the same project are no audit logs.
     let other = r#"{"insertId":"2","timestamp":"2024-05-02T10:15:30Z","textPayload":"started"}"#;
     assert_eq!(read("gcp-audit", other), [Err(Reason::NoTarget)]);
@@ -385,9 +395,10 @@ fn a_kubernetes_request_is_one_call_whatever_stages_are_logged() {
     // The other end that a request may come to.
     let panic = call("k8s-audit", &k8s("Panic", r#","responseStatus":{"code":500}"#));
     assert_eq!((panic.outcome.as_str(), panic.status.as_str()), ("failed", "500"));
-    // What has no stage is no event of this log.
+    // Without a stage it is one if it says that it is an event of this log.
     let bare = done.replace("\"stage\"", "\"step\"");
-    assert_eq!(read("k8s-audit", &bare), [not()]);
+    assert_eq!(read("k8s-audit", &bare), [Ok(k8s_call())]);
+    assert_eq!(read("k8s-audit", &bare.replace("audit.k8s.io/v1", "v1")), [not()]);
 }
 
 #[test]
@@ -457,6 +468,11 @@ fn workspace_token_activities_name_client_api_and_method() {
         assert_eq!((about_token.api.as_str(), about_token.operation.as_str()), ("token", name));
         assert_eq!(about_token.credential, "77.apps.example");
     }
+    // As collectors hand it on, an activity for each event.
+    let split = used.replace(r#""events":[{"#, r#""events":{"#).replace("}]}]}", "}]}}");
+    assert_eq!(read("google-workspace-token", &split), [Ok(expected.clone())]);
+    let flat = r#"{"id":{"time":"2024-05-02 10:15:30.123000000","uniqueQualifier":"-42","applicationName":"token"},"actor":{"email":"zoe@example.org"},"ipAddress":"203.0.113.9","type":"auth","name":"activity","parameters":{"api_name":"gmail","method_name":"gmail.users.messages.list","client_id":"77.apps.example","num_response_bytes":512}}"#;
+    assert_eq!(read("google-workspace-token", flat), [Ok(expected.clone())]);
     let login = used.replace("\"token\"", "\"login\"");
     assert_eq!(read("google-workspace-token", &login), [Err(Reason::NoTarget)]);
 }
@@ -497,6 +513,9 @@ fn graph_activity_comes_as_resource_logs_and_as_rows() {
         assert_eq!(read("ms-graph-activity", &log), [Ok(graph_call())], "{log}");
         assert_eq!(detected(&log), Ok("ms-graph-activity"), "{log}");
     }
+    let audit = r#"{"Timestamp":"2024-05-02T10:15:30.0159703Z","IdentityProvider":"AAD","ApiVersion":"v1.0","ApplicationId":"app-1","IpAddress":"203.0.113.9","AccountObjectId":"u-1","RequestDuration":25,"RequestId":"r-1","RequestMethod":"GET","RequestUri":"https://graph.microsoft.com/v1.0/users/zoe@example.org/messages?$top=1","ResponseStatusCode":"200","Scopes":"Mail.Read"}"#;
+    let known = Flat { bytes: own(""), user_agent: own(""), ..graph_call() };
+    assert_eq!(read("ms-graph-activity", audit), [Ok(known)]);
     let denied = GRAPH.replace("responseStatusCode\":200", "responseStatusCode\":403");
     assert_eq!(call("ms-graph-activity", &denied).outcome, "denied");
     // An application that acts for itself is no person.
@@ -549,10 +568,47 @@ fn ocsf_api_activity_is_read_whole() {
     assert_eq!(read("ocsf-api-activity", &stage), [Err(Reason::NoTarget)]);
     let stage = ocsf(r#","message":"ResponseComplete""#);
     assert_eq!(read("ocsf-api-activity", &stage), [Ok(ocsf_call())]);
+    let role = "arn:aws:iam::111122223333:role/Partner";
+    for session in ["arn:aws:sts::111122223333:assumed-role/Partner/batch-7", "AROAEXAMPLE:batch-7"]
+    {
+        let actor = format!(
+            r#","actor":{{"user":{{"credential_uid":"ASIAEXAMPLEKEY","uid":"{session}"}},"session":{{"issuer":"{role}"}}}}"#
+        );
+        assert_eq!(call("ocsf-api-activity", &ocsf(&actor)).credential, role);
+        let unissued = ocsf(&actor.replace(role, ""));
+        assert_eq!(call("ocsf-api-activity", &unissued).credential, session);
+    }
     for (key, credential) in [("AKIAEXAMPLEKEY", "AKIAEXAMPLEKEY"), ("ASIAEXAMPLEKEY", "u-1")] {
         let actor = format!(r#","actor":{{"user":{{"credential_uid":"{key}","uid":"u-1"}}}}"#);
         assert_eq!(call("ocsf-api-activity", &ocsf(&actor)).credential, credential);
     }
+}
+
+/// Writers differ in the unit of times, in spite of the schema.
+#[test]
+fn ocsf_times_are_those_of_arrival_in_any_unit() {
+    for (time, at) in [
+        (r#""time":1714644930123456"#, "2024-05-02T10:15:30.123456Z"),
+        (r#""time":1714644930"#, "2024-05-02T10:15:30Z"),
+        (r#""time":"2024-05-02T10:15:30Z""#, "2024-05-02T10:15:30Z"),
+        (r#""time":null,"time_dt":"2024-05-02 10:15:30.123000+00:00""#, "2024-05-02T10:15:30.123Z"),
+        (r#""start_time":1714644929000,"time":1714644930123"#, "2024-05-02T10:15:29Z"),
+    ] {
+        let event = ocsf("").replace(r#""time":1714644930123"#, time);
+        assert_eq!(call("ocsf-api-activity", &event).at, at, "{time}");
+    }
+}
+
+#[test]
+fn ocsf_products_that_name_no_service_are_the_api() {
+    let api = |product: &str| {
+        let event = ocsf(r#","api":{"operation":"o"}"#)
+            .replace(r#""name":"P""#, &format!(r#""name":"{product}""#));
+        call("ocsf-api-activity", &event).api
+    };
+    assert_eq!(api("Audit Log"), "Audit Log");
+    // Kubernetes' requests are told by their path.
+    assert_eq!(api("Amazon EKS"), "");
 }
 
 #[test]
@@ -570,6 +626,10 @@ fn ocsf_outcomes_come_from_errors_codes_and_status_ids() {
         (own(r#","status_id":2,"http_response":{"code":401}"#), "denied"),
         (own(r#","status_id":2,"status_code":"AccessDenied""#), "denied"),
         (own(r#","status_id":99,"status":"Odd""#), "unknown"),
+        // Kubernetes' events have a code of HTTP alone, others one of gRPC.
+        (format!("{},\"status_id\":null,\"status\":null", api(r#"{"code":201}"#)), "served"),
+        (format!("{},\"status_id\":null,\"status\":null", api(r#"{"code":404}"#)), "failed"),
+        (format!("{},\"status_id\":null,\"status\":null", api(r#"{"code":2}"#)), "unknown"),
         (own(r#","status_id":0,"status":null,"http_response":{"code":404}"#), "failed"),
         (own(r#","status_id":null,"status":"Failure""#), "failed"),
     ] {
@@ -679,6 +739,71 @@ fn audit_logs_are_not_told_wrong() {
     }
 }
 
+/// Shippers wrap records, and what others have wrapped.
+#[test]
+fn audit_logs_are_read_in_the_wrappings_they_come_in() {
+    let text = |record: &str| serde_json::to_string(&format!("{record}\n")).unwrap();
+    let done = k8s("ResponseComplete", r#","responseStatus":{"metadata":{},"code":200}"#);
+    let trail = cloudtrail(USER, "");
+    let cloud_watch = |record: &str| {
+        format!(
+            r#"{{"messageType":"DATA_MESSAGE","owner":"1","logGroup":"g","subscriptionFilters":["f"],"logEvents":[{{"id":"3","timestamp":1714644999999,"message":{}}}]}}"#,
+            text(record)
+        )
+    };
+    let splunk = |record: &str| {
+        format!(
+            r#"{{"preview":false,"offset":0,"result":{{"_time":"2024-05-02T10:15:59Z","host":"h","_raw":{}}}}}"#,
+            text(record)
+        )
+    };
+    let collector = |record: &str| {
+        format!(r#"{{"time":1714644999,"host":"h","sourcetype":"_json","event":{record}}}"#)
+    };
+    let hit =
+        |record: &str| format!(r#"{{"_index":"logs","_id":"x","_score":1,"_source":{record}}}"#);
+    let in_string = |record: &str| {
+        hit(&format!(r#"{{"@timestamp":"2024-05-02T10:20:00Z","message":{}}}"#, text(record)))
+    };
+    let bridge = format!(
+        r#"{{"version":"0","id":"e","detail-type":"AWS API Call via CloudTrail","source":"aws.s3","account":"1","time":"2024-05-02T10:15:40Z","region":"r","resources":[],"detail":{trail}}}"#
+    );
+    let azure = format!(
+        r#"{{"records":[{{"operationName":"Microsoft.ContainerService/managedClusters/diagnosticLogs/Read","category":"kube-audit","time":"2024-05-02T10:15:59Z","properties":{{"log":{},"stream":"stdout","pod":"kube-apiserver-1"}}}}]}}"#,
+        text(&done)
+    );
+    let container =
+        format!(r#"{{"log":{},"stream":"stdout","time":"2024-05-02T10:15:59Z"}}"#, text(&done));
+    let twice = cloud_watch(&trail).repeat(2);
+    for (name, log, call, count) in [
+        ("aws-cloudtrail", cloud_watch(&trail), cloudtrail_call(), 1),
+        // A stream of them has no line ends.
+        ("aws-cloudtrail", twice, cloudtrail_call(), 2),
+        ("aws-cloudtrail", splunk(&trail), cloudtrail_call(), 1),
+        ("aws-cloudtrail", collector(&trail), cloudtrail_call(), 1),
+        ("aws-cloudtrail", hit(&trail), cloudtrail_call(), 1),
+        ("aws-cloudtrail", in_string(&trail), cloudtrail_call(), 1),
+        ("aws-cloudtrail", bridge, cloudtrail_call(), 1),
+        ("k8s-audit", cloud_watch(&done), k8s_call(), 1),
+        ("k8s-audit", splunk(&done), k8s_call(), 1),
+        ("k8s-audit", collector(&done), k8s_call(), 1),
+        ("k8s-audit", in_string(&done), k8s_call(), 1),
+        ("k8s-audit", azure, k8s_call(), 1),
+        ("k8s-audit", container, k8s_call(), 1),
+        ("gcp-audit", hit(&gcp("", "")), gcp_call(), 1),
+        (
+            "gcp-audit",
+            collector(&format!(r#"{{"data":{},"attributes":{{}}}}"#, gcp("", ""))),
+            gcp_call(),
+            1,
+        ),
+        ("ocsf-api-activity", splunk(&ocsf("")), ocsf_call(), 1),
+    ] {
+        assert_eq!(read(name, &log), vec![Ok(call); count], "{log}");
+        assert_eq!(detected(&log), Ok(name), "{log}");
+    }
+}
+
 /// Trails write a file where nothing happened.
 #[test]
 fn a_document_without_records_is_one_of_its_format() {
@@ -687,7 +812,15 @@ fn a_document_without_records_is_one_of_its_format() {
     let told = |log: &str| detect(&formats, log.as_bytes()).map(|index| formats[index].name());
     assert_eq!(told("{\"Records\":[]}"), Ok("aws-cloudtrail"));
     assert_eq!(told(" {\"Records\" : [ ]}\n"), Ok("aws-cloudtrail"));
-    for other in ["{}", "{\"Recs\":[]}", "[1]", "{\"Records\":[{\"a\":1}]}", "Records"] {
+    // What is only the beginning of a document tells nothing.
+    for other in [
+        "{\"Records\":[],\"x\":",
+        "{}",
+        "{\"Recs\":[]}",
+        "[1]",
+        "{\"Records\":[{\"a\":1}]}",
+        "Records",
+    ] {
         assert!(told(other).is_err(), "{other}: {:?}", told(other));
     }
 }

@@ -520,7 +520,7 @@ fn what_says_what_it_requires_goes_before_a_built_in_that_does_not() {
     let mut found = detected(Some(own(plain)), CADDY).unwrap_err();
     found.sort_by(|a, b| b.cmp(a));
     assert_eq!(found, equal);
-    let other = r#"{"ts":1545125402.25,"request":{"uri":"/x"},"shop":"s"}"#;
+    let other = r#"{"ts":1545125402.25,"request":{"uri":"/x","method":"GET"},"shop":"s"}"#;
     assert_eq!(detected(None, other), Ok("json".to_owned()));
     // Nor is what finds more credentials: this is no log of Caddy's.
     let named =

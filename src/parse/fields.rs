@@ -312,6 +312,9 @@ impl Status {
     }
 }
 
+/// What a map says of values that stay as they are, where others that fit fewer characters of them would not.
+const AS_IT_IS: &str = "*";
+
 impl Source {
     /// The log's own value for it, or the format's. A query parameter is none.
     fn value<'a>(&'a self, values: Values<'a>) -> Option<&'a str> {
@@ -325,7 +328,10 @@ impl Source {
     }
 
     fn mapped<'a>(&'a self, value: &'a str) -> &'a str {
-        self.map.as_ref().and_then(|map| map.get(value)).map_or(value, String::as_str)
+        match self.map.as_ref().and_then(|map| map.get(value)) {
+            Some(meaning) if meaning != AS_IT_IS => meaning,
+            _ => value,
+        }
     }
 
     fn text<'a>(
@@ -341,8 +347,8 @@ impl Source {
             Cow::Owned(target) => Cow::Owned(query_parameter(target, name)?.into_owned()),
         };
         let value = match self.map.as_ref().and_then(|map| map.get(value.as_ref())) {
-            Some(mapped) => Cow::Borrowed(mapped.as_str()),
-            None => value,
+            Some(mapped) if mapped != AS_IT_IS => Cow::Borrowed(mapped.as_str()),
+            _ => value,
         };
         (!is_absent(&value)).then_some(value)
     }

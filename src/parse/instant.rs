@@ -159,12 +159,12 @@ fn read_rfc3339(text: &str, zone: &Zone) -> Option<Instant> {
     with_offset(local_s, nanos, rest, zone)
 }
 
-/// The instant of a local time and the offset that follows it, if one does.
+/// The instant of a local time and the offset that follows it, if one does. Databases and Ruby write it behind a blank.
 fn with_offset(local_s: i64, nanos: u32, rest: &[u8], zone: &Zone) -> Option<Instant> {
-    match rest {
-        b"" => zone.instant(local_s, nanos),
-        b"Z" | b"z" => Instant::from_s_ns(local_s, nanos),
-        _ => Instant::from_s_ns(local_s - parse_offset(rest)?, nanos),
+    match rest.strip_prefix(b" ").unwrap_or(rest) {
+        b"" if rest.is_empty() => zone.instant(local_s, nanos),
+        b"Z" | b"z" | b"UTC" => Instant::from_s_ns(local_s, nanos),
+        offset => Instant::from_s_ns(local_s - parse_offset(offset)?, nanos),
     }
 }
 
@@ -196,7 +196,7 @@ fn read_clf(text: &str, zone: &Zone) -> Option<Instant> {
         }
         _ => (0, rest),
     };
-    with_offset(local_s, nanos, rest.strip_prefix(b" ").unwrap_or(rest), zone)
+    with_offset(local_s, nanos, rest, zone)
 }
 
 /// The number of an English month's first three letters, in any case.
@@ -472,6 +472,13 @@ mod tests {
     fn a_time_without_offset_is_utc_unless_the_format_sets_a_zone() {
         let noon = "2018-07-01T12:00:00";
         assert_eq!(in_zone("rfc3339", noon, "UTC"), at("2018-07-01T12:00:00Z"));
+        for written in
+            ["2018-07-01 12:00:00 UTC", "2018-07-01 14:00:00 +0200", "2018-07-01T12:00:00UTC"]
+        {
+            assert_eq!(in_zone("rfc3339", written, "Europe/Berlin"), at("2018-07-01T12:00:00Z"));
+        }
+        assert_eq!(in_zone("rfc3339", "2018-07-01 12:00:00 ", "UTC"), None);
+        assert_eq!(in_zone("rfc3339", "2018-07-01 12:00:00 CET", "UTC"), None);
         assert_eq!(in_zone("rfc3339", noon, "Europe/Berlin"), at("2018-07-01T10:00:00Z"));
         assert_eq!(in_zone("rfc3339", noon, "-03:30"), at("2018-07-01T15:30:00Z"));
         let own = "2018-07-01T12:00:00+00:00";

@@ -14,19 +14,30 @@ use crate::parse::{Cell, Name, Scratch};
 /// since keys may contain dots.
 const SEGMENTS_MAX: usize = 8;
 
+/// How many times a record may be wrapped in another: shippers wrap what shippers wrapped.
+const WRAPPINGS_MAX: usize = 4;
+
 /// Where in an object the slots' values are.
 #[derive(Debug)]
 pub(crate) struct Plan {
     root: Node,
     /// The name of the object that holds headers.
     headers: Option<String>,
-    /// The key of the string that holds the record, in logs that wrap it so.
-    embedded: Option<String>,
+    /// Where the record may be in logs that wrap it, the place that counts first in front.
+    embedded: Vec<Wrapping>,
     /// Whether there may be text before the record in the line.
     prefixed: bool,
     /// For each slot its candidates; the first present one counts.
     slots: Vec<Vec<usize>>,
     candidates: usize,
+}
+
+/// A name under which a line may hold the record, as a string or an object.
+#[derive(Debug)]
+struct Wrapping {
+    name: String,
+    /// The first of its keys in quotes, which most lines do not have.
+    quoted: String,
 }
 
 /// A place in an object that a name leads to or through.
@@ -51,10 +62,15 @@ struct Child {
 }
 
 impl Plan {
-    /// A plan without names yet; `headers` names the object that holds headers, `embedded` the key of a string that
-    /// holds the record, where there is one. If `prefixed`, what stands before the first `{` of a line is left aside.
-    pub(crate) fn new(headers: Option<&str>, embedded: Option<&str>, prefixed: bool) -> Plan {
-        let (headers, embedded) = (headers.map(str::to_owned), embedded.map(str::to_owned));
+    /// A plan without names yet; `headers` names the object that holds headers, `embedded` where there may be a string or
+    /// an object that holds the record. If `prefixed`, what stands before the first `{` of a line is left aside.
+    pub(crate) fn new(headers: Option<&str>, embedded: &[&str], prefixed: bool) -> Plan {
+        let headers = headers.map(str::to_owned);
+        let wrapping = |name: &&str| {
+            let first = name.split('.').next().unwrap_or_default();
+            Wrapping { name: (*name).to_owned(), quoted: format!("\"{first}") }
+        };
+        let embedded = embedded.iter().map(wrapping).collect();
         let root = Node::default();
         Plan { root, headers, embedded, prefixed, slots: Vec::new(), candidates: 0 }
     }
@@ -115,9 +131,7 @@ impl Plan {
             true => &line[memchr::memchr(b'{', line.as_bytes()).ok_or(Reason::Malformed)?..],
             false => line,
         };
-        if let Some(key) = &self.embedded {
-            embedded(object, key, &mut scratch.record)?;
-        }
+        let object = self.unwrapped(object, &mut scratch.record)?;
         let is_embedded = !scratch.record.is_empty();
         let record = if is_embedded { scratch.record.as_str() } else { object };
         let mut walk = Walk {
@@ -140,6 +154,88 @@ impl Plan {
                 .unwrap_or_default()
         }));
         Ok(())
+    }
+}
+
+impl Plan {
+    /// The record within a line's object: a part of the line, or, where it stands in a string, what `decoded` then holds.
+    fn unwrapped<'l>(&self, line: &'l str, decoded: &mut String) -> Result<&'l str, Reason> {
+        let mut object = line;
+        if self.embedded.is_empty() {
+            return Ok(object);
+        }
+        for _ in 0..WRAPPINGS_MAX {
+            if decoded.is_empty() {
+                match self.embedded_in(object)? {
+                    None => break,
+                    Some(Embedded::Object(inner)) => object = inner,
+                    Some(Embedded::Text(inner)) => unescape_json(inner, decoded),
+                }
+            } else {
+                let mut inner = String::new();
+                match self.embedded_in(decoded)? {
+                    None => break,
+                    Some(Embedded::Object(object)) => inner.push_str(object),
+                    Some(Embedded::Text(text)) => unescape_json(text, &mut inner),
+                }
+                *decoded = inner;
+            }
+        }
+        Ok(object)
+    }
+
+    /// The record that an object holds, if it does.
+    fn embedded_in<'l>(&self, object: &'l str) -> Result<Option<Embedded<'l>>, Reason> {
+        // Most lines have none of the keys, and need no second look.
+        let may_hold =
+            |key: &str| memchr::memmem::find(object.as_bytes(), key.as_bytes()).is_some();
+        let mut wrappings =
+            self.embedded.iter().filter(|wrapping| may_hold(&wrapping.quoted)).peekable();
+        if wrappings.peek().is_none() {
+            return Ok(None);
+        }
+        let members: Members<'l> = serde_json::from_str(object).map_err(|_| Reason::Malformed)?;
+        for wrapping in wrappings {
+            let Some(raw) = member(&members, &wrapping.name) else { continue };
+            if raw.starts_with('{') {
+                return Ok(Some(Embedded::Object(raw)));
+            }
+            // A text there that is no object is a field like any other.
+            let text = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+            if let Some(text) = text.filter(|text| holds_object(text)) {
+                return Ok(Some(Embedded::Text(text)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A record within an object: itself, or the string that holds it, as written.
+enum Embedded<'l> {
+    Object(&'l str),
+    Text(&'l str),
+}
+
+type Members<'l> = std::collections::BTreeMap<std::borrow::Cow<'l, str>, &'l RawValue>;
+
+/// The value under a dotted name; a key that itself contains the dots goes first.
+fn member<'l>(members: &Members<'l>, name: &str) -> Option<&'l str> {
+    if let Some(raw) = members.get(name) {
+        return Some(raw.get());
+    }
+    let (key, rest) = name.split_once('.')?;
+    member(&serde_json::from_str(members.get(key)?.get()).ok()?, rest)
+}
+
+/// Whether a string, as written, is the text of an object, blanks around it aside.
+fn holds_object(text: &str) -> bool {
+    let mut rest = text;
+    loop {
+        let blank = ["\\n", "\\r", "\\t", " "].into_iter().find(|blank| rest.starts_with(blank));
+        match blank {
+            Some(blank) => rest = &rest[blank.len()..],
+            None => return rest.starts_with('{') || rest.starts_with("\\u007b"),
+        }
     }
 }
 
@@ -214,28 +310,8 @@ impl Node {
     }
 }
 
-/// Appends the object that the string under a key of an object holds; nothing if there is no such string.
-fn embedded(line: &str, key: &str, record: &mut String) -> Result<(), Reason> {
-    // Most lines don't have the key, and need no second look.
-    if memchr::memmem::find(line.as_bytes(), key.as_bytes()).is_none() {
-        return Ok(());
-    }
-    let object: std::collections::BTreeMap<std::borrow::Cow<'_, str>, &RawValue> =
-        serde_json::from_str(line).map_err(|_| Reason::Malformed)?;
-    let raw = object.get(key).map(|raw| raw.get());
-    if let Some(inner) = raw.and_then(|raw| raw.strip_prefix('"')?.strip_suffix('"')) {
-        unescape_json(inner, record);
-        // A text under that key that is no object is a field like any other.
-        if !record.trim_start().starts_with('{') {
-            record.clear();
-        }
-    }
-    Ok(())
-}
-
 /// Whether a value is an object that has a member of that name with that text.
 fn has(raw: &RawValue, name: &str, text: &str) -> bool {
-    type Members<'a> = std::collections::BTreeMap<std::borrow::Cow<'a, str>, &'a RawValue>;
     let Ok(members) = serde_json::from_str::<Members<'_>>(raw.get()) else { return false };
     let Some(member) = members.get(name).map(|raw| raw.get()) else { return false };
     let inner = member.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(member);
@@ -411,7 +487,7 @@ mod tests {
     }
 
     fn slot(line: &str, name: Name<'_>) -> Result<Option<String>, Reason> {
-        let mut plan = Plan::new(Some("request.headers"), None, false);
+        let mut plan = Plan::new(Some("request.headers"), &[], false);
         assert_eq!((plan.ask(name), plan.ask(name)), (Ok(0), Ok(0)));
         let mut scratch = Scratch::default();
         plan.fill(line, &mut scratch)?;
@@ -533,9 +609,9 @@ mod tests {
 
     #[test]
     fn names_that_cannot_be_read_are_refused() {
-        let refused = |name: &str| Plan::new(None, None, false).ask(Name::Field(name)).is_err();
+        let refused = |name: &str| Plan::new(None, &[], false).ask(Name::Field(name)).is_err();
         assert!(refused(""));
         assert!(refused("a.b.c.d.e.f.g.h.i"));
-        assert!(Plan::new(None, None, false).ask(Name::Header("x")).is_err());
+        assert!(Plan::new(None, &[], false).ask(Name::Header("x")).is_err());
     }
 }

@@ -23,7 +23,7 @@ fn folder() -> Option<PathBuf> {
 
 /// Each log with the format that it is in, how many records it has by its own kind's rules (lines without blank ones and
 /// directives, elements of arrays), and how many of them are no calls. With `?` in front `auto` can't tell the format, since
-/// the log mixes several, and it is named.
+/// the log mixes several or tells of no requests, and it is named.
 const LOGS: [(&str, &str, u64, u64); 53] = [
     ("advertools/combined_latin1_enc.log", "combined", 200, 46),
     ("advertools/combined_no_errors.log", "combined", 885, 0),
@@ -54,7 +54,7 @@ const LOGS: [(&str, &str, u64, u64); 53] = [
     ("lnav/logfile_access_log.0", "combined", 3, 0),
     ("lnav/logfile_caddy_log.1", "caddy", 4, 0),
     ("lnav/logfile_haproxy.0", "haproxy", 17, 4),
-    ("lnav/logfile_nextcloud.0", "json", 5, 0),
+    ("lnav/logfile_nextcloud.0", "?json", 5, 0),
     ("lnav/logfile_shop_access_log.0", "nginx-main", 1000, 0),
     ("lnav/logfile_w3c.0", "iis", 1, 0),
     ("lnav/logfile_w3c.6", "iis", 1, 0),
