@@ -12,7 +12,7 @@
 //! says what the register says of it at its own time. A [`tally::Tally`] counts it; tallies of pieces, threads and
 //! files merge in any order to the same sums. A [`report::Report`] is a pure function of a tally, and a
 //! renderer one of a report. [`plan`] resolves whatever depends on the machine, once, and [`run`] has one file for
-//! each command.
+//! each command. A first register comes out of calls by way of a [`draft::Draft`].
 //!
 //! ```
 //! use overstay::formats::Format;

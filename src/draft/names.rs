@@ -172,6 +172,11 @@ pub(super) fn is_of_persons(segment: &str) -> bool {
     PERSONS.iter().any(|word| word.eq_ignore_ascii_case(segment))
 }
 
+/// Whether it stands for the person who calls.
+pub(super) fn is_oneself(segment: &str) -> bool {
+    ["me", "self", "current"].iter().any(|word| word.eq_ignore_ascii_case(segment))
+}
+
 /// Whether it is no id wherever it stands.
 pub(super) fn is_reserved(segment: &str) -> bool {
     RESERVED.iter().any(|word| word.eq_ignore_ascii_case(segment))

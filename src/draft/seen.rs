@@ -10,8 +10,13 @@ use hashbrown::HashMap;
 use super::credential::{self, Plainness};
 use crate::call::{Call, Outcome};
 use crate::limits;
-use crate::register::{credential_digest, is_id, legible_host, normalise, operation_of_method};
+use crate::register::{
+    credential_digest, is_id, legible_host, mask, normalise, operation_of_method,
+};
 use crate::tally::Span;
+
+/// The end of a credential of so many characters is too little of it to guess the rest.
+const END_OF_CHARS_MIN: usize = 16;
 
 /// In how many calls of a format a call field was there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,6 +99,8 @@ pub(super) struct CredentialSeen {
     pub(super) span: Span,
     /// Itself, where it plainly is no secret, and whether it is a name.
     pub(super) plain: Option<(Plainness, String)>,
+    /// How it is shown where only its hash is written: its end, if that is a small part of it.
+    pub(super) end: Option<String>,
     /// Its first served call, if that is short, and the operation.
     pub(super) example: Option<(Went, Box<str>)>,
 }
@@ -104,6 +111,7 @@ impl CredentialSeen {
         self.span.merge(other.span);
         // Of a value and its hash the value is the better to read.
         self.plain = self.plain.take().or(other.plain);
+        self.end = self.end.take().or(other.end);
         self.example = self.example.take().or(other.example);
     }
 }
@@ -283,6 +291,8 @@ impl Batch {
                     calls: 0,
                     span: Span::default(),
                     plain: (plain != Plainness::Secret).then(|| (plain, text.to_owned())),
+                    end: (plain == Plainness::Secret && text.chars().count() >= END_OF_CHARS_MIN)
+                        .then(|| mask(text)),
                     example: None,
                 };
                 (credential_digest(text), seen)

@@ -84,6 +84,8 @@ pub struct CredentialRow {
     pub credential: String,
     /// Whether it is its hash.
     pub is_hash: bool,
+    /// How reports show it, where it is a hash and the end tells little.
+    pub end: Option<String>,
     /// Whose it is.
     pub partner: String,
     /// Its calls.
@@ -281,18 +283,35 @@ fn hosts_have_own(learned: &[Learned], hosts: &Hosts) -> bool {
     })
 }
 
-/// The api of a template: its first literal segment that says anything.
+/// The api of a template: its first literal segment that says anything. Where that lists persons, what is behind one of them
+/// says more: `/users/{user}/photos` is of `photos`.
 fn api_of(segments: &[Segment]) -> String {
-    let words = segments.iter().filter_map(|segment| match segment {
-        Segment::Literal(text) if !names::is_prefix(text) => Some(text.as_str()),
-        _ => None,
-    });
     let stem = |word: &str| {
         let stem = word.strip_suffix(".json").or(word.strip_suffix(".xml"));
         let is_file = FOR_EVERYBODY.contains(&word);
         slug(stem.filter(|stem| !stem.is_empty() && !is_file).unwrap_or(word))
     };
-    words.map(stem).find(|slug| !slug.is_empty()).unwrap_or_else(|| NAMELESS_API.to_owned())
+    let word = |segment: &Segment| match segment {
+        Segment::Literal(text) if !names::is_prefix(text) => {
+            Some((stem(text), names::is_of_persons(text)))
+        }
+        _ => None,
+    };
+    let is_one = |segment: &Segment| match segment {
+        Segment::Placeholder(_) => true,
+        Segment::Literal(text) => names::is_oneself(text),
+    };
+    for (i, segment) in segments.iter().enumerate() {
+        let Some((slug, of_persons)) = word(segment).filter(|(slug, _)| !slug.is_empty()) else {
+            continue;
+        };
+        let behind = match &segments[i + 1..] {
+            [one, behind, ..] if of_persons && is_one(one) => word(behind),
+            _ => None,
+        };
+        return behind.map(|(slug, _)| slug).filter(|slug| !slug.is_empty()).unwrap_or(slug);
+    }
+    NAMELESS_API.to_owned()
 }
 
 /// The partners, their credentials, and an example of a grant for the first that can have one.
@@ -332,6 +351,7 @@ fn credentials_of(
                 None => credential::hash_text(&digest),
             },
             is_hash,
+            end: credential.end.filter(|_| is_hash),
             partner,
             calls: credential.calls,
             span: credential.span,
@@ -400,5 +420,151 @@ impl ExampleOf<'_> {
             operations,
             since: credential.span.first,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::draft::Batch;
+    use crate::formats::Format;
+    use crate::parse::Scratch as Parsing;
+    use crate::register::Template;
+
+    /// What these calls show: credential, path, status.
+    fn seen(calls: &[(&str, &str, u16)]) -> Seen {
+        let json = Format::built_in("json").unwrap();
+        let (mut batch, mut scratch) = (Batch::default(), Parsing::default());
+        for (who, path, status) in calls {
+            let line = format!(
+                "{{\"at\":\"2018-12-18T09:30:00Z\",\"client_id\":\"{who}\",\"path\":\"{path}\",\"status\":{status}}}"
+            );
+            batch.add(&json.parse(line.as_bytes(), &mut scratch).unwrap(), false);
+        }
+        let mut seen = Seen::default();
+        seen.take(batch, "json");
+        seen
+    }
+
+    fn paths(draft: &Draft) -> Vec<&str> {
+        draft.routes.iter().map(|row| row.path.as_str()).collect()
+    }
+
+    #[test]
+    fn apis_are_called_by_what_says_something() {
+        for (path, api) in [
+            ("/v2/messages/{message}", "messages"),
+            ("/api/v1.2/rest/Photos.json", "photos"),
+            ("/users", "users"),
+            ("/users/{user}", "users"),
+            ("/users/{user}/photos/{photo}", "photos"),
+            ("/users/me/photos", "photos"),
+            ("/users/search/photos", "users"),
+            ("/users/{user}/{id}", "users"),
+            ("/{id}/mail", "mail"),
+            ("/", "root"),
+            ("/v1/{id}", "root"),
+            ("/favicon.ico", "favicon.ico"),
+            ("/.well-known/x", "well-known"),
+        ] {
+            assert_eq!(api_of(&Template::parse(path).unwrap().segments), api, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_nothing_was_served_from_is_no_route() {
+        let draft = draft(seen(&[
+            ("acme", "/a", 200),
+            ("acme", "/wp-login.php", 404),
+            ("acme", "/a", 500),
+        ]));
+        assert_eq!(paths(&draft), ["/a"]);
+        assert_eq!((draft.routes[0].calls, draft.unserved, draft.calls), (1, 2, 3));
+        assert_eq!(draft.left_out, LeftOut::default());
+    }
+
+    #[test]
+    fn the_most_called_routes_are_kept_and_the_rest_is_told() {
+        let most = limits::DRAFT_ROUTES_MAX;
+        // An endpoint for each pair, none of which repeats.
+        let path = |i: usize| {
+            let letter = |n: usize| char::from(b'a' + (n % 26) as u8);
+            format!("/get{}{}/x{}", letter(i).to_ascii_uppercase(), letter(i / 26), letter(i / 676))
+        };
+        let paths_: Vec<String> = (0..most + 3).map(path).collect();
+        let calls: Vec<(&str, &str, u16)> = (0..most)
+            .flat_map(|i| [i, i])
+            .chain(most..most + 3)
+            .map(|i| ("acme", paths_[i].as_str(), 200))
+            .collect();
+        let draft = draft(seen(&calls));
+        assert_eq!(draft.routes.len(), most);
+        assert!(draft.routes.iter().all(|row| row.calls == 2));
+        assert_eq!((draft.left_out.routes, draft.left_out.route_calls), (3, 3));
+        assert_eq!(
+            draft.left_out.told(),
+            ["routes: the 500 most called; 3 served calls to 3 others stay unlisted-api"]
+        );
+    }
+
+    #[test]
+    fn long_paths_are_left_out_and_told() {
+        let long = "/a".repeat(limits::DRAFT_SEGMENTS_MAX + 1);
+        let draft = draft(seen(&[("acme", &long, 200), ("acme", "/a", 200)]));
+        assert_eq!(paths(&draft), ["/a"]);
+        assert_eq!(draft.left_out.path_calls, 1);
+        assert_eq!(draft.left_out.told().len(), 1);
+    }
+
+    #[test]
+    fn words_past_the_bound_of_a_place_are_ids() {
+        let names: Vec<String> = (0..limits::DRAFT_WORDS_MAX + 10)
+            .map(|i| {
+                let letter = |n: usize| char::from(b'a' + (n % 26) as u8);
+                format!("/things/{}{}{}{}", letter(i), letter(i / 26), letter(i / 676), "n")
+            })
+            .collect();
+        let calls: Vec<(&str, &str, u16)> =
+            names.iter().map(|name| ("acme", name.as_str(), 200)).collect();
+        let draft = draft(seen(&calls));
+        assert_eq!(paths(&draft), ["/things/{thing}"]);
+        assert_eq!(draft.routes[0].calls, names.len() as u64);
+    }
+
+    #[test]
+    fn partners_by_calls_and_names_once() {
+        let draft = draft(seen(&[
+            ("Acme", "/a", 200),
+            ("acme", "/a", 200),
+            ("partner-1", "/a", 200),
+            ("sk_live_1234567890", "/a", 200),
+            ("sk_live_1234567890", "/a", 200),
+            ("acme-2", "/a", 200),
+        ]));
+        assert_eq!(draft.partners[0], "partner-1");
+        assert!(draft.credentials[0].is_hash);
+        let mut partners = draft.partners.clone();
+        partners.sort_unstable();
+        partners.dedup();
+        assert_eq!(partners.len(), 5, "{:?}", draft.partners);
+        assert!(partners.contains(&"acme".to_owned()) && partners.contains(&"acme-2".to_owned()));
+    }
+
+    #[test]
+    fn logs_taken_in_one_by_one_come_to_what_one_log_comes_to() {
+        let calls = [
+            ("acme", "/users/ann/photos", 200),
+            ("acme", "/users/bob", 200),
+            ("globex", "/users/ann/photos", 200),
+            ("globex", "/x", 404),
+        ];
+        let whole = draft(seen(&calls));
+        for cut in 0..=calls.len() {
+            let mut parts = seen(&calls[..cut]);
+            parts.merge(seen(&calls[cut..]));
+            let parts = draft(parts);
+            assert_eq!((&parts.routes, &parts.credentials), (&whole.routes, &whole.credentials));
+            assert_eq!((&parts.apis, &parts.presence), (&whole.apis, &whole.presence));
+        }
     }
 }

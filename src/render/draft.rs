@@ -273,7 +273,11 @@ fn credentials(draft: &Draft, page: &mut Page) {
     let (shown, count) = (draft.credentials.len().min(COMMENTED_MAX), draft.credentials.len());
     page.comment(&format!("Who called, {}:", of(shown, count, "credential", "credentials")));
     for row in &draft.credentials[..shown] {
-        let hash = if row.is_hash { ", by its hash" } else { "" };
+        let hash = match (&row.end, row.is_hash) {
+            (Some(end), true) => format!(", the hash of {end}"),
+            (_, true) => ", by its hash".to_owned(),
+            _ => String::new(),
+        };
         let calls = counted(row.calls, "call", "calls");
         page.comment(&format!("  {:<24} {calls}, {}{hash}", row.partner, span(row.span)));
     }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::harness::{Case, gzip};
+use crate::harness::{Case, gzip, repository};
 
 const SECRET: &str = "sk_live_4eC39HqLyjWDarjtT1zdp7dc";
 const HASH: &str = "sha256:78a08441f4314f0a2833cfe58c62e555a162264206982cda39f6804f5048f570";
@@ -63,7 +63,7 @@ fn a_register_from_nothing_but_logs() {
     for told in [
         "63 calls in 1 log, 2018-12-18T09:00:00Z to 2018-12-18T09:33:00Z.\n",
         "\nWHO         2 credentials, 1 of them written as hashes: they may be secrets\n",
-        "\nWHAT        3 routes of 3 apis: photos, users, health\n",
+        "\nWHAT        3 routes of 3 apis: messages, photos, health\n",
         "\nMISSING     2 of 63 calls show no credential\n",
         "\nWRITTEN     overstay.toml; in register: partners,",
         "\n     partner-1-photos,partner-1,photos,write,2018-12-18,,,\n",
@@ -86,7 +86,7 @@ fn a_register_from_nothing_but_logs() {
     );
     assert_eq!(
         case.read("register/routes.csv"),
-        "host,method,path,api,operation\n,,/health,health,\n,,/v2/photos/{photo},photos,\n,,/v2/users/{user}/messages,users,\n"
+        "host,method,path,api,operation\n,,/health,health,\n,,/v2/users/{user}/messages,messages,\n,,/v2/photos/{photo},photos,\n"
     );
     assert_eq!(
         case.read("register/grants.csv"),
@@ -112,21 +112,48 @@ fn a_register_from_nothing_but_logs() {
     assert!(markdown.stdout.contains("**Ungranted**: 2 of 2 partners with calls have no grant"));
 
     let mut grants = case.read("register/grants.csv");
-    grants += "g1,reelhouse-app,users,read,2018-01-01,,,\n";
+    grants += "g1,reelhouse-app,messages,read,2018-01-01,,,\n";
     case.write("register/grants.csv", grants);
     let report = case.run(&["audit", "--json"]).expect_status(0).report();
     assert_eq!(verdicts(&report, "reelhouse-app"), [("granted".to_owned(), 30)]);
     assert_eq!(verdicts(&report, "partner-1").iter().map(|(_, calls)| calls).sum::<u64>(), 31);
     assert!(report.get("ungranted").is_none());
     // The person in the path is known by the placeholder's name.
-    let users =
-        report["apis"].as_array().unwrap().iter().find(|api| api["api"] == "users").unwrap();
-    assert_eq!(users["subjects"], 30);
+    let messages =
+        report["apis"].as_array().unwrap().iter().find(|api| api["api"] == "messages").unwrap();
+    assert_eq!(messages["subjects"], 30);
     let output = case.run(&["audit"]).expect_status(0);
     assert!(output.stdout.contains(
         "UNGRANTED   1 of 2 partners with calls has no grant in the register: 31 calls are"
     ));
     output.expect_stderr(&["note: 1 of 2 partners with calls has no grant"]);
+}
+
+/// The README tells the way from logs to a finding as it goes.
+#[test]
+fn the_readme_goes_from_logs_to_a_finding() {
+    let readme = std::fs::read_to_string(repository("README.md")).unwrap();
+    let section = readme.split("\n## Starting from nothing but logs\n").nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let blocks: Vec<&str> = section.split("```").skip(1).step_by(2).map(str::trim_start).collect();
+    let [init, drafted, grant, audit, found] = blocks[..5] else { panic!("{blocks:?}") };
+    let mut case = Case::new();
+    for log in ["access.log", "access.log.1.gz"] {
+        let name = format!("sample-logs/legacy/{log}");
+        case = case.file(&name, std::fs::read(repository(&name)).unwrap());
+    }
+    let run = |command: &str| {
+        let words: Vec<&str> = command.trim().split(' ').collect();
+        assert_eq!(words[0], "overstay");
+        let mut command = case.command(&words[1..]);
+        command.env("COLUMNS", "100");
+        case.finish(command).expect_status(0).stdout.clone()
+    };
+    assert_eq!(run(init), drafted);
+    let grants = case.read("drafted/register/grants.csv");
+    case.write("drafted/register/grants.csv", format!("{grants}{grant}"));
+    let report = run(audit);
+    assert!(report.starts_with(found.trim_end()), "{report}");
 }
 
 #[test]
@@ -385,9 +412,9 @@ fn many_words_in_one_place_are_ids_and_few_are_names() {
             "/colours/blue",
             "/colours/green",
             "/colours/red",
+            "/v1/people/{user}/friends/{user-2}",
             "/oauth2/token",
             "/v1/people/me",
-            "/v1/people/{user}/friends/{user-2}",
             "/things/top",
             "/things/{thing}",
         ]

@@ -153,12 +153,9 @@ fn is_installed(program: &str) -> bool {
     found
 }
 
-#[test]
-fn nginx_logs_what_its_format_reads() {
-    if !is_installed("nginx") {
-        return;
-    }
-    let (case, port, backend) = (Case::new(), free_port(), application());
+/// An nginx on that port, ready to be started, that logs to `logs/calls.log` as the manual has it.
+fn nginx(case: &Case, port: u16) -> Command {
+    let backend = application();
     let folder = case.path("");
     case.write("logs/empty", "");
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
@@ -176,10 +173,62 @@ fn nginx_logs_what_its_format_reads() {
     let mut command = Command::new("/usr/sbin/nginx");
     command.arg("-p").arg(&folder).args(["-e", "logs/error", "-c", "nginx.conf"]);
     command.stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+#[test]
+fn nginx_logs_what_its_format_reads() {
+    if !is_installed("nginx") {
+        return;
+    }
+    let (case, port) = (Case::new(), free_port());
+    let command = nginx(&case, port);
     let calls = logged(&case, "nginx", command, port, "logs/calls.log", "nginx-calls");
     check("nginx", &calls);
     // The header is for the log alone.
     assert_eq!(calls[0]["user_agent"], "x \"y\" \\z");
+}
+
+#[test]
+fn what_nginx_logged_becomes_a_register() {
+    if !is_installed("nginx") {
+        return;
+    }
+    let (case, port) = (Case::new(), free_port());
+    let command = nginx(&case, port);
+    logged(&case, "nginx", command, port, "logs/calls.log", "nginx-calls");
+    let arguments = ["init", "logs/calls.log", "--log-format", "nginx-calls", "--into", "new"];
+    let output = case.run(&arguments).expect_status(0);
+    assert!(output.stdout.starts_with("3 calls in 1 log, "), "{}", output.stdout);
+    // What may be a key is not written out.
+    assert!(!case.read("new/register/credentials.csv").contains("key-1"));
+    assert!(case.read("new/register/routes.csv").contains("\n,,/messages/{message},messages,\n"));
+    let config = ["--config", "new/overstay.toml"];
+    case.run(&["check", config[0], config[1]]).expect_status(0);
+    let verdicts = || {
+        let report = case.run(&["audit", "--json", config[0], config[1]]).expect_status(0).report();
+        let mut all: Vec<String> = report["usage"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| {
+                format!("{} {}", row["outcome"].as_str().unwrap(), row["verdict"].as_str().unwrap())
+            })
+            .collect();
+        all.sort();
+        all
+    };
+    let grants =
+        "grant,partner,api,operations,granted_at,revoked_at\ng,partner-1,messages,read,2018-01-01,";
+    // Of `/denied` nothing was ever served: it is no route.
+    for (revoked_at, verdict) in [("", "granted"), ("2020-01-01", "after-revocation")] {
+        case.write("new/register/grants.csv", format!("{grants}{revoked_at}\n"));
+        let verdicts = verdicts();
+        let expected =
+            [format!("served {verdict}"), "denied unlisted-api".into(), "served anonymous".into()];
+        assert_eq!(verdicts.len(), expected.len(), "{verdicts:?}");
+        assert!(expected.iter().all(|told| verdicts.contains(told)), "{verdicts:?}");
+    }
 }
 
 #[test]
