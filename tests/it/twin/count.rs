@@ -92,7 +92,7 @@ fn counted_of(case: &Case, inputs: &[Read]) -> Vec<Counted> {
                 path: read.input.path.clone(),
                 offset: line.offset,
                 content: line.content.clone(),
-                call: call.clone(),
+                call: (**call).clone(),
                 judged,
             });
         }

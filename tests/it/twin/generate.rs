@@ -628,7 +628,7 @@ const BROKEN: [&[u8]; 16] = [
 #[derive(Clone, Debug)]
 #[allow(clippy::large_enum_variant, reason = "a few hundred at a time")]
 enum Content {
-    Call(Call, Spelling),
+    Call(Box<Call>, Spelling),
     Other(Vec<u8>),
 }
 
@@ -661,7 +661,7 @@ impl Draft {
 
 fn draft() -> impl Strategy<Value = Draft> {
     let content = prop_oneof![
-        12 => (call(), spelling()).prop_map(|(call, spelling)| Content::Call(call, spelling)),
+        12 => (call(), spelling()).prop_map(|(call, spelling)| Content::Call(Box::new(call), spelling)),
         1 => one_of(&BROKEN).prop_map(|bytes| Content::Other(bytes.to_vec())),
     ];
     let nuls = || one_of(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 5]);
@@ -725,6 +725,30 @@ struct Days {
     strangers: bool,
     /// Secrets that no call presents.
     silent: Vec<&'static str>,
+    /// Calls read, and do nothing else.
+    dull: bool,
+    grants: Vec<LateGrant>,
+    keys: Vec<LateKey>,
+}
+
+/// A grant of which about as many days are read as findings of unused access need.
+#[derive(Clone, Debug)]
+struct LateGrant {
+    grant: GrantRow,
+    /// How many of the daily calls it lives to see.
+    days: i64,
+    /// When on the first of these days it is granted; none: it always was.
+    time: Option<i64>,
+}
+
+/// A key, presented by nobody, which has moved, with some days between during which it was nobody's.
+#[derive(Clone, Debug)]
+struct LateKey {
+    partners: (String, String),
+    until_day: i64,
+    time: i64,
+    /// On about how many of the days with daily calls it is valid.
+    days: i64,
 }
 
 fn days() -> impl Strategy<Value = Days> {
@@ -736,27 +760,53 @@ fn days() -> impl Strategy<Value = Days> {
         6 => 28..32usize,
         4 => 32..46usize,
     ];
-    let time = one_of(&[0, 1, DAY_NS / 2, DAY_NS / 2 + 1, DAY_NS - 1]);
-    let daily = (vec((call(), spelling(), time), 45), count).prop_map(|(mut daily, count)| {
-        daily.truncate(count);
-        daily
-    });
+    let daily =
+        (vec((call(), spelling(), time_of_day()), 45), count).prop_map(|(mut daily, count)| {
+            daily.truncate(count);
+            daily
+        });
     let until = (26..48i64, one_of(&[0, -1, 1])).prop_map(|(days, ns)| at(48 * days, ns));
     let step = one_of(&[1, 1, 1, 1, 2]);
     let silent = prop::sample::subsequence(SECRETS.to_vec(), 0..SECRETS.len());
-    let presented = (prop::bool::weighted(0.08), silent);
-    (factor, off, input_draft(), daily, step, maybe(0.3, until), presented).prop_map(
-        |(factor, off, input, daily, step, until, (strangers, silent))| Days {
-            factor,
-            off,
-            input,
-            daily,
-            step,
-            until,
-            strangers,
-            silent,
+    let presented = (prop::bool::weighted(0.08), silent, any::<bool>());
+    let more = (vec(late_grant(), 0..4), vec(late_key(), 0..2));
+    (factor, off, input_draft(), daily, step, maybe(0.3, until), presented, more).prop_map(
+        |(factor, off, input, daily, step, until, (strangers, silent, dull), (grants, keys))| {
+            Days { factor, off, input, daily, step, until, strangers, silent, dull, grants, keys }
         },
     )
+}
+
+/// Time of a day at which things begin and end: mostly where it shows whether that day counts.
+fn time_of_day() -> impl Strategy<Value = i64> {
+    one_of(&[0, 0, 1, DAY_NS / 2, DAY_NS - 1])
+}
+
+fn late_grant() -> impl Strategy<Value = LateGrant> {
+    let what = (
+        text(&["ames", "ames", "bolt"]),
+        text(&["messages", "photos", "photos", "attic"]),
+        prop::sample::subsequence(vec!["delete", "list", "read", "write"], 1..=4),
+        maybe(0.2, text(&PURPOSES)),
+    );
+    (what, 29..33i64, maybe(0.8, time_of_day())).prop_map(
+        |((partner, api, operations, purpose), days, time)| {
+            let grant = GrantRow {
+                partner,
+                api,
+                operations: operations.into_iter().map(str::to_owned).collect(),
+                purpose,
+                ..GrantRow::default()
+            };
+            LateGrant { grant, days, time }
+        },
+    )
+}
+
+fn late_key() -> impl Strategy<Value = LateKey> {
+    let partner = || text(&["ames", "bolt", "cove"]);
+    ((partner(), partner()), 1..20i64, time_of_day(), 28..33i64)
+        .prop_map(|(partners, until_day, time, days)| LateKey { partners, until_day, time, days })
 }
 
 impl Days {
@@ -768,6 +818,37 @@ impl Days {
         let off = instant.ns() - at(0, 0).ns();
         let half_hours = (off + HALF_HOUR_NS / 2).div_euclid(HALF_HOUR_NS);
         at(half_hours * self.factor, off - half_hours * HALF_HOUR_NS)
+    }
+
+    /// The day of one of the daily calls, and a time on it.
+    fn day(&self, day: i64, time: i64) -> Instant {
+        at(48 * day * self.step, time)
+    }
+
+    fn late_grants(&self) -> impl Iterator<Item = GrantRow> {
+        let daily = self.daily.len() as i64;
+        (1..).zip(&self.grants).map(move |(number, late)| GrantRow {
+            // Before and after those of the grid.
+            grant: format!("{}{number}", if number == 1 { "a" } else { "h" }),
+            granted_at: late.time.map(|time| self.day(daily - late.days, time)),
+            ..late.grant.clone()
+        })
+    }
+
+    fn late_keys(&self) -> impl Iterator<Item = CredentialRow> {
+        self.keys.iter().flat_map(|late| {
+            let row = |partner: &str, valid_from, valid_until| CredentialRow {
+                credential: "key-late-0005".to_owned(),
+                partner: partner.to_owned(),
+                valid_from,
+                valid_until,
+                recorded_at: None,
+            };
+            let until = self.day(late.until_day, late.time);
+            let days_between = (self.daily.len() as i64 - late.days).max(0);
+            let from = self.day(late.until_day + days_between, late.time);
+            [row(&late.partners.0, None, Some(until)), row(&late.partners.1, Some(from), None)]
+        })
     }
 
     fn register(&self, mut rows: Rows) -> Rows {
@@ -815,6 +896,8 @@ impl Days {
             later(&mut row.recorded_at);
             row.at = self.later(row.at);
         }
+        rows.grants.extend(self.late_grants());
+        rows.credentials.extend(self.late_keys());
         rows
     }
 
@@ -825,14 +908,18 @@ impl Days {
             }
         }
         let daily = (0..).zip(&self.daily).map(|(day, (call, spelling, time))| {
-            let at = at(48 * day * self.step, *time);
-            Draft::of(Content::Call(Call { at, ..call.clone() }, *spelling))
+            let at = self.day(day, *time);
+            Draft::of(Content::Call(Box::new(Call { at, ..call.clone() }), *spelling))
         });
         inputs.push((self.input.0.clone(), daily.collect()));
         let is = |secret: &str, text: &str| credential_hex(secret) == credential_hex(text);
         let other = SECRETS.iter().find(|secret| !self.silent.contains(secret)).unwrap();
         for draft in inputs.iter_mut().flat_map(|(_, drafts)| drafts) {
             let Content::Call(call, _) = &mut draft.content else { continue };
+            if self.dull {
+                call.method = Some("GET".to_owned());
+                call.operation = None;
+            }
             let Some(presented) = &mut call.credential else { continue };
             if self.strangers {
                 *presented = "nobody-9999".to_owned();
@@ -858,7 +945,10 @@ struct Repeats {
 #[derive(Clone, Debug)]
 struct Repeat {
     from: (Index, Index),
-    to: (Index, Index),
+    /// Mostly of a record that has a request id.
+    with_id: bool,
+    /// Often into the same input.
+    to: (Option<Index>, Index),
     changed: Option<(usize, bool)>,
     spelling: Spelling,
 }
@@ -873,10 +963,18 @@ struct FileRepeat {
 }
 
 fn repeats() -> impl Strategy<Value = Repeats> {
-    let index = || (any::<Index>(), any::<Index>());
-    let changed = maybe(0.35, (0..FIELDS, any::<bool>()));
-    let record = (index(), index(), changed, spelling())
-        .prop_map(|(from, to, changed, spelling)| Repeat { from, to, changed, spelling });
+    let from = (any::<Index>(), any::<Index>(), prop::bool::weighted(0.8));
+    let to = (maybe(0.6, any::<Index>()), any::<Index>());
+    let changed = maybe(0.5, (0..FIELDS, any::<bool>()));
+    let record = (from, to, changed, spelling()).prop_map(
+        |((input, line, with_id), to, changed, spelling)| Repeat {
+            from: (input, line),
+            with_id,
+            to,
+            changed,
+            spelling,
+        },
+    );
     let flags = (prop::bool::weighted(0.2), prop::bool::weighted(0.1));
     let file = (any::<Index>(), one_of(&COMPRESSIONS), flags).prop_map(
         |(from, compression, (other_source, other_end))| FileRepeat {
@@ -889,7 +987,7 @@ fn repeats() -> impl Strategy<Value = Repeats> {
     let files = prop_oneof![1 => Just(Vec::new()), 1 => vec(file, 1..3)];
     let fill = one_of(&[None, None, None, Some(1023), Some(1024), Some(1025)]);
     let dedupe = vec(one_of(&[None, Some(true), Some(true), Some(false)]), SOURCES.len());
-    (dedupe, vec(record, 0..8), fill, files).prop_map(|(dedupe, records, fill, files)| Repeats {
+    (dedupe, vec(record, 0..12), fill, files).prop_map(|(dedupe, records, fill, files)| Repeats {
         dedupe,
         records,
         fill,
@@ -950,13 +1048,15 @@ impl Repeats {
     /// Writes the lines down, and some of them more than once.
     fn inputs(&self, mut inputs: Vec<InputDraft>) -> Vec<InputCase> {
         for repeat in &self.records {
-            let drafts = &repeat.from.0.get(&inputs).1;
+            let from = repeat.from.0.index(inputs.len());
+            let drafts = &inputs[from].1;
             let calls: Vec<(&Call, Spelling)> = drafts
                 .iter()
                 .filter_map(|draft| match &draft.content {
-                    Content::Call(call, spelling) => Some((call, *spelling)),
+                    Content::Call(call, spelling) => Some((&**call, *spelling)),
                     Content::Other(_) => None,
                 })
+                .filter(|(call, _)| call.request_id.is_some() || !repeat.with_id)
                 .collect();
             if calls.is_empty() {
                 continue;
@@ -969,10 +1069,10 @@ impl Repeats {
             // Whether 0 and -1 are one status is left open: a repeat keeps to what was written.
             let status = if call.status.is_none() { before.status } else { repeat.spelling.status };
             let spelling = Spelling { status, ..repeat.spelling };
-            let to = repeat.to.0.index(inputs.len());
+            let to = repeat.to.0.map_or(from, |to| to.index(inputs.len()));
             let drafts = &mut inputs[to].1;
             let line = repeat.to.1.index(drafts.len() + 1);
-            drafts.insert(line, Draft::of(Content::Call(call, spelling)));
+            drafts.insert(line, Draft::of(Content::Call(Box::new(call), spelling)));
         }
         let mut inputs: Vec<InputCase> = inputs.into_iter().map(written).collect();
         for repeat in &self.files {

@@ -20,7 +20,7 @@ pub enum Fate {
     Rejected(&'static str),
     OutsideWindow,
     Duplicate,
-    Counted(Call),
+    Counted(Box<Call>),
 }
 
 /// An input with the fate of each of its lines.
@@ -74,7 +74,7 @@ fn fate(case: &Case, line: &Line) -> Fate {
     match parse(&line.content) {
         Err(reason) => Fate::Rejected(reason),
         Ok(call) if outside(case, call.at) => Fate::OutsideWindow,
-        Ok(call) => Fate::Counted(call),
+        Ok(call) => Fate::Counted(Box::new(call)),
     }
 }
 
@@ -98,10 +98,10 @@ fn count_repeated_records_once(case: &Case, read: &mut [Read]) {
                 continue;
             }
             // The subject is compared as the line has it: where it has none, the path, which is equal too, gives it.
-            if counting.iter().any(|(of, other)| of == source && other == call) {
+            if counting.iter().any(|(of, other)| of == source && *other == **call) {
                 *fate = Fate::Duplicate;
             } else {
-                counting.push((source.clone(), call.clone()));
+                counting.push((source.clone(), (**call).clone()));
             }
         }
     }

@@ -1136,6 +1136,19 @@ fn drawn_cases_show_everything() {
     assert!(repeated.values().all(|&cases| cases >= 2), "{repeated:?}");
 }
 
+/// The rows that name a partner, as JSON, sorted.
+fn rows_of_partners(found: &Report) -> Vec<String> {
+    let report = serde_json::to_value(found).unwrap();
+    let mut rows: Vec<String> = ["usage", "partners", "series", "ends", "exceptions"]
+        .iter()
+        .flat_map(|rows| report[*rows].as_array().unwrap())
+        .filter(|row| !row["partner"].is_null())
+        .map(ToString::to_string)
+        .collect();
+    rows.sort();
+    rows
+}
+
 proptest! {
     #![proptest_config(Config { cases: 64, failure_persistence: None, ..Config::default() })]
 
@@ -1155,6 +1168,30 @@ proptest! {
             let hours = found.series.iter().filter(|hour| hour.partner.as_ref() == Some(&partner.partner));
             prop_assert_eq!(partner.overstayed_calls, hours.map(|hour| hour.overstayed).sum::<u64>());
         }
+    }
+
+    /// The reports on each partner together are the whole report, but for what is nobody's.
+    #[test]
+    fn partners_are_told_one_by_one(case in generate::case()) {
+        let Some(register) = &case.register else { return Ok(()) };
+        let whole = report(&Case { partner: None, ..case.clone() });
+        let partners: BTreeSet<&String> =
+            register.partners.iter().map(|row| &row.partner).collect();
+        let mut rows: Vec<String> = Vec::new();
+        let mut ids: BTreeSet<String> = BTreeSet::new();
+        for partner in partners {
+            let found = report(&Case { partner: Some(partner.clone()), ..case.clone() });
+            prop_assert_eq!(&found.accounting, &whole.accounting);
+            rows.extend(rows_of_partners(&found));
+            ids.extend(found.findings.iter().map(|finding| finding.id.clone()));
+        }
+        rows.sort();
+        prop_assert_eq!(rows, rows_of_partners(&whole));
+        let known: BTreeSet<String> = whole.findings.iter().map(|f| f.id.clone()).collect();
+        prop_assert!(ids.is_subset(&known));
+        let left = whole.findings.iter().filter(|finding| !ids.contains(&finding.id));
+        let nobodys = ["anonymous", "unknown-credential"];
+        prop_assert!(left.map(|finding| finding.kind).all(|kind| nobodys.contains(&kind)));
     }
 
     #[test]
