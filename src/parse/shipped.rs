@@ -107,8 +107,9 @@ fn behind_data(line: &str) -> Option<&str> {
 /// Behind the name of a container and a bar, as `docker compose` writes them.
 fn composed(line: &str) -> Option<&str> {
     let (name, rest) = line.split_once(' ')?;
-    let is_name = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
-    rest.trim_start_matches(' ').strip_prefix("| ").filter(|_| is_name)
+    let rest = rest.trim_start_matches(' ').strip_prefix("| ")?;
+    let is_name = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
+    name.bytes().all(is_name).then_some(rest)
 }
 
 fn behind_words(line: &str, count: usize) -> Option<&str> {
