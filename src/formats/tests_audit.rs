@@ -774,11 +774,24 @@ fn audit_logs_are_read_in_the_wrappings_they_come_in() {
     );
     let container =
         format!(r#"{{"log":{},"stream":"stdout","time":"2024-05-02T10:15:59Z"}}"#, text(&done));
+    let exported = format!("2024-05-02T10:15:59.000Z {trail}\n");
+    let kubelet = format!("2024-05-02T10:15:59.000000001Z stdout F {done}\n");
+    let original = format!(
+        r#"{{"@timestamp":"2024-05-02T10:20:00Z","event":{{"action":"GetObject","outcome":"success","original":{}}},"source":{{"ip":"1.1.1.1"}}}}"#,
+        text(&trail)
+    );
+    let row = gcp("", "")
+        .replace("protoPayload", "protopayload_auditlog")
+        .replace("30.123456789Z", "30.123456789 UTC");
     let twice = cloud_watch(&trail).repeat(2);
     for (name, log, call, count) in [
         ("aws-cloudtrail", cloud_watch(&trail), cloudtrail_call(), 1),
         // A stream of them has no line ends.
         ("aws-cloudtrail", twice, cloudtrail_call(), 2),
+        ("aws-cloudtrail", exported, cloudtrail_call(), 1),
+        ("aws-cloudtrail", original, cloudtrail_call(), 1),
+        ("k8s-audit", kubelet, k8s_call(), 1),
+        ("gcp-audit", row, gcp_call(), 1),
         ("aws-cloudtrail", splunk(&trail), cloudtrail_call(), 1),
         ("aws-cloudtrail", collector(&trail), cloudtrail_call(), 1),
         ("aws-cloudtrail", hit(&trail), cloudtrail_call(), 1),

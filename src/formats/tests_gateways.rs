@@ -337,6 +337,18 @@ fn apim() {
     // Of other categories of the same stream nothing is a call.
     let other = r#"{"time":"2020-10-14T17:03:12Z","category":"AuditLogs","properties":{"requestUri":"/x"}}"#;
     assert_eq!(read("azure-apim", other), ["NoTarget"]);
+    // Older workspaces have all resources' logs in one table, and name the types in its columns.
+    let shared = r#"{"TimeGenerated":"2020-10-14T17:03:12.417Z","Category":"GatewayLogs","OperationName":"Microsoft.ApiManagement/GatewayLogs","DurationMs":9,"CallerIPAddress":"203.0.113.9","isRequestSuccess_b":false,"method_s":"GET","url_s":"https://a/x","responseCode_d":401,"responseSize_d":3,"apiId_s":"a","apimSubscriptionId_s":"sub-1"}"#;
+    assert_eq!(
+        reads("azure-apim", shared),
+        [
+            "at=2020-10-14T17:03:12.417Z|credential=sub-1|method=GET|path=https://a/x|outcome=denied|status=401|bytes=3|\
+             latency_us=9000|subject=<user>|remote_addr=203.0.113.9"
+        ]
+    );
+    // Of a request that fits no API the row has neither API nor subscription.
+    let strange = r#"{"TimeGenerated":"2020-10-14T17:03:12.417Z","IsRequestSuccess":false,"Method":"GET","Url":"https://a/x","ResponseCode":404}"#;
+    has("azure-apim", strange, "outcome=failed");
     let row = r#"{"TimeGenerated":"2020-10-14T17:03:12.417Z","Method":"GET","Url":"https://a/x","ResponseCode":401,"ResponseSize":3,"TotalTime":9,"ApiId":"a","ApimSubscriptionId":"sub-1","CallerIpAddress":"203.0.113.9"}"#;
     assert_eq!(
         reads("azure-apim", row),
@@ -351,6 +363,9 @@ const GCP: &str = r#"{"httpRequest":{"latency":"0.104321s","remoteIp":"203.0.113
 
 #[test]
 fn gcp_load_balancer() {
+    // The key that Cloud Endpoints found goes before the query's.
+    let found = GCP.replace("\"jsonPayload\":{", "\"jsonPayload\":{\"api_key\":\"k-2\",");
+    has("gcp-lb", &found, "credential=k-2");
     let call = "at=2024-05-02T10:15:23.558637Z|credential=k-1|method=GET|path=https://api.example.com/v1/users/7?key=k-1|\
         outcome=served|status=200|bytes=780|latency_us=104321|subject=<user>|remote_addr=203.0.113.9|\
         user_agent=reelhouse/3.1|request_id=h91ql8g1lpdqh2";

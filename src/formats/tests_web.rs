@@ -451,6 +451,16 @@ fn ecs_has_nested_or_dotted_keys() {
         "\"event.start\":\"2018-12-18T09:29:59Z\",\"event.duration\"",
     );
     assert!(told("ecs", &started).starts_with("2018-12-18T09:29:59Z "));
+    // As a search gives them, over several lines.
+    let hit = format!("{{\n  \"_index\": \"logs\",\n  \"_source\": {ECS}\n}}");
+    assert_eq!(told("ecs", &hit), call);
+    assert_eq!(detected(None, &hit), Ok("ecs".to_owned()));
+    let status = "\"http.response.status_code\":200,";
+    let silent = dotted.replace(status, "\"event.outcome\":\"failure\",");
+    assert!(told("ecs", &silent).contains(" failed - "), "{silent}");
+    let denied =
+        silent.replace("\"event.outcome\"", "\"http.response.status_code\":403,\"event.outcome\"");
+    assert!(told("ecs", &denied).contains(" denied 403 "), "{denied}");
     let other = r#"{"@timestamp":"2018-12-18T09:30:00.500Z","log.level":"info","ecs.version":"1.6.0","message":"started"}"#;
     assert_eq!(told("ecs", other), "no-target");
 }
