@@ -137,11 +137,8 @@ fn the_readme_goes_from_logs_to_a_finding() {
     let section = section.split("\n## ").next().unwrap();
     let blocks: Vec<&str> = section.split("```").skip(1).step_by(2).map(str::trim_start).collect();
     let [init, drafted, grant, audit, found] = blocks[..5] else { panic!("{blocks:?}") };
-    let mut case = Case::new();
-    for log in ["access.log", "access.log.1.gz"] {
-        let name = format!("sample-logs/legacy/{log}");
-        case = case.file(&name, std::fs::read(repository(&name)).unwrap());
-    }
+    let name = "docs/nginx/access.log";
+    let case = Case::new().file(name, std::fs::read(repository(name)).unwrap());
     let run = |command: &str| {
         let words: Vec<&str> = command.trim().split(' ').collect();
         assert_eq!(words[0], "overstay");
