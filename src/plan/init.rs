@@ -241,23 +241,23 @@ mod tests {
     #[test]
     fn logs_are_named_from_the_new_folder() {
         let places = |into: &str| Places {
-            current: PathBuf::from("/home/ann/work"),
+            current: PathBuf::from("/srv/ann/work"),
             into: PathBuf::from(into),
         };
         for (into, log, named) in [
-            ("/home/ann/work", "access.log", "access.log"),
-            ("/home/ann/work", "./logs/*.gz", "logs/*.gz"),
-            ("/home/ann/work", "-", "-"),
-            ("/home/ann/work", "/home/ann/work/a.log", "a.log"),
-            ("/home/ann/work", "/var/log/a.log", "/var/log/a.log"),
-            ("/home/ann/work", "../a.log", "../a.log"),
-            ("/home/ann/work/audit", "logs/a.log", "../logs/a.log"),
-            ("/home/ann/work/audit", "audit/a.log", "a.log"),
-            ("/home/ann/work/audit", ".", ".."),
-            ("/home/ann/work/audit/x", "../a.log", "../../../a.log"),
-            ("/srv/audit", "a.log", "../../home/ann/work/a.log"),
-            ("/home/ann/work", "link/../a.log", "link/../a.log"),
-            ("/srv", "link/../a.log", "/home/ann/work/link/../a.log"),
+            ("/srv/ann/work", "access.log", "access.log"),
+            ("/srv/ann/work", "./logs/*.gz", "logs/*.gz"),
+            ("/srv/ann/work", "-", "-"),
+            ("/srv/ann/work", "/srv/ann/work/a.log", "a.log"),
+            ("/srv/ann/work", "/var/log/a.log", "/var/log/a.log"),
+            ("/srv/ann/work", "../a.log", "../a.log"),
+            ("/srv/ann/work/audit", "logs/a.log", "../logs/a.log"),
+            ("/srv/ann/work/audit", "audit/a.log", "a.log"),
+            ("/srv/ann/work/audit", ".", ".."),
+            ("/srv/ann/work/audit/x", "../a.log", "../../../a.log"),
+            ("/srv/audit", "a.log", "../../srv/ann/work/a.log"),
+            ("/srv/ann/work", "link/../a.log", "link/../a.log"),
+            ("/srv", "link/../a.log", "/srv/ann/work/link/../a.log"),
         ] {
             assert_eq!(places(into).named(log), named, "{into} {log}");
         }
