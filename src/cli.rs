@@ -148,6 +148,14 @@ pub struct ReadArgs {
     #[arg(long, value_name = "T")]
     pub as_known_at: Option<String>,
 
+    /// How to read
+    #[command(flatten)]
+    pub how: HowArgs,
+}
+
+/// How to read logs, and how many of their lines may be none.
+#[derive(Args, Clone, Debug)]
+pub struct HowArgs {
     /// Rejects tolerated for each input, as a number or a share of its calls and rejects
     #[arg(long, value_name = "N|P%", default_value = "1%")]
     pub max_rejects: String,
@@ -189,25 +197,9 @@ pub struct InitArgs {
     #[arg(long, value_name = "NAME")]
     pub log_format: Option<String>,
 
-    /// Rejects tolerated for each input, as a number or a share of its calls and rejects
-    #[arg(long, value_name = "N|P%", default_value = "1%")]
-    pub max_rejects: String,
-
-    /// Worker threads [default: one for each core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=limits::THREADS_MAX as i64))]
-    pub threads: Option<u16>,
-
-    /// How to read files: map large ones, map all, or map none
-    #[arg(long, value_name = "HOW", value_enum, default_value_t = IoArg::Auto)]
-    pub io: IoArg,
-
-    /// No progress bar, no notes on standard error; errors are still told
-    #[arg(long, short)]
-    pub quiet: bool,
-
-    /// Bytes that a worker takes at a time
-    #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(u32).range(1..=1 << 30))]
-    pub chunk_bytes: Option<u32>,
+    /// How to read
+    #[command(flatten)]
+    pub how: HowArgs,
 }
 
 /// `--io`.

@@ -145,9 +145,9 @@ fn say(cli: &Cli, ended: &Ended, started: Instant) {
         let _ = tell_lines(&mut stderr, "hint: ", hint);
     }
     let quiet = match &cli.command {
-        Command::Audit(args) => args.read.quiet,
-        Command::Calls(args) => args.read.quiet,
-        Command::Init(args) => args.quiet,
+        Command::Audit(args) => args.read.how.quiet,
+        Command::Calls(args) => args.read.how.quiet,
+        Command::Init(args) => args.how.quiet,
         _ => true,
     };
     for note in ended.notes.iter().filter(|_| !quiet) {

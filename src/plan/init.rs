@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use super::{
-    CONFIG_NAME, ConfigFile, Gathered, ReadPlan, find_config, format_index, formats_of,
-    max_rejects, sources_of,
+    CONFIG_NAME, ConfigFile, Gathered, ReadPlan, find_config, format_index, formats_of, how,
+    sources_of,
 };
-use crate::cli::{InitArgs, IoArg};
+use crate::cli::InitArgs;
 use crate::error::{Error, Problems, Result};
-use crate::input::{self, Io};
-use crate::limits;
+use crate::input;
 use crate::register::may_be_table;
 
 /// The folder of the register beside the configuration.
@@ -85,24 +84,8 @@ pub fn init(args: &InitArgs) -> Result<InitPlan> {
     }
     let own = config.as_ref().map(|config| &config.tables.formats).into_iter().flatten();
     let own = own.map(|(name, table)| (name.clone(), table.get_ref().clone())).collect();
-    let stderr_is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
     Ok(InitPlan {
-        read: ReadPlan {
-            formats,
-            max_rejects: max_rejects(&args.max_rejects)?,
-            options: input::Options {
-                io: match args.io {
-                    IoArg::Auto => Io::Auto,
-                    IoArg::Mmap => Io::Mmap,
-                    IoArg::Read => Io::Read,
-                },
-                chunk_bytes: args.chunk_bytes.map_or(limits::CHUNK_BYTES, |bytes| bytes as usize),
-                ..input::Options::default()
-            },
-            threads: args.threads.map(usize::from),
-            progress: stderr_is_terminal && !args.quiet,
-            ..read
-        },
+        read: ReadPlan { formats, ..how(&args.how, read)? },
         folders: missing_folders(&into),
         into,
         given,
@@ -241,23 +224,23 @@ mod tests {
     #[test]
     fn logs_are_named_from_the_new_folder() {
         let places = |into: &str| Places {
-            current: PathBuf::from("/srv/ann/work"),
+            current: PathBuf::from("/data/ann/work"),
             into: PathBuf::from(into),
         };
         for (into, log, named) in [
-            ("/srv/ann/work", "access.log", "access.log"),
-            ("/srv/ann/work", "./logs/*.gz", "logs/*.gz"),
-            ("/srv/ann/work", "-", "-"),
-            ("/srv/ann/work", "/srv/ann/work/a.log", "a.log"),
-            ("/srv/ann/work", "/var/log/a.log", "/var/log/a.log"),
-            ("/srv/ann/work", "../a.log", "../a.log"),
-            ("/srv/ann/work/audit", "logs/a.log", "../logs/a.log"),
-            ("/srv/ann/work/audit", "audit/a.log", "a.log"),
-            ("/srv/ann/work/audit", ".", ".."),
-            ("/srv/ann/work/audit/x", "../a.log", "../../../a.log"),
-            ("/srv/audit", "a.log", "../../srv/ann/work/a.log"),
-            ("/srv/ann/work", "link/../a.log", "link/../a.log"),
-            ("/srv", "link/../a.log", "/srv/ann/work/link/../a.log"),
+            ("/data/ann/work", "access.log", "access.log"),
+            ("/data/ann/work", "./logs/*.gz", "logs/*.gz"),
+            ("/data/ann/work", "-", "-"),
+            ("/data/ann/work", "/data/ann/work/a.log", "a.log"),
+            ("/data/ann/work", "/var/log/a.log", "/var/log/a.log"),
+            ("/data/ann/work", "../a.log", "../a.log"),
+            ("/data/ann/work/audit", "logs/a.log", "../logs/a.log"),
+            ("/data/ann/work/audit", "audit/a.log", "a.log"),
+            ("/data/ann/work/audit", ".", ".."),
+            ("/data/ann/work/audit/x", "../a.log", "../../../a.log"),
+            ("/srv/audit", "a.log", "../../data/ann/work/a.log"),
+            ("/data/ann/work", "link/../a.log", "link/../a.log"),
+            ("/srv", "link/../a.log", "/data/ann/work/link/../a.log"),
         ] {
             assert_eq!(places(into).named(log), named, "{into} {log}");
         }

@@ -16,7 +16,7 @@ pub use init::{Given, InitPlan, REGISTER_NAME, TABLE_NAMES, init};
 
 use crate::call::Outcome;
 use crate::cli::{
-    AuditArgs, CallsArgs, CheckArgs, ColorArg, DistinctArg, FormatsArgs, IoArg, ReadArgs,
+    AuditArgs, CallsArgs, CheckArgs, ColorArg, DistinctArg, FormatsArgs, HowArgs, IoArg, ReadArgs,
 };
 use crate::error::{Error, Problems, Result};
 use crate::findings::{Kind, Severities, Severity, Suppression};
@@ -646,11 +646,26 @@ fn read_plan(args: &ReadArgs, config: Option<&ConfigFile>) -> Result<(ReadPlan, 
     if plan.register.is_none() && as_known_at.is_some() {
         return Err(Error::new("--as-known-at needs a register").hint("give --register DIR"));
     }
-    let stderr_is_terminal = std::io::stderr().is_terminal();
     let plan = ReadPlan {
         formats,
         since,
         until,
+        config_digest: config.map(|config| config.digest.clone()),
+        paths_from: match args.logs.is_empty() {
+            true => PathsFrom::Config,
+            false => PathsFrom::WorkingFolder,
+        },
+        severities,
+        suppressions,
+        unused: config.map(ConfigFile::unused).unwrap_or_default(),
+        ..how(&args.how, plan)?
+    };
+    Ok((plan, logs))
+}
+
+/// The plan with how it is to be read.
+fn how(args: &HowArgs, plan: ReadPlan) -> Result<ReadPlan> {
+    Ok(ReadPlan {
         max_rejects: max_rejects(&args.max_rejects)?,
         options: input::Options {
             io: match args.io {
@@ -662,18 +677,9 @@ fn read_plan(args: &ReadArgs, config: Option<&ConfigFile>) -> Result<(ReadPlan, 
             ..input::Options::default()
         },
         threads: args.threads.map(usize::from),
-        progress: stderr_is_terminal && !args.quiet,
-        config_digest: config.map(|config| config.digest.clone()),
-        paths_from: match args.logs.is_empty() {
-            true => PathsFrom::Config,
-            false => PathsFrom::WorkingFolder,
-        },
-        severities,
-        suppressions,
-        unused: config.map(ConfigFile::unused).unwrap_or_default(),
+        progress: std::io::stderr().is_terminal() && !args.quiet,
         ..plan
-    };
-    Ok((plan, logs))
+    })
 }
 
 /// Where the logs lie, for what must not be written over them.
