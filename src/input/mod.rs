@@ -119,6 +119,36 @@ pub struct Input {
     size: Option<u64>,
     /// Whether one piece may hold all of it.
     is_small: bool,
+    /// Of a regular file.
+    version: Option<Version>,
+}
+
+/// Which file it was that was opened, and how much of it there was: all that is read of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Version {
+    /// Device and inode, where there are such.
+    file: Option<(u64, u64)>,
+    bytes: u64,
+    modified: Option<std::time::SystemTime>,
+}
+
+impl Version {
+    fn of(metadata: &std::fs::Metadata) -> Version {
+        #[cfg(unix)]
+        let file = {
+            use std::os::unix::fs::MetadataExt as _;
+            Some((metadata.dev(), metadata.ino()))
+        };
+        #[cfg(not(unix))]
+        let file = None;
+        Version { file, bytes: metadata.len(), modified: metadata.modified().ok() }
+    }
+
+    /// Whether what is there now is that file, with more behind it at most.
+    fn is_continued_by(&self, now: &Version) -> bool {
+        let is_same = now.bytes == self.bytes && now.modified == self.modified;
+        now.file == self.file && (is_same || now.bytes > self.bytes)
+    }
 }
 
 impl Input {
@@ -127,11 +157,24 @@ impl Input {
     /// # Errors
     /// Where it cannot be opened or its first bytes cannot be read, or cannot be mapped under [`Io::Mmap`].
     pub fn open(found: &Found, options: &Options) -> Result<Input> {
-        Input::open_within(found, options, limits::LINE_BYTES_MAX)
+        Input::open_within(found, options, None, limits::LINE_BYTES_MAX)
+    }
+
+    /// Opens a log once more, to read of it what it held when it was opened before.
+    ///
+    /// # Errors
+    /// As [`Input::open`], and where it is another file by now, or has changed otherwise than by growing.
+    pub fn open_again(found: &Found, options: &Options, before: &Version) -> Result<Input> {
+        Input::open_within(found, options, Some(before), limits::LINE_BYTES_MAX)
     }
 
     /// Opens with a limit of its own to the length of lines, so that tests reach it with few bytes.
-    fn open_within(found: &Found, options: &Options, line_bytes_max: usize) -> Result<Input> {
+    fn open_within(
+        found: &Found,
+        options: &Options,
+        before: Option<&Version>,
+        line_bytes_max: usize,
+    ) -> Result<Input> {
         let in_words = |error| Error::io(&found.shown, error);
         match &found.place {
             Place::Stdin => {
@@ -144,8 +187,17 @@ impl Input {
                 if metadata.is_dir() {
                     return Err(Error::new(format!("{}: is a folder, not a log", found.shown)));
                 }
-                let size = metadata.is_file().then_some(metadata.len());
-                Input::from_file(file, size, options, line_bytes_max).map_err(in_words)
+                let mut version = metadata.is_file().then(|| Version::of(&metadata));
+                if let Some(before) = before {
+                    if version.is_none_or(|version| !before.is_continued_by(&version)) {
+                        let shown = &found.shown;
+                        return Err(Error::new(format!("{shown}: is another file than before")));
+                    }
+                    version = Some(*before);
+                }
+                let size = version.map(|version| version.bytes);
+                let input = Input::from_file(file, size, options, line_bytes_max);
+                input.map(|input| Input { version, ..input }).map_err(in_words)
             }
         }
     }
@@ -163,7 +215,18 @@ impl Input {
         options: &Options,
         line_bytes_max: usize,
     ) -> io::Result<Input> {
-        Input::stream(Raw::open(reader, None, options.digest)?, None, options, line_bytes_max)
+        let raw = Raw::open(reader, None, options.digest)?;
+        let compression = Compression::recognise(raw.first());
+        Input::stream(raw, compression, None, options, line_bytes_max)
+    }
+
+    /// A log that was decompressed already: whatever its first bytes look like, it is taken as it is.
+    ///
+    /// # Errors
+    /// Where its first bytes cannot be read.
+    pub fn from_plain(reader: Box<dyn Read + Send>, options: &Options) -> io::Result<Input> {
+        let raw = Raw::open(reader, None, options.digest)?;
+        Input::stream(raw, None, None, options, limits::LINE_BYTES_MAX)
     }
 
     /// `size`: of a regular file.
@@ -183,34 +246,43 @@ impl Input {
         let again =
             mappable.map(|length| file.try_clone().map(|file| (file, length))).transpose()?;
         let raw = Raw::open(Box::new(file), size, options.digest)?;
-        let Some((file, length)) = again.filter(|_| Compression::recognise(raw.first()).is_none())
-        else {
-            return Input::stream(raw, size, options, line_bytes_max);
+        let compression = Compression::recognise(raw.first());
+        let Some((file, length)) = again.filter(|_| compression.is_none()) else {
+            return Input::stream(raw, compression, size, options, line_bytes_max);
         };
         match Mapping::new(file, length) {
             Ok(mapping) => Ok(Input {
                 feed: Feed::Mapped(Mapped::new(mapping, options, line_bytes_max)),
                 compression: None,
                 size,
+                version: None,
                 is_small: length <= options.chunk_bytes,
             }),
             // Not every file system can map; all can be read.
-            Err(_) if options.io == Io::Auto => Input::stream(raw, size, options, line_bytes_max),
+            Err(_) if options.io == Io::Auto => {
+                Input::stream(raw, compression, size, options, line_bytes_max)
+            }
             Err(error) => Err(error),
         }
     }
 
     fn stream(
         raw: Raw,
+        compression: Option<Compression>,
         size: Option<u64>,
         options: &Options,
         line_bytes_max: usize,
     ) -> io::Result<Input> {
-        let compression = Compression::recognise(raw.first());
         let is_small =
             compression.is_none() && size.is_some_and(|size| size <= options.chunk_bytes as u64);
-        let stream = Stream::new(Source::new(raw)?, options, line_bytes_max);
-        Ok(Input { feed: Feed::Stream(Box::new(Mutex::new(stream))), compression, size, is_small })
+        let stream = Stream::new(Source::new(raw, compression)?, options, line_bytes_max);
+        Ok(Input {
+            feed: Feed::Stream(Box::new(Mutex::new(stream))),
+            compression,
+            size,
+            is_small,
+            version: None,
+        })
     }
 
     /// The same log with another framing, before any piece of it was handed out. One that is mapped is opened again, to be
@@ -224,7 +296,10 @@ impl Input {
         }
         let mut input = match &self.feed {
             Feed::Stream(_) => self,
-            Feed::Mapped(_) => Input::open(found, &Options { io: Io::Read, ..*options })?,
+            Feed::Mapped(_) => {
+                let (options, before) = (Options { io: Io::Read, ..*options }, self.version);
+                Input::open_within(found, &options, before.as_ref(), limits::LINE_BYTES_MAX)?
+            }
         };
         if let Feed::Stream(stream) = &mut input.feed {
             stream.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner).frame(framing);
@@ -239,6 +314,11 @@ impl Input {
         let mut framed = Buffer::default();
         records.push(head, &mut framed);
         Cow::Owned(framed.to_vec())
+    }
+
+    /// Which file it is; none where it can be read but once.
+    pub fn version(&self) -> Option<Version> {
+        self.version
     }
 
     /// How the log is compressed, if it is.
@@ -493,7 +573,8 @@ mod tests {
                     (&gzip, Io::Mmap),
                     (&zstd, Io::Auto),
                 ] {
-                    let open = || Input::open_within(found, &options(io), line_bytes_max).unwrap();
+                    let open =
+                        || Input::open_within(found, &options(io), None, line_bytes_max).unwrap();
                     assert_eq!(fold(open()), expected, "{io:?} {chunk_bytes} {data:?}");
                     let mut input = open();
                     let head = input.head().to_vec();

@@ -196,8 +196,8 @@ pub(super) struct Source {
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl Source {
-    pub(super) fn new(raw: Raw) -> io::Result<Source> {
-        let compression = Compression::recognise(raw.first());
+    /// Decompresses as it is told.
+    pub(super) fn new(raw: Raw, compression: Option<Compression>) -> io::Result<Source> {
         let blocks = BufReader::with_capacity(BLOCK_BYTES, raw);
         let decoder = match compression {
             None => Decoder::Plain(blocks),

@@ -24,6 +24,11 @@ const LABEL: usize = 12;
 const GRANTS: [&str; 8] =
     ["grant", "partner", "api", "operations", "granted_at", "expires_at", "revoked_at", "purpose"];
 
+impl Logs {
+    /// The format of logs that have several.
+    pub const AUTO: &'static str = "auto";
+}
+
 /// Logs of one format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Logs {
@@ -48,8 +53,10 @@ pub struct Taken<'a> {
     pub logs: &'a [Logs],
     /// Formats that are described in a configuration.
     pub formats: &'a BTreeMap<String, toml::Table>,
-    /// How many logs, and how many of their lines were no calls.
+    /// How many logs were read, and how many there were.
     pub volume: (u64, u64),
+    /// How many of their lines were no calls.
+    pub rejected: u64,
 }
 
 impl Taken<'_> {
@@ -160,15 +167,28 @@ pub fn draft_config(draft: &Draft, taken: &Taken<'_>, out: &mut dyn Write) -> io
         }
         page.line(&format!("format = {}", quoted(&logs.format)));
         page.comment("expect = \"hourly\"          # or daily: then hours without a call are reported as gaps");
-        if let Some(presence) = draft.presence.get(&logs.format) {
+        let named = |name: &str| taken.logs.iter().any(|logs| logs.format == name);
+        let told = draft.presence.iter().filter(|(name, _)| match logs.format.as_str() {
+            Logs::AUTO => !named(name),
+            format => *name == format,
+        });
+        for (name, presence) in told {
+            let calls = counted(presence.calls, "call", "calls");
+            let of = if logs.format == Logs::AUTO {
+                format!(" in format {name}")
+            } else {
+                String::new()
+            };
             page.comment("");
-            page.comment(&format!("What its {} say:", counted(presence.calls, "call", "calls")));
+            page.comment(&format!("What its {calls}{of} say:"));
             for (field, told) in fields(presence) {
                 page.comment(&format!("  {field:<11} {told}"));
             }
         }
     }
-    let used = |name: &str| taken.logs.iter().any(|logs| logs.format == name);
+    let used = |name: &str| {
+        taken.logs.iter().any(|logs| logs.format == name) || draft.presence.contains_key(name)
+    };
     let own: toml::Table = taken
         .formats
         .iter()
@@ -233,7 +253,12 @@ fn shell(text: &str) -> String {
 }
 
 fn logs(taken: &Taken<'_>) -> String {
-    counted(taken.volume.0, "log", "logs")
+    match taken.volume {
+        (read, all) if read < all => {
+            format!("{} of {}", thousands(read), counted(all, "log", "logs"))
+        }
+        (read, _) => counted(read, "log", "logs"),
+    }
 }
 
 fn span(span: Span) -> String {
@@ -471,7 +496,14 @@ fn missing(draft: &Draft, taken: &Taken<'_>) -> Vec<String> {
                 .to_owned(),
         );
     }
-    let (_, rejected) = taken.volume;
+    let (read, all) = taken.volume;
+    if read < all {
+        missing.push(format!(
+            "{} that could not be read; audit will say so too",
+            counted(all - read, "log", "logs")
+        ));
+    }
+    let rejected = taken.rejected;
     if rejected > 0 {
         missing.push(format!(
             "{}, left aside",

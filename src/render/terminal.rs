@@ -409,6 +409,12 @@ pub(super) fn reach(finding: &Finding) -> (String, &'static str) {
 
 /// The finding's calls by outcome, but for those that `reach` has shown already.
 fn calls_of(finding: &Finding, shown: &str) -> String {
+    if !finding.kind.is_of_calls() {
+        return finding
+            .grant
+            .as_deref()
+            .map_or_else(String::new, |grant| format!("grant {}", for_terminal(grant)));
+    }
     let counts =
         [(finding.served, "served"), (finding.denied, "denied"), (finding.failed, "failed")];
     let counts = counts.into_iter().filter(|(n, what)| *n > 0 && *what != shown);
@@ -518,7 +524,8 @@ pub(super) fn read_line(report: &Report) -> String {
             true => ("source", "sources"),
             false => ("more source", "more sources"),
         };
-        if parts.is_empty() {
+        // Of one partner's report the hours are that partner's alone, and these are of all that was read.
+        if parts.is_empty() && report.partner.is_none() {
             parts.push(hours_with_calls(report));
         }
         let n = counted(undeclared.len() as u64, one, many);

@@ -643,8 +643,8 @@ fn suppression_rows(
     // In a report on one partner: what is about others is none of its readers' business.
     let concerns = |decision: &&Decision| match (&only, &decision.target) {
         (None, _) => true,
-        (Some(only), Target::Kind { partner, .. }) => partner.as_ref().is_none_or(|p| p == only),
-        (Some(only), Target::Finding(_)) => {
+        (Some(only), Target::Kind { partner: Some(partner), .. }) => partner == only,
+        (Some(only), Target::Kind { .. } | Target::Finding(_)) => {
             found.iter().any(|finding| decision.covers(finding, Some(only)))
         }
     };

@@ -68,22 +68,26 @@ fn stream(
     let bar = read::progress_bar(plan);
     let pool = read::pool(plan)?;
     let repeats = pool.install(|| Repeats::seek(plan, &bar));
-    let mut repeated = Vec::new();
+    let (mut repeated, mut stood_for) = (Vec::new(), HashSet::new());
     for (index, input) in plan.inputs.iter().enumerate() {
         let ready = repeats.of(index);
-        if let Some((first, _)) = ready.repeats {
+        // The first of those with the same content that can be read stands for all of them.
+        let first = ready.repeats.map_or(index, |(first, _)| first);
+        if stood_for.contains(&first) {
             repeated.push((input.found.shown.as_str(), plan.inputs[first].found.shown.as_str()));
             continue;
         }
         let Opened { input: opened, format, .. } = match ready.open(plan) {
             Ok(opened) => opened,
             Err(facts) => {
+                let facts = ready.told(*facts);
                 let fault = facts.fault.unwrap_or_default();
                 unopened.push(format!("{}: {fault}", facts.path));
                 shapes.push(facts.unknown_shapes);
                 continue;
             }
         };
+        stood_for.insert(first);
         if let (None, Some(format)) = (input.format, format) {
             told.push((format.name(), input.found.shown.as_str()));
         }
@@ -95,7 +99,7 @@ fn stream(
             output,
             source,
             path: &input.found.shown,
-            seek: ready.dedupe.then_some((&repeats, input.source, index as u32)),
+            seek: repeats.of(first).dedupe.then_some((&repeats, input.source, first as u32)),
         };
         let mut sums = InputSums::default();
         let mut lines_before = 0;
@@ -118,7 +122,7 @@ fn stream(
             return Err(Error::io("standard output", error));
         }
         let of_stream = ready.kept.as_ref().and_then(|kept| kept.fault.as_ref());
-        let fault = outcome.fault.as_ref().or(of_stream).map(|fault| fault.reason().to_owned());
+        let fault = of_stream.or(outcome.fault.as_ref()).map(|fault| fault.reason().to_owned());
         let rejects = read::too_many_rejects(plan.max_rejects, &sums);
         warnings.extend(
             fault.into_iter().chain(rejects).map(|why| format!("{}: {why}", input.found.shown)),

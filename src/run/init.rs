@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::output::{Folders, Written, check_place, write_file};
 use super::read::{self, Opened};
+use super::repeats::whole_files;
 use super::{Ended, Status, Volume};
 use crate::call::Reason;
 use crate::draft::{Batch, Draft, Seen, draft};
@@ -55,7 +56,8 @@ pub fn init(plan: &InitPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
         register: REGISTER_NAME,
         logs: &logs,
         formats: &plan.formats,
-        volume: (volume.inputs, sums.rejected),
+        volume: (volume.inputs, inputs.len() as u64),
+        rejected: sums.rejected,
     };
     write(&tables, &plan.config(), &draft, &taken)?;
     made.keep();
@@ -72,11 +74,14 @@ pub fn init(plan: &InitPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
     let status = if partial.is_empty() { Status::Done } else { Status::Partial };
     let told = plan.read.inputs.iter().zip(&inputs).filter(|(input, _)| input.format.is_none());
     let told = told.filter_map(|(_, facts)| Some((facts.format.as_deref()?, facts.path.as_str())));
+    let repeats = inputs.iter();
+    let repeats =
+        repeats.filter_map(|input| Some((input.path.as_str(), input.repeats.as_deref()?)));
     Ok(Ended {
         status,
         warnings: draft.left_out.told().into_iter().chain(partial).collect(),
         hint: read::format_hint(inputs.iter().map(|input| input.unknown_shapes.as_slice())),
-        notes: read::taken(told),
+        notes: read::taken(told).into_iter().chain(read::repeated(repeats)).collect(),
         read: Some(volume),
     })
 }
@@ -117,14 +122,21 @@ fn read_all(plan: &InitPlan) -> Result<Read> {
     read::pool(&plan.read)?.install(|| {
         // As many at a time as there are threads, taken in by the order of their names: what a bound lets in then never
         // depends on which was read first.
-        for some in plan.read.inputs.chunks(rayon::current_num_threads()) {
-            let read = |input| read_input(plan, input, &|bytes| bar.inc(bytes));
+        // Files with the same content are drafted from once.
+        let repeats = whole_files(&plan.read);
+        let inputs: Vec<(&InputPlan, Option<(usize, u64)>)> =
+            plan.read.inputs.iter().zip(repeats).collect();
+        for some in inputs.chunks(rayon::current_num_threads()) {
+            let read = |(input, repeats): &(&InputPlan, Option<(usize, u64)>)| match repeats {
+                None => read_input(plan, input, &|bytes| bar.inc(bytes)),
+                Some((first, _)) => repeat(plan, input, *first),
+            };
             let read: Vec<_> = some.par_iter().with_max_len(1).map(read).collect();
             for (seen, sums, facts) in read {
                 all.seen.merge(seen);
                 all.volume.lines += sums.lines();
                 all.volume.bytes += facts.bytes;
-                all.volume.inputs += 1;
+                all.volume.inputs += u64::from(!facts.unopened);
                 all.sums.merge(&sums);
                 all.inputs.push(facts);
             }
@@ -137,12 +149,23 @@ fn read_all(plan: &InitPlan) -> Result<Read> {
     }
 }
 
+/// What is known of a log with the same content as another.
+fn repeat(plan: &InitPlan, input: &InputPlan, first: usize) -> (Seen, InputSums, InputFacts) {
+    let facts = InputFacts {
+        path: input.found.shown.clone(),
+        source: source_name(&plan.read, input),
+        repeats: Some(plan.read.inputs[first].found.shown.clone()),
+        ..InputFacts::default()
+    };
+    (Seen::default(), InputSums::default(), facts)
+}
+
 fn read_input(
     plan: &InitPlan,
     input: &InputPlan,
     progress: &(dyn Fn(u64) + Sync),
 ) -> (Seen, InputSums, InputFacts) {
-    let Opened { input: opened, format, .. } = match read::open(&plan.read, input) {
+    let Opened { input: opened, format, .. } = match read::open(&plan.read, input, None) {
         Ok(opened) => opened,
         Err(facts) => return (Seen::default(), InputSums::default(), *facts),
     };
@@ -225,26 +248,20 @@ fn logs_of(plan: &InitPlan, inputs: &[InputFacts]) -> Vec<Logs> {
         // One that is known by another name too is in the source of that name's format.
         let is_whole = facts.iter().all(|(input, _)| input.is_some_and(|input| !input.unopened));
         let first = formats().next();
-        match first {
-            Some(format) if is_whole && formats().all(|other| other == format) => {
-                all.entry(format).or_default().push(given.named.clone());
-            }
-            _ => {
-                for (input, named) in facts {
-                    let format = input.and_then(|input| input.format.as_deref());
-                    if let Some(format) = format {
-                        all.entry(format).or_default().push(named.to_owned());
-                    }
-                }
-            }
-        }
+        // What is of several formats, or of none that is known, stays one source, with what will come there later: each
+        // log's format is told when it is read, and one that can't be told is reported each time.
+        let format = match first {
+            Some(format) if is_whole && formats().all(|other| other == format) => format,
+            _ => Logs::AUTO,
+        };
+        all.entry(format).or_default().push(given.named.clone());
     }
     let several = all.len() > 1;
     all.into_iter()
         .map(|(format, mut paths)| {
             let mut seen = std::collections::BTreeSet::new();
             paths.retain(|path| seen.insert(path.clone()));
-            let source = if several { format } else { "logs" };
+            let source = if several && format != Logs::AUTO { format } else { "logs" };
             Logs { source: source.to_owned(), format: format.to_owned(), paths }
         })
         .collect()
@@ -266,7 +283,7 @@ fn write(
     files.push((config.to_owned(), written));
     let mut there: Vec<PathBuf> = Vec::new();
     for (path, written) in files {
-        if let Some(Err(error)) = written.map(Written::put_in_place) {
+        if let Some(Err(error)) = written.map(Written::put_where_nothing_is) {
             for path in there {
                 // There was nothing there before.
                 let _ = std::fs::remove_file(path);

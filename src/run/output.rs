@@ -29,6 +29,19 @@ impl Written {
     }
 }
 
+impl Written {
+    /// The same where nothing is there, or has come to be there meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system, and where something is there: it stays as it is.
+    pub(super) fn put_where_nothing_is(self) -> Result<()> {
+        let path = self.path.display();
+        let put = self.file.persist_noclobber(&self.target).map(drop);
+        put.map_err(|error| Error::io(path, error.error))
+    }
+}
+
 /// Tells early what [`write_file`] would tell after a night of reading: that a file can't be written there.
 ///
 /// Nothing is created but a file beside the place, which is gone at once, and nothing is changed. Of pipes and devices

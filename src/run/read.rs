@@ -11,7 +11,7 @@ use super::repeats::Repeats;
 use crate::call::{Call, Reason};
 use crate::error::{Error, Result};
 use crate::formats::{self, Format};
-use crate::input::{Fault, Input, Line, Piece};
+use crate::input::{Fault, Input, Line, Piece, Version};
 use crate::judge::{Judge, Memory, Presented};
 use crate::parse::{self, Scratch};
 use crate::plan::{InputPlan, MaxRejects, ReadPlan};
@@ -207,6 +207,24 @@ pub(super) struct Opened<'p> {
 pub(super) fn open<'p>(
     plan: &'p ReadPlan,
     input: &InputPlan,
+    before: Option<&Version>,
+) -> std::result::Result<Opened<'p>, Box<InputFacts>> {
+    let opened = match before {
+        None => Input::open(&input.found, &plan.options),
+        Some(before) => Input::open_again(&input.found, &plan.options, before),
+    };
+    settle(plan, input, opened)
+}
+
+/// Settles the format of an input that was opened.
+///
+/// # Errors
+///
+/// As [`open`].
+pub(super) fn settle<'p>(
+    plan: &'p ReadPlan,
+    input: &InputPlan,
+    opened: Result<Input>,
 ) -> std::result::Result<Opened<'p>, Box<InputFacts>> {
     let facts = || InputFacts {
         path: input.found.shown.clone(),
@@ -214,7 +232,7 @@ pub(super) fn open<'p>(
         unopened: true,
         ..InputFacts::default()
     };
-    let mut opened = Input::open(&input.found, &plan.options).map_err(|error| {
+    let mut opened = opened.map_err(|error| {
         // The error names the input, and so does every report of it.
         let text = error.to_string();
         let prefix = format!("{}: ", input.found.shown);
@@ -333,7 +351,7 @@ impl Counting<'_> {
         let ready = repeats.of(index);
         let Opened { input: opened, format, .. } = match ready.open(plan) {
             Ok(opened) => opened,
-            Err(facts) => return (Tally::default(), *facts),
+            Err(facts) => return (Tally::default(), ready.told(*facts)),
         };
         let (input, number) = (&plan.inputs[index], index as u32);
         let kept = ready.kept.as_ref();
@@ -367,7 +385,7 @@ impl Counting<'_> {
 
         let empty = InputSums::default();
         let sums = tally.inputs.get(&number).unwrap_or(&empty);
-        let fault = outcome.fault.as_ref().or(kept.and_then(|kept| kept.fault.as_ref()));
+        let fault = kept.and_then(|kept| kept.fault.as_ref()).or(outcome.fault.as_ref());
         let facts = InputFacts {
             path: input.found.shown.clone(),
             source: plan.sources[input.source as usize].0.clone(),

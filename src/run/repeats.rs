@@ -4,18 +4,19 @@
 //! its format asks for it, records that are equal in all that calls are made of.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
 
 use hashbrown::HashMap;
 use indicatif::ProgressBar;
 use rayon::prelude::*;
-use tempfile::NamedTempFile;
 
-use super::read::{Opened, open, parsed, within};
+use super::read::{Opened, open, parsed, settle, within};
 use crate::call::{Call, Sourced};
-use crate::input::{Compression, Fault, Found, Input, Io, Line, Options, Piece, Place};
+use crate::error::{Error, Result};
+use crate::input::{Compression, Fault, Found, Input, Io, Line, Options, Piece, Version};
 use crate::limits;
 use crate::parse::Scratch;
 use crate::plan::{InputPlan, ReadPlan};
@@ -40,14 +41,16 @@ pub(super) struct Ready<'p> {
     pub(super) kept: Option<Kept>,
     /// What was opened to look at it, and is still to be read from its beginning.
     opened: Mutex<Option<OpenResult<'p>>>,
+    /// Which file its records were noted of: the same bytes of it are to be read once more.
+    version: Option<Version>,
 }
 
-type OpenResult<'p> = Result<Opened<'p>, Box<InputFacts>>;
+type OpenResult<'p> = std::result::Result<Opened<'p>, Box<InputFacts>>;
 
 /// A stream's content in a file.
 pub(super) struct Kept {
-    /// Gone when this is.
-    file: NamedTempFile,
+    /// Without a name: gone when this is, whatever ends the program.
+    file: File,
     /// What it was when it came.
     pub(super) compression: Option<Compression>,
     /// BLAKE3 of it as it came, if asked for.
@@ -56,11 +59,37 @@ pub(super) struct Kept {
     pub(super) fault: Option<Fault>,
 }
 
+impl Kept {
+    /// Its content once more, from the beginning.
+    fn open(&self, plan: &ReadPlan) -> Result<Input> {
+        let in_words = |error| Error::io("the temporary file of a stream", error);
+        let mut file = self.file.try_clone().map_err(in_words)?;
+        file.seek(SeekFrom::Start(0)).map_err(in_words)?;
+        // The digest is of the stream as it came.
+        let options = Options { digest: false, ..plan.options };
+        Input::from_plain(Box::new(file), &options).map_err(in_words)
+    }
+}
+
 impl<'p> Ready<'p> {
     /// Opens it. Only once.
     pub(super) fn open(&self, plan: &'p ReadPlan) -> OpenResult<'p> {
         let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner).take();
-        opened.unwrap_or_else(|| open(plan, &self.plan))
+        opened.unwrap_or_else(|| match &self.kept {
+            Some(kept) => settle(plan, &self.plan, kept.open(plan)),
+            None => open(plan, &self.plan, self.version.as_ref()),
+        })
+    }
+
+    /// Why it could not be read, and what else does not count for it.
+    pub(super) fn told(&self, facts: InputFacts) -> InputFacts {
+        let mut facts = facts;
+        if let Some(fault) = facts.fault.as_mut().filter(|_| self.version.is_some()) {
+            fault.push_str(
+                "; records of other logs that repeat some of it were not counted either: run again",
+            );
+        }
+        facts
     }
 }
 
@@ -76,6 +105,7 @@ impl<'p> Repeats<'p> {
                 repeats: files[index],
                 kept: None,
                 opened: Mutex::new(None),
+                version: None,
             };
             if ready.repeats.is_none() && may_dedupe(plan, &ready.plan) {
                 look(plan, index as u32, &mut ready, &firsts, bar);
@@ -122,7 +152,7 @@ fn look<'p>(
     bar: &ProgressBar,
 ) {
     let is_stream = ready.plan.found.is_stream();
-    let opened = match open(plan, &ready.plan) {
+    let opened = match open(plan, &ready.plan, None) {
         Ok(opened) => opened,
         // A file says the same again when it is read.
         Err(_) if !is_stream => return,
@@ -138,30 +168,28 @@ fn look<'p>(
         return;
     }
     let opened = if is_stream {
-        match keep(opened.input) {
+        let settled = match keep(opened.input) {
             Ok(kept) => {
-                let place = Place::File(kept.file.path().to_owned());
-                ready.plan.found = Found { place, shown: ready.plan.found.shown.clone() };
+                let again = settle(plan, &ready.plan, kept.open(plan));
                 ready.kept = Some(kept);
+                again
             }
-            Err(error) => {
-                let facts = InputFacts {
-                    path: ready.plan.found.shown.clone(),
-                    source: plan.sources[ready.plan.source as usize].0.clone(),
-                    fault: Some(format!(
-                        "could not be kept in a temporary file to look for repeats: {error}"
-                    )),
-                    unopened: true,
-                    ..InputFacts::default()
-                };
-                return later(ready, Err(Box::new(facts)));
-            }
-        }
-        match open(plan, &ready.plan) {
+            Err(error) => Err(Box::new(InputFacts {
+                path: ready.plan.found.shown.clone(),
+                source: plan.sources[ready.plan.source as usize].0.clone(),
+                fault: Some(format!(
+                    "could not be kept in a temporary file to look for repeats: {error}"
+                )),
+                unopened: true,
+                ..InputFacts::default()
+            })),
+        };
+        match settled {
             Ok(opened) => opened,
             Err(facts) => return later(ready, Err(facts)),
         }
     } else {
+        ready.version = opened.input.version();
         opened
     };
     let source = ready.plan.source;
@@ -186,7 +214,7 @@ fn later<'p>(ready: &mut Ready<'p>, opened: OpenResult<'p>) {
 /// Writes a stream's content into a file.
 fn keep(input: Input) -> std::io::Result<Kept> {
     let compression = input.compression();
-    let mut file = NamedTempFile::new()?;
+    let mut file = tempfile::tempfile()?;
     let outcome = input.drain(|bytes| {
         file.write_all(bytes)?;
         Ok(ControlFlow::Continue(()))
@@ -335,7 +363,7 @@ const BEGINNING_BYTES: usize = 64 << 10;
 /// For each input the one of its source that has the same content and comes before it, and the bytes of that.
 ///
 /// Files that can't be read to their end are like no other.
-fn whole_files(plan: &ReadPlan) -> Vec<Option<(usize, u64)>> {
+pub(super) fn whole_files(plan: &ReadPlan) -> Vec<Option<(usize, u64)>> {
     let mut of_source: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     for (index, input) in plan.inputs.iter().enumerate() {
         of_source.entry(input.source).or_default().push(index);

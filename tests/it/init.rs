@@ -267,12 +267,12 @@ fn some_logs_unread_is_told_and_the_rest_is_drafted() {
     });
     let output = case.run(&["init", "logs"]).expect_status(3);
     output.expect_stderr(&["warning: logs/odd.log: no format fits", "warning: logs/cut.log.gz: "]);
-    // The folder as a whole would bring in what is of no known format.
+    // The folder stays as it was given: what could not be read now is missed by each audit too, and what comes there
+    // later is read.
     let config: toml::Table = case.read("overstay.toml").parse().unwrap();
-    assert_eq!(
-        config["logs"][0]["paths"],
-        toml::Value::from(vec!["logs/access.log", "logs/cut.log.gz"])
-    );
+    assert_eq!(config["logs"][0]["paths"], toml::Value::from(vec!["logs"]));
+    assert_eq!(config["logs"][0]["format"].as_str(), Some("auto"));
+    case.run(&["audit"]).expect_status(3).expect_stderr(&["logs/odd.log: no format fits"]);
     // Rejects past what is tolerated, likewise.
     let case = Case::new().file("a.log", log() + &"bad\n".repeat(5));
     case.run(&["init", "a.log", "--into", "x"])
@@ -291,10 +291,10 @@ fn logs_of_several_formats_are_several_sources() {
     let config: toml::Table = case.read("new/overstay.toml").parse().unwrap();
     let logs = config["logs"].as_array().unwrap();
     let of = |i: usize, key: &str| logs[i][key].clone();
-    assert_eq!(of(0, "source").as_str(), Some("combined"));
-    assert_eq!(of(0, "paths"), toml::Value::from(vec!["../logs/access.log", "../old/*.gz"]));
-    assert_eq!(of(1, "format").as_str(), Some("json"));
-    assert_eq!(of(1, "paths"), toml::Value::from(vec!["../logs/more.jsonl"]));
+    assert_eq!(of(0, "format").as_str(), Some("auto"));
+    assert_eq!(of(0, "paths"), toml::Value::from(vec!["../logs"]));
+    assert_eq!(of(1, "format").as_str(), Some("combined"));
+    assert_eq!(of(1, "paths"), toml::Value::from(vec!["../old/*.gz"]));
     case.run(&["check", "--config", "new/overstay.toml"]).expect_status(0);
     let report =
         case.run(&["audit", "--json", "--config", "new/overstay.toml"]).expect_status(0).report();
@@ -572,4 +572,33 @@ proptest! {
             assert!(named_in_vain || matches!(verdict, "never-granted" | "anonymous"), "{told}");
         }
     }
+}
+
+/// What comes to be there while the logs are read is left as it is.
+#[cfg(unix)]
+#[test]
+fn what_a_person_writes_meanwhile_is_not_replaced() {
+    let case = Case::new();
+    let made = case.tool("mkfifo", &["pipe"]).status().unwrap();
+    assert!(made.success());
+    let mut command = case.command(&["init", "pipe", "--log-format", "combined"]);
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let child = command.spawn().unwrap();
+    // It opens once there is a reader, which looks for what is there before it reads.
+    let mut pipe = std::fs::OpenOptions::new().write(true).open(case.path("pipe")).unwrap();
+    std::io::Write::write_all(&mut pipe, log().as_bytes()).unwrap();
+    case.write("overstay.toml", "# mine");
+    drop(pipe);
+    let output = case.output("init".to_owned(), child.wait_with_output().unwrap());
+    let output = output.expect_status(2).expect_no_stdout().expect_stderr(&["overstay.toml"]);
+    assert_eq!(case.read("overstay.toml"), "# mine");
+    assert!(!case.names().iter().any(|name| name.starts_with("register")), "{:?}", output.stderr);
+}
+
+#[test]
+fn a_log_delivered_twice_is_drafted_from_once() {
+    let case = ready().file("logs/access.log.gz", gzip(log()));
+    let output = case.run(&["init", "logs"]).expect_status(0);
+    assert!(output.stdout.starts_with("63 calls in 2 logs, "), "{}", output.stdout);
+    output.expect_stderr(&["logs/access.log.gz has the same content as logs/access.log"]);
 }

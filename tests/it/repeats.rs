@@ -180,3 +180,41 @@ fn equal_files_of_two_sources_count_twice() {
         .file("b/x.log", &log);
     assert_eq!(audit(&case, &[])["accounting"]["calls"], 40);
 }
+
+/// Logs that are rotated between looking for repeats and counting: what would be missed is told.
+#[cfg(unix)]
+#[test]
+fn a_log_that_becomes_another_meanwhile_is_no_all_clear() {
+    let lines = |from: usize, until: usize| -> String {
+        (from..until).map(|n| record(&format!("r-{n}"), "u1")).collect()
+    };
+    let config = "[register]\nsource = \"register\"\n[[logs]]\nsource = \"a\"\npaths = [\"access.log\", \"access.log.1\", \"grown.log\", \"pipe\"]\nformat = \"json\"\ndedupe = true\n";
+    let case = Case::with_register()
+        .file("overstay.toml", config)
+        .file("access.log", lines(100, 200))
+        .file("access.log.1", lines(0, 100))
+        .file("grown.log", lines(300, 310));
+    assert!(case.tool("mkfifo", &["pipe"]).status().unwrap().success());
+    let mut command = case.command(&["audit", "--json", "--threads", "1"]);
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let child = command.spawn().unwrap();
+    let mut pipe = std::fs::OpenOptions::new().write(true).open(case.path("pipe")).unwrap();
+    std::io::Write::write_all(&mut pipe, lines(400, 401).as_bytes()).unwrap();
+    // The pipe comes last: by now all others were looked at.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    std::fs::rename(case.path("access.log"), case.path("access.log.2")).unwrap();
+    std::fs::rename(case.path("access.log.2"), case.path("access.log.1")).unwrap();
+    case.write("access.log", lines(200, 205));
+    case.write("grown.log", lines(300, 310) + &lines(400, 401));
+    drop(pipe);
+    let output = case.output("audit".to_owned(), child.wait_with_output().unwrap());
+    let report = output.expect_status(3).report();
+    let partial = report["partial"].as_array().unwrap();
+    let paths: Vec<&str> = partial.iter().map(|p| p["path"].as_str().unwrap()).collect();
+    assert_eq!(paths, ["access.log", "access.log.1"]);
+    assert!(partial[0]["reason"].as_str().unwrap().contains("run again"), "{partial:?}");
+    // What was only added to is read as it was.
+    let of = |path: &str| counts(&report).into_iter().find(|row| row.0 == path).unwrap();
+    assert_eq!(of("grown.log"), ("grown.log".to_owned(), 10, 0));
+    assert_eq!(of("pipe"), ("pipe".to_owned(), 1, 0));
+}
