@@ -11,7 +11,8 @@ use crate::register::{Segment, Template};
 
 /// More words than this in one place are ids.
 const WORDS_MAX: usize = 20;
-/// The same where people are listed.
+/// The same behind the name of one person's things: `account`, `profile`. Behind that of many, `users`, all are ids: their
+/// names belong into no table.
 const PERSONS_MAX: usize = 8;
 /// The same in the first place that says anything: what stands there are mostly the names of endpoints.
 const FIRST_MAX: usize = 200;
@@ -75,13 +76,21 @@ fn ids(place: &Place, before: &[Segment]) -> BTreeSet<Box<str>> {
     if !is_first || numbered.len() > NUMBERED_MAX {
         ids.extend(numbered.into_iter().cloned());
     }
+    let are_persons = match before.last() {
+        Some(Segment::Literal(text)) => names::is_of_persons(text) && names::is_plural(text),
+        _ => false,
+    };
     let max = match (is_first, of_persons) {
+        _ if are_persons => 0,
         (true, _) => FIRST_MAX,
         (false, true) => PERSONS_MAX,
         (false, false) => WORDS_MAX,
     };
     let all = place.calls() - place.end.calls;
     let stands_out = |word: &str| {
+        if are_persons {
+            return false;
+        }
         let calls = place.words.get(word).map_or(0, Place::calls);
         match is_first {
             true => calls * FIRST_SHARE >= all,

@@ -177,6 +177,11 @@ pub(super) fn is_oneself(segment: &str) -> bool {
     ["me", "self", "current"].iter().any(|word| word.eq_ignore_ascii_case(segment))
 }
 
+/// Whether the word is for many.
+pub(super) fn is_plural(segment: &str) -> bool {
+    segment.ends_with(['s', 'S']) || segment.eq_ignore_ascii_case("people")
+}
+
 /// Whether it is no id wherever it stands.
 pub(super) fn is_reserved(segment: &str) -> bool {
     RESERVED.iter().any(|word| word.eq_ignore_ascii_case(segment))

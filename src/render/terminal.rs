@@ -461,16 +461,23 @@ fn exceptions_line(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     page.line(&format!("{left}  {exceptions:<4}  {right}  {hidden}"))
 }
 
-/// Why no access is called unused, where nothing could be.
+/// Why no access is called unused, where none is.
 pub(super) fn unused_line(report: &Report) -> Option<String> {
     let (days, least) = (report.coverage.days_read, limits::UNUSED_DAYS_MIN as u64);
-    (days < least).then(|| {
-        let read = match days {
-            0 => "no day with calls".to_owned(),
-            days => counted(days, "day with calls", "days with calls"),
-        };
-        format!("not looked for: {read}, and it takes {least}")
-    })
+    let read = match days {
+        0 => "no day with calls".to_owned(),
+        days => counted(days, "day with calls", "days with calls"),
+    };
+    let is_unused = |finding: &Finding| {
+        matches!(finding.kind, Kind::UnusedGrant | Kind::UnusedOperation | Kind::UnusedCredential)
+    };
+    let told = report.partners.iter().any(|partner| partner.calls > 0);
+    match days < least {
+        true => Some(format!("not looked for: {read}, and it takes {least}")),
+        false if report.findings.iter().any(is_unused) => None,
+        false if told => Some(format!("nothing, by {read}")),
+        false => Some("not looked for: no call is a partner's".to_owned()),
+    }
 }
 
 /// `718 of 744 hours, 19 of 20 sources (gw-eu-7 silent 26 h), 1,204 rejects`.
@@ -1108,7 +1115,7 @@ next: overstay explain after-revocation
 
     #[test]
     fn a_finding_takes_one_line_where_there_is_room() {
-        let wide = shown(&fixtures::full(), 145, false);
+        let wide = shown(&fixtures::full(), 150, false);
         let line = "CRITICAL  after-revocation    reelhouse                messages  ~8,201 people  \
                     1 y 13 d   os-jjjjjjjjjjjj  delete, read";
         assert!(wide.contains(line), "{wide}");
