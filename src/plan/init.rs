@@ -224,23 +224,23 @@ mod tests {
     #[test]
     fn logs_are_named_from_the_new_folder() {
         let places = |into: &str| Places {
-            current: PathBuf::from("/data/ann/work"),
+            current: PathBuf::from("/data/ann/jobs"),
             into: PathBuf::from(into),
         };
         for (into, log, named) in [
-            ("/data/ann/work", "access.log", "access.log"),
-            ("/data/ann/work", "./logs/*.gz", "logs/*.gz"),
-            ("/data/ann/work", "-", "-"),
-            ("/data/ann/work", "/data/ann/work/a.log", "a.log"),
-            ("/data/ann/work", "/var/log/a.log", "/var/log/a.log"),
-            ("/data/ann/work", "../a.log", "../a.log"),
-            ("/data/ann/work/audit", "logs/a.log", "../logs/a.log"),
-            ("/data/ann/work/audit", "audit/a.log", "a.log"),
-            ("/data/ann/work/audit", ".", ".."),
-            ("/data/ann/work/audit/x", "../a.log", "../../../a.log"),
-            ("/srv/audit", "a.log", "../../data/ann/work/a.log"),
-            ("/data/ann/work", "link/../a.log", "link/../a.log"),
-            ("/srv", "link/../a.log", "/data/ann/work/link/../a.log"),
+            ("/data/ann/jobs", "access.log", "access.log"),
+            ("/data/ann/jobs", "./logs/*.gz", "logs/*.gz"),
+            ("/data/ann/jobs", "-", "-"),
+            ("/data/ann/jobs", "/data/ann/jobs/a.log", "a.log"),
+            ("/data/ann/jobs", "/var/log/a.log", "/var/log/a.log"),
+            ("/data/ann/jobs", "../a.log", "../a.log"),
+            ("/data/ann/jobs/audit", "logs/a.log", "../logs/a.log"),
+            ("/data/ann/jobs/audit", "audit/a.log", "a.log"),
+            ("/data/ann/jobs/audit", ".", ".."),
+            ("/data/ann/jobs/audit/x", "../a.log", "../../../a.log"),
+            ("/srv/audit", "a.log", "../../data/ann/jobs/a.log"),
+            ("/data/ann/jobs", "link/../a.log", "link/../a.log"),
+            ("/srv", "link/../a.log", "/data/ann/jobs/link/../a.log"),
         ] {
             assert_eq!(places(into).named(log), named, "{into} {log}");
         }

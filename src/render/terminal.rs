@@ -1115,8 +1115,8 @@ next: overstay explain after-revocation
 
     #[test]
     fn a_finding_takes_one_line_where_there_is_room() {
-        let wide = shown(&fixtures::full(), 150, false);
-        let line = "CRITICAL  after-revocation    reelhouse                messages  ~8,201 people  \
+        let wide = shown(&fixtures::full(), 145, false);
+        let line = "CRITICAL  after-revocation    reelhouse             messages  ~8,201 people  \
                     1 y 13 d   os-jjjjjjjjjjjj  delete, read";
         assert!(wide.contains(line), "{wide}");
         assert!(wide.contains(
