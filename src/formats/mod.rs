@@ -155,6 +155,12 @@ impl Format {
         self.dedupe
     }
 
+    /// Whether it maps an id of the request: without one no record can be told to repeat another.
+    pub fn maps_request_id(&self) -> bool {
+        let formats = std::iter::successors(Some(self), |format| format.otherwise.as_deref());
+        formats.into_iter().any(|format| !format.fields.request_id.is_empty())
+    }
+
     /// The format's kind, as its `kind` key has it.
     pub fn kind(&self) -> &'static str {
         self.plan.kind()

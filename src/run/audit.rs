@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use super::output::{Folders, Written, check_place, write_file};
-use super::read::{Reading, format_hint, formats_taken, read, repeated};
+use super::read::{Reading, format_hint, formats_taken, read, repeated, vain_dedupe};
 use super::{Ended, Status, load_register, partner_id, unknown_placeholders, vain_as_known_at};
 use crate::error::{Error, Result};
 use crate::findings::beginning;
@@ -57,6 +57,7 @@ pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
         told
     });
     let warnings = plan.read.unused.iter().cloned().chain(of_register.into_iter().flatten());
+    let warnings = warnings.chain(vain_dedupe(&plan.read, &facts));
     let warnings = warnings.chain(ambiguous(&report)).chain(partial);
     Ok(Ended {
         status: status(&report, plan),

@@ -1,6 +1,6 @@
 //! Reads all inputs in parallel into one tally.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -144,6 +144,23 @@ pub(super) fn taken<'a>(told: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<S
         }
     };
     paths.into_iter().map(note).collect()
+}
+
+/// Sources whose records are to be compared and have nothing to compare them by, a warning for each.
+pub(super) fn vain_dedupe(plan: &ReadPlan, facts: &Facts) -> Vec<String> {
+    let asked = plan.inputs.iter().zip(&facts.inputs);
+    let vain = asked.filter(|(input, _)| input.dedupe == Some(true)).filter_map(|(_, facts)| {
+        let name = facts.format.as_deref()?;
+        let format = plan.formats.iter().find(|format| format.name() == name)?;
+        (!format.maps_request_id()).then_some((facts.source.as_str(), name))
+    });
+    let vain: BTreeSet<(&str, &str)> = vain.collect();
+    let told = vain.into_iter().map(|(source, format)| {
+        format!(
+            "source {source}: `dedupe = true` finds no repeats: format {format} maps no request_id to tell them by"
+        )
+    });
+    told.collect()
 }
 
 /// The notes on inputs that repeat others, given as path and the other's path.

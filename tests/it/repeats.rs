@@ -218,3 +218,15 @@ fn a_log_that_becomes_another_meanwhile_is_no_all_clear() {
     assert_eq!(of("grown.log"), ("grown.log".to_owned(), 10, 0));
     assert_eq!(of("pipe"), ("pipe".to_owned(), 1, 0));
 }
+
+#[test]
+fn records_without_ids_are_not_compared_in_silence() {
+    let log = "192.0.2.1 - key-globex-2 [18/Dec/2018:09:00:00 +0000] \"GET /messages/u1 HTTP/1.1\" 200 5 \"-\" \"-\"\n";
+    let config = "[register]\nsource = \"register\"\n[[logs]]\nsource = \"a\"\npaths = [\"a\"]\ndedupe = true\n";
+    let case = Case::with_register().file("overstay.toml", config).file("a/1.log", log.repeat(2));
+    let output = case.run(&["audit", "--json"]).expect_status(0);
+    assert_eq!(output.report()["accounting"]["calls"], 2);
+    output.expect_stderr(&[
+        "source a: `dedupe = true` finds no repeats: format combined maps no request_id",
+    ]);
+}
