@@ -1528,6 +1528,11 @@ fn shrinks(how: &[&str], mapped: bool, remaining: u64) {
             continue;
         }
         assert_eq!(output.status.code(), Some(3));
+        if output.stderr.contains("big.log: no format fits its first lines") {
+            // Too early in another way: logs of one source are first looked at for copies, and it was cut short
+            // between that and being opened to be read. It was no log then, and that is what it is told to be.
+            continue;
+        }
         partial(&output, &report, "big.log", "shrank");
         // Nothing of it counts; the other log does.
         accounts(&report, &[("lines", 10), ("calls", 10)]);
