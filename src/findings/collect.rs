@@ -163,8 +163,8 @@ impl Draft {
 /// How grave findings are, by kind, where that is configured.
 pub type Severities = BTreeMap<Kind, Severity>;
 
-/// The severity of a finding: refused attempts are `low` at most.
-fn severity(kind: Kind, served: bool, severities: &Severities) -> Severity {
+/// The severity of a finding: refused attempts are `low` at most. One that needs no call counts as served.
+pub(super) fn severity(kind: Kind, served: bool, severities: &Severities) -> Severity {
     let configured = severities.get(&kind).copied().unwrap_or_else(|| kind.severity());
     if served { configured } else { configured.min(Severity::Low) }
 }

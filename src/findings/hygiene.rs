@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::collect::{Found, Row, Severities, hex};
+use super::Kind;
+use super::collect::{Found, Row, Severities, hex, severity};
 use super::id::{Identity, id};
-use super::{Kind, Severity};
 use crate::judge::Judge;
 use crate::limits;
 use crate::register::{
@@ -195,11 +195,10 @@ fn of_grant(
 
 /// A finding that no call belongs to.
 fn without_calls(id: String, kind: Kind, severities: &Severities) -> Found {
-    let severity: Severity = severities.get(&kind).copied().unwrap_or_else(|| kind.severity());
     Found {
         id,
         kind,
-        severity,
+        severity: severity(kind, true, severities),
         partner: None,
         api: None,
         api_id: None,

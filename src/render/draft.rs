@@ -24,11 +24,6 @@ const LABEL: usize = 12;
 const GRANTS: [&str; 8] =
     ["grant", "partner", "api", "operations", "granted_at", "expires_at", "revoked_at", "purpose"];
 
-impl Logs {
-    /// The format of logs that have several.
-    pub const AUTO: &'static str = "auto";
-}
-
 /// Logs of one format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Logs {
@@ -38,6 +33,11 @@ pub struct Logs {
     pub format: String,
     /// As the configuration names them.
     pub paths: Vec<String>,
+}
+
+impl Logs {
+    /// The format of logs that have several.
+    pub const AUTO: &'static str = "auto";
 }
 
 /// Where a draft was taken from, and where it goes.

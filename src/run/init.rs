@@ -120,12 +120,12 @@ fn read_all(plan: &InitPlan) -> Result<Read> {
         volume: Volume::default(),
     };
     read::pool(&plan.read)?.install(|| {
-        // As many at a time as there are threads, taken in by the order of their names: what a bound lets in then never
-        // depends on which was read first.
         // Files with the same content are drafted from once.
         let repeats = whole_files(&plan.read);
         let inputs: Vec<(&InputPlan, Option<(usize, u64)>)> =
             plan.read.inputs.iter().zip(repeats).collect();
+        // As many at a time as there are threads, taken in by the order of their names: what a bound lets in then never
+        // depends on which was read first.
         for some in inputs.chunks(rayon::current_num_threads()) {
             let read = |(input, repeats): &(&InputPlan, Option<(usize, u64)>)| match repeats {
                 None => read_input(plan, input, &|bytes| bar.inc(bytes)),
