@@ -84,6 +84,10 @@ pub const SERIES_HOURS_MAX: usize = 100_000;
 /// Served lines kept as evidence at each end of a finding.
 pub const EVIDENCE_EACH_END: usize = 3;
 
+/// Bytes of a line up to which evidence keeps its text for as long as others may still take its place. Longer ones are
+/// hashed at once.
+pub const EVIDENCE_TEXT_MAX: usize = 1 << 10;
+
 /// Decompressed bytes from which on two files of one source with the same content are one delivered twice. Shorter ones
 /// may be alike by chance.
 pub const REPEATED_FILE_BYTES_MIN: usize = 1 << 10;

@@ -398,7 +398,7 @@ pub fn ids_of_call(
         None => Some(&nothing_logged),
         Some(names) => Some(names).filter(|names| apart.names.contains(*names)),
     };
-    let row = Row::new(Some(judge), CellKey::of(call, judged), names, Cell::new(facts));
+    let row = Row::new(Some(judge), CellKey::of(call.outcome, judged), names, Cell::new(facts));
     let mut ids: Vec<String> =
         kinds(&row).into_iter().map(|(kind, _)| id_of(judge, &problem(kind, &row))).collect();
     let of_credential = |verdict, digest: &str| {

@@ -7,6 +7,8 @@ mod detect;
 mod language;
 mod plan;
 
+use std::sync::Arc;
+
 pub use detect::{SHAPES_MAX, Undetected, detect, first_lines};
 
 use crate::call::{Call, Reason};
@@ -23,6 +25,8 @@ pub struct Format {
     name: String,
     plan: Plan,
     fields: Fields,
+    /// Tells its layouts from those of other formats.
+    identity: Arc<()>,
     /// How lines are read that do not have the form of the plan.
     otherwise: Option<Box<Format>>,
     dedupe: bool,
@@ -121,6 +125,7 @@ impl Format {
                     name,
                     plan,
                     fields,
+                    identity: Arc::default(),
                     otherwise,
                     dedupe,
                     is_prefixed,
@@ -243,20 +248,42 @@ impl Format {
             return Err(Reason::TooLong);
         }
         let line = std::str::from_utf8(line).map_err(|_| Reason::NotUtf8)?;
-        if self.is_prefixed
-            && let Some(bare) = shipped::bare(line)
-            && self.plan.fill(bare, scratch).is_ok()
-        {
-            return self.fields.call(Values::new(bare, scratch));
-        }
-        if let Err(reason) = self.plan.fill(line, scratch) {
-            return match &self.otherwise {
-                Some(format) => format.parse(line.as_bytes(), scratch),
-                None => Err(reason),
-            };
-        }
-        self.fields.call(Values::new(line, scratch))
+        let bare = if self.is_prefixed { shipped::bare(line) } else { None };
+        let read = bare.and_then(|bare| Some((bare, self.read(bare, scratch).ok()?)));
+        let (text, by) = match read {
+            Some(read) => read,
+            None => match (self.read(line, scratch), &self.otherwise) {
+                (Ok(by), _) => (line, by),
+                (Err(_), Some(format)) => return format.parse(line.as_bytes(), scratch),
+                (Err(reason), None) => return Err(reason),
+            },
+        };
+        let fields = match by {
+            By::Layout => scratch.layouts.fields(),
+            By::Plan => &self.fields,
+        };
+        fields.call(Values::new(text, scratch))
     }
+
+    /// Finds the values of a line.
+    fn read(&self, text: &str, scratch: &mut Scratch) -> std::result::Result<By, Reason> {
+        let start = self.plan.layout_start(text);
+        if start.is_some_and(|start| scratch.has_layout(&self.identity, text, start)) {
+            return Ok(By::Layout);
+        }
+        self.plan.fill(text, scratch)?;
+        if start.is_some() && scratch.layouts.is_ready() {
+            scratch.layouts.learn(&self.identity, &self.fields, self.plan.layout(text));
+        }
+        Ok(By::Plan)
+    }
+}
+
+/// What found the values of a line: its kind's plan, or a layout that was learned before.
+#[derive(Clone, Copy)]
+enum By {
+    Plan,
+    Layout,
 }
 
 #[cfg(test)]

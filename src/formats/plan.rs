@@ -5,6 +5,7 @@
 use crate::call::Reason;
 use crate::input::Framing;
 use crate::nearest::did_you_mean;
+use crate::parse::layout::Layout;
 use crate::parse::pattern::{self, Role};
 use crate::parse::{Name, Scratch, csv, json, logfmt, ltsv, regex, w3c};
 
@@ -129,6 +130,22 @@ impl Plan {
     /// Whether the value in a slot is a time that a pattern has in several directives.
     pub(super) fn is_joined_time(&self, slot: usize) -> bool {
         matches!(self, Plan::Pattern(plan) if plan.captures()[slot].joined)
+    }
+
+    /// Where a line's record begins, if its layout may tell what it says.
+    pub(super) fn layout_start(&self, line: &str) -> Option<usize> {
+        match self {
+            Plan::Json(plan) | Plan::JsonRecords(plan, _) => plan.record_start(line),
+            _ => None,
+        }
+    }
+
+    /// The layout of a line that [`Plan::fill`] can read, if others may have the same.
+    pub(super) fn layout(&self, line: &str) -> Option<Layout> {
+        match self {
+            Plan::Json(plan) | Plan::JsonRecords(plan, _) => plan.layout(line),
+            _ => None,
+        }
     }
 
     /// Fills the scratch's slots from a line.

@@ -355,15 +355,17 @@ impl Input {
         self.feed.ended_in_first_line()
     }
 
-    /// Folds all pieces, in parallel on the current thread pool and in no particular order: `T` is a commutative
-    /// monoid of `empty` and `merge`. At most one value for each thread exists besides the merged one.
+    /// Folds all pieces, in parallel on the current thread pool and in no particular order: each worker adds pieces to a
+    /// value of its own that begins as `empty`, and is `done` with it at the end. What comes of that is a commutative monoid
+    /// with `merge`. At most one value for each thread exists besides the merged one.
     ///
     /// `progress` is told how many more bytes of the log as it lies were used.
-    pub fn fold<T: Send>(
+    pub fn fold<W, T: Send>(
         self,
         progress: &(dyn Fn(u64) + Sync),
-        empty: impl Fn() -> T + Sync,
-        each: impl Fn(&mut T, Piece<'_>) + Sync,
+        empty: impl Fn() -> W + Sync,
+        each: impl Fn(&mut W, Piece<'_>) + Sync,
+        done: impl Fn(W) -> T + Sync,
         merge: impl Fn(T, T) -> T + Sync,
     ) -> Outcome<T> {
         // Each worker takes pieces until there are none. None waits for another while it holds the feed, so
@@ -375,7 +377,7 @@ impl Input {
                 each(value.get_or_insert_with(&empty), self.feed.piece(&cut, &buffer));
                 progress(cut.taken);
             }
-            value
+            value.map(&done)
         };
         let workers = if self.is_small { 1 } else { rayon::current_num_threads() };
         let value = if workers == 1 {
@@ -385,9 +387,9 @@ impl Input {
         };
         let (digest, fault) = self.feed.finish();
         if matches!(fault, Some(Fault::Shrank(_))) {
-            return Outcome { value: empty(), bytes: 0, digest: None, fault };
+            return Outcome { value: done(empty()), bytes: 0, digest: None, fault };
         }
-        Outcome { value: value.unwrap_or_else(empty), bytes: self.feed.bytes(), digest, fault }
+        Outcome { value: value.unwrap_or_else(|| done(empty())), bytes: self.feed.bytes(), digest, fault }
     }
 
     /// Hands over all decompressed bytes in order, a byte order mark included, until `sink` breaks it off. How they are
@@ -502,6 +504,7 @@ mod tests {
             &|_| {},
             Pieces::new,
             |all, piece| all.push(piece_seen(piece)),
+            |all| all,
             |mut a, mut b| {
                 a.append(&mut b);
                 a
@@ -723,6 +726,7 @@ mod tests {
                     &|_| {},
                     || (),
                     |_, _| {},
+                    |()| (),
                     |_, _| (),
                 );
                 assert_eq!(outcome.digest, Some(blake3::hash(&bytes).to_hex().to_string()));
@@ -743,7 +747,7 @@ mod tests {
                 let add = |more| {
                     sum.fetch_add(more, Ordering::Relaxed);
                 };
-                input.fold(&add, || (), |_, _| {}, |_, _| ());
+                input.fold(&add, || (), |_, _| {}, |()| (), |_, _| ());
                 assert_eq!(Some(sum.into_inner()), size);
             }
         }
@@ -826,6 +830,7 @@ mod tests {
                     cut.call_once(|| file.as_file().set_len(100_000).unwrap());
                     *count += piece.lines().count();
                 },
+                |sum| sum,
                 |a, b| a + b,
             );
             assert_eq!((outcome.value, outcome.bytes, &outcome.digest), (0, 0, &None), "{io:?}");
@@ -880,6 +885,7 @@ mod tests {
                     all.0.extend(lines);
                     all.1 += gap_bytes;
                 },
+                |all| all,
                 |mut a, b| {
                     a.0.extend(b.0);
                     (a.0, a.1 + b.1)
@@ -1000,7 +1006,8 @@ mod tests {
                             &|_| {},
                             || 0,
                             |sum, piece| *sum += piece.lines().count(),
-                            |a, b| a + b,
+                            |sum| sum,
+                |a, b| a + b,
                         )
                         .value
                 })

@@ -71,6 +71,21 @@ pub enum Presented {
     Unknown([u8; 32]),
 }
 
+/// Who called, what, for what, and about whom: all that a verdict depends on beside the call's time.
+#[derive(Clone, Debug)]
+pub struct Asked<'c> {
+    /// What it presented.
+    pub presented: Presented,
+    /// What it called.
+    pub api: Name<'c, ApiId>,
+    /// For what.
+    pub operation: Name<'c, OperationId>,
+    /// The person whose data it touched.
+    pub subject: Option<Cow<'c, str>>,
+    /// The person logged in.
+    pub actor: Option<Cow<'c, str>>,
+}
+
 /// A call with all that the register says of it.
 #[derive(Clone, Debug)]
 pub struct Judged<'c> {
@@ -198,8 +213,20 @@ impl<'r> Judge<'r> {
         }
     }
 
+    /// Whether what is said of a call depends on its subject's consent.
+    pub fn asks_consent(&self, judged: &Judged<'_>) -> bool {
+        let matters = judged.api.known().is_some_and(|api| self.apis[api.0 as usize].consent_matters);
+        let step = judged.step.map(|(timeline, step)| &self.timelines[timeline].steps[step as usize]);
+        matters && step.is_some_and(|step| step.axes.axis == Verdict::Granted)
+    }
+
     /// Judges one call at its own time.
     pub fn judge<'c>(&'c self, call: &'c Call<'_>, memory: &'c mut Memory) -> Judged<'c> {
+        self.pronounce(call.at, self.ask(call, memory))
+    }
+
+    /// What there is to be judged of a call.
+    pub fn ask<'c>(&'c self, call: &'c Call<'_>, memory: &'c mut Memory) -> Asked<'c> {
         let presented = self.presented(call.credential.as_deref(), &mut memory.credentials);
         let route = call.path.as_deref().and_then(|target| {
             let (host, method) = (call.host.as_deref(), call.method.as_deref());
@@ -227,6 +254,12 @@ impl<'r> Judge<'r> {
         };
         let subject = resolve(&call.subject, route.as_ref());
         let actor = resolve(&call.actor, route.as_ref());
+        Asked { presented, api, operation, subject, actor }
+    }
+
+    /// What the register says at an instant.
+    pub fn pronounce<'c>(&self, at: Instant, asked: Asked<'c>) -> Judged<'c> {
+        let Asked { presented, api, operation, subject, actor } = asked;
         let mut judged = Judged {
             partner: None,
             presented,
@@ -243,12 +276,46 @@ impl<'r> Judge<'r> {
             subject,
             actor,
         };
-        self.pronounce(call.at, &mut judged);
+        self.fill_in(at, &mut judged);
         judged
     }
 
+    /// The stretch of time around `at`, its end not in it, in which the register says of who called, what and for what all
+    /// that it says of this call, consent aside. (The last instant there is stands for no end.)
+    pub fn stretch(&self, at: Instant, judged: &Judged<'_>) -> std::ops::Range<Instant> {
+        let (mut from, mut until) = (Instant::MIN, Instant::MAX);
+        let mut cut = |change: Instant| match change <= at {
+            true => from = from.max(change),
+            false => until = until.min(change),
+        };
+        if let Some((timeline, _)) = judged.step {
+            self.timelines[timeline].steps.iter().for_each(|step| cut(step.from));
+        }
+        if let Presented::Known(id) = judged.presented {
+            let api = judged.api.known().map(|api| self.propagation_s(api));
+            let propagation_s = api.unwrap_or(self.register.propagation_s);
+            for row in &self.register.credentials[id.0 as usize].rows {
+                row.valid_from.into_iter().for_each(&mut cut);
+                if let Some(until) = row.valid_until {
+                    cut(until);
+                    cut(until.saturating_add_s(propagation_s));
+                }
+            }
+        }
+        from..until
+    }
+
+    /// Whether a subject's consent makes no difference to what is said of a partner's call of the api.
+    pub fn is_consented(&self, subject: &str, partner: PartnerId, api: ApiId, at: Instant) -> bool {
+        match self.consents.word(subject, partner, api, at) {
+            Word::Given => true,
+            Word::Never => !self.consent_required(api),
+            Word::Withdrawn(_) => false,
+        }
+    }
+
     /// Fills in all that depends on who called, what, and when.
-    fn pronounce(&self, at: Instant, judged: &mut Judged<'_>) {
+    fn fill_in(&self, at: Instant, judged: &mut Judged<'_>) {
         let facts = judged.api.known().map(|api| (api, &self.apis[api.0 as usize]));
         let propagation_s = facts.map_or(self.register.propagation_s, |(_, api)| api.propagation_s);
         let holder = match judged.presented {

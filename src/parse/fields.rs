@@ -5,11 +5,12 @@
 use std::borrow::Cow;
 
 use crate::call::{Call, Outcome, Reason, Sourced};
-use crate::parse::Values;
 use crate::parse::instant::{TimeForm, Zone};
+use crate::parse::layout::Layout;
 use crate::parse::number::{Decimal, duration_ns};
 use crate::parse::request::{is_method, query_parameter, request_line, request_or_target};
 use crate::parse::table::Table;
+use crate::parse::{Values, Wanted};
 use crate::time::Instant;
 
 /// How a format maps its values onto call fields. In each list the first present source counts.
@@ -51,7 +52,7 @@ pub(crate) struct Source {
 }
 
 /// Where a text comes from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Origin {
     /// A value of the log.
     Slot(usize),
@@ -118,6 +119,66 @@ pub(crate) enum Unit {
 }
 
 impl Fields {
+    /// The same fields for lines of one layout: without sources whose values such lines never have, the slots of the others
+    /// being those of the layout. None if no such line is of the format.
+    pub(crate) fn within(&self, layout: &mut Layout, wanted: Wanted) -> Option<Fields> {
+        let unless = |unwanted: bool, all: &'_ [Source], layout: &mut Layout| match unwanted {
+            true => Vec::new(),
+            false => sources_within(all, layout),
+        };
+        let sums_only = wanted != Wanted::Everything;
+        let requires: Vec<usize> =
+            self.requires.iter().filter_map(|&slot| layout.ask(slot)).collect();
+        if requires.is_empty() && !self.requires.is_empty() {
+            return None;
+        }
+        let at = self.at.iter().filter_map(|source| {
+            Some(AtSource {
+                slot: layout.ask(source.slot)?,
+                joined: source.joined.iter().map(|&slot| layout.ask(slot)).collect::<Option<_>>()?,
+                form: source.form.clone(),
+                is_end: source.is_end,
+            })
+        });
+        let at = at.collect();
+        let status = self.status.iter().filter_map(|source| {
+            let slot = layout.ask(source.slot)?;
+            Some(StatusSource { slot, grpc: source.grpc, map: source.map.clone() })
+        });
+        let status = status.collect();
+        let latency = self.latency.iter().filter_map(|source| {
+            let slots = source.slots.iter().map(|&slot| layout.ask(slot)).collect::<Option<_>>()?;
+            Some(LatencySource { slots, unit: source.unit })
+        });
+        let latency = latency.collect();
+        Some(Fields {
+            zone: self.zone.clone(),
+            is_call: sources_within(&self.is_call, layout),
+            requires,
+            at,
+            credential: sources_within(&self.credential, layout),
+            method: sources_within(&self.method, layout),
+            path: sources_within(&self.path, layout),
+            query: sources_within(&self.query, layout),
+            host: sources_within(&self.host, layout),
+            api: sources_within(&self.api, layout),
+            operation: sources_within(&self.operation, layout),
+            status,
+            outcome: sources_within(&self.outcome, layout),
+            outcomes: self.outcomes.clone(),
+            bytes: sources_within(&self.bytes, layout),
+            latency,
+            subject: self.subject.within(layout),
+            actor: match sums_only {
+                true => RoutedSources::default(),
+                false => self.actor.within(layout),
+            },
+            remote_addr: unless(sums_only, &self.remote_addr, layout),
+            user_agent: unless(sums_only, &self.user_agent, layout),
+            request_id: unless(wanted == Wanted::Sums, &self.request_id, layout),
+        })
+    }
+
     /// Makes a call of a line's values.
     ///
     /// # Errors
@@ -368,6 +429,15 @@ impl AtSource {
 }
 
 impl RoutedSources {
+    /// See [`Fields::within`].
+    fn within(&self, layout: &mut Layout) -> RoutedSources {
+        RoutedSources {
+            before: sources_within(&self.before, layout),
+            route: self.route.clone(),
+            after: sources_within(&self.after, layout),
+        }
+    }
+
     fn sourced<'a>(&'a self, values: Values<'a>, target: Option<&Cow<'a, str>>) -> Sourced<'a> {
         Sourced {
             before: text(&self.before, values, target),
@@ -375,6 +445,22 @@ impl RoutedSources {
             after: text(&self.after, values, target),
         }
     }
+}
+
+/// See [`Fields::within`].
+fn sources_within(sources: &[Source], layout: &mut Layout) -> Vec<Source> {
+    let within = |source: &Source| {
+        let origin = match &source.origin {
+            Origin::Slot(slot) => Origin::Slot(layout.ask(*slot)?),
+            Origin::RequestLine(slot) => Origin::RequestLine(layout.ask(*slot)?),
+            Origin::Decoded { slot, query } => {
+                Origin::Decoded { slot: layout.ask(*slot)?, query: *query }
+            }
+            Origin::Query(_) | Origin::Constant(_) => source.origin.clone(),
+        };
+        Some(Source { origin, map: source.map.clone() })
+    };
+    sources.iter().filter_map(within).collect()
 }
 
 /// The first present of several sources.

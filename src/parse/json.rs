@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::call::Reason;
 use crate::parse::escape::unescape_json;
+use crate::parse::layout::{self, Kind, Layout, Literal};
 use crate::parse::{Cell, Name, Scratch};
 
 /// The most segments a dotted name may have. A name of n segments may be split in 2^(n-1) ways,
@@ -127,10 +128,7 @@ impl Plan {
         scratch.candidates.clear();
         scratch.candidates.resize(self.candidates, Cell::Absent);
         scratch.record.clear();
-        let object = match self.prefixed {
-            true => &line[memchr::memchr(b'{', line.as_bytes()).ok_or(Reason::Malformed)?..],
-            false => line,
-        };
+        let object = &line[self.record_start(line).ok_or(Reason::Malformed)?..];
         let object = self.unwrapped(object, &mut scratch.record)?;
         let is_embedded = !scratch.record.is_empty();
         let record = if is_embedded { scratch.record.as_str() } else { object };
@@ -158,6 +156,45 @@ impl Plan {
 }
 
 impl Plan {
+    /// The layout of a line that [`Plan::fill`] can read. None if no other line could be told to be like it: where records
+    /// are wrapped, or there are lists, which are of any length.
+    pub(crate) fn layout(&self, line: &str) -> Option<Layout> {
+        let start = self.record_start(line)?;
+        let (elements, tail) = elements(line.as_bytes().get(start..)?)?;
+        // A line of this layout with a value of its own in each place says where each goes.
+        let mut marked = String::new();
+        let mut values = Vec::new();
+        for (index, (literal, kind)) in elements.iter().enumerate() {
+            let value = match kind {
+                Kind::JsonString => format!("v{index}"),
+                Kind::JsonScalar => (VALUES_FROM + index).to_string(),
+            };
+            marked.push_str(std::str::from_utf8(literal).ok()?);
+            marked.push_str(&value);
+            values.push(value);
+        }
+        marked.push_str(std::str::from_utf8(tail).ok()?);
+        // Where no name begins as that of a wrapping does, no line wraps its record, whatever its values.
+        let may_wrap = |wrapping: &Wrapping| marked.contains(&wrapping.quoted);
+        if self.embedded.iter().any(may_wrap) {
+            return None;
+        }
+        let mut scratch = Scratch::default();
+        self.fill(&marked, &mut scratch).ok()?;
+        let element = |candidate: &usize| {
+            let value = scratch.value(&marked, scratch.candidates[*candidate])?;
+            values.iter().position(|marker| marker == value)
+        };
+        let slots = self.slots.iter().map(|of_slot| of_slot.iter().filter_map(element).collect());
+        let elements = elements.iter().map(|(literal, kind)| (Literal::new(literal), *kind));
+        Some(Layout::new(elements, Literal::new(tail), slots.collect()))
+    }
+
+    /// Where a line's object begins.
+    pub(crate) fn record_start(&self, line: &str) -> Option<usize> {
+        if self.prefixed { memchr::memchr(b'{', line.as_bytes()) } else { Some(0) }
+    }
+
     /// The record within a line's object: a part of the line, or, where it stands in a string, what `decoded` then holds.
     fn unwrapped<'l>(&self, line: &'l str, decoded: &mut String) -> Result<&'l str, Reason> {
         let mut object = line;
@@ -225,6 +262,35 @@ fn member<'l>(members: &Members<'l>, name: &str) -> Option<&'l str> {
     }
     let (key, rest) = name.split_once('.')?;
     member(&serde_json::from_str(members.get(key)?.get()).ok()?, rest)
+}
+
+/// Numbers from here on stand for values where a layout is learned.
+const VALUES_FROM: usize = 10_000;
+
+/// The values of a valid object that are no objects, each with the bytes before it, and the bytes behind the last.
+#[expect(clippy::type_complexity, reason = "two parts that belong together for a moment only")]
+fn elements(object: &[u8]) -> Option<(Vec<(&[u8], Kind)>, &[u8])> {
+    let mut elements = Vec::new();
+    let (mut from, mut at) = (0, 0);
+    let mut is_value = false;
+    while let Some(byte) = object.get(at) {
+        let (begin, end, kind) = match byte {
+            b'"' => (at + 1, layout::json_string_end(object, at + 1)?, Kind::JsonString),
+            b'{' | b',' | b'}' | b':' | b' ' | b'\t' => {
+                is_value = (is_value && !matches!(byte, b'{' | b',')) || *byte == b':';
+                at += 1;
+                continue;
+            }
+            // A list, or a value.
+            _ => (at, layout::json_scalar_end(object, at)?, Kind::JsonScalar),
+        };
+        at = end + usize::from(kind == Kind::JsonString);
+        if is_value {
+            elements.push((&object[from..begin], kind));
+            from = end;
+        }
+    }
+    (elements.len() <= layout::VALUES_MAX).then(|| (elements, &object[from..]))
 }
 
 /// Whether a string, as written, is the text of an object, blanks around it aside.

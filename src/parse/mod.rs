@@ -11,6 +11,7 @@ pub(crate) mod fields;
 pub(crate) mod instant;
 pub(crate) mod json;
 mod labels;
+pub(crate) mod layout;
 pub(crate) mod logfmt;
 pub(crate) mod ltsv;
 pub(crate) mod number;
@@ -23,6 +24,19 @@ pub(crate) mod table;
 pub(crate) mod w3c;
 
 pub use shape::shape;
+
+/// Which fields of a call whoever parses lines looks at. Those that nobody looks at may be left out of a call, also where
+/// its line has them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wanted {
+    /// All.
+    #[default]
+    Everything,
+    /// All but those that no sum depends on: `actor`, `remote_addr`, `user_agent`.
+    SumsAndRequestId,
+    /// Nor `request_id`.
+    Sums,
+}
 
 /// What parsing a line needs besides the line: buffers that are reused from line to line.
 ///
@@ -42,9 +56,22 @@ pub struct Scratch {
     columns: Vec<Option<usize>>,
     /// Where the groups of a regular expression lie, and of which plan's.
     groups: Option<(usize, ::regex::CaptureLocations)>,
+    /// Layouts that were learned from lines before.
+    pub(crate) layouts: layout::Learned,
 }
 
 impl Scratch {
+    /// A scratch for calls of which only these fields are looked at.
+    pub fn wanting(wanted: Wanted) -> Scratch {
+        Scratch { layouts: layout::Learned::wanting(wanted), ..Scratch::default() }
+    }
+
+    /// A scratch with which every line goes to the parser of its kind, whatever the lines before it were: the judge of
+    /// layouts in tests and benchmarks.
+    pub fn without_layouts() -> Scratch {
+        Scratch { layouts: layout::Learned::none(), ..Scratch::default() }
+    }
+
     /// The value of a cell.
     fn value<'a>(&'a self, line: &'a str, cell: Cell) -> Option<&'a str> {
         match cell {

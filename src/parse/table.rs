@@ -10,7 +10,7 @@ use crate::parse::number::Decimal;
 ///
 /// A status is the same however a logger writes it: `302`, `"302"`, `302.0`, `0302`, `3.02e2`. A table that compared
 /// texts alone would let a refused call pass as served. Words have no such number, and of them only the text counts.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Table<T> {
     by_text: BTreeMap<String, T>,
     by_number: BTreeMap<i128, T>,
@@ -21,7 +21,7 @@ pub(crate) struct Table<T> {
 /// A key with a star in front, behind or both: a value that ends, begins or goes on so.
 ///
 /// Codes come in families (`AccessDenied`, `AccessDeniedException`) that nobody could list.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Pattern {
     text: String,
     open_start: bool,

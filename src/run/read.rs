@@ -13,11 +13,11 @@ use crate::error::{Error, Result};
 use crate::formats::{self, Format};
 use crate::input::{Fault, Input, Line, Piece, Version};
 use crate::judge::{Judge, Memory, Presented};
-use crate::parse::{self, Scratch};
+use crate::parse::{self, Scratch, Wanted};
 use crate::plan::{InputPlan, MaxRejects, ReadPlan};
 use crate::register::{PartnerId, Remembered, credential_digest, template_of};
 use crate::report::{Facts, InputFacts};
-use crate::tally::{InputSums, Place, Reject, Tally};
+use crate::tally::{Columns, InputSums, Place, Reject, Tally};
 use crate::time::Instant;
 
 /// What reading came to.
@@ -289,12 +289,37 @@ pub(super) fn settle<'p>(
 /// What one worker makes of the pieces it takes.
 struct Work {
     tally: Tally,
+    columns: Columns,
     /// Lines of each piece, by its index.
     lines: Vec<(usize, u64)>,
     scratch: Scratch,
     memory: Memory,
     /// Digests of credentials, where nothing is judged.
     digests: Remembered<[u8; 32]>,
+}
+
+impl Work {
+    fn new(only: Option<PartnerId>, is_compared: bool) -> Work {
+        let wanted = match is_compared {
+            true => Wanted::SumsAndRequestId,
+            false => Wanted::Sums,
+        };
+        Work {
+            tally: Tally::default(),
+            columns: Columns::new(only),
+            lines: Vec::new(),
+            scratch: Scratch::wanting(wanted),
+            memory: Memory::default(),
+            digests: Remembered::default(),
+        }
+    }
+
+    /// What was counted, and the lines of each piece.
+    fn done(self) -> (Tally, Vec<(usize, u64)>) {
+        let Work { mut tally, columns, lines, .. } = self;
+        columns.settle(&mut tally);
+        (tally, lines)
+    }
 }
 
 /// What is the same for all inputs.
@@ -378,21 +403,16 @@ impl Counting<'_> {
             Reader { plan, judge, only, format, input: number, source: input.source, seek };
         let outcome = opened.fold(
             &|bytes| bar.inc(bytes),
-            || Work {
-                tally: Tally::default(),
-                lines: Vec::new(),
-                scratch: Scratch::default(),
-                memory: Memory::default(),
-                digests: Remembered::default(),
-            },
+            || Work::new(only, seek.is_some()),
             |work, piece| reader.piece(work, piece),
-            |mut work, other| {
-                work.tally.merge(other.tally);
-                work.lines.extend(other.lines);
-                work
+            Work::done,
+            |(mut tally, mut lines), (other, others)| {
+                tally.merge(other);
+                lines.extend(others);
+                (tally, lines)
             },
         );
-        let Work { mut tally, mut lines, .. } = outcome.value;
+        let (mut tally, mut lines) = outcome.value;
         lines.sort_unstable();
         let mut before = 0;
         for (_, count) in &mut lines {
@@ -462,6 +482,8 @@ impl Reader<'_> {
             self.sums(&mut work.tally).gap_bytes += gap_bytes;
         }
         work.lines.push((piece.index, count));
+        let place = Place { source: self.source, input: self.input, offset: piece.offset };
+        work.columns.fold(&mut work.tally, place);
     }
 
     fn line(&self, work: &mut Work, piece: usize, line: u64, offset: u64, bytes: &[u8]) {
@@ -487,7 +509,11 @@ impl Reader<'_> {
         let place = Place { source: self.source, input: self.input, offset };
         match self.judge {
             Some(judge) => {
-                let judged = judge.judge(&call, &mut work.memory);
+                let asked = judge.ask(&call, &mut work.memory);
+                if work.columns.add(judge, &call, &asked, place, bytes) {
+                    return;
+                }
+                let judged = judge.pronounce(call.at, asked);
                 if self.only.is_some() && self.only != judged.partner {
                     let known = matches!(judged.presented, Presented::Known(_));
                     work.tally.count_read(&call, known, place);

@@ -18,7 +18,7 @@ use crate::call::{Call, Sourced};
 use crate::error::{Error, Result};
 use crate::input::{Compression, Fault, Found, Input, Io, Line, Options, Piece, Version};
 use crate::limits;
-use crate::parse::Scratch;
+use crate::parse::{Scratch, Wanted};
 use crate::plan::{InputPlan, ReadPlan};
 use crate::report::InputFacts;
 
@@ -196,14 +196,15 @@ fn look<'p>(
     bar.inc_length(opened.input.size().unwrap_or(0));
     let outcome = opened.input.fold(
         &|bytes| bar.inc(bytes),
-        || (Vec::new(), Scratch::default()),
+        || (Vec::new(), Scratch::wanting(Wanted::SumsAndRequestId)),
         |(seen, scratch), piece| note(plan, source, opened.format, piece, scratch, seen),
-        |(mut seen, scratch), (others, _)| {
+        |(seen, _)| seen,
+        |mut seen, others| {
             seen.extend(others);
-            (seen, scratch)
+            seen
         },
     );
-    outcome.value.0.into_iter().for_each(|(id, offset)| firsts.note(id, (index, offset)));
+    outcome.value.into_iter().for_each(|(id, offset)| firsts.note(id, (index, offset)));
 }
 
 /// Leaves what was opened for when it is read.

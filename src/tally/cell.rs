@@ -2,7 +2,7 @@
 
 use super::evidence::Evidence;
 use super::subjects::Subjects;
-use crate::call::{Call, Outcome};
+use crate::call::Outcome;
 use crate::judge::{Also, Judged, OperationId, TimelineId, Verdict};
 use crate::register::{ApiId, CredentialId, GrantId, PartnerId};
 use crate::time::Instant;
@@ -45,7 +45,7 @@ pub struct Logged {
 
 impl CellKey {
     /// The cell that a judged call belongs to.
-    pub fn of(call: &Call<'_>, judged: &Judged<'_>) -> CellKey {
+    pub fn of(outcome: Outcome, judged: &Judged<'_>) -> CellKey {
         CellKey {
             partner: judged.partner,
             api: judged.api.known(),
@@ -55,7 +55,7 @@ impl CellKey {
             grant: judged.grant,
             step: judged.step,
             lapsed: judged.lapsed_at.is_some(),
-            outcome: call.outcome,
+            outcome,
             logged: Logged {
                 credential: false,
                 api: judged.api.logged().is_some(),

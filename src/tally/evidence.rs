@@ -1,6 +1,6 @@
 //! The lines that prove a finding: the earliest and the latest that were served.
 
-use crate::limits::EVIDENCE_EACH_END;
+use crate::limits::{EVIDENCE_EACH_END, EVIDENCE_TEXT_MAX};
 use crate::time::Instant;
 
 /// Where a line lies.
@@ -28,51 +28,115 @@ pub struct Proof {
 }
 
 /// At most [`EVIDENCE_EACH_END`] lines at each end, by instant and place.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Evidence {
     /// The earliest, ascending.
     earliest: Vec<Proof>,
-    /// The latest, ascending.
-    latest: Vec<Proof>,
+    /// The latest, ascending. In a log in order of time each line is one of them for a moment: only those that stay are
+    /// hashed.
+    latest: Vec<Kept>,
+}
+
+/// A line that is kept, to be hashed when it is asked for.
+#[derive(Clone, Debug)]
+struct Kept {
+    at: Instant,
+    place: Place,
+    line: Line,
+}
+
+#[derive(Clone, Debug)]
+enum Line {
+    Text(Vec<u8>),
+    Hashed { length: u64, blake3: [u8; 32] },
+}
+
+impl Line {
+    /// Takes another line's place, and its memory where that will do.
+    fn set(&mut self, line: &[u8]) {
+        match self {
+            _ if line.len() > EVIDENCE_TEXT_MAX => {
+                let length = line.len() as u64;
+                *self = Line::Hashed { length, blake3: *blake3::hash(line).as_bytes() };
+            }
+            Line::Text(text) => {
+                text.clear();
+                text.extend_from_slice(line);
+            }
+            Line::Hashed { .. } => *self = Line::Text(line.to_vec()),
+        }
+    }
+}
+
+impl Kept {
+    fn proof(&self) -> Proof {
+        let Kept { at, place, .. } = *self;
+        match &self.line {
+            Line::Text(text) => Proof::new(at, place, text),
+            &Line::Hashed { length, blake3 } => Proof { at, place, length, blake3 },
+        }
+    }
+}
+
+impl Proof {
+    fn new(at: Instant, place: Place, line: &[u8]) -> Proof {
+        Proof { at, place, length: line.len() as u64, blake3: *blake3::hash(line).as_bytes() }
+    }
 }
 
 impl Evidence {
-    /// Adds a line; it is hashed only if it is kept.
+    /// Adds a line.
+    #[inline]
     pub fn add(&mut self, at: Instant, place: Place, line: &[u8]) {
-        let early = is_early(&self.earliest, at, place);
-        let late = is_late(&self.latest, at, place);
-        if early || late {
-            let blake3 = *blake3::hash(line).as_bytes();
-            self.insert(Proof { at, place, length: line.len() as u64, blake3 });
+        if is_early(&self.earliest, at, place) {
+            self.insert_early(Proof::new(at, place, line));
         }
+        self.insert_late(at, place, |kept| kept.set(line));
     }
 
     /// Adds all of `other`.
     pub fn merge(&mut self, other: &Evidence) {
-        for proof in other.earliest.iter().chain(&other.latest) {
-            self.insert(proof.clone());
+        for proof in &other.earliest {
+            self.insert_early(proof.clone());
+        }
+        for theirs in &other.latest {
+            self.insert_late(theirs.at, theirs.place, |kept| kept.clone_from(&theirs.line));
         }
     }
 
-    fn insert(&mut self, proof: Proof) {
+    /// Makes a line one of the latest, if it is; `set` fills it in.
+    fn insert_late(&mut self, at: Instant, place: Place, set: impl FnOnce(&mut Line)) {
+        let latest = &mut self.latest;
+        let index = latest.partition_point(|kept| (kept.at, kept.place) < (at, place));
+        if latest.get(index).is_some_and(|kept| (kept.at, kept.place) == (at, place)) {
+            return;
+        }
+        let index = if latest.len() < EVIDENCE_EACH_END {
+            latest.insert(index, Kept { at, place, line: Line::Text(Vec::new()) });
+            index
+        } else if index > 0 {
+            // The first of them makes room, and its memory is used again.
+            latest[..index].rotate_left(1);
+            index - 1
+        } else {
+            return;
+        };
+        (latest[index].at, latest[index].place) = (at, place);
+        set(&mut latest[index].line);
+    }
+
+    fn insert_early(&mut self, proof: Proof) {
         if is_early(&self.earliest, proof.at, proof.place)
             && let Err(index) = self.earliest.binary_search(&proof)
         {
-            self.earliest.insert(index, proof.clone());
+            self.earliest.insert(index, proof);
             self.earliest.truncate(EVIDENCE_EACH_END);
         }
-        if is_late(&self.latest, proof.at, proof.place)
-            && let Err(index) = self.latest.binary_search(&proof)
-        {
-            self.latest.insert(index, proof);
-            let surplus = self.latest.len().saturating_sub(EVIDENCE_EACH_END);
-            self.latest.drain(..surplus);
-        }
     }
-
     /// All lines kept, ascending, each once.
     pub fn proofs(&self) -> Vec<Proof> {
-        let mut proofs = [self.earliest.as_slice(), self.latest.as_slice()].concat();
+        let mut proofs = self.earliest.clone();
+        proofs.extend(self.latest.iter().map(Kept::proof));
         proofs.sort_unstable();
         proofs.dedup();
         proofs
@@ -82,11 +146,6 @@ impl Evidence {
 fn is_early(earliest: &[Proof], at: Instant, place: Place) -> bool {
     earliest.len() < EVIDENCE_EACH_END
         || earliest.last().is_some_and(|last| (at, place) < (last.at, last.place))
-}
-
-fn is_late(latest: &[Proof], at: Instant, place: Place) -> bool {
-    latest.len() < EVIDENCE_EACH_END
-        || latest.first().is_some_and(|first| (at, place) > (first.at, first.place))
 }
 
 #[cfg(test)]

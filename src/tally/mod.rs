@@ -5,6 +5,7 @@
 
 mod bounded;
 mod cell;
+mod columns;
 mod evidence;
 mod latency;
 mod operations;
@@ -18,6 +19,7 @@ use hashbrown::HashMap;
 
 pub use bounded::{Bounded, Key, Merge};
 pub use cell::{Cell, CellKey, Latest, Logged};
+pub use columns::Columns;
 pub use evidence::{Evidence, Place, Proof};
 pub use latency::Latencies;
 pub use operations::Operations;
@@ -106,16 +108,23 @@ impl Merge for NamedCells {
     }
 }
 
+impl Cells {
+    /// Adds a cell.
+    fn add(&mut self, key: CellKey, cell: Cell) {
+        match self.0.entry(key) {
+            hashbrown::hash_map::Entry::Occupied(mut ours) => ours.get_mut().merge(&cell),
+            hashbrown::hash_map::Entry::Vacant(place) => {
+                place.insert(cell);
+            }
+        }
+    }
+}
+
 impl Merge for Cells {
     fn merge(&mut self, other: Cells) {
         // Sums do not depend on the order.
         for (key, cell) in other.0 {
-            match self.0.entry(key) {
-                hashbrown::hash_map::Entry::Occupied(mut ours) => ours.get_mut().merge(&cell),
-                hashbrown::hash_map::Entry::Vacant(place) => {
-                    place.insert(cell);
-                }
-            }
+            self.add(key, cell);
         }
     }
 }
@@ -342,7 +351,7 @@ impl Tally {
         place: Place,
         line: &[u8],
     ) {
-        let key = CellKey::of(call, judged);
+        let key = CellKey::of(call.outcome, judged);
         let latest = Latest {
             at: call.at,
             since: judged.since,
@@ -438,6 +447,17 @@ impl Tally {
         if let (Some(partner), Some(latency_us)) = (judged.partner, call.latency_us) {
             self.partners.entry(partner).or_default().add(latency_us);
         }
+    }
+
+    /// Counts calls as read by their instants, of which there is at least one.
+    fn count_read_at(&mut self, place: Place, count: u64, span: Span, hours: &[i64]) {
+        let source = self.sources.entry(place.source).or_default();
+        source.calls += count;
+        source.tells_who = true;
+        hours.iter().for_each(|&hour| add_hour(&mut source.hours, hour));
+        let input = self.inputs.entry(place.input).or_default();
+        input.calls += count;
+        input.span.merge(span);
     }
 
     /// Counts one call as read, and nothing of what it was about.

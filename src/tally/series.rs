@@ -22,6 +22,18 @@ pub struct HourCounts {
 }
 
 impl HourCounts {
+    /// Counts one call.
+    #[inline]
+    pub(super) fn add(&mut self, outcome: Outcome, overstayed: bool) {
+        match outcome {
+            Outcome::Served => self.served += 1,
+            Outcome::Denied => self.denied += 1,
+            Outcome::Failed => self.failed += 1,
+            Outcome::Unknown => {}
+        }
+        self.overstayed += u64::from(overstayed);
+    }
+
     fn merge(&mut self, other: &HourCounts) {
         self.served += other.served;
         self.denied += other.denied;
@@ -58,14 +70,12 @@ impl Series {
         outcome: Outcome,
         overstayed: bool,
     ) {
-        let counts = self.entry(hour, partner);
-        match outcome {
-            Outcome::Served => counts.served += 1,
-            Outcome::Denied => counts.denied += 1,
-            Outcome::Failed => counts.failed += 1,
-            Outcome::Unknown => {}
-        }
-        counts.overstayed += u64::from(overstayed);
+        self.entry(hour, partner).add(outcome, overstayed);
+    }
+
+    /// Adds the counts of one partner in one hour.
+    pub(super) fn add_counts(&mut self, hour: i64, partner: Option<PartnerId>, counts: &HourCounts) {
+        self.entry(hour, partner).merge(counts);
     }
 
     fn entry(&mut self, hour: i64, partner: Option<PartnerId>) -> &mut HourCounts {

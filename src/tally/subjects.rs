@@ -15,15 +15,99 @@ const RANK_BITS: usize = 64 - INDEX_BITS as usize;
 const STANDARD_ERROR: f64 = 1.04 / 64.0;
 
 /// A set of distinct subjects.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Subjects(State);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum State {
-    /// The hashes, sorted, at most [`SUBJECTS_EXACT_MAX`].
-    Exact(Vec<u64>),
+    /// At most [`SUBJECTS_EXACT_MAX`] hashes.
+    Exact(Table),
     /// A HyperLogLog: each register the greatest rank seen.
     Sketch(Box<[u8; REGISTERS]>),
+}
+
+/// Hashes in an open table, each at the first free place from where its top bits say.
+///
+/// A sorted list would move half of itself for each new subject. The table may become quite full, so that it never takes
+/// more than its hashes do where there are as many as can be: looking for a place then takes a while, for a few subjects.
+#[derive(Clone, Debug, Default)]
+struct Table {
+    /// 0 where there is none. As many as a power of two, or none at all.
+    places: Box<[u64]>,
+    count: usize,
+    /// Whether the hash 0 is one of them.
+    has_zero: bool,
+}
+
+impl Table {
+    /// Whether the hash is in the table now. It is not only where the table is full.
+    fn add(&mut self, hash: u64) -> bool {
+        if hash == 0 {
+            let is_new = !self.has_zero;
+            if is_new && self.count == SUBJECTS_EXACT_MAX {
+                return false;
+            }
+            self.has_zero = true;
+            self.count += usize::from(is_new);
+            return true;
+        }
+        let length = self.places.len();
+        if self.count >= length - length / 4 && length < SUBJECTS_EXACT_MAX {
+            self.grow();
+        }
+        let mask = self.places.len() - 1;
+        let mut at = hash.rotate_left(self.places.len().trailing_zeros()) as usize & mask;
+        // The hash 0 takes no place, so there is a free one for as long as there is room for one more.
+        for _ in 0..self.places.len() {
+            match self.places[at] {
+                0 if self.count == SUBJECTS_EXACT_MAX => return false,
+                0 => {
+                    self.places[at] = hash;
+                    self.count += 1;
+                    return true;
+                }
+                known if known == hash => return true,
+                _ => at = (at + 1) & mask,
+            }
+        }
+        false
+    }
+
+    fn grow(&mut self) {
+        let length = (self.places.len() * 2).max(TABLE_MIN);
+        let before = std::mem::replace(&mut self.places, vec![0; length].into_boxed_slice());
+        self.count = usize::from(self.has_zero);
+        for hash in before.into_iter().filter(|hash| *hash != 0) {
+            self.add(hash);
+        }
+    }
+
+    fn hashes(&self) -> impl Iterator<Item = u64> + '_ {
+        let zero = self.has_zero.then_some(0);
+        self.places.iter().copied().filter(|hash| *hash != 0).chain(zero)
+    }
+}
+
+/// Places of the smallest table.
+const TABLE_MIN: usize = 4;
+
+const _: () = assert!(SUBJECTS_EXACT_MAX.is_power_of_two() && TABLE_MIN <= SUBJECTS_EXACT_MAX);
+
+#[cfg(test)]
+impl PartialEq for Subjects {
+    /// Whether the sets are the same, wherever in their tables the hashes lie.
+    fn eq(&self, other: &Subjects) -> bool {
+        let sorted = |table: &Table| {
+            let mut hashes: Vec<u64> = table.hashes().collect();
+            hashes.sort_unstable();
+            hashes
+        };
+        match (&self.0, &other.0) {
+            (State::Exact(ours), State::Exact(theirs)) => sorted(ours) == sorted(theirs),
+            (State::Sketch(ours), State::Sketch(theirs)) => ours == theirs,
+            _ => false,
+        }
+    }
 }
 
 /// How many, or between what.
@@ -46,33 +130,28 @@ pub fn hash(subject: &str) -> u64 {
 
 impl Default for Subjects {
     fn default() -> Subjects {
-        Subjects(State::Exact(Vec::new()))
+        Subjects(State::Exact(Table::default()))
     }
 }
 
 impl Subjects {
     /// Adds the subject of that [`hash`].
+    #[inline]
     pub fn add(&mut self, hash: u64) {
         match &mut self.0 {
-            State::Exact(hashes) => match hashes.binary_search(&hash) {
-                Ok(_) => {}
-                Err(at) if hashes.len() < SUBJECTS_EXACT_MAX => hashes.insert(at, hash),
-                Err(_) => {
-                    self.sketch();
-                    self.add(hash);
+            State::Exact(table) => {
+                if !table.add(hash) {
+                    note(self.sketch(), hash);
                 }
-            },
-            State::Sketch(registers) => {
-                let (index, rank) = place(hash);
-                registers[index] = registers[index].max(rank);
             }
+            State::Sketch(registers) => note(registers, hash),
         }
     }
 
     /// Adds all of `other`.
     pub fn merge(&mut self, other: &Subjects) {
         match &other.0 {
-            State::Exact(hashes) => hashes.iter().for_each(|&hash| self.add(hash)),
+            State::Exact(table) => table.hashes().for_each(|hash| self.add(hash)),
             State::Sketch(theirs) => {
                 for (ours, theirs) in self.sketch().iter_mut().zip(theirs.iter()) {
                     *ours = (*ours).max(*theirs);
@@ -83,11 +162,9 @@ impl Subjects {
 
     /// Turns to the sketch, whose registers it returns.
     fn sketch(&mut self) -> &mut [u8; REGISTERS] {
-        if let State::Exact(hashes) = &self.0 {
+        if let State::Exact(table) = &self.0 {
             let mut registers = Box::new([0u8; REGISTERS]);
-            for (index, rank) in hashes.iter().map(|&hash| place(hash)) {
-                registers[index] = registers[index].max(rank);
-            }
+            table.hashes().for_each(|hash| note(&mut registers, hash));
             self.0 = State::Sketch(registers);
         }
         match &mut self.0 {
@@ -99,8 +176,8 @@ impl Subjects {
     /// How many there are.
     pub fn estimate(&self) -> Estimate {
         match &self.0 {
-            State::Exact(hashes) => {
-                let count = hashes.len() as u64;
+            State::Exact(table) => {
+                let count = table.count as u64;
                 Estimate { count, exact: true, low: count, high: count }
             }
             State::Sketch(registers) => {
@@ -117,6 +194,13 @@ impl Subjects {
             }
         }
     }
+}
+
+/// Notes a hash in the register that it falls into.
+#[inline]
+fn note(registers: &mut [u8; REGISTERS], hash: u64) {
+    let (index, rank) = place(hash);
+    registers[index] = registers[index].max(rank);
 }
 
 /// The register a hash falls into, and its rank there: one more than its leading zeros.
@@ -209,6 +293,25 @@ mod tests {
         }
         let standard_error = (squares.iter().sum::<f64>() / squares.len() as f64).sqrt();
         assert!(standard_error <= 0.017, "standard error {standard_error}");
+    }
+
+    #[test]
+    fn the_hash_zero_is_a_hash() {
+        let mut subjects = Subjects::default();
+        for hash in [0, 7, 0, 7 << 55] {
+            subjects.add(hash);
+        }
+        assert_eq!(subjects.estimate().count, 3);
+        let mut full = of(0..512);
+        full.add(0);
+        assert!(!full.estimate().exact);
+        let mut full = of(0..511);
+        full.add(0);
+        assert_eq!(full.estimate().count, 512);
+        full.add(0);
+        assert!(full.estimate().exact);
+        full.add(1);
+        assert!(!full.estimate().exact);
     }
 
     proptest! {
