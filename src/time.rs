@@ -141,12 +141,6 @@ pub enum TimeError {
     TooLate,
 }
 
-/// Reads two ASCII digits.
-fn two(b: &[u8], i: usize) -> Option<u32> {
-    let (a, c) = (b.get(i)?.wrapping_sub(b'0'), b.get(i + 1)?.wrapping_sub(b'0'));
-    (a <= 9 && c <= 9).then(|| u32::from(a) * 10 + u32::from(c))
-}
-
 /// Reads an RFC 3339 timestamp with its offset.
 ///
 /// `T` may be lower case or a space, `Z` lower case; fraction digits past the
@@ -170,46 +164,63 @@ pub fn parse_rfc3339(text: &[u8]) -> Result<Instant, TimeError> {
 }
 
 /// Reads `YYYY-MM-DDTHH:MM:SS[.fraction]` as if it were UTC: seconds, nanoseconds, what follows.
+#[inline]
 pub fn parse_local(text: &[u8]) -> Option<(i64, u32, &[u8])> {
-    let days = parse_date(text.get(..10)?)?;
-    if !matches!(text.get(10)?, b'T' | b't' | b' ') {
+    let (shape, rest) = text.split_first_chunk::<19>()?;
+    let days = date(shape.first_chunk()?)?;
+    let [.., letter, h1, h2, c1, m1, m2, c2, s1, s2] = *shape;
+    if !matches!(letter, b'T' | b't' | b' ') || [c1, c2] != *b"::" {
         return None;
     }
-    let (h, m, s) = (two(text, 11)?, two(text, 14)?, two(text, 17)?);
-    if text[13] != b':' || text[16] != b':' || h > 23 || m > 59 || s > 60 {
+    let (h, m, s) = (pair(h1, h2)?, pair(m1, m2)?, pair(s1, s2)?);
+    if h > 23 || m > 59 || s > 60 {
         return None;
     }
     let seconds = days * S_PER_DAY + i64::from(h * 3600 + m * 60 + s);
-    let rest = &text[19..];
-    match rest.first() {
-        Some(b'.' | b',') => {
-            let digits = rest[1..].iter().take_while(|b| b.is_ascii_digit()).count();
-            let nanos = fraction_ns(&rest[1..1 + digits])?;
-            Some((seconds, nanos, &rest[1 + digits..]))
+    let Some((b'.' | b',', after)) = rest.split_first() else { return Some((seconds, 0, rest)) };
+    let (nanos, digits) = leading_fraction(after);
+    (digits > 0).then(|| (seconds, nanos, &after[digits..]))
+}
+
+/// Reads two ASCII digits.
+#[inline]
+fn pair(tens: u8, ones: u8) -> Option<u32> {
+    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+    (tens <= 9 && ones <= 9).then(|| u32::from(tens) * 10 + u32::from(ones))
+}
+
+/// The fraction that a text begins with as nanoseconds, cutting digits past the ninth; and how many digits it has.
+#[inline]
+fn leading_fraction(text: &[u8]) -> (u32, usize) {
+    let mut nanos = 0;
+    let mut count = 0;
+    while let Some(digit) = text.get(count).map(|byte| byte.wrapping_sub(b'0'))
+        && digit <= 9
+    {
+        if count < 9 {
+            nanos = nanos * 10 + u32::from(digit);
         }
-        _ => Some((seconds, 0, rest)),
+        count += 1;
     }
+    (nanos * 10u32.pow(9u32.saturating_sub(count as u32)), count)
 }
 
 /// Reads a fraction's digits as nanoseconds, cutting those past the ninth; `None` without any.
 pub fn fraction_ns(digits: &[u8]) -> Option<u32> {
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let mut nanos = 0;
-    for i in 0..9 {
-        nanos = nanos * 10 + digits.get(i).map_or(0, |d| u32::from(d - b'0'));
-    }
-    Some(nanos)
+    let (nanos, count) = leading_fraction(digits);
+    (count > 0 && count == digits.len()).then_some(nanos)
 }
 
 /// Reads `YYYY-MM-DD`, whole: days since the epoch.
 pub fn parse_date(text: &[u8]) -> Option<i64> {
-    if text.len() != 10 || text[4] != b'-' || text[7] != b'-' {
-        return None;
-    }
-    let year = two(text, 0)? * 100 + two(text, 2)?;
-    let (month, day) = (two(text, 5)?, two(text, 8)?);
+    date(text.try_into().ok()?)
+}
+
+#[inline]
+fn date(text: &[u8; 10]) -> Option<i64> {
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *text else { return None };
+    let year = pair(y1, y2)? * 100 + pair(y3, y4)?;
+    let (month, day) = (pair(m1, m2)?, pair(d1, d2)?);
     let real = (1..=12).contains(&month) && day >= 1 && day <= days_in_month(year.into(), month);
     real.then(|| days_from_civil(year.into(), month, day))
 }
@@ -222,9 +233,9 @@ pub fn parse_offset(text: &[u8]) -> Option<i64> {
         _ => return None,
     };
     let (h, m) = match text.len() {
-        3 => (two(text, 1)?, 0),
-        5 => (two(text, 1)?, two(text, 3)?),
-        6 if text[3] == b':' => (two(text, 1)?, two(text, 4)?),
+        3 => (pair(text[1], text[2])?, 0),
+        5 => (pair(text[1], text[2])?, pair(text[3], text[4])?),
+        6 if text[3] == b':' => (pair(text[1], text[2])?, pair(text[4], text[5])?),
         _ => return None,
     };
     (h <= 23 && m <= 59).then(|| sign * i64::from(h * 3600 + m * 60))

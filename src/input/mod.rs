@@ -389,7 +389,12 @@ impl Input {
         if matches!(fault, Some(Fault::Shrank(_))) {
             return Outcome { value: done(empty()), bytes: 0, digest: None, fault };
         }
-        Outcome { value: value.unwrap_or_else(|| done(empty())), bytes: self.feed.bytes(), digest, fault }
+        Outcome {
+            value: value.unwrap_or_else(|| done(empty())),
+            bytes: self.feed.bytes(),
+            digest,
+            fault,
+        }
     }
 
     /// Hands over all decompressed bytes in order, a byte order mark included, until `sink` breaks it off. How they are
@@ -1007,7 +1012,7 @@ mod tests {
                             || 0,
                             |sum, piece| *sum += piece.lines().count(),
                             |sum| sum,
-                |a, b| a + b,
+                            |a, b| a + b,
                         )
                         .value
                 })

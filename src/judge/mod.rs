@@ -143,6 +143,8 @@ pub struct Judge<'r> {
     api_ids: HashMap<&'r str, ApiId>,
     credential_ids: HashMap<[u8; 32], CredentialId>,
     operation_ids: HashMap<String, OperationId>,
+    /// What a row of the routes table says that its calls do, by its index.
+    of_routes: Vec<Option<OperationId>>,
 }
 
 /// What a worker remembers from call to call: credentials resolved, buffers.
@@ -156,7 +158,7 @@ impl<'r> Judge<'r> {
     /// Compiles the register.
     pub fn new(register: &'r Register) -> Judge<'r> {
         let operations = operations(register);
-        let operation_ids =
+        let operation_ids: HashMap<String, OperationId> =
             operations.iter().zip(0..).map(|(name, id)| (name.clone(), OperationId(id))).collect();
         let worded: hashbrown::HashSet<Option<ApiId>> =
             register.consents.iter().map(|consent| consent.api).collect();
@@ -173,6 +175,10 @@ impl<'r> Judge<'r> {
             }
         };
         let ids = || 0u32..;
+        let of_route = |route: &crate::register::Route| {
+            operation_ids.get(route.operation.as_deref()?).copied()
+        };
+        let of_routes = register.routes.rows().iter().map(of_route).collect();
         Judge {
             register,
             timelines: Timelines::compile(register),
@@ -187,6 +193,7 @@ impl<'r> Judge<'r> {
                 .map(|(credential, id)| (credential.digest, CredentialId(id)))
                 .collect(),
             operation_ids,
+            of_routes,
         }
     }
 
@@ -215,8 +222,10 @@ impl<'r> Judge<'r> {
 
     /// Whether what is said of a call depends on its subject's consent.
     pub fn asks_consent(&self, judged: &Judged<'_>) -> bool {
-        let matters = judged.api.known().is_some_and(|api| self.apis[api.0 as usize].consent_matters);
-        let step = judged.step.map(|(timeline, step)| &self.timelines[timeline].steps[step as usize]);
+        let matters =
+            judged.api.known().is_some_and(|api| self.apis[api.0 as usize].consent_matters);
+        let step =
+            judged.step.map(|(timeline, step)| &self.timelines[timeline].steps[step as usize]);
         matters && step.is_some_and(|step| step.axes.axis == Verdict::Granted)
     }
 
@@ -243,13 +252,13 @@ impl<'r> Judge<'r> {
             },
             (None, None) => Name::Absent,
         };
-        let of_route = route.as_ref().and_then(|found| found.route.operation.as_deref());
+        let of_route = route.as_ref().and_then(|found| self.of_routes[found.row]);
         let operation = match (call.operation.as_deref(), &api) {
             (Some(name), _) => self.operation(Cow::Borrowed(name)),
-            (None, Name::Known(_)) => self.operation(match of_route {
-                Some(name) => Cow::Borrowed(name),
-                None => operation_of_method(call.method.as_deref()),
-            }),
+            (None, Name::Known(_)) => match of_route {
+                Some(id) => Name::Known(id),
+                None => self.operation(operation_of_method(call.method.as_deref())),
+            },
             (None, Name::Logged(_) | Name::Absent) => Name::Absent,
         };
         let subject = resolve(&call.subject, route.as_ref());

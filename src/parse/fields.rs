@@ -135,7 +135,11 @@ impl Fields {
         let at = self.at.iter().filter_map(|source| {
             Some(AtSource {
                 slot: layout.ask(source.slot)?,
-                joined: source.joined.iter().map(|&slot| layout.ask(slot)).collect::<Option<_>>()?,
+                joined: source
+                    .joined
+                    .iter()
+                    .map(|&slot| layout.ask(slot))
+                    .collect::<Option<_>>()?,
                 form: source.form.clone(),
                 is_end: source.is_end,
             })
@@ -331,6 +335,11 @@ impl Unit {
                 (None, None) => return Err(Unreadable),
             },
         };
+        if let (Some(whole), Ok(power)) = (short_whole(value), u32::try_from(power))
+            && let Some(ns) = 10u64.checked_pow(power).and_then(|unit| whole.checked_mul(unit))
+        {
+            return Ok(ns.into());
+        }
         let number = Decimal::parse(value).ok_or(Unreadable)?;
         let (ns, exact) = number.scaled(power).ok_or(Unreadable)?;
         if number.negative && (ns > 0 || !exact) {
@@ -350,7 +359,10 @@ impl Status {
     /// HTTP: 100–399 served; 401, 403, 407 and 451 denied; other 4xx and 5xx failed; -1 and 0 unknown.
     /// gRPC: 0 served, 7 (permission denied) and 16 (unauthenticated) denied, all others failed.
     pub(crate) fn read(text: &str, grpc: bool) -> Option<Status> {
-        let number = Decimal::parse(text)?;
+        let number = match short_whole(text) {
+            Some(whole) => return Status::of(whole.into(), grpc),
+            None => Decimal::parse(text)?,
+        };
         let (magnitude, exact) = number.scaled(0)?;
         if !exact {
             return None;
@@ -359,6 +371,10 @@ impl Status {
             let outcome = if grpc { Outcome::Failed } else { Outcome::Unknown };
             return (grpc || magnitude == 1).then_some(Status { number: None, outcome });
         }
+        Status::of(magnitude, grpc)
+    }
+
+    fn of(magnitude: u128, grpc: bool) -> Option<Status> {
         let outcome = match (grpc, magnitude) {
             (true, 0) => Outcome::Served,
             (true, 7 | 16) => Outcome::Denied,
@@ -511,12 +527,23 @@ fn encoded(value: &str, has_query: bool) -> Cow<'_, str> {
 }
 
 fn natural(text: &str) -> Option<u64> {
-    // Nearly every number is a short run of digits.
-    if text.len() <= 19 && text.bytes().all(|b| b.is_ascii_digit()) {
-        return text.parse().ok();
-    }
-    Decimal::parse(text)?.natural()
+    short_whole(text).or_else(|| Decimal::parse(text)?.natural())
 }
+
+/// The number of a text that is a short run of digits, as nearly every number is.
+#[inline]
+fn short_whole(text: &str) -> Option<u64> {
+    if text.is_empty() || text.len() > SHORT_DIGITS {
+        return None;
+    }
+    text.bytes().try_fold(0, |number: u64, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        (digit <= 9).then(|| number * 10 + u64::from(digit))
+    })
+}
+
+/// Digits of numbers that surely fit.
+const SHORT_DIGITS: usize = 19;
 
 /// Whether a text says that there is no value.
 fn is_absent(text: &str) -> bool {

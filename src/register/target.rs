@@ -5,6 +5,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use wide::u8x16;
+
 /// Where a segment stands in its text: start and end, in bytes.
 pub(super) type Span = (usize, usize);
 
@@ -31,14 +33,71 @@ impl fmt::Display for Target {
 /// taken off; escapes of unreserved characters decoded, hex digits of the others upper-cased,
 /// broken ones left; empty and `.` segments removed, `..` with the segment before it.
 pub fn normalise(target: &str) -> Target {
-    let (host, path) = cut(target);
     let (mut text, mut segments) = (String::new(), Vec::new());
-    let path = decode_unreserved(path, &mut text);
-    split(path, &mut segments);
+    let (host, path) = reduce(target, &mut text, &mut segments);
     Target {
         host: host.map(str::to_ascii_lowercase),
         segments: segments.iter().map(|&(start, end)| path[start..end].to_owned()).collect(),
     }
+}
+
+/// Reduces a target: the host of a full URL (bare, in its own case), and the path, whose segments are left in `segments`. It
+/// is decoded into `buffer` if it has escapes.
+pub(super) fn reduce<'t>(
+    target: &'t str,
+    buffer: &'t mut String,
+    segments: &mut Vec<Span>,
+) -> (Option<&'t str>, &'t str) {
+    if let Some(path) = split_plain(target, segments) {
+        return (None, path);
+    }
+    let (host, path) = cut(target);
+    let path = decode_unreserved(path, buffer);
+    split(path, segments);
+    (host, path)
+}
+
+/// Bytes looked at in one step.
+const STEP: usize = 16;
+
+/// Cuts and splits a target in one go, if it is a path without escapes, as most are.
+fn split_plain<'t>(target: &'t str, segments: &mut Vec<Span>) -> Option<&'t str> {
+    let bytes = target.as_bytes();
+    if bytes.first() != Some(&b'/') {
+        return None;
+    }
+    segments.clear();
+    let mut start = 1;
+    for (step, base) in bytes.chunks(STEP).zip((0..).step_by(STEP)) {
+        // What a short step is filled up with is nothing that is looked for.
+        let mut padded = [0; STEP];
+        match step.first_chunk() {
+            Some(whole) => padded = *whole,
+            None => padded[..step.len()].copy_from_slice(step),
+        }
+        let padded = u8x16::new(padded);
+        let which = |byte| padded.simd_eq(u8x16::splat(byte)).to_bitmask();
+        let ends = which(b'?') | which(b'#');
+        // All bits below the first end.
+        let before = !ends & ends.wrapping_sub(1);
+        if which(b'%') & before != 0 {
+            return None;
+        }
+        let mut slashes = which(b'/') & before & !u32::from(base == 0);
+        while slashes != 0 {
+            let at = base + slashes.trailing_zeros() as usize;
+            push_segment(bytes, start, at, segments);
+            start = at + 1;
+            slashes &= slashes - 1;
+        }
+        if ends != 0 {
+            let end = base + ends.trailing_zeros() as usize;
+            push_segment(bytes, start, end, segments);
+            return Some(&target[..end]);
+        }
+    }
+    push_segment(bytes, start, bytes.len(), segments);
+    Some(target)
 }
 
 /// Cuts a target into the host of a full URL (bare, in its own case) and the path, still escaped.
@@ -85,7 +144,7 @@ pub fn legible_host(text: &str) -> Option<String> {
 
 /// Decodes escapes of unreserved characters (RFC 3986, section 2.3) and upper-cases the others,
 /// into `buffer` if there are escapes at all.
-pub(super) fn decode_unreserved<'t>(path: &'t str, buffer: &'t mut String) -> &'t str {
+fn decode_unreserved<'t>(path: &'t str, buffer: &'t mut String) -> &'t str {
     if memchr::memchr(b'%', path.as_bytes()).is_none() {
         return path;
     }
@@ -114,19 +173,25 @@ pub(super) fn decode_unreserved<'t>(path: &'t str, buffer: &'t mut String) -> &'
 }
 
 /// Finds the segments of a path that [`decode_unreserved`] gave: spans of its text.
-pub(super) fn split(path: &str, segments: &mut Vec<Span>) {
+fn split(path: &str, segments: &mut Vec<Span>) {
     segments.clear();
     let bytes = path.as_bytes();
     let mut start = 0;
     for end in memchr::memchr_iter(b'/', bytes).chain([bytes.len()]) {
-        match &bytes[start..end] {
-            b"" | b"." => {}
-            b".." => {
-                segments.pop();
-            }
-            _ => segments.push((start, end)),
-        }
+        push_segment(bytes, start, end, segments);
         start = end + 1;
+    }
+}
+
+/// Adds a segment, or does what it stands for.
+#[inline]
+fn push_segment(bytes: &[u8], start: usize, end: usize, segments: &mut Vec<Span>) {
+    match &bytes[start..end] {
+        b"" | b"." => {}
+        b".." => {
+            segments.pop();
+        }
+        _ => segments.push((start, end)),
     }
 }
 

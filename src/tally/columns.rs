@@ -9,7 +9,7 @@
 use hashbrown::HashMap;
 
 use super::{
-    Cell, CellKey, Evidence, HourCounts, Latencies, Latest, Place, Span, Subjects, Tally,
+    Buckets, Cell, CellKey, Evidence, HourCounts, Latencies, Latest, Place, Span, Subjects, Tally,
     subject_hash,
 };
 use crate::call::{Call, Outcome};
@@ -112,8 +112,8 @@ pub struct Columns {
     subjects: Vec<Subjects>,
     rest: Vec<Rest>,
     // By partner, by api.
-    of_partners: Vec<Latencies>,
-    of_apis: Vec<Latencies>,
+    of_partners: Vec<(Buckets, Latencies)>,
+    of_apis: Vec<(Buckets, Latencies)>,
     hour: Hour,
 }
 
@@ -286,8 +286,8 @@ impl Columns {
         }
         for row in counted().filter(|row| row.latency_us != NO_LATENCY) {
             let Common { partner, api, .. } = self.common[row.sums as usize];
-            of(&mut self.of_partners, partner.0).add(row.latency_us.into());
-            of(&mut self.of_apis, api.0).add(row.latency_us.into());
+            add_latency(&mut self.of_partners, partner.0, row.latency_us);
+            add_latency(&mut self.of_apis, api.0, row.latency_us);
         }
         let mut span = Span::default();
         let mut hours = Vec::new();
@@ -328,27 +328,32 @@ impl Columns {
             };
             tally.cells.add(key, cell);
         }
-        for (partner, latencies) in (0..).map(PartnerId).zip(&self.of_partners) {
-            if latencies.count() > 0 {
-                tally.partners.entry(partner).or_default().merge(latencies);
-            }
+        for (partner, latencies) in settled(self.of_partners) {
+            tally.partners.entry(PartnerId(partner)).or_default().merge(&latencies);
         }
-        for (api, latencies) in (0..).map(ApiId).zip(&self.of_apis) {
-            if latencies.count() > 0 {
-                tally.apis.entry(api).or_default().latencies.merge(latencies);
-            }
+        for (api, latencies) in settled(self.of_apis) {
+            tally.apis.entry(ApiId(api)).or_default().latencies.merge(&latencies);
         }
     }
 }
 
-/// The latencies of that number.
 #[inline]
-fn of(all: &mut Vec<Latencies>, number: u32) -> &mut Latencies {
+fn add_latency(all: &mut Vec<(Buckets, Latencies)>, number: u32, latency_us: u32) {
     let index = number as usize;
     if index >= all.len() {
-        all.resize(index + 1, Latencies::default());
+        all.resize(index + 1, Default::default());
     }
-    &mut all[index]
+    let (buckets, latencies) = &mut all[index];
+    buckets.add(latency_us, latencies);
+}
+
+/// Those numbers that have latencies, with these.
+fn settled(all: Vec<(Buckets, Latencies)>) -> impl Iterator<Item = (u32, Latencies)> {
+    let settled = (0..).zip(all).map(|(number, (buckets, mut latencies))| {
+        buckets.settle(&mut latencies);
+        (number, latencies)
+    });
+    settled.filter(|(_, latencies)| latencies.count() > 0)
 }
 
 impl Hour {

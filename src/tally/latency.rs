@@ -16,9 +16,13 @@ pub struct Latencies {
 impl Latencies {
     /// Adds one.
     pub fn add(&mut self, latency_us: u64) {
+        self.add_times(latency_us, 1);
+    }
+
+    fn add_times(&mut self, latency_us: u64, times: u64) {
         self.max_us = self.max_us.max(latency_us);
         let histogram = self.histogram.get_or_insert_with(empty);
-        histogram.record(latency_us.min(LARGEST_US)).expect(GROWS);
+        histogram.record_n(latency_us.min(LARGEST_US), times).expect(GROWS);
     }
 
     /// Adds all of `other`.
@@ -48,6 +52,60 @@ impl Latencies {
     }
 }
 
+/// Latencies counted by the histogram's buckets, for a while: an array of small numbers where the histogram has to look
+/// after its range, its total and its resizing with each.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Buckets {
+    counts: Vec<u32>,
+    max_us: u32,
+}
+
+impl Buckets {
+    /// Adds one.
+    #[inline]
+    pub(super) fn add(&mut self, latency_us: u32, into: &mut Latencies) {
+        let bucket = bucket(latency_us);
+        if bucket >= self.counts.len() {
+            self.counts.resize(bucket + 1, 0);
+        }
+        self.max_us = self.max_us.max(latency_us);
+        let count = &mut self.counts[bucket];
+        match count.checked_add(1) {
+            Some(more) => *count = more,
+            None => {
+                into.add_times(latency_us.into(), u64::from(*count) + 1);
+                *count = 0;
+            }
+        }
+    }
+
+    /// All of them.
+    pub(super) fn settle(&self, into: &mut Latencies) {
+        for (bucket, &count) in self.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+            into.add_times(least_of(bucket), count.into());
+        }
+        into.max_us = into.max_us.max(self.max_us.into());
+    }
+}
+
+/// Buckets of which each has one value; behind them come half as many for each power of two. What two significant digits
+/// need: the format of the histogram (HdrHistogram, with sub-buckets of 2^8).
+const SINGLE: usize = 256;
+
+/// The bucket of a latency.
+#[inline]
+fn bucket(latency_us: u32) -> usize {
+    let shift = (u32::BITS - SINGLE.trailing_zeros()).saturating_sub(latency_us.leading_zeros());
+    // Of its highest eight bits the first is always set.
+    shift as usize * (SINGLE / 2) + (latency_us >> shift) as usize
+}
+
+/// The smallest latency of a bucket.
+fn least_of(bucket: usize) -> u64 {
+    let shift = (bucket / (SINGLE / 2)).saturating_sub(1);
+    ((bucket - shift * (SINGLE / 2)) as u64) << shift
+}
+
 /// 2^62 us, far beyond any call: the range within which the histogram grows without loss.
 const LARGEST_US: u64 = 1 << 62;
 
@@ -74,6 +132,26 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn buckets_are_those_of_the_histogram(
+            values in prop::collection::vec(prop_oneof![0u32..600, any::<u32>()], 1..60),
+        ) {
+            let (mut by_bucket, mut one_by_one) = (Latencies::default(), Latencies::default());
+            let mut buckets = Buckets::default();
+            for &value in &values {
+                buckets.add(value, &mut by_bucket);
+                one_by_one.add(value.into());
+                let least = least_of(bucket(value));
+                prop_assert!(least <= value.into() && edge(least) == edge(value.into()), "{}", value);
+            }
+            buckets.settle(&mut by_bucket);
+            prop_assert_eq!(by_bucket.max_us(), one_by_one.max_us());
+            for percent in 0..=100 {
+                let quantile = f64::from(percent) / 100.0;
+                prop_assert_eq!(by_bucket.quantile_us(quantile), one_by_one.quantile_us(quantile));
+            }
+        }
+
         #[test]
         fn quantiles_equal_those_of_the_sorted_list_to_two_digits(
             mut values in prop::collection::vec(prop_oneof![0u64..300, 0u64..10_000_000, Just(1u64 << 61)], 1..300),

@@ -21,6 +21,7 @@ pub use bounded::{Bounded, Key, Merge};
 pub use cell::{Cell, CellKey, Latest, Logged};
 pub use columns::Columns;
 pub use evidence::{Evidence, Place, Proof};
+use latency::Buckets;
 pub use latency::Latencies;
 pub use operations::Operations;
 pub use rejects::{Reject, Rejects};

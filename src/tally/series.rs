@@ -74,7 +74,12 @@ impl Series {
     }
 
     /// Adds the counts of one partner in one hour.
-    pub(super) fn add_counts(&mut self, hour: i64, partner: Option<PartnerId>, counts: &HourCounts) {
+    pub(super) fn add_counts(
+        &mut self,
+        hour: i64,
+        partner: Option<PartnerId>,
+        counts: &HourCounts,
+    ) {
         self.entry(hour, partner).merge(counts);
     }
 
