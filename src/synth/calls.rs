@@ -74,7 +74,7 @@ pub(super) struct Call<'w> {
     pub(super) at_us: i64,
     pub(super) request_id: u64,
     pub(super) credential: [u8; 24],
-    /// The last two bytes of its address: of the networks for documentation.
+    /// Its address: one of the networks for documentation, and the last byte.
     pub(super) network: &'static str,
     pub(super) machine: u8,
     pub(super) method: &'static str,
@@ -103,14 +103,14 @@ const NETWORKS: [&str; 3] = ["192.0.2.", "198.51.100.", "203.0.113."];
 
 const USER_AGENTS: [&str; 12] = [
     "sync/4.2 (Linux; x86_64) okhttp/3.11",
-    "PartnerSync/7.5 (iPhone; iOS 12.1) CFNetwork/975.0.3",
+    "PartnerSync/7.5 (iPhone; iOS 12.1)",
     "python-requests/2.20.1",
     "Go-http-client/2.0",
     "Apache-HttpClient/4.5.6 (Java/1.8.0_191)",
     "importer/1.9 (Windows NT 10.0; x64) libcurl/7.62.0",
-    "Mozilla/5.0 (compatible; PageImport/2.1; +https://partner.example/bot)",
+    "Mozilla/5.0 (compatible; PageImport/2.1)",
     "okhttp/3.12.0",
-    "Dalvik/2.1.0 (Linux; U; Android 9; Pixel 3 Build/PQ1A.181205.006)",
+    "Dalvik/2.1.0 (Linux; U; Android 9; Pixel 3)",
     "axios/0.18.0",
     "Faraday v0.15.4 (ruby 2.5.3)",
     "GuzzleHttp/6.3.3 curl/7.58.0 PHP/7.2.10",

@@ -55,7 +55,7 @@ pub(super) struct Api {
     pub(super) data_class: &'static str,
     pub(super) dormant_since: i64,
     pub(super) propagation_s: i64,
-    /// Whether one of the person or of the thing, and what stands around its id.
+    /// The first is about a person.
     pub(super) routes: Vec<Route>,
 }
 
