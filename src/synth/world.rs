@@ -398,7 +398,8 @@ pub(super) fn credential_text(rng: &mut Rng, index: u64) -> [u8; 24] {
         *byte = DIGITS[(bits & 31) as usize];
         bits >>= 5;
     }
-    let mut rest = index;
+    // Times an odd number: others for each index, below 2^45 as the nine digits are.
+    let mut rest = index.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     for byte in &mut text[15..] {
         *byte = DIGITS[(rest & 31) as usize];
         rest >>= 5;
