@@ -102,6 +102,26 @@ and shows its first calls as they are parsed. Persons are shown as present or ab
     /// Tell what a verdict or a kind of finding means
     #[command(after_help = "Without KIND it lists all kinds.")]
     Explain(ExplainArgs),
+    /// Write a workload for benchmarks: a register, and logs that it has something to say of
+    #[command(
+        long_about = "Writes a workload for benchmarks into a folder: overstay.toml, a register, and logs that the register has something \
+to say of. All of it is drawn from the seed: the same arguments give the same bytes, on any machine and any number of \
+threads. Nothing that exists is changed: DIR must be empty or not there.\n\n\
+Numbers may end with k, M or G, powers of 1000. docs/synth.md tells by what laws calls are drawn.",
+        after_help = "Examples:
+  overstay synth small
+      100,000 calls of one day, about 31 MB; then: overstay audit --config small/overstay.toml
+  overstay synth big --calls 4M --days 7 --files 7 --compress gzip
+      a week, a file a day or so
+  overstay synth wide --partners 100k --credentials 200k --apis 2k --routes 10k --grants 1M
+      a large register
+  overstay synth judged --timeline
+      also what holds when, for databases that judge the same calls
+  overstay synth w --calls 120M --logs none
+  overstay synth w --calls 120M --logs - | overstay audit - --config w/overstay.toml
+      more than the disk holds: first the register, then the log as a stream"
+    )]
+    Synth(Box<SynthArgs>),
     /// Print shell completions
     #[command(
         after_help = "Example:\n  overstay completions bash >/etc/bash_completion.d/overstay"
@@ -382,4 +402,118 @@ pub struct CheckArgs {
 pub struct ExplainArgs {
     /// A verdict or a kind of finding, such as after-revocation
     pub kind: Option<String>,
+}
+
+/// Arguments of `synth`.
+#[derive(Args, Clone, Debug)]
+pub struct SynthArgs {
+    /// The folder to write to; it is made if it is not there
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+
+    /// Calls: lines of the log
+    #[arg(long, value_name = "N", default_value = "100k")]
+    pub calls: String,
+
+    /// Partners; a few of them make most of the calls
+    #[arg(long, value_name = "N", default_value = "500")]
+    pub partners: String,
+
+    /// Credentials, at least one for each partner
+    #[arg(long, value_name = "N", default_value = "1000")]
+    pub credentials: String,
+
+    /// Apis; a tenth of them are dormant
+    #[arg(long, value_name = "N", default_value = "40")]
+    pub apis: String,
+
+    /// Grants, at most one for each partner and api; a fifth of them revoked or expired
+    #[arg(long, value_name = "N", default_value = "3700")]
+    pub grants: String,
+
+    /// Routes, at least one for each api [default: two for each api]
+    #[arg(long, value_name = "N")]
+    pub routes: Option<String>,
+
+    /// Persons whom the calls are about; some of them much more often than others
+    #[arg(long, value_name = "N", default_value = "1M")]
+    pub people: String,
+
+    /// Words of persons, a twentieth of them withdrawals
+    #[arg(long, value_name = "N", default_value = "0")]
+    pub consents: String,
+
+    /// Days, from 2018-12-18 on
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub days: String,
+
+    /// What all chance comes from
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+
+    /// How the log is written
+    #[arg(long, value_name = "NAME", value_enum, default_value_t = LogFormatArg::Json)]
+    pub log_format: LogFormatArg,
+
+    /// The share of calls that are not in order
+    #[arg(long, value_name = "P%", default_value = "10%")]
+    pub violations: String,
+
+    /// Files that the log is cut into, each a stretch of time
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub files: String,
+
+    /// How the log is compressed
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = CompressArg::None)]
+    pub compress: CompressArg,
+
+    /// Where the log goes
+    #[arg(long, value_name = "WHERE", value_enum, default_value_t = LogsArg::Files)]
+    pub logs: LogsArg,
+
+    /// Also write timeline.csv: which verdict holds from when on for each partner, api and operation
+    #[arg(long)]
+    pub timeline: bool,
+
+    /// Worker threads [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=limits::THREADS_MAX as i64))]
+    pub threads: Option<u16>,
+}
+
+/// `--log-format` of `synth`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormatArg {
+    /// A JSON object a line
+    Json,
+    /// The combined log format, with the credential as the user name
+    Combined,
+    /// key=value pairs
+    Logfmt,
+    /// label:value pairs
+    Ltsv,
+    /// Comma-separated, below a row of names
+    Csv,
+    /// As AWS application load balancers write, with the credential in the query
+    AwsAlb,
+}
+
+/// `--compress`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs)] // they are known by their names
+pub enum CompressArg {
+    None,
+    Gzip,
+    Zstd,
+}
+
+/// `--logs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogsArg {
+    /// To files in DIR/logs
+    Files,
+    /// To standard output. DIR may be there from a run with `--logs none` and otherwise the same arguments
+    #[value(name = "-")]
+    Stdout,
+    /// Nowhere: only the register and the config are written
+    None,
 }

@@ -12,7 +12,8 @@
 //! says what the register says of it at its own time. A [`tally::Tally`] counts it; tallies of pieces, threads and
 //! files merge in any order to the same sums. A [`report::Report`] is a pure function of a tally, and a
 //! renderer one of a report. [`plan`] resolves whatever depends on the machine, once, and [`run`] has one file for
-//! each command. A first register comes out of calls by way of a [`draft::Draft`].
+//! each command. A first register comes out of calls by way of a [`draft::Draft`];
+//! workloads for benchmarks out of a [`synth::World`].
 //!
 //! ```
 //! use overstay::formats::Format;
@@ -51,6 +52,7 @@ pub mod draft;
 pub mod findings;
 pub mod report;
 pub mod render;
+pub mod synth;
 pub mod cli;
 pub mod plan;
 pub mod run;

@@ -12,6 +12,9 @@ pub const REGEX_BYTES_MAX: usize = 4 << 20;
 /// vanishes, small enough that a few of them fit the caches and 2 cores share the end of a file fairly.
 pub const CHUNK_BYTES: usize = 4 << 20;
 
+/// Calls that `synth` draws at a time on one thread: some megabytes of log.
+pub const SYNTH_BLOCK_CALLS: u64 = 10_000;
+
 /// Worker threads that may be asked for: more than any machine has cores. Each keeps sums of its own.
 pub const THREADS_MAX: u16 = 1024;
 

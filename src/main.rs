@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{CommandFactory as _, Parser as _};
-use overstay::cli::{Cli, Command};
+use overstay::cli::{Cli, Command, LogsArg};
 use overstay::error::{Error, Result};
 use overstay::render::for_terminal;
 use overstay::report::text::{bytes, counted};
@@ -27,7 +27,11 @@ fn main() -> ExitCode {
             return code(if failed { Status::Failed } else { Status::Done });
         }
     };
-    let streams = matches!(&cli.command, Command::Calls(args) if args.verify.is_none());
+    let streams = match &cli.command {
+        Command::Calls(args) => args.verify.is_none(),
+        Command::Synth(args) => args.logs == LogsArg::Stdout,
+        _ => false,
+    };
     let mut stdout = BufWriter::new(Stdout { inner: io::stdout(), streams, closed: false });
     match run(&cli, &mut stdout).and_then(|ended| flushed(ended, &mut stdout)) {
         Ok(ended) => {
@@ -94,6 +98,7 @@ fn run(cli: &Cli, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
         Command::Check(args) => run::check(&plan::check(args)?, stdout),
         Command::Formats(args) => run::formats(&plan::formats(args)?, stdout),
         Command::Explain(args) => run::explain(args.kind.as_deref(), plan::width(), stdout),
+        Command::Synth(args) => run::synth(&plan::synth(args)?, stdout),
         Command::Completions { shell } => {
             // By way of memory: the generator panics where it can't write.
             let mut script = Vec::new();

@@ -86,7 +86,7 @@ pub fn init(args: &InitArgs) -> Result<InitPlan> {
     let own = own.map(|(name, table)| (name.clone(), table.get_ref().clone())).collect();
     Ok(InitPlan {
         read: ReadPlan { formats, ..how(&args.how, read)? },
-        folders: missing_folders(&into),
+        folders: missing_folders(&into.join(REGISTER_NAME)),
         into,
         given,
         formats: own,
@@ -120,9 +120,8 @@ fn spare_existing(into: &Path) -> Result<()> {
 }
 
 /// The folder and those around it that are not there, the outer before the inner.
-fn missing_folders(into: &Path) -> Vec<PathBuf> {
-    let with_register = into.join(REGISTER_NAME);
-    let mut missing: Vec<PathBuf> = with_register
+pub(super) fn missing_folders(folder: &Path) -> Vec<PathBuf> {
+    let mut missing: Vec<PathBuf> = folder
         .ancestors()
         .take_while(|folder| !folder.as_os_str().is_empty() && !folder.is_dir())
         .map(Path::to_owned)

@@ -4,6 +4,7 @@
 
 mod config;
 mod init;
+mod synth;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal as _;
@@ -13,6 +14,7 @@ use toml::Spanned;
 
 pub use config::ConfigFile;
 pub use init::{Given, InitPlan, REGISTER_NAME, TABLE_NAMES, init};
+pub use synth::{Compress, LogsTo, SynthPlan, synth};
 
 use crate::call::Outcome;
 use crate::cli::{

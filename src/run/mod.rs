@@ -9,6 +9,7 @@ mod init;
 mod check;
 mod explain;
 mod formats;
+mod synth;
 mod output;
 
 pub use audit::audit;
@@ -17,6 +18,7 @@ pub use check::check;
 pub use explain::explain;
 pub use formats::formats;
 pub use init::init;
+pub use synth::synth;
 
 use crate::error::{Error, Result};
 use crate::formats::Format;

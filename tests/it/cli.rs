@@ -10,13 +10,14 @@ fn help_and_version_go_to_standard_output() {
     let case = Case::new();
     let output = case.run(&["--help"]).expect_status(0);
     assert_eq!(output.stderr, "");
-    for word in ["audit", "calls", "check", "explain", "completions", "man", "Exit status: 0 done"]
+    for word in
+        ["audit", "calls", "check", "explain", "synth", "completions", "man", "Exit status: 0 done"]
     {
         assert!(output.stdout.contains(word), "{word}");
     }
     let output = case.run(&["--version"]).expect_status(0);
     assert_eq!(output.stdout, format!("overstay {}\n", env!("CARGO_PKG_VERSION")));
-    for command in ["audit", "calls", "check", "explain", "completions", "man"] {
+    for command in ["audit", "calls", "check", "explain", "synth", "completions", "man"] {
         let output = case.run(&[command, "--help"]).expect_status(0);
         assert!(output.stdout.contains("Usage: overstay "), "{command}");
         // As wide as a page, however wide the terminal.
@@ -61,6 +62,28 @@ fn every_flag_of_the_contract_is_in_the_help() {
         "--verify",
     ] {
         assert!(calls.stdout.contains(flag), "calls {flag}");
+    }
+    let synth = case.run(&["synth", "--help"]).expect_status(0);
+    for flag in [
+        "--calls",
+        "--partners",
+        "--credentials",
+        "--apis",
+        "--grants",
+        "--routes",
+        "--people",
+        "--consents",
+        "--days",
+        "--seed",
+        "--log-format",
+        "--violations",
+        "--files",
+        "--compress",
+        "--logs",
+        "--timeline",
+        "--threads",
+    ] {
+        assert!(synth.stdout.contains(flag), "synth {flag}");
     }
 }
 

@@ -18,6 +18,7 @@ mod bad_input;
 mod contract;
 mod formats;
 mod init;
+mod synth;
 mod verdicts;
 mod properties;
 mod real_logs;
