@@ -258,11 +258,11 @@ impl Format {
                 (Err(reason), None) => return Err(reason),
             },
         };
-        let fields = match by {
-            By::Layout => scratch.layouts.fields(),
-            By::Plan => &self.fields,
-        };
-        fields.call(Values::new(text, scratch))
+        let values = Values::new(text, scratch);
+        match by {
+            By::Layout => scratch.layouts.call(values),
+            By::Plan => self.fields.call(values),
+        }
     }
 
     /// Finds the values of a line.

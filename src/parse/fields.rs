@@ -374,7 +374,7 @@ impl Status {
         Status::of(magnitude, grpc)
     }
 
-    fn of(magnitude: u128, grpc: bool) -> Option<Status> {
+    pub(crate) fn of(magnitude: u128, grpc: bool) -> Option<Status> {
         let outcome = match (grpc, magnitude) {
             (true, 0) => Outcome::Served,
             (true, 7 | 16) => Outcome::Denied,
@@ -532,7 +532,7 @@ fn natural(text: &str) -> Option<u64> {
 
 /// The number of a text that is a short run of digits, as nearly every number is.
 #[inline]
-fn short_whole(text: &str) -> Option<u64> {
+pub(crate) fn short_whole(text: &str) -> Option<u64> {
     if text.is_empty() || text.len() > SHORT_DIGITS {
         return None;
     }

@@ -154,7 +154,7 @@ fn read_epoch(number: &Decimal<'_>, power: i64) -> Option<Instant> {
     i64::try_from(if number.negative { -ns } else { ns }).ok().map(Instant::from_ns)
 }
 
-fn read_rfc3339(text: &str, zone: &Zone) -> Option<Instant> {
+pub(crate) fn read_rfc3339(text: &str, zone: &Zone) -> Option<Instant> {
     let (local_s, nanos, rest) = parse_local(text.as_bytes())?;
     with_offset(local_s, nanos, rest, zone)
 }

@@ -16,6 +16,7 @@ pub(crate) mod logfmt;
 pub(crate) mod ltsv;
 pub(crate) mod number;
 pub(crate) mod pattern;
+pub(crate) mod plain;
 pub(crate) mod regex;
 pub(crate) mod request;
 mod shape;

@@ -93,6 +93,11 @@ impl<T: Clone> Table<T> {
         self.by_text.get(value).or_else(by_number).or_else(by_pattern)
     }
 
+    /// Whether nothing means anything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_text.is_empty()
+    }
+
     /// All meanings, in the order of their keys.
     pub(crate) fn meanings(&self) -> impl Iterator<Item = &T> {
         self.by_text.values()

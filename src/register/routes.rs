@@ -154,6 +154,40 @@ pub fn operation_of_method(method: Option<&str>) -> Cow<'_, str> {
 pub struct Routes {
     rows: Vec<Route>,
     nodes: Vec<Node>,
+    /// For each row the bytes between its placeholders, if no target that has them could be of another row.
+    sure: Vec<Option<Sure>>,
+}
+
+/// What of a template is the same in each of its targets: the bytes before, between and behind the placeholders, each with
+/// the number of segments in it.
+#[derive(Clone, Debug)]
+struct Sure(Vec<(Box<[u8]>, usize)>);
+
+impl Sure {
+    /// Whether a target, as written, is one of the template's: then its segments are left in `segments`, those of literals
+    /// without their places.
+    #[inline]
+    fn fits(&self, target: &[u8], segments: &mut Vec<Span>) -> bool {
+        segments.clear();
+        let mut at = 0;
+        for (i, (literal, count)) in self.0.iter().enumerate() {
+            if i > 0 {
+                let end = target::plain_segment_end(target, at);
+                // Those that are none, and those that stand for something else.
+                if matches!(&target[at..end], b"" | b"." | b"..") {
+                    return false;
+                }
+                segments.push((at, end));
+                at = end;
+            }
+            if !target[at..].starts_with(literal) {
+                return false;
+            }
+            at += literal.len();
+            segments.extend(std::iter::repeat_n((0, 0), *count));
+        }
+        matches!(target.get(at), None | Some(b'?' | b'#'))
+    }
 }
 
 /// A place in the trie: what templates have in common up to some segment.
@@ -180,6 +214,36 @@ pub struct Scratch {
     method: String,
     segments: Vec<Span>,
     untried: Vec<Untried>,
+    likely: Likely,
+}
+
+/// The rows of the targets before, by how they began.
+#[derive(Debug)]
+struct Likely(Box<[u32; LIKELY]>);
+
+/// Beginnings told apart, and their length in bytes: mostly the version and the api.
+const LIKELY: usize = 1 << LIKELY_BITS;
+const LIKELY_BITS: u32 = 10;
+const BEGINNING: usize = 16;
+
+impl Default for Likely {
+    fn default() -> Likely {
+        Likely(Box::new([u32::MAX; LIKELY]))
+    }
+}
+
+impl Likely {
+    /// The row of the target before that began like this one; that of no row if there was none.
+    #[inline]
+    fn of(&mut self, target: &str) -> &mut u32 {
+        let beginning = target.as_bytes().first_chunk::<BEGINNING>().copied().unwrap_or_default();
+        // A hash by multiplication (D. Knuth, The Art of Computer Programming 3, section 6.4), with an odd constant near
+        // the golden ratio; what collides is only slower.
+        let word = u128::from_le_bytes(beginning);
+        let word = (word as u64) ^ ((word >> 64) as u64).rotate_left(29);
+        let hash = word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - LIKELY_BITS);
+        &mut self.0[hash as usize]
+    }
 }
 
 /// A branch of the trie that a lookup passed by for a better one.
@@ -240,7 +304,37 @@ impl Routes {
                 ends.insert(place, (owned(key.0), owned(key.1), index(i)));
             }
         }
-        Routes { rows, nodes }
+        let mut routes = Routes { rows, nodes, sure: Vec::new() };
+        routes.sure = routes.rows.iter().zip(0..).map(|(row, i)| routes.sure(row, i)).collect();
+        routes
+    }
+
+    fn sure(&self, row: &Route, index: u32) -> Option<Sure> {
+        let mut node = self.nodes.first()?;
+        let mut parts = vec![(Vec::new(), 0)];
+        for segment in &row.template.segments {
+            let (text, count) = parts.last_mut()?;
+            text.push(b'/');
+            let next = match segment {
+                Segment::Literal(literal) => {
+                    text.extend_from_slice(literal.as_bytes());
+                    *count += 1;
+                    node.literal(literal)?
+                }
+                // Beside a placeholder nothing else may fit.
+                Segment::Placeholder(_) if node.literals.is_empty() => {
+                    parts.push((Vec::new(), 0));
+                    node.placeholder?
+                }
+                Segment::Placeholder(_) => return None,
+            };
+            node = &self.nodes[next as usize];
+        }
+        let is_only = matches!(node.ends.as_slice(), [(None, None, row)] if *row == index);
+        // The template of no segment fits the empty target too.
+        let is_sure = is_only && !row.template.rest && !row.template.segments.is_empty();
+        let parts = parts.into_iter().map(|(text, count)| (text.into_boxed_slice(), count));
+        is_sure.then(|| Sure(parts.collect()))
     }
 
     /// All rows, in the order in which they were given.
@@ -260,7 +354,16 @@ impl Routes {
         target: &'t str,
         scratch: &'t mut Scratch,
     ) -> Option<Match<'r, 't>> {
-        let Scratch { text, host: host_buffer, method: method_buffer, segments, untried } = scratch;
+        let Scratch { text, host: host_buffer, method: method_buffer, segments, untried, likely } =
+            scratch;
+        // A target is likely to be of the row that the last one was of that began like it.
+        let guess = likely.of(target);
+        if let Some(sure) = self.sure.get(*guess as usize).and_then(Option::as_ref)
+            && sure.fits(target.as_bytes(), segments)
+        {
+            let row = *guess as usize;
+            return Some(Match { route: &self.rows[row], row, text: target, segments });
+        }
         let (url_host, text) = target::reduce(target, text, segments);
         let host = url_host.or_else(|| host.and_then(target::bare_host));
         let host = host.map(|host| {
@@ -274,6 +377,7 @@ impl Routes {
             })
         });
         let row = self.best(host, method, text, segments, untried)?;
+        *guess = index(row);
         Some(Match { route: self.rows.get(row)?, row, text, segments })
     }
 

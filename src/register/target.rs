@@ -183,6 +183,20 @@ fn split(path: &str, segments: &mut Vec<Span>) {
     }
 }
 
+/// Where a segment ends that begins at `start`, if there is no escape in it; else its beginning.
+#[inline]
+pub(super) fn plain_segment_end(target: &[u8], start: usize) -> usize {
+    let mut at = start;
+    while let Some(byte) = target.get(at) {
+        match byte {
+            b'/' | b'?' | b'#' => break,
+            b'%' => return start,
+            _ => at += 1,
+        }
+    }
+    at
+}
+
 /// Adds a segment, or does what it stands for.
 #[inline]
 fn push_segment(bytes: &[u8], start: usize, end: usize, segments: &mut Vec<Span>) {

@@ -45,6 +45,11 @@ impl<F: Formatter> Formatter for Harmless<F> {
         out: &mut W,
         text: &str,
     ) -> io::Result<()> {
+        // Nearly all text is plain; without an early exit this is a few vector instructions.
+        let is_plain = |byte: &u8| (b' '..=b'~').contains(byte);
+        if text.as_bytes().iter().fold(true, |all, byte| all & is_plain(byte)) {
+            return out.write_all(text.as_bytes());
+        }
         let mut rest = text;
         while let Some((at, c)) = rest.char_indices().find(|(_, c)| is_hostile(*c)) {
             out.write_all(&rest.as_bytes()[..at])?;

@@ -235,12 +235,20 @@ fn is_of(only: Option<PartnerId>, partner: PartnerId) -> bool {
     only.is_none_or(|only| only == partner)
 }
 
+fn partner_ref<'j>(judge: Option<&Judge<'j>>, id: Option<PartnerId>) -> Option<&'j str> {
+    Some(&judge?.register.partners[id?.0 as usize].id)
+}
+
 fn partner_name(judge: Option<&Judge<'_>>, id: Option<PartnerId>) -> Option<String> {
-    Some(judge?.register.partners[id?.0 as usize].id.clone())
+    partner_ref(judge, id).map(str::to_owned)
+}
+
+fn grant_ref<'j>(judge: Option<&Judge<'j>>, id: Option<GrantId>) -> Option<&'j str> {
+    Some(&judge?.register.grants[id?.0 as usize].id)
 }
 
 fn grant_name(judge: Option<&Judge<'_>>, id: Option<GrantId>) -> Option<String> {
-    Some(judge?.register.grants[id?.0 as usize].id.clone())
+    grant_ref(judge, id).map(str::to_owned)
 }
 
 fn partial(facts: &Facts) -> Vec<Partial> {
@@ -333,17 +341,18 @@ fn reject_rows(rejects: &tally::Rejects, facts: &Facts) -> Rejects {
     }
 }
 
-/// What a usage row's calls have in common, in the order of its fields.
-type UsageKey<'a> = (
-    Option<PartnerId>,
-    Option<&'a str>,
-    Option<&'a str>,
-    Option<&'static str>,
-    Vec<&'static str>,
-    Option<GrantId>,
-    Outcome,
-    Option<String>,
-);
+/// What a usage row's calls have in common, by which rows are sorted. Outcomes go by their names, as all else.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct UsageKey<'a> {
+    partner: Option<&'a str>,
+    api: Option<&'a str>,
+    operation: Option<&'a str>,
+    verdict: Option<&'static str>,
+    also: Vec<&'static str>,
+    grant: Option<&'a str>,
+    outcome: &'static str,
+    credential: Option<String>,
+}
 
 /// How reports tell credentials apart where nothing was judged: by their masks, numbered where
 /// several have the same.
@@ -371,60 +380,50 @@ fn usage_rows(judge: Option<&Judge<'_>>, rows: &[Row]) -> Vec<Usage> {
         Unjudged::Other => OTHER.to_owned(),
         Unjudged::One(digest, _) => shown[digest].clone(),
     };
-    let mut usage: BTreeMap<UsageKey<'_>, tally::Cell> = BTreeMap::new();
-    for row in rows {
-        let key = (
-            row.key.partner,
-            row.api.as_deref(),
-            row.operation.as_deref(),
-            row.key.verdict.map(Verdict::as_str),
-            row.key.also.names(),
-            row.key.grant,
-            row.key.outcome,
-            row.credential.as_ref().map(unjudged),
-        );
-        match usage.get_mut(&key) {
-            Some(cell) => cell.merge(&row.cell),
-            None => {
-                usage.insert(key, row.cell.clone());
-            }
-        }
-    }
-    let mut rows: Vec<Usage> = usage
-        .into_iter()
-        .map(|((partner, api, operation, verdict, also, grant, outcome, credential), cell)| Usage {
-            partner: partner_name(judge, partner),
-            api: api.map(str::to_owned),
-            operation: operation.map(str::to_owned),
-            verdict: verdict.and_then(Verdict::from_name),
-            also,
-            grant: grant_name(judge, grant),
-            outcome: outcome.as_str(),
-            calls: cell.calls,
-            bytes: cell.bytes,
-            subjects: cell.subjects.estimate().count,
-            first: cell.first,
-            last: cell.latest.at,
-            credential,
-        })
-        .collect();
-    // Outcomes go by their names in the report, as all else.
-    rows.sort_by(|a, b| {
-        let key = |row: &'_ Usage| {
-            (
-                row.partner.clone(),
-                row.api.clone(),
-                row.operation.clone(),
-                row.verdict.map(Verdict::as_str),
-                row.also.clone(),
-                row.grant.clone(),
-                row.outcome,
-                row.credential.clone(),
-            )
+    let keyed = rows.iter().map(|row| {
+        let key = UsageKey {
+            partner: partner_ref(judge, row.key.partner),
+            api: row.api.as_deref(),
+            operation: row.operation.as_deref(),
+            verdict: row.key.verdict.map(Verdict::as_str),
+            also: row.key.also.names(),
+            grant: grant_ref(judge, row.key.grant),
+            outcome: row.key.outcome.as_str(),
+            credential: row.credential.as_ref().map(unjudged),
         };
-        key(a).cmp(&key(b))
+        (key, row)
     });
-    rows
+    let mut keyed: Vec<(UsageKey<'_>, &Row)> = keyed.collect();
+    keyed.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let usage = keyed.chunk_by(|(a, _), (b, _)| a == b).filter_map(|alike| {
+        let (key, first) = alike.first()?;
+        let cells = || alike.iter().map(|(_, row)| &row.cell);
+        let subjects = match alike {
+            [(_, row)] => row.cell.subjects.estimate(),
+            _ => {
+                let mut all = tally::Subjects::default();
+                cells().for_each(|cell| all.merge(&cell.subjects));
+                all.estimate()
+            }
+        };
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        Some(Usage {
+            partner: owned(key.partner),
+            api: owned(key.api),
+            operation: owned(key.operation),
+            verdict: first.key.verdict,
+            also: key.also.clone(),
+            grant: owned(key.grant),
+            outcome: key.outcome,
+            calls: cells().map(|cell| cell.calls).sum(),
+            bytes: cells().fold(0, |sum: u64, cell| sum.saturating_add(cell.bytes)),
+            subjects: subjects.count,
+            first: cells().map(|cell| cell.first).min()?,
+            last: cells().map(|cell| cell.latest.at).max()?,
+            credential: key.credential.clone(),
+        })
+    });
+    usage.collect()
 }
 
 /// What the rows of one partner or api add up to.

@@ -65,6 +65,12 @@ const REFUSED_IN_ORDER: u64 = 1;
 /// Different credentials that the register does not know.
 const UNKNOWN_CREDENTIALS: u64 = 200;
 
+/// Of so many partners one calls what it has no grant on, and of so many grants one is taken for more than it covers.
+const STRAY_PARTNERS: u32 = 8;
+
+/// Apis that such a partner calls.
+const STRAY_APIS: u64 = 2;
+
 /// How often something is drawn that may not fit, before another thing is.
 const TRIES: usize = 16;
 
@@ -290,13 +296,20 @@ impl World {
         Aim { credential: text, ..self.in_order_aim(at_s, rng) }
     }
 
+    /// A partner that goes where it has no business: those that do are few.
+    fn stray(&self, rng: &mut Rng) -> u32 {
+        let partner = self.partner(rng, self.params.partners);
+        partner - partner % STRAY_PARTNERS
+    }
+
     /// An api that the partner never had a grant on, and that is in use.
     fn never_granted(&self, at_s: i64, rng: &mut Rng) -> Option<Aim> {
         (0..TRIES).find_map(|_| {
-            let partner = self.partner(rng, self.params.partners);
+            let partner = self.stray(rng);
             let grants = self.grants_of[partner as usize + 1] - self.grants_of[partner as usize];
             let others = self.params.apis.checked_sub(grants).filter(|others| *others > 0)?;
-            let api = self.nth_api(partner, grants + rng.below(u64::from(others)) as u32);
+            let strays = u64::from(others).min(STRAY_APIS);
+            let api = self.nth_api(partner, grants + rng.below(strays) as u32);
             if self.apis[api as usize].dormant_since <= at_s {
                 return None;
             }
@@ -310,6 +323,9 @@ impl World {
     fn out_of_scope(&self, at_s: i64, rng: &mut Rng) -> Option<Aim> {
         (0..TRIES).find_map(|_| {
             let grant = self.in_order_grant(at_s, rng);
+            if !(grant.partner + grant.api).is_multiple_of(STRAY_PARTNERS) {
+                return None;
+            }
             let wanted = [Operation::Write, Operation::Delete];
             let operation = wanted.into_iter().find(|wanted| !grant.operations.has(*wanted))?;
             let partner = grant.partner;
@@ -323,11 +339,12 @@ impl World {
         if dormant == 0 {
             return None;
         }
-        let api = self.dormant_from + rng.below(dormant) as u32;
+        let partner = self.stray(rng);
+        let nth = u64::from(partner) + rng.below(STRAY_APIS);
+        let api = self.dormant_from + (nth % dormant) as u32;
         if self.apis[api as usize].dormant_since > at_s {
             return None;
         }
-        let partner = self.partner(rng, self.params.partners);
         let credential = self.credential_of(partner, at_s, rng);
         Some(Aim { partner, credential, api, operation: Operation::Read, withdrawn: false })
     }

@@ -9,9 +9,11 @@ mod scan;
 
 use std::sync::Arc;
 
+use crate::call::{Call, Reason};
 use crate::parse::escape::unescape_json;
 use crate::parse::fields::Fields;
-use crate::parse::{Cell, Scratch, Wanted};
+use crate::parse::plain::Plain;
+use crate::parse::{Cell, Scratch, Values, Wanted};
 
 pub(crate) use scan::json_scalar_end;
 
@@ -219,6 +221,7 @@ struct Known {
     format: Arc<()>,
     layout: Layout,
     fields: Fields,
+    plain: Option<Plain>,
 }
 
 impl Default for Learned {
@@ -246,13 +249,22 @@ impl Learned {
         Learned { is_off: true, ..Learned::default() }
     }
 
-    /// The fields of the layout that was found last; only where one was.
-    pub(crate) fn fields(&self) -> &Fields {
-        &self.kept[0].fields
+    /// The call of the values that the layout found last was filled with; only where one was.
+    ///
+    /// # Errors
+    ///
+    /// As [`Fields::call`].
+    #[inline]
+    pub(crate) fn call<'a>(&'a self, values: Values<'a>) -> Result<Call<'a>, Reason> {
+        let Known { fields, plain, .. } = &self.kept[0];
+        match plain.as_ref().and_then(|plain| plain.call(values)) {
+            Some(call) => Ok(call),
+            None => fields.call(values),
+        }
     }
 
     /// Whether a line of that format has one of the layouts, its record beginning at `start`. Then the cells are filled, and
-    /// [`Learned::fields`] says what they mean.
+    /// [`Learned::call`] says what they mean.
     #[inline]
     fn find(
         &mut self,
@@ -302,7 +314,8 @@ impl Learned {
         let Some(mut layout) = layout else { return };
         let Some(fields) = fields.within(&mut layout, self.wanted) else { return };
         self.kept.truncate(KEPT_MAX - 1);
-        self.kept.insert(0, Known { format: Arc::clone(format), layout, fields });
+        let plain = Plain::new(&fields);
+        self.kept.insert(0, Known { format: Arc::clone(format), layout, fields, plain });
         self.trust = self.trust.max(0);
     }
 }
