@@ -166,6 +166,15 @@ pub fn parse_rfc3339(text: &[u8]) -> Result<Instant, TimeError> {
 /// Reads `YYYY-MM-DDTHH:MM:SS[.fraction]` as if it were UTC: seconds, nanoseconds, what follows.
 #[inline]
 pub fn parse_local(text: &[u8]) -> Option<(i64, u32, &[u8])> {
+    parse_local_by(text, date)
+}
+
+/// As [`parse_local`], with another way to read the date.
+#[inline]
+pub fn parse_local_by(
+    text: &[u8],
+    date: impl FnOnce(&[u8; 10]) -> Option<i64>,
+) -> Option<(i64, u32, &[u8])> {
     let (shape, rest) = text.split_first_chunk::<19>()?;
     let days = date(shape.first_chunk()?)?;
     let [.., letter, h1, h2, c1, m1, m2, c2, s1, s2] = *shape;
@@ -192,17 +201,32 @@ fn pair(tens: u8, ones: u8) -> Option<u32> {
 /// The fraction that a text begins with as nanoseconds, cutting digits past the ninth; and how many digits it has.
 #[inline]
 fn leading_fraction(text: &[u8]) -> (u32, usize) {
-    let mut nanos = 0;
-    let mut count = 0;
-    while let Some(digit) = text.get(count).map(|byte| byte.wrapping_sub(b'0'))
-        && digit <= 9
+    if let Some(eight) = text.first_chunk()
+        && let (number, count @ 0..8) = leading_digits(*eight)
     {
-        if count < 9 {
-            nanos = nanos * 10 + u32::from(digit);
-        }
-        count += 1;
+        return (number * 10, count);
     }
-    (nanos * 10u32.pow(9u32.saturating_sub(count as u32)), count)
+    let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let digits = text[..count].iter().chain(std::iter::repeat(&b'0')).take(9);
+    (digits.fold(0, |nanos, digit| nanos * 10 + u32::from(digit - b'0')), count)
+}
+
+/// The number of the digits that eight bytes begin with, followed by zeros to make it eight digits; and how many there are.
+#[inline]
+fn leading_digits(bytes: [u8; 8]) -> (u32, usize) {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const TOPS: u64 = ONES << 7;
+    // Each digit's value in its byte, the first digit lowest.
+    let values = u64::from_le_bytes(bytes) ^ (ONES * u64::from(b'0'));
+    // The top bit of each byte that is above 9.
+    let others = (((values & !TOPS) + ONES * (0x7f - 9)) | values) & TOPS;
+    let count = others.trailing_zeros() as usize / 8;
+    let kept = if count == 8 { values } else { values & ((1 << (8 * count)) - 1) };
+    // Neighbours are joined: digits to pairs, these to fours, these to eight.
+    let pairs = (kept * 10 + (kept >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    let number = fours * 10_000 + (fours >> 32);
+    (number as u32, count)
 }
 
 /// Reads a fraction's digits as nanoseconds, cutting those past the ninth; `None` without any.
@@ -216,8 +240,8 @@ pub fn parse_date(text: &[u8]) -> Option<i64> {
     date(text.try_into().ok()?)
 }
 
-#[inline]
-fn date(text: &[u8; 10]) -> Option<i64> {
+/// Reads `YYYY-MM-DD`: days since the epoch.
+pub fn date(text: &[u8; 10]) -> Option<i64> {
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *text else { return None };
     let year = pair(y1, y2)? * 100 + pair(y3, y4)?;
     let (month, day) = (pair(m1, m2)?, pair(d1, d2)?);
@@ -340,6 +364,21 @@ mod tests {
         {
             assert_eq!(rfc(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn fractions_of_any_length() {
+        let digits = b"123456789876543210";
+        for count in 0..=digits.len() {
+            for behind in ["", "Z", "+01:00", "/", ":"] {
+                let text = [&digits[..count], behind.as_bytes(), b"         "].concat();
+                let padded = format!("{}{}", "123456789"[..count.min(9)].to_owned(), "000000000");
+                let nanos: u32 = padded[..9].parse().unwrap();
+                assert_eq!(leading_fraction(&text), (nanos, count), "{count} {behind}");
+            }
+        }
+        assert_eq!(leading_fraction(b"5"), (500_000_000, 1));
+        assert_eq!(leading_fraction(b"\xb0\xb1\xff12345"), (0, 0));
     }
 
     #[test]

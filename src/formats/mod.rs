@@ -229,6 +229,12 @@ impl Format {
         self.plan.begin(directive, scratch);
     }
 
+    /// Whether a line may change how those after it are read.
+    #[inline]
+    pub fn may_be_directive(&self, line: &[u8]) -> bool {
+        matches!(self.plan, Plan::W3c(_)) && line.starts_with(b"#")
+    }
+
     /// Whether a line is no record but says how those after it are to be read, which is noted in the scratch.
     pub fn directive(&self, line: &[u8], scratch: &mut Scratch) -> bool {
         self.plan.directive(line, scratch)
@@ -247,7 +253,7 @@ impl Format {
         if line.len() > LINE_BYTES_MAX {
             return Err(Reason::TooLong);
         }
-        let line = std::str::from_utf8(line).map_err(|_| Reason::NotUtf8)?;
+        let line = simdutf8::basic::from_utf8(line).map_err(|_| Reason::NotUtf8)?;
         let bare = if self.is_prefixed { shipped::bare(line) } else { None };
         let read = bare.and_then(|bare| Some((bare, self.read(bare, scratch).ok()?)));
         let (text, by) = match read {

@@ -50,6 +50,11 @@ pub struct Piece<'a> {
 }
 
 impl<'a> Piece<'a> {
+    /// All its bytes: the first byte of a line lies as far from the first of these as their offsets are apart.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// The lines, in order.
     pub fn lines(&self) -> Lines<'a> {
         Lines {

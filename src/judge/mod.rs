@@ -145,6 +145,15 @@ pub struct Judge<'r> {
     operation_ids: HashMap<String, OperationId>,
     /// What a row of the routes table says that its calls do, by its index.
     of_routes: Vec<Option<OperationId>>,
+    usual: Usual,
+}
+
+/// What the usual methods do.
+#[derive(Debug)]
+struct Usual {
+    read: OperationId,
+    write: OperationId,
+    delete: OperationId,
 }
 
 /// What a worker remembers from call to call: credentials resolved, buffers.
@@ -179,6 +188,9 @@ impl<'r> Judge<'r> {
             operation_ids.get(route.operation.as_deref()?).copied()
         };
         let of_routes = register.routes.rows().iter().map(of_route).collect();
+        let of_method = |method| operation_ids[operation_of_method(Some(method)).as_ref()];
+        let usual =
+            Usual { read: of_method("GET"), write: of_method("POST"), delete: of_method("DELETE") };
         Judge {
             register,
             timelines: Timelines::compile(register),
@@ -194,6 +206,7 @@ impl<'r> Judge<'r> {
                 .collect(),
             operation_ids,
             of_routes,
+            usual,
         }
     }
 
@@ -257,7 +270,7 @@ impl<'r> Judge<'r> {
             (Some(name), _) => self.operation(Cow::Borrowed(name)),
             (None, Name::Known(_)) => match of_route {
                 Some(id) => Name::Known(id),
-                None => self.operation(operation_of_method(call.method.as_deref())),
+                None => self.operation_of_method(call.method.as_deref()),
             },
             (None, Name::Logged(_) | Name::Absent) => Name::Absent,
         };
@@ -314,8 +327,21 @@ impl<'r> Judge<'r> {
         from..until
     }
 
-    /// Whether a subject's consent makes no difference to what is said of a partner's call of the api.
-    pub fn is_consented(&self, subject: &str, partner: PartnerId, api: ApiId, at: Instant) -> bool {
+    /// Whether a subject's consent makes no difference to what is said of a call.
+    #[inline]
+    pub fn is_consented(
+        &self,
+        subject: &str,
+        credential: CredentialId,
+        api: ApiId,
+        at: Instant,
+    ) -> bool {
+        let ApiFacts { consent_matters, propagation_s, .. } = self.apis[api.0 as usize];
+        if !consent_matters {
+            return true;
+        }
+        let credential = &self.register.credentials[credential.0 as usize];
+        let partner = holder(credential, at, propagation_s).partner;
         match self.consents.word(subject, partner, api, at) {
             Word::Given => true,
             Word::Never => !self.consent_required(api),
@@ -422,6 +448,16 @@ impl<'r> Judge<'r> {
                 None => Presented::Unknown(digest),
             }
         })
+    }
+
+    /// What a call of a method does. The usual ones need no looking up.
+    fn operation_of_method<'c>(&self, method: Option<&'c str>) -> Name<'c, OperationId> {
+        match method {
+            Some("GET") => Name::Known(self.usual.read),
+            Some("POST" | "PUT") => Name::Known(self.usual.write),
+            Some("DELETE") => Name::Known(self.usual.delete),
+            other => self.operation(operation_of_method(other)),
+        }
     }
 
     fn operation<'c>(&self, name: Cow<'c, str>) -> Name<'c, OperationId> {

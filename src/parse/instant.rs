@@ -5,14 +5,15 @@
 //! system time zone: the zone database is the one compiled in.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use jiff::fmt::strtime::BrokenDownTime;
 use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 
 use crate::parse::number::Decimal;
 use crate::time::{
-    Instant, NS_PER_S, S_PER_DAY, days_from_civil, days_in_month, fraction_ns, parse_local,
-    parse_offset,
+    self, Instant, NS_PER_S, S_PER_DAY, days_from_civil, days_in_month, fraction_ns, parse_local,
+    parse_local_by, parse_offset,
 };
 
 /// The zone of times written without an offset.
@@ -154,9 +155,31 @@ fn read_epoch(number: &Decimal<'_>, power: i64) -> Option<Instant> {
     i64::try_from(if number.negative { -ns } else { ns }).ok().map(Instant::from_ns)
 }
 
-pub(crate) fn read_rfc3339(text: &str, zone: &Zone) -> Option<Instant> {
+fn read_rfc3339(text: &str, zone: &Zone) -> Option<Instant> {
     let (local_s, nanos, rest) = parse_local(text.as_bytes())?;
     with_offset(local_s, nanos, rest, zone)
+}
+
+/// A date, and the days since the epoch that it is. Most lines are of the day of the line before.
+#[derive(Debug, Default)]
+pub(crate) struct Today(Cell<([u8; 10], i64)>);
+
+impl Today {
+    /// Reads a time as RFC 3339 has it.
+    #[inline]
+    pub(crate) fn read_rfc3339(&self, text: &str, zone: &Zone) -> Option<Instant> {
+        let date = |date: &[u8; 10]| {
+            let (known, days) = self.0.get();
+            if known == *date {
+                return Some(days);
+            }
+            let days = time::date(date)?;
+            self.0.set((*date, days));
+            Some(days)
+        };
+        let (local_s, nanos, rest) = parse_local_by(text.as_bytes(), date)?;
+        with_offset(local_s, nanos, rest, zone)
+    }
 }
 
 /// The instant of a local time and the offset that follows it, if one does. Databases and Ruby write it behind a blank.

@@ -127,10 +127,12 @@ pub(crate) enum Cell {
 
 impl Cell {
     /// The cell of a value that stands in the line as it is.
+    #[inline]
     fn in_line(line: &str, start: usize, end: usize) -> Cell {
-        match (&line[start..end], u32::try_from(start), u32::try_from(end)) {
-            ("" | "-", ..) => Cell::Absent,
-            (_, Ok(start), Ok(end)) => Cell::Line { start, end },
+        let is_absent =
+            end <= start || (end - start == 1 && line.as_bytes().get(start) == Some(&b'-'));
+        match (u32::try_from(start), u32::try_from(end)) {
+            (Ok(start), Ok(end)) if !is_absent => Cell::Line { start, end },
             _ => Cell::Absent,
         }
     }

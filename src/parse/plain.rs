@@ -11,13 +11,14 @@ use crate::parse::Values;
 use crate::parse::fields::{
     Fields, LatencySource, Origin, RoutedSources, Source, Status, Unit, short_whole,
 };
-use crate::parse::instant::{TimeForm, Zone, read_rfc3339};
+use crate::parse::instant::{TimeForm, Today, Zone};
 use crate::parse::request::is_method;
 
 /// Slots of the fields that lines have.
 #[derive(Debug)]
 pub(crate) struct Plain {
     zone: Zone,
+    today: Today,
     at: usize,
     path: usize,
     credential: Option<usize>,
@@ -111,6 +112,7 @@ impl Plain {
         };
         Some(Plain {
             zone: zone.clone().unwrap_or(Zone::UTC),
+            today: Today::default(),
             at: matches!(at.form, TimeForm::Auto | TimeForm::Rfc3339).then_some(at.slot)?,
             path: only(path)??,
             credential: only(credential)?,
@@ -131,7 +133,7 @@ impl Plain {
         let path = values.get(self.path).filter(|path| path.starts_with('/'))?;
         // A text that begins otherwise is told by its looks.
         let at = values.get(self.at).filter(|at| at.as_bytes().get(4) == Some(&b'-'))?;
-        let at = read_rfc3339(at, &self.zone)?;
+        let at = self.today.read_rfc3339(at, &self.zone)?;
         let method = text(self.method);
         if method.is_some_and(|method| !is_method(method)) {
             return None;

@@ -131,12 +131,6 @@ pub fn operation_of_method(method: Option<&str>) -> Cow<'_, str> {
     let Some(method) = method else {
         return Cow::Borrowed("unknown");
     };
-    // Nearly all are written so.
-    match method {
-        "GET" => return Cow::Borrowed("read"),
-        "POST" => return Cow::Borrowed("write"),
-        _ => {}
-    }
     let is_one_of = |names: &[&str]| names.iter().any(|name| name.eq_ignore_ascii_case(method));
     if is_one_of(&["GET", "HEAD", "OPTIONS"]) {
         Cow::Borrowed("read")
@@ -158,33 +152,30 @@ pub struct Routes {
     sure: Vec<Option<Sure>>,
 }
 
-/// What of a template is the same in each of its targets: the bytes before, between and behind the placeholders, each with
-/// the number of segments in it.
+/// What of a template is the same in each of its targets: the bytes before, between and behind the placeholders.
 #[derive(Clone, Debug)]
-struct Sure(Vec<(Box<[u8]>, usize)>);
+struct Sure(Vec<Box<[u8]>>);
 
 impl Sure {
-    /// Whether a target, as written, is one of the template's: then its segments are left in `segments`, those of literals
-    /// without their places.
+    /// Whether a target, as written, is one of the template's: then what stands for its placeholders is left in `placed`.
     #[inline]
-    fn fits(&self, target: &[u8], segments: &mut Vec<Span>) -> bool {
-        segments.clear();
+    fn fits(&self, target: &[u8], placed: &mut Vec<Span>) -> bool {
+        placed.clear();
         let mut at = 0;
-        for (i, (literal, count)) in self.0.iter().enumerate() {
+        for (i, literal) in self.0.iter().enumerate() {
             if i > 0 {
                 let end = target::plain_segment_end(target, at);
                 // Those that are none, and those that stand for something else.
                 if matches!(&target[at..end], b"" | b"." | b"..") {
                     return false;
                 }
-                segments.push((at, end));
+                placed.push((at, end));
                 at = end;
             }
             if !target[at..].starts_with(literal) {
                 return false;
             }
             at += literal.len();
-            segments.extend(std::iter::repeat_n((0, 0), *count));
         }
         matches!(target.get(at), None | Some(b'?' | b'#'))
     }
@@ -263,16 +254,16 @@ pub struct Match<'r, 't> {
     /// Its index among [`Routes::rows`].
     pub row: usize,
     text: &'t str,
-    segments: &'t [Span],
+    /// What stands for its placeholders.
+    placed: &'t [Span],
 }
 
 impl<'t> Match<'_, 't> {
     /// What stands in the request for a placeholder, percent-decoded; as it is, normalised, where
     /// that gives no UTF-8. Never empty. `None` if the template has no such placeholder.
     pub fn value(&self, name: &str) -> Option<Cow<'t, str>> {
-        let named = |segment: &Segment| matches!(segment, Segment::Placeholder(n) if n == name);
-        let i = self.route.template.segments.iter().position(named)?;
-        let &(start, end) = self.segments.get(i)?;
+        let i = self.route.template.placeholders().position(|known| known == name)?;
+        let &(start, end) = self.placed.get(i)?;
         Some(target::decode(&self.text[start..end]))
     }
 }
@@ -311,19 +302,18 @@ impl Routes {
 
     fn sure(&self, row: &Route, index: u32) -> Option<Sure> {
         let mut node = self.nodes.first()?;
-        let mut parts = vec![(Vec::new(), 0)];
+        let mut parts = vec![Vec::new()];
         for segment in &row.template.segments {
-            let (text, count) = parts.last_mut()?;
+            let text = parts.last_mut()?;
             text.push(b'/');
             let next = match segment {
                 Segment::Literal(literal) => {
                     text.extend_from_slice(literal.as_bytes());
-                    *count += 1;
                     node.literal(literal)?
                 }
                 // Beside a placeholder nothing else may fit.
                 Segment::Placeholder(_) if node.literals.is_empty() => {
-                    parts.push((Vec::new(), 0));
+                    parts.push(Vec::new());
                     node.placeholder?
                 }
                 Segment::Placeholder(_) => return None,
@@ -333,8 +323,7 @@ impl Routes {
         let is_only = matches!(node.ends.as_slice(), [(None, None, row)] if *row == index);
         // The template of no segment fits the empty target too.
         let is_sure = is_only && !row.template.rest && !row.template.segments.is_empty();
-        let parts = parts.into_iter().map(|(text, count)| (text.into_boxed_slice(), count));
-        is_sure.then(|| Sure(parts.collect()))
+        is_sure.then(|| Sure(parts.into_iter().map(Vec::into_boxed_slice).collect()))
     }
 
     /// All rows, in the order in which they were given.
@@ -362,7 +351,7 @@ impl Routes {
             && sure.fits(target.as_bytes(), segments)
         {
             let row = *guess as usize;
-            return Some(Match { route: &self.rows[row], row, text: target, segments });
+            return Some(Match { route: &self.rows[row], row, text: target, placed: segments });
         }
         let (url_host, text) = target::reduce(target, text, segments);
         let host = url_host.or_else(|| host.and_then(target::bare_host));
@@ -378,7 +367,10 @@ impl Routes {
         });
         let row = self.best(host, method, text, segments, untried)?;
         *guess = index(row);
-        Some(Match { route: self.rows.get(row)?, row, text, segments })
+        let route = self.rows.get(row)?;
+        let mut of_template = route.template.segments.iter();
+        segments.retain(|_| matches!(of_template.next(), Some(Segment::Placeholder(_))));
+        Some(Match { route, row, text, placed: segments })
     }
 
     /// Walks the trie depth first, the better branch first, so that the first row found is the best.

@@ -12,7 +12,7 @@ use crate::call::{Call, Reason};
 use crate::error::{Error, Result};
 use crate::formats::{self, Format};
 use crate::input::{Fault, Input, Line, Piece, Version};
-use crate::judge::{Judge, Memory, Presented};
+use crate::judge::{Judge, Judged, Memory, Presented};
 use crate::parse::{self, Scratch, Wanted};
 use crate::plan::{InputPlan, MaxRejects, ReadPlan};
 use crate::register::{PartnerId, Remembered, credential_digest, template_of};
@@ -460,6 +460,12 @@ impl Reader<'_> {
         let mut lines = piece.lines();
         let mut count = 0;
         for line in lines.by_ref() {
+            if let Line::Content { bytes, .. } = line
+                && self.format.is_some_and(|format| format.may_be_directive(bytes))
+            {
+                // What goes the long way is read once more, which must be as it was read before.
+                self.fold(work, &piece);
+            }
             match line {
                 Line::Content { bytes, .. }
                     if self.format.is_some_and(|f| f.directive(bytes, &mut work.scratch)) =>
@@ -467,9 +473,7 @@ impl Reader<'_> {
                     self.sums(&mut work.tally).blank += 1;
                 }
                 Line::Blank => self.sums(&mut work.tally).blank += 1,
-                Line::Content { offset, bytes } => {
-                    self.line(work, piece.index, count, offset, bytes);
-                }
+                Line::Content { offset, bytes } => self.line(work, &piece, count, offset, bytes),
                 Line::TooLong { offset, head, .. } => {
                     let reject = self.reject(piece.index, count, offset, Reason::TooLong, head);
                     work.tally.add_reject(reject);
@@ -482,15 +486,46 @@ impl Reader<'_> {
             self.sums(&mut work.tally).gap_bytes += gap_bytes;
         }
         work.lines.push((piece.index, count));
-        let place = Place { source: self.source, input: self.input, offset: piece.offset };
-        work.columns.fold(&mut work.tally, place);
+        self.fold(work, &piece);
     }
 
-    fn line(&self, work: &mut Work, piece: usize, line: u64, offset: u64, bytes: &[u8]) {
+    /// Counts the calls that were kept in columns.
+    fn fold(&self, work: &mut Work, piece: &Piece<'_>) {
+        let Some(judge) = self.judge else { return };
+        let Work { tally, columns, scratch, memory, .. } = work;
+        let place = Place { source: self.source, input: self.input, offset: piece.offset };
+        columns.fold(judge, tally, place, piece.bytes(), |tally, line, bytes| {
+            if let Ok(call) = parsed(self.format, bytes, scratch) {
+                let judged = judge.judge(&call, memory);
+                let place = Place { offset: place.offset + line as u64, ..place };
+                self.count(tally, judge, &call, &judged, place, bytes);
+            }
+        });
+    }
+
+    fn count(
+        &self,
+        tally: &mut Tally,
+        judge: &Judge<'_>,
+        call: &Call<'_>,
+        judged: &Judged<'_>,
+        place: Place,
+        line: &[u8],
+    ) {
+        if self.only.is_some() && self.only != judged.partner {
+            let known = matches!(judged.presented, Presented::Known(_));
+            tally.count_read(call, known, place);
+        } else {
+            tally.add(judge, call, judged, place, line);
+        }
+    }
+
+    #[inline]
+    fn line(&self, work: &mut Work, piece: &Piece<'_>, line: u64, offset: u64, bytes: &[u8]) {
         let call = match parsed(self.format, bytes, &mut work.scratch) {
             Ok(call) => call,
             Err(reason) => {
-                let reject = self.reject(piece, line, offset, reason, bytes);
+                let reject = self.reject(piece.index, line, offset, reason, bytes);
                 work.tally.add_reject(reject);
                 return;
             }
@@ -510,16 +545,12 @@ impl Reader<'_> {
         match self.judge {
             Some(judge) => {
                 let asked = judge.ask(&call, &mut work.memory);
-                if work.columns.add(judge, &call, &asked, place, bytes) {
+                let in_piece = (offset - piece.offset) as usize;
+                if work.columns.add(judge, &call, &asked, in_piece, bytes.len()) {
                     return;
                 }
                 let judged = judge.pronounce(call.at, asked);
-                if self.only.is_some() && self.only != judged.partner {
-                    let known = matches!(judged.presented, Presented::Known(_));
-                    work.tally.count_read(&call, known, place);
-                } else {
-                    work.tally.add(judge, &call, &judged, place, bytes);
-                }
+                self.count(&mut work.tally, judge, &call, &judged, place, bytes);
             }
             None => {
                 let (path, operation) = as_logged(&call);

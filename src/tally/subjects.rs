@@ -56,7 +56,7 @@ impl Table {
             self.grow();
         }
         let mask = self.places.len() - 1;
-        let mut at = hash.rotate_left(self.places.len().trailing_zeros()) as usize & mask;
+        let mut at = self.start(hash);
         // The hash 0 takes no place, so there is a free one for as long as there is room for one more.
         for _ in 0..self.places.len() {
             match self.places[at] {
@@ -71,6 +71,13 @@ impl Table {
             }
         }
         false
+    }
+
+    /// The place from which on a hash is looked for: its top bits.
+    #[inline]
+    fn start(&self, hash: u64) -> usize {
+        let length = self.places.len();
+        hash.rotate_left(length.trailing_zeros()) as usize & length.wrapping_sub(1)
     }
 
     fn grow(&mut self) {
@@ -135,6 +142,15 @@ impl Default for Subjects {
 }
 
 impl Subjects {
+    /// Looks at where a subject goes first, and tells nothing: whoever has many to add may have their places fetched at once.
+    #[inline]
+    pub(super) fn peek(&self, hash: u64) -> u64 {
+        match &self.0 {
+            State::Exact(table) => table.places.get(table.start(hash)).copied().unwrap_or(0),
+            State::Sketch(registers) => registers[place(hash).0].into(),
+        }
+    }
+
     /// Adds the subject of that [`hash`].
     #[inline]
     pub fn add(&mut self, hash: u64) {

@@ -15,6 +15,7 @@ use crate::parse::fields::Fields;
 use crate::parse::plain::Plain;
 use crate::parse::{Cell, Scratch, Values, Wanted};
 
+use scan::Quotes;
 pub(crate) use scan::json_scalar_end;
 
 /// The most values that a layout may have. Lines with more are rarely alike.
@@ -128,7 +129,14 @@ impl Layout {
             cells.clear();
             cells.resize(count, Cell::Absent);
         }
-        if !self.walk(line, start, cells, text) {
+        // Where no byte has to be looked at twice, all quotes are found at once.
+        let fits = match Quotes::of(line.as_bytes()) {
+            Some(quotes) => {
+                self.walk(line, start, cells, text, |_, at| Some((quotes.next(at)?, false)))
+            }
+            None => self.walk(line, start, cells, text, scan::json_string_end),
+        };
+        if !fits {
             return false;
         }
         for (i, several) in self.several.iter().enumerate() {
@@ -139,14 +147,23 @@ impl Layout {
         true
     }
 
-    fn walk(&self, line: &str, start: usize, cells: &mut [Cell], text: &mut String) -> bool {
+    /// `string_end` says where a string ends, and whether there are escapes in it.
+    #[inline(always)]
+    fn walk(
+        &self,
+        line: &str,
+        start: usize,
+        cells: &mut [Cell],
+        text: &mut String,
+        string_end: impl Fn(&[u8], usize) -> Option<(usize, bool)>,
+    ) -> bool {
         let bytes = line.as_bytes();
         let mut at = start;
         for (element, cell) in self.elements.iter().zip(cells) {
             let Some(begin) = element.literal.end(bytes, at) else { return false };
             match element.kind {
                 Kind::JsonString => {
-                    let Some((end, escaped)) = scan::json_string_end(bytes, begin) else {
+                    let Some((end, escaped)) = string_end(bytes, begin) else {
                         return false;
                     };
                     at = end;

@@ -25,6 +25,61 @@ pub(super) fn json_string_end(bytes: &[u8], begin: usize) -> Option<(usize, bool
     }
 }
 
+/// The quotes of a line without backslashes and control characters.
+pub(super) struct Quotes {
+    /// A bit for each byte.
+    words: [u64; QUOTES_MAX / WORD],
+}
+
+/// The longest line whose quotes are found at once. Longer ones are rare.
+const QUOTES_MAX: usize = 1024;
+
+/// Bits of a word.
+const WORD: usize = u64::BITS as usize;
+
+impl Quotes {
+    /// None of a line that is too long, or has bytes that stand for others or must not be in a string.
+    #[inline(always)]
+    pub(super) fn of(line: &[u8]) -> Option<Quotes> {
+        if line.len() > QUOTES_MAX {
+            return None;
+        }
+        let mut quotes = Quotes { words: [0; QUOTES_MAX / WORD] };
+        let mut others = u8x16::splat(0);
+        let mut look = |block: &[u8; WORD], word: &mut u64| {
+            for (step, at) in block.as_chunks::<STEP>().0.iter().zip((0..).step_by(STEP)) {
+                let bytes = u8x16::new(*step);
+                *word |= u64::from(bytes.simd_eq(u8x16::splat(b'"')).to_bitmask()) << at;
+                others |= bytes.simd_eq(u8x16::splat(b'\\'));
+                // Control characters are those that a minimum with the last of them leaves as they are.
+                others |= bytes.min(u8x16::splat(0x1f)).simd_eq(bytes);
+            }
+        };
+        let (blocks, rest) = line.as_chunks::<WORD>();
+        for (block, word) in blocks.iter().zip(&mut quotes.words) {
+            look(block, word);
+        }
+        if let Some(word) = quotes.words.get_mut(blocks.len()).filter(|_| !rest.is_empty()) {
+            let mut block = [b' '; WORD];
+            block[..rest.len()].copy_from_slice(rest);
+            look(&block, word);
+        }
+        (others.to_bitmask() == 0).then_some(quotes)
+    }
+
+    /// The first quote from `at` on.
+    #[inline(always)]
+    pub(super) fn next(&self, at: usize) -> Option<usize> {
+        let mut index = at / WORD;
+        let mut word = self.words.get(index)? & (!0 << (at % WORD));
+        while word == 0 {
+            index += 1;
+            word = *self.words.get(index)?;
+        }
+        Some(index * WORD + word.trailing_zeros() as usize)
+    }
+}
+
 /// How long the escape is whose backslash stands before these bytes.
 #[cold]
 fn escape_length(bytes: &[u8]) -> Option<usize> {
@@ -123,6 +178,17 @@ mod tests {
         fn every_special_byte_is_seen(step in prop::array::uniform16(any::<u8>())) {
             let naive = (0..STEP).filter(|&i| is_special(step[i])).fold(0, |all, i| all | 1 << i);
             prop_assert_eq!(specials(&step), naive);
+        }
+
+        #[test]
+        fn all_quotes_are_found_at_once(line in "([ -~\u{e9}]{0,90}|[\"a\u{7f}]{0,300}|[\"a\\\\\u{1f}]{0,40})") {
+            let is_odd = |byte: u8| is_special(byte) && byte != b'"';
+            let quotes = Quotes::of(line.as_bytes());
+            prop_assert_eq!(quotes.is_none(), line.bytes().any(is_odd));
+            for at in 0..=line.len() {
+                let next = line.as_bytes()[at..].iter().position(|byte| *byte == b'"').map(|i| at + i);
+                prop_assert!(quotes.as_ref().is_none_or(|quotes| quotes.next(at) == next));
+            }
         }
 
         /// A text that serde_json takes as a string, or as a scalar, ends where it ends; one that it refuses does not.
