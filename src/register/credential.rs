@@ -57,26 +57,71 @@ impl Shown {
 ///
 /// Bounded in their number and their length: a log may bring as many as it has lines.
 #[derive(Clone, Debug)]
-pub struct Remembered<T>(HashMap<String, T>);
+pub struct Remembered<T> {
+    /// Those of at most [`SHORT_BYTES`], as most are. They stand in the table itself: to find one is to look at one place
+    /// in memory.
+    short: HashMap<Short, T>,
+    long: HashMap<String, T>,
+}
+
+/// A text's bytes, zeros behind them, and its length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Short([u64; 4]);
+
+const SHORT_BYTES: usize = 31;
+
+impl Short {
+    #[inline]
+    fn new(text: &str) -> Option<Short> {
+        if text.len() > SHORT_BYTES {
+            return None;
+        }
+        let mut words = [0; 4];
+        let (whole, rest) = text.as_bytes().as_chunks::<8>();
+        for (word, bytes) in words.iter_mut().zip(whole) {
+            *word = u64::from_le_bytes(*bytes);
+        }
+        for (byte, shift) in rest.iter().zip((0..).step_by(8)) {
+            words[whole.len()] |= u64::from(*byte) << shift;
+        }
+        // The last byte is free.
+        words[3] |= (text.len() as u64) << 56;
+        Some(Short(words))
+    }
+}
 
 impl<T> Default for Remembered<T> {
     fn default() -> Remembered<T> {
-        Remembered(HashMap::new())
+        Remembered { short: HashMap::new(), long: HashMap::new() }
     }
 }
 
 impl<T: Copy> Remembered<T> {
     /// What is known of `text`, found out by `find` if it is not remembered.
+    #[inline]
     pub fn get(&mut self, text: &str, find: impl FnOnce(&str) -> T) -> T {
-        if let Some(&known) = self.0.get(text) {
+        let Some(short) = Short::new(text) else { return self.get_long(text, find) };
+        if let Some(&known) = self.short.get(&short) {
+            return known;
+        }
+        let found = find(text);
+        if self.short.len() >= limits::CREDENTIALS_REMEMBERED_MAX {
+            self.short.clear();
+        }
+        self.short.insert(short, found);
+        found
+    }
+
+    fn get_long(&mut self, text: &str, find: impl FnOnce(&str) -> T) -> T {
+        if let Some(&known) = self.long.get(text) {
             return known;
         }
         let found = find(text);
         if text.len() <= limits::NAME_BYTES_MAX {
-            if self.0.len() >= limits::CREDENTIALS_REMEMBERED_MAX {
-                self.0.clear();
+            if self.long.len() >= limits::CREDENTIALS_REMEMBERED_MAX {
+                self.long.clear();
             }
-            self.0.insert(text.to_owned(), found);
+            self.long.insert(text.to_owned(), found);
         }
         found
     }
@@ -127,6 +172,22 @@ mod tests {
             assert_eq!(credential_digest(&text), <[u8; 32]>::from(Sha256::digest(&text)));
         }
         assert_ne!(credential_digest(ABC), credential_digest("abc"));
+    }
+
+    #[test]
+    fn texts_that_differ_are_remembered_apart() {
+        let texts: Vec<String> = (0..=40)
+            .flat_map(|length| {
+                ["a".repeat(length), "\0".repeat(length), format!("{}b", "a".repeat(length))]
+            })
+            .collect();
+        let mut remembered = Remembered::default();
+        for _ in 0..2 {
+            for text in &texts {
+                let found = remembered.get(text, |text| (text.len(), text.bytes().last()));
+                assert_eq!(found, (text.len(), text.bytes().last()), "{text:?}");
+            }
+        }
     }
 
     #[test]

@@ -2,10 +2,9 @@
 //!
 //! Nearly all calls of a log present a credential, and call an api for an operation, that the register has words for; and
 //! what the register says of these three changes at a few instants only. So it is asked once for each stretch of time
-//! between such instants, and a call is but a row. The rows of a piece are kept, and then each of their columns is folded
-//! into its sums by a loop of its own: the sums of a large report fit no cache, and only short loops have several loads
-//! under way at a time. [`Columns::settle`] moves the sums into the tally. The result is that of [`Tally::add`], call by
-//! call; calls that this cannot take are handed back.
+//! between such instants, and a call is but a row. The sums of a large report fit no cache, so rows are collected, sorted by
+//! partner, and only then folded into their sums, those of one partner after the other. [`Columns::settle`] moves the sums
+//! into the tally. The result is that of [`Tally::add`], call by call; calls that this cannot take are handed back.
 
 use hashbrown::HashMap;
 
@@ -53,7 +52,11 @@ struct Lane {
     way: Way,
     /// The outcomes of which the credential was noted, a bit for each.
     noted: u8,
-    /// Index of the sums of its calls: four, by outcome. Of no meaning unless they go into columns.
+    /// The outcomes whose lines are evidence.
+    proven: u8,
+    /// Of no meaning unless its calls go into columns, as the next one.
+    partner: PartnerId,
+    /// Index of the sums of its calls: four, by outcome.
     sums: u32,
 }
 
@@ -74,9 +77,9 @@ enum Way {
     ConsentedSubject,
 }
 
-/// One call.
+/// A call of the piece that is being read.
 #[derive(Clone, Copy, Debug)]
-struct Row {
+struct Fresh {
     key: u64,
     at: Instant,
     bytes: u64,
@@ -86,14 +89,27 @@ struct Row {
     /// Where its line begins in its piece, and its length.
     line: u32,
     length: u32,
-    /// Index of its sums; [`NO_SUMS`] where it goes into none.
-    sums: u32,
     outcome: Outcome,
     has_subject: bool,
     is_consented: bool,
 }
 
-const NO_SUMS: u32 = u32::MAX;
+/// A call that goes into columns.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    at: Instant,
+    bytes: u64,
+    /// Of no meaning unless `has_subject`.
+    subject: u64,
+    latency_us: u32,
+    partner: PartnerId,
+    /// Index of its sums.
+    sums: u32,
+    has_subject: bool,
+}
+
+/// Rows that are folded at a time: enough for each partner to have some, in little memory.
+const ROWS: usize = 1 << 17;
 
 /// Of a call whose log does not say how long it took. One that took as long goes the long way.
 const NO_LATENCY: u32 = u32::MAX;
@@ -110,11 +126,8 @@ struct Sums {
 /// What the rows of some sums have in common, as loops need it.
 #[derive(Clone, Copy, Debug)]
 struct Common {
-    partner: PartnerId,
     api: ApiId,
     overstayed: bool,
-    /// Whether their lines are evidence.
-    is_proven: bool,
 }
 
 /// All that they have in common but the outcome.
@@ -133,7 +146,10 @@ pub struct Columns {
     /// Nothing but that they were read is asked of others' calls.
     only: Option<PartnerId>,
     lanes: HashMap<u64, Lane>,
+    fresh: Vec<Fresh>,
     rows: Vec<Row>,
+    /// The rows by partner, while they are folded.
+    sorted: Vec<Row>,
     indexes: HashMap<Facts, u32>,
     /// For every four sums.
     facts: Vec<Facts>,
@@ -146,23 +162,6 @@ pub struct Columns {
     // By partner, by api.
     of_partners: Vec<(Buckets, Latencies)>,
     of_apis: Vec<(Buckets, Latencies)>,
-    hour: Hour,
-}
-
-/// Rows whose memory is fetched together, before each is added.
-const FETCHED: usize = 64;
-
-/// The calls of one hour, by partner.
-#[derive(Debug, Default)]
-struct Hour {
-    number: i64,
-    /// Its first instant and the one after its last. (Nothing is in the hour at first.)
-    from_ns: i64,
-    until_ns: i64,
-    /// None without a call.
-    counts: Vec<Option<HourCounts>>,
-    /// Partners with a call.
-    called: Vec<PartnerId>,
 }
 
 impl Columns {
@@ -198,7 +197,7 @@ impl Columns {
             return false;
         };
         let subject = asked.subject.as_deref();
-        self.rows.push(Row {
+        self.fresh.push(Fresh {
             key,
             at: call.at,
             bytes: call.bytes.unwrap_or(0),
@@ -206,7 +205,6 @@ impl Columns {
             latency_us,
             line,
             length,
-            sums: NO_SUMS,
             outcome: call.outcome,
             has_subject: subject.is_some(),
             is_consented: subject
@@ -215,8 +213,8 @@ impl Columns {
         true
     }
 
-    /// Folds the rows into sums. `place` is that of the piece, `piece` its bytes. Each line whose call this cannot take is
-    /// handed to `long`, with where it begins in the piece: its call is to be judged and counted.
+    /// Makes rows of the calls of a piece. `place` is where it begins, `piece` its bytes. Each line whose call this cannot take
+    /// is handed to `long`, with where it begins in the piece: its call is to be judged and counted.
     pub fn fold(
         &mut self,
         judge: &Judge<'_>,
@@ -225,80 +223,103 @@ impl Columns {
         piece: &[u8],
         mut long: impl FnMut(&mut Tally, usize, &[u8]),
     ) {
-        let mut rows = std::mem::take(&mut self.rows);
-        let line = |row: &Row| &piece[row.line as usize..][..row.length as usize];
-        for row in &mut rows {
-            let lane = match self.lanes.get(&row.key) {
-                Some(lane) if lane.has(row) => *lane,
-                _ => self.open(judge, row.key, row.at),
+        let fresh = std::mem::take(&mut self.fresh);
+        let mut read = Read::default();
+        for call in &fresh {
+            let lane = match self.lanes.get(&call.key) {
+                Some(lane) if lane.has(call.at) => *lane,
+                _ => self.open(judge, call.key, call.at),
             };
-            if lane.goes_by_columns(row) {
-                row.sums = lane.sums + row.outcome as u32;
-                if lane.noted & (1 << row.outcome as u32) == 0 {
-                    self.note_credential(row);
+            let line = || &piece[call.line as usize..][..call.length as usize];
+            if lane.goes_by_columns(call) {
+                let outcome = call.outcome as u32;
+                let sums = lane.sums + outcome;
+                self.rows.push(Row {
+                    at: call.at,
+                    bytes: call.bytes,
+                    subject: call.subject,
+                    latency_us: call.latency_us,
+                    partner: lane.partner,
+                    sums,
+                    has_subject: call.has_subject,
+                });
+                if lane.proven & (1 << outcome) != 0 {
+                    let place = Place { offset: place.offset + u64::from(call.line), ..place };
+                    self.evidence[sums as usize].add(call.at, place, line());
                 }
-            } else if lane.way != Way::Read || !lane.has(row) {
-                row.length |= LONG;
+                if lane.noted & (1 << outcome) == 0 {
+                    self.note_credential(call.key, outcome, sums);
+                }
+            } else if lane.way != Way::Read || !lane.has(call.at) {
+                long(tally, call.line as usize, line());
+                continue;
             }
+            read.add(call.at);
         }
-        rows.retain(|row| {
-            let is_long = row.length & LONG != 0;
-            if is_long {
-                let row = Row { length: row.length & !LONG, ..*row };
-                long(tally, row.line as usize, line(&row));
+        if read.count > 0 {
+            tally.count_read_at(place, read.count, read.span, &read.hours);
+        }
+        self.fresh = fresh;
+        self.fresh.clear();
+        if self.rows.len() >= ROWS {
+            self.fold_rows(tally);
+        }
+    }
+
+    /// Folds the rows into their sums.
+    fn fold_rows(&mut self, tally: &mut Tally) {
+        self.sort_rows();
+        for rows in self.sorted.chunk_by(|a, b| a.partner == b.partner) {
+            let Some(&Row { partner, .. }) = rows.first() else { continue };
+            for row in rows {
+                let sums = &mut self.sums[row.sums as usize];
+                sums.calls += 1;
+                sums.bytes = sums.bytes.saturating_add(row.bytes);
+                sums.first = sums.first.min(row.at);
+                sums.last = sums.last.max(row.at);
             }
-            !is_long
-        });
-        for row in counted(&rows) {
-            let sums = &mut self.sums[row.sums as usize];
-            sums.calls += 1;
-            sums.bytes = sums.bytes.saturating_add(row.bytes);
-            sums.first = sums.first.min(row.at);
-            sums.last = sums.last.max(row.at);
-        }
-        for rows in rows.chunks(FETCHED) {
-            // Where each goes is looked at first, so that the caches fetch all of it at once.
-            let with_subject = || counted(rows).filter(|row| row.has_subject);
-            let fetched = with_subject()
-                .fold(0, |all, row| all ^ self.subjects[row.sums as usize].peek(row.subject));
-            std::hint::black_box(fetched);
-            for row in with_subject() {
+            for row in rows.iter().filter(|row| row.has_subject) {
                 self.subjects[row.sums as usize].add(row.subject);
             }
+            let (buckets, latencies) = of(&mut self.of_partners, partner.0);
+            for row in rows.iter().filter(|row| row.latency_us != NO_LATENCY) {
+                buckets.add(row.latency_us, latencies);
+                let Common { api, .. } = self.common[row.sums as usize];
+                let (buckets, latencies) = of(&mut self.of_apis, api.0);
+                buckets.add(row.latency_us, latencies);
+            }
+            let mut hour = Hour::default();
+            let mut counts = HourCounts::default();
+            for row in rows {
+                if !hour.has(row.at) {
+                    hour.flush(partner, &mut counts, tally);
+                    hour = Hour::of(row.at);
+                }
+                let Common { overstayed, .. } = self.common[row.sums as usize];
+                // Sums are by outcome, in this order.
+                counts.add(Outcome::ALL[row.sums as usize % Outcome::ALL.len()], overstayed);
+            }
+            hour.flush(partner, &mut counts, tally);
         }
-        for row in counted(&rows).filter(|row| row.latency_us != NO_LATENCY) {
-            let Common { partner, api, .. } = self.common[row.sums as usize];
-            add_latency(&mut self.of_partners, partner.0, row.latency_us);
-            add_latency(&mut self.of_apis, api.0, row.latency_us);
-        }
-        for row in counted(&rows).filter(|row| self.common[row.sums as usize].is_proven) {
-            let place = Place { offset: place.offset + u64::from(row.line), ..place };
-            self.evidence[row.sums as usize].add(row.at, place, line(row));
-        }
-        self.fold_hours(&rows, tally, place);
-        self.rows = rows;
         self.rows.clear();
     }
 
-    /// Counts the rows by the hour, and as read.
-    fn fold_hours(&mut self, rows: &[Row], tally: &mut Tally, place: Place) {
-        let mut span = Span::default();
-        let mut hours = Vec::new();
-        for row in rows {
-            span.add(row.at);
-            if !self.hour.has(row.at) {
-                self.hour.turn_to(row.at, tally);
-            }
-            if hours.last() != Some(&self.hour.number) {
-                hours.push(self.hour.number);
-            }
-            if row.sums != NO_SUMS {
-                let Common { partner, overstayed, .. } = self.common[row.sums as usize];
-                self.hour.add(partner, row.outcome, overstayed);
-            }
+    /// Sorts the rows by partner, those of one in the order they came in.
+    fn sort_rows(&mut self) {
+        let partners = self.rows.iter().map(|row| row.partner.0 as usize + 1).max().unwrap_or(0);
+        let mut starts = vec![0usize; partners + 1];
+        for row in &self.rows {
+            starts[row.partner.0 as usize + 1] += 1;
         }
-        if !rows.is_empty() {
-            tally.count_read_at(place, rows.len() as u64, span, &hours);
+        for index in 1..starts.len() {
+            starts[index] += starts[index - 1];
+        }
+        self.sorted.clear();
+        self.sorted.extend_from_slice(&self.rows);
+        for row in &self.rows {
+            let start = &mut starts[row.partner.0 as usize];
+            self.sorted[*start] = *row;
+            *start += 1;
         }
     }
 
@@ -321,9 +342,14 @@ impl Columns {
             },
         };
         let sums = match way {
-            Way::Long | Way::Read => NO_SUMS,
+            Way::Long | Way::Read => 0,
             _ => self.open_sums(&judged, api),
         };
+        let key_of = |outcome| CellKey::of(outcome, &judged);
+        let is_proven =
+            |outcome: &Outcome| outcome.counts_as_served() && key_of(*outcome).held_against();
+        let proven = Outcome::ALL.into_iter().filter(is_proven);
+
         let start = stretch.start.ns();
         let (start_s, start_ns) = (start.div_euclid(NS_PER_S), start.rem_euclid(NS_PER_S));
         let lane = Lane {
@@ -331,6 +357,8 @@ impl Columns {
             until_s: seconds(stretch.end.ns().div_euclid(NS_PER_S)),
             way,
             noted: 0,
+            proven: proven.fold(0, |all, outcome| all | 1 << outcome as u32),
+            partner: judged.partner.unwrap_or(PartnerId(0)),
             sums,
         };
         self.lanes.insert(key, lane);
@@ -350,12 +378,7 @@ impl Columns {
                 let key = CellKey { outcome, ..key };
                 let (first, last) = (Instant::MAX, Instant::MIN);
                 self.sums.push(Sums { calls: 0, bytes: 0, first, last });
-                self.common.push(Common {
-                    partner: judged.partner.unwrap_or(PartnerId(0)),
-                    api,
-                    overstayed: key.overstayed(),
-                    is_proven: key.held_against() && outcome.counts_as_served(),
-                });
+                self.common.push(Common { api, overstayed: key.overstayed() });
                 self.subjects.push(Subjects::default());
                 self.evidence.push(Evidence::default());
                 self.credentials.push(Vec::new());
@@ -364,22 +387,22 @@ impl Columns {
         sums
     }
 
-    /// Notes the credential of a row with its sums.
+    /// Notes a triple's credential with its sums.
     #[cold]
-    fn note_credential(&mut self, row: &Row) {
-        let credential = Triple::of(row.key).credential;
-        let credentials = &mut self.credentials[row.sums as usize];
+    fn note_credential(&mut self, key: u64, outcome: u32, sums: u32) {
+        let credential = Triple::of(key).credential;
+        let credentials = &mut self.credentials[sums as usize];
         if !credentials.contains(&credential) {
             credentials.push(credential);
         }
-        if let Some(lane) = self.lanes.get_mut(&row.key) {
-            lane.noted |= 1 << row.outcome as u32;
+        if let Some(lane) = self.lanes.get_mut(&key) {
+            lane.noted |= 1 << outcome;
         }
     }
 
     /// Moves all sums into a tally.
     pub fn settle(mut self, tally: &mut Tally) {
-        self.hour.flush(tally);
+        self.fold_rows(tally);
         let mut columns =
             self.sums.into_iter().zip(self.subjects).zip(self.evidence).zip(self.credentials);
         for Facts { key, since, axis_since, lapsed_at } in self.facts {
@@ -412,15 +435,59 @@ impl Columns {
     }
 }
 
-/// In a row's length: that it goes the long way. No line is as long.
-const LONG: u32 = 1 << 31;
+/// Calls that were read.
+#[derive(Debug, Default)]
+struct Read {
+    count: u64,
+    span: Span,
+    /// That of the last one.
+    hour: Hour,
+    /// Not all different.
+    hours: Vec<i64>,
+}
 
-const _: () = assert!(crate::limits::LINE_BYTES_MAX < LONG as usize);
+impl Read {
+    #[inline]
+    fn add(&mut self, at: Instant) {
+        self.count += 1;
+        self.span.add(at);
+        if !self.hour.has(at) {
+            self.hour = Hour::of(at);
+            self.hours.push(self.hour.number);
+        }
+    }
+}
 
-/// The rows that have sums.
-#[inline]
-fn counted(rows: &[Row]) -> impl Iterator<Item = &Row> {
-    rows.iter().filter(|row| row.sums != NO_SUMS)
+/// An hour. The default is none: no instant is in it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Hour {
+    number: i64,
+    /// Its first instant and the one after its last.
+    from_ns: i64,
+    until_ns: i64,
+}
+
+impl Hour {
+    fn of(at: Instant) -> Hour {
+        let number = at.hour();
+        Hour {
+            number,
+            from_ns: Instant::from_hour(number).ns(),
+            until_ns: Instant::from_hour(number.saturating_add(1)).ns(),
+        }
+    }
+
+    #[inline]
+    fn has(&self, at: Instant) -> bool {
+        (self.from_ns..self.until_ns).contains(&at.ns())
+    }
+
+    /// Moves the counts of a partner in this hour into a tally.
+    fn flush(&self, partner: PartnerId, counts: &mut HourCounts, tally: &mut Tally) {
+        if self.from_ns < self.until_ns {
+            tally.series.add_counts(self.number, Some(partner), &std::mem::take(counts));
+        }
+    }
 }
 
 /// What the register says of a triple at an instant, nobody's consent being asked.
@@ -437,35 +504,35 @@ fn seconds(seconds: i64) -> u32 {
 }
 
 impl Lane {
-    /// Whether a row surely lies in the stretch.
+    /// Whether an instant surely lies in the stretch.
     #[inline]
-    fn has(&self, row: &Row) -> bool {
-        let at_s = row.at.ns().div_euclid(NS_PER_S);
+    fn has(&self, at: Instant) -> bool {
+        let at_s = at.ns().div_euclid(NS_PER_S);
         (i64::from(self.from_s)..i64::from(self.until_s)).contains(&at_s)
     }
 
-    /// Whether a row goes into columns.
+    /// Whether a call goes into columns.
     #[inline]
-    fn goes_by_columns(&self, row: &Row) -> bool {
+    fn goes_by_columns(&self, call: &Fresh) -> bool {
         let fits = match self.way {
             Way::Long | Way::Read => false,
             Way::Columns => true,
-            Way::WithSubject => row.has_subject,
-            Way::Consented => row.is_consented,
-            Way::ConsentedSubject => row.has_subject && row.is_consented,
+            Way::WithSubject => call.has_subject,
+            Way::Consented => call.is_consented,
+            Way::ConsentedSubject => call.has_subject && call.is_consented,
         };
-        fits && self.has(row)
+        fits && self.has(call.at)
     }
 }
 
+/// The latencies of that number.
 #[inline]
-fn add_latency(all: &mut Vec<(Buckets, Latencies)>, number: u32, latency_us: u32) {
+fn of(all: &mut Vec<(Buckets, Latencies)>, number: u32) -> &mut (Buckets, Latencies) {
     let index = number as usize;
     if index >= all.len() {
         all.resize(index + 1, Default::default());
     }
-    let (buckets, latencies) = &mut all[index];
-    buckets.add(latency_us, latencies);
+    &mut all[index]
 }
 
 /// Those numbers that have latencies, with these.
@@ -475,41 +542,4 @@ fn settled(all: Vec<(Buckets, Latencies)>) -> impl Iterator<Item = (u32, Latenci
         (number, latencies)
     });
     settled.filter(|(_, latencies)| latencies.count() > 0)
-}
-
-impl Hour {
-    #[inline]
-    fn has(&self, at: Instant) -> bool {
-        (self.from_ns..self.until_ns).contains(&at.ns())
-    }
-
-    #[inline]
-    fn add(&mut self, partner: PartnerId, outcome: Outcome, overstayed: bool) {
-        let index = partner.0 as usize;
-        if index >= self.counts.len() {
-            self.counts.resize(index + 1, None);
-        }
-        let called = &mut self.called;
-        let counts = self.counts[index].get_or_insert_with(|| {
-            called.push(partner);
-            HourCounts::default()
-        });
-        counts.add(outcome, overstayed);
-    }
-
-    #[cold]
-    fn turn_to(&mut self, at: Instant, tally: &mut Tally) {
-        self.flush(tally);
-        self.number = at.hour();
-        self.from_ns = Instant::from_hour(self.number).ns();
-        self.until_ns = Instant::from_hour(self.number.saturating_add(1)).ns();
-    }
-
-    fn flush(&mut self, tally: &mut Tally) {
-        for partner in self.called.drain(..) {
-            if let Some(counts) = self.counts[partner.0 as usize].take() {
-                tally.series.add_counts(self.number, Some(partner), &counts);
-            }
-        }
-    }
 }

@@ -142,15 +142,6 @@ impl Default for Subjects {
 }
 
 impl Subjects {
-    /// Looks at where a subject goes first, and tells nothing: whoever has many to add may have their places fetched at once.
-    #[inline]
-    pub(super) fn peek(&self, hash: u64) -> u64 {
-        match &self.0 {
-            State::Exact(table) => table.places.get(table.start(hash)).copied().unwrap_or(0),
-            State::Sketch(registers) => registers[place(hash).0].into(),
-        }
-    }
-
     /// Adds the subject of that [`hash`].
     #[inline]
     pub fn add(&mut self, hash: u64) {

@@ -28,6 +28,8 @@ pub(crate) struct Literal {
     /// Its first bytes, as many as a word holds, and which bits of the word they take.
     head: u128,
     mask: u128,
+    /// Its last bytes, if it is longer than one word and not than two.
+    tail: Option<u128>,
 }
 
 const WORD: usize = size_of::<u128>();
@@ -39,20 +41,29 @@ impl Literal {
             (head[i], mask[i]) = (*byte, 0xff);
         }
         let (head, mask) = (u128::from_le_bytes(head), u128::from_le_bytes(mask));
-        Literal { bytes: bytes.into(), head, mask }
+        let is_of_two = (WORD + 1..=2 * WORD).contains(&bytes.len());
+        let tail = bytes.last_chunk().filter(|_| is_of_two).copied().map(u128::from_le_bytes);
+        Literal { bytes: bytes.into(), head, mask, tail }
     }
 
     /// Where it ends in a line, if it begins at `at`.
     #[inline(always)]
     fn end(&self, line: &[u8], at: usize) -> Option<usize> {
-        let rest = line.get(at..)?;
-        // Nearly every literal fits a word; a call to compare memory would cost more than the comparison.
-        let fits = match rest.first_chunk::<WORD>() {
-            Some(word) if (u128::from_le_bytes(*word) ^ self.head) & self.mask != 0 => false,
-            Some(_) if self.bytes.len() <= WORD => true,
-            _ => rest.starts_with(&self.bytes),
+        let end = at + self.bytes.len();
+        // Nearly every literal fits two words; a call to compare memory would cost more than the comparison.
+        let word = |at: usize| line.get(at..)?.first_chunk().copied().map(u128::from_le_bytes);
+        let Some(first) = word(at) else {
+            return line.get(at..)?.starts_with(&self.bytes).then_some(end);
         };
-        fits.then_some(at + self.bytes.len())
+        if (first ^ self.head) & self.mask != 0 {
+            return None;
+        }
+        let fits = match self.tail {
+            _ if self.bytes.len() <= WORD => true,
+            Some(tail) => word(end - WORD) == Some(tail),
+            None => line[at..].starts_with(&self.bytes),
+        };
+        fits.then_some(end)
     }
 }
 
