@@ -298,6 +298,9 @@ mod tests;
 mod tests_audit;
 
 #[cfg(test)]
+mod tests_layouts;
+
+#[cfg(test)]
 mod tests_loggers;
 
 #[cfg(test)]

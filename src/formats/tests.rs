@@ -10,7 +10,7 @@ use crate::call::{Outcome, Sourced};
 use crate::error::Error;
 
 /// A call with all that is borrowed made its own.
-fn owned(call: Call<'_>) -> Call<'static> {
+pub(super) fn owned(call: Call<'_>) -> Call<'static> {
     let own = |text: Option<Cow<'_, str>>| text.map(|text| Cow::Owned(text.into_owned()));
     let routed = |sourced: Sourced<'_>| Sourced {
         before: own(sourced.before),
@@ -42,7 +42,7 @@ fn try_format(toml: &str) -> std::result::Result<Format, Error> {
     Format::from_toml("x", &toml.parse().unwrap()).map_err(|mut problems| problems.0.remove(0))
 }
 
-fn format(toml: &str) -> Format {
+pub(super) fn format(toml: &str) -> Format {
     try_format(toml).unwrap_or_else(|error| panic!("{error}\n{toml}"))
 }
 

@@ -179,7 +179,7 @@ impl Fields {
             },
             remote_addr: unless(sums_only, &self.remote_addr, layout),
             user_agent: unless(sums_only, &self.user_agent, layout),
-            request_id: unless(wanted == Wanted::Sums, &self.request_id, layout),
+            request_id: unless(sums_only, &self.request_id, layout),
         })
     }
 

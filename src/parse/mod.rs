@@ -30,12 +30,10 @@ pub use shape::shape;
 /// its line has them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wanted {
-    /// All.
+    /// All, as whoever compares calls needs.
     #[default]
     Everything,
-    /// All but those that no sum depends on: `actor`, `remote_addr`, `user_agent`.
-    SumsAndRequestId,
-    /// Nor `request_id`.
+    /// All but those that no sum depends on: `actor`, `remote_addr`, `user_agent` and `request_id`.
     Sums,
 }
 

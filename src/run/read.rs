@@ -301,7 +301,7 @@ struct Work {
 impl Work {
     fn new(only: Option<PartnerId>, is_compared: bool) -> Work {
         let wanted = match is_compared {
-            true => Wanted::SumsAndRequestId,
+            true => Wanted::Everything,
             false => Wanted::Sums,
         };
         Work {

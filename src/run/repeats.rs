@@ -18,7 +18,7 @@ use crate::call::{Call, Sourced};
 use crate::error::{Error, Result};
 use crate::input::{Compression, Fault, Found, Input, Io, Line, Options, Piece, Version};
 use crate::limits;
-use crate::parse::{Scratch, Wanted};
+use crate::parse::Scratch;
 use crate::plan::{InputPlan, ReadPlan};
 use crate::report::InputFacts;
 
@@ -196,7 +196,7 @@ fn look<'p>(
     bar.inc_length(opened.input.size().unwrap_or(0));
     let outcome = opened.input.fold(
         &|bytes| bar.inc(bytes),
-        || (Vec::new(), Scratch::wanting(Wanted::SumsAndRequestId)),
+        || (Vec::new(), Scratch::default()),
         |(seen, scratch), piece| note(plan, source, opened.format, piece, scratch, seen),
         |(seen, _)| seen,
         |mut seen, others| {

@@ -240,6 +240,8 @@ pub(crate) struct Learned {
     /// Lines since there was one more.
     lines: u32,
     is_off: bool,
+    #[cfg(test)]
+    taken: u32,
 }
 
 /// A layout, and what its values mean.
@@ -269,12 +271,20 @@ impl Learned {
             lessons: LESSONS_MAX,
             lines: 0,
             is_off: false,
+            #[cfg(test)]
+            taken: 0,
         }
     }
 
     /// None, ever.
     pub(crate) fn none() -> Learned {
         Learned { is_off: true, ..Learned::default() }
+    }
+
+    /// How often something was learned.
+    #[cfg(test)]
+    pub(crate) fn lessons_taken(&self) -> u32 {
+        self.taken
     }
 
     /// The call of the values that the layout found last was filled with; only where one was.
@@ -339,6 +349,10 @@ impl Learned {
     /// Takes note that a line was learned from, whatever came of it.
     pub(crate) fn learn(&mut self, format: &Arc<()>, fields: &Fields, layout: Option<Layout>) {
         self.lessons -= 1;
+        #[cfg(test)]
+        {
+            self.taken += 1;
+        }
         let Some(mut layout) = layout else { return };
         let Some(fields) = fields.within(&mut layout, self.wanted) else { return };
         self.kept.truncate(KEPT_MAX - 1);

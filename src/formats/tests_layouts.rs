@@ -1,0 +1,207 @@
+//! Layouts learned from lines: faster, never different.
+
+use proptest::prelude::*;
+
+use super::tests::{format, owned};
+use super::*;
+
+/// Formats of kinds whose layouts are learned, with all that may go wrong: names that several places may hold, wrapped
+/// records, what stands before a record, headers, requirements, tables, joined times, sums of latencies.
+fn learned_formats() -> Vec<Format> {
+    let named = ["json", "caddy", "istio", "envoy", "traefik", "kong", "gcp-lb", "ecs", "logfmt"];
+    let mut all: Vec<Format> = named.iter().map(|name| Format::built_in(name).unwrap()).collect();
+    for more in [
+        "",
+        "prefixed = true",
+        "embedded = ['message', 'log.line']",
+        "headers = 'request.headers'\nuser_agent = { header = 'User-Agent' }",
+        "outcomes = { 404 = 'served' }\noutcome = 'outcome'",
+        "query = 'query'\nactor = 'user'\nlatency = { sum = ['bytes', 'took'], unit = 'ms' }",
+    ] {
+        let text = format!(
+            "kind = 'json'\nat = ['at', {{ field = 'day time' }}]\npath = ['path', 'request.path']\n\
+             credential = ['client', 'a.b', '/a/b']\nmethod = 'method'\nstatus = 'status'\nbytes = 'bytes'\n\
+             subject = ['user', {{ route = 'user' }}]\n{more}"
+        );
+        if let Ok(format) = Format::from_toml("x", &text.parse().unwrap()) {
+            all.push(format);
+        }
+    }
+    assert!(all.len() > named.len() + 3);
+    all
+}
+
+/// Names that the formats know, and some that none does.
+const NAMES: [&str; 26] = [
+    "at",
+    "time",
+    "ts",
+    "path",
+    "uri",
+    "request.path",
+    "client",
+    "client_id",
+    "method",
+    "status",
+    "bytes",
+    "took",
+    "latency_us",
+    "user",
+    "a",
+    "a.b",
+    "b",
+    "message",
+    "log.line",
+    "outcome",
+    "query",
+    "level",
+    "request",
+    "headers",
+    "user_agent",
+    "é\\u00e9",
+];
+
+const VALUES: [&str; 28] = [
+    "\"2018-12-18T09:30:00.25Z\"",
+    "\"2018-12-18T10:30:00+01:00\"",
+    "1545125400",
+    "1545125400.5",
+    "\"/v1/a?b=c\"",
+    "\"/v1/users/7\"",
+    "\"GET /x HTTP/1.1\"",
+    "\"GET\"",
+    "\"x\\ny\"",
+    "\"\\u00e9\\ud83d\"",
+    "\"é\"",
+    "\"-\"",
+    "\"\"",
+    "null",
+    "true",
+    "false",
+    "200",
+    "404",
+    "\"503\"",
+    "0",
+    "-1",
+    "1e3",
+    "01",
+    "1.50",
+    "{\"b\":\"q\"}",
+    "{\"path\":\"/y\",\"headers\":{\"User-Agent\":\"u\"}}",
+    "[1,\"x\"]",
+    "\"{\\\"at\\\":1545125400,\\\"path\\\":\\\"/z\\\"}\"",
+];
+
+/// An object of some of the names, in some order, with blanks or without.
+fn object() -> impl Strategy<Value = String> {
+    let member = (prop::sample::select(&NAMES[..]), prop::sample::select(&VALUES[..]));
+    let blanks = prop::sample::select(&["", "", "", " ", "  ", "\t"][..]);
+    (prop::collection::vec(member, 0..10), blanks).prop_map(|(members, blank)| {
+        let members: Vec<String> =
+            members.iter().map(|(name, value)| format!("\"{name}\":{blank}{value}")).collect();
+        format!("{{{blank}{}{blank}}}", members.join(&format!(",{blank}")))
+    })
+}
+
+/// Several lines that are mostly alike: of two objects, with other values in their places, cut, spoiled or put together.
+fn lines() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let change =
+        (any::<prop::sample::Index>(), prop::sample::select(&VALUES[..]), 0..12u8, any::<u8>());
+    let first = r#"{"at":"2018-12-18T09:30:00Z","client":"c","method":"GET","path":"/v1/users/7","status":200,"bytes":5,"user":"u"}"#;
+    let object = prop_oneof![Just(first.to_owned()), object()];
+    (object.clone(), object, prop::collection::vec((any::<bool>(), change), 1..24)).prop_map(
+        |(one, other, changes)| {
+            let change = |(which, (index, value, how, byte)): (
+                bool,
+                (prop::sample::Index, &str, u8, u8),
+            )| {
+                let line = if which { &one } else { &other };
+                let mut line = line.clone().into_bytes();
+                let at = index.index(line.len());
+                match how {
+                    0 => line[at] = byte,
+                    1 => drop(line.remove(at)),
+                    2 => line.insert(at, b"\\\"\0{}[]:,%- "[usize::from(byte) % 12]),
+                    3 => line.truncate(at),
+                    4 => line.splice(0..0, *b"prefix: ").for_each(drop),
+                    // The value behind one of the colons is another one.
+                    5..=9 => {
+                        let colons: Vec<usize> = (0..line.len())
+                            .filter(|&i| line[i] == b':' && i > 0 && line[i - 1] == b'"')
+                            .collect();
+                        if let Some(&colon) = colons.get(index.index(colons.len().max(1))) {
+                            let rest = &line[colon + 1..];
+                            let is_end = |byte: &u8| b",}".contains(byte);
+                            let end = rest.iter().position(is_end).unwrap_or(rest.len());
+                            line.splice(colon + 1..colon + 1 + end, value.bytes()).for_each(drop);
+                        }
+                    }
+                    _ => {}
+                }
+                line
+            };
+            changes.into_iter().map(change).collect()
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// Whatever lines come in whatever order, what is read of each is what the parser of its kind reads alone.
+    #[test]
+    fn a_layout_never_changes_an_answer(lines in lines()) {
+        for format in learned_formats() {
+            let mut learning = Scratch::default();
+            for line in &lines {
+                let mut alone = Scratch::without_layouts();
+                let expected = format.parse(line, &mut alone).map(owned);
+                let found = format.parse(line, &mut learning).map(owned);
+                prop_assert_eq!(found, expected, "{}: {}", format.name(), String::from_utf8_lossy(line));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_line_like_the_one_before_is_read_by_its_layout() {
+    let format = Format::built_in("json").unwrap();
+    let line = |second: u32, path: &str| {
+        format!(
+            r#"{{"ts":"2018-12-18T09:30:{second:02}Z","client_id":"c{second}","method":"GET","path":"{path}","status":200}}"#
+        )
+    };
+    let mut scratch = Scratch::default();
+    let has = |scratch: &mut Scratch, line: &str| scratch.has_layout(&format.identity, line, 0);
+    assert!(!has(&mut scratch, &line(1, "/a")));
+    format.parse(line(1, "/a").as_bytes(), &mut scratch).unwrap();
+    for path in ["/a", "", "/b?c=é", r"/b\n\u00e9"] {
+        assert!(has(&mut scratch, &line(2, path)), "{path}");
+    }
+    for odd in [
+        line(2, r"/\x"),
+        line(2, "/a\u{1}"),
+        line(2, "/a").replace("200", "0200"),
+        line(2, "/a").replace("status", "statuz"),
+        line(2, "/a").replace("\"GET\"", "null"),
+        format!("{} ", line(2, "/a")),
+        line(2, "/a")[..40].to_owned(),
+    ] {
+        assert!(!has(&mut scratch, &odd), "{odd}");
+    }
+    let call = format.parse(line(7, "/z").as_bytes(), &mut scratch).map(owned).unwrap();
+    assert_eq!((call.credential.as_deref(), call.path.as_deref()), (Some("c7"), Some("/z")));
+}
+
+/// Lines of which none is like another are soon not tried any more: no more layouts are kept than there is room for.
+#[test]
+fn lines_that_are_never_alike_cost_little() {
+    let format = format("kind = 'json'\nat = 'at'\npath = 'path'");
+    let (mut learning, mut alone) = (Scratch::default(), Scratch::without_layouts());
+    for n in 0..2_000 {
+        let line = format!(r#"{{"at":{},"key-{n}":1,"path":"/x"}}"#, 1_545_125_400 + n);
+        let expected = format.parse(line.as_bytes(), &mut alone).map(owned);
+        assert_eq!(format.parse(line.as_bytes(), &mut learning).map(owned), expected);
+    }
+    assert!(learning.layouts.lessons_taken() < 20, "{}", learning.layouts.lessons_taken());
+}
