@@ -13,19 +13,21 @@ mod find;
 mod gzip;
 mod lines;
 mod mapping;
+mod members;
 mod records;
 mod source;
+mod window;
+mod zstd;
 
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
-use std::sync::Mutex;
 
 use rayon::prelude::*;
 
 use self::buffer::Buffer;
-use self::cut::{Cut, Feed, Mapped, Stream};
+use self::cut::{Cut, Feed, Mapped, Stream, Turns};
 use self::mapping::Mapping;
 use self::source::{Raw, Source};
 use crate::error::{Error, Result};
@@ -277,7 +279,7 @@ impl Input {
             compression.is_none() && size.is_some_and(|size| size <= options.chunk_bytes as u64);
         let stream = Stream::new(Source::new(raw, compression)?, options, line_bytes_max);
         Ok(Input {
-            feed: Feed::Stream(Box::new(Mutex::new(stream))),
+            feed: Feed::Stream(Box::new(Turns::new(stream))),
             compression,
             size,
             is_small,
@@ -301,8 +303,8 @@ impl Input {
                 Input::open_within(found, &options, before.as_ref(), limits::LINE_BYTES_MAX)?
             }
         };
-        if let Feed::Stream(stream) = &mut input.feed {
-            stream.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner).frame(framing);
+        if let Feed::Stream(turns) = &mut input.feed {
+            turns.get_mut().frame(framing);
         }
         Ok(input)
     }
@@ -344,9 +346,7 @@ impl Input {
     pub fn head(&mut self) -> &[u8] {
         match &mut self.feed {
             Feed::Mapped(mapped) => mapped.head(),
-            Feed::Stream(stream) => {
-                stream.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner).head()
-            }
+            Feed::Stream(turns) => turns.get_mut().head(),
         }
     }
 
