@@ -11,7 +11,7 @@ use memchr::{memchr, memchr_iter, memmem, memrchr};
 use super::buffer::Buffer;
 use super::lines::{Long, Piece, leading_nuls};
 use super::mapping::Mapping;
-use super::members::Members;
+use super::members::{Bounds, Members};
 use super::records::Records;
 use super::source::{BYTE_ORDER_MARK, Source};
 use super::{Fault, Framing, Options};
@@ -452,7 +452,8 @@ impl Stream {
     fn next(&mut self, buffer: &mut Buffer) -> Option<Cut> {
         if !self.is_planned {
             self.is_planned = true;
-            self.source.plan_early(&self.members, 2 * rayon::current_num_threads());
+            let bounds = Bounds::for_threads(rayon::current_num_threads());
+            self.source.plan_early(&self.members, bounds);
         }
         buffer.clear();
         buffer.push(&self.carry);

@@ -67,6 +67,11 @@ impl<R: BufRead> Gzip<R> {
         self.state = State::Header { first: false };
     }
 
+    /// Whether all has been given and said.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.state, State::End(None))
+    }
+
     /// Decodes into `buffer`, which must not be empty. 0 is the end.
     ///
     /// # Errors

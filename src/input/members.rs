@@ -40,8 +40,24 @@ struct Task {
     progress: Progress,
 }
 
+/// How to decode a task.
+#[derive(Clone, Copy)]
+struct Kind {
+    compression: Compression,
+    decoded_bytes_max: usize,
+}
+
+impl Kind {
+    fn decode(self, input: &[u8], out: &mut Buffer) -> usize {
+        match self.compression {
+            Compression::Gzip => gzip::whole_members(input, out, self.decoded_bytes_max),
+            Compression::Zstd => zstd::whole_frames(input, out, self.decoded_bytes_max),
+        }
+    }
+}
+
 enum Progress {
-    Waiting(Compression, Buffer),
+    Waiting(Kind, Buffer),
     Running,
     Done(Decoded),
 }
@@ -119,7 +135,7 @@ impl Members {
             return self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         };
         let number = task.number;
-        let Progress::Waiting(compression, input) =
+        let Progress::Waiting(kind, input) =
             std::mem::replace(&mut task.progress, Progress::Running)
         else {
             return state;
@@ -129,10 +145,7 @@ impl Members {
         let decoded = Decoded { taken: 0, bytes };
         let mut running = Running { members: self, number, decoded, input };
         let Running { decoded: Decoded { taken, bytes }, input, .. } = &mut running;
-        *taken = match compression {
-            Compression::Gzip => gzip::whole_members(input, bytes, TASK_DECODED_BYTES_MAX),
-            Compression::Zstd => zstd::whole_frames(input, bytes, TASK_DECODED_BYTES_MAX),
-        };
+        *taken = kind.decode(input, bytes);
         drop(running);
         self.lock()
     }
@@ -161,13 +174,13 @@ impl Members {
         }
     }
 
-    fn add(&self, compression: Compression, start: u64, input: &[u8]) {
+    fn add(&self, kind: Kind, start: u64, input: &[u8]) {
         let mut state = self.lock();
         let mut buffer = state.spare.pop().unwrap_or_default();
         buffer.push(input);
         let number = state.number;
         state.number += 1;
-        let progress = Progress::Waiting(compression, buffer);
+        let progress = Progress::Waiting(kind, buffer);
         state.tasks.push_back(Task { number, start, progress });
         drop(state);
         self.changed.notify_all();
@@ -182,8 +195,7 @@ impl Members {
 /// Plans the tasks of one log.
 pub(super) struct Planner {
     compression: Compression,
-    /// How many tasks there may be at a time. None are planned if 0.
-    width: usize,
+    bounds: Bounds,
     /// Up to where there are tasks, or nothing to make one of.
     planned: u64,
     /// A place where no task can begin.
@@ -192,13 +204,37 @@ pub(super) struct Planner {
     failures: usize,
 }
 
+/// What tasks there may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// How many at a time. None are planned if 0.
+    tasks: usize,
+    /// What one takes of the log as it lies, or little more.
+    task_bytes: usize,
+    /// What one decodes to at most.
+    decoded_bytes_max: usize,
+    /// How far is looked for the end of a part.
+    part_bytes_max: usize,
+}
+
+impl Bounds {
+    /// Enough that none of so many threads waits for the next task.
+    pub(super) fn for_threads(threads: usize) -> Bounds {
+        Bounds {
+            tasks: TASKS_MAX.min(threads.saturating_mul(2)),
+            task_bytes: TASK_BYTES,
+            decoded_bytes_max: TASK_DECODED_BYTES_MAX,
+            part_bytes_max: PART_BYTES_MAX,
+        }
+    }
+}
+
 /// After so many tasks in vain no more are planned: the log is not what it seemed.
 const FAILURES_MAX: usize = 16;
 
 impl Planner {
-    pub(super) fn new(compression: Compression, width: usize) -> Planner {
-        let width = width.min(TASKS_MAX);
-        Planner { compression, width, planned: 0, barren: None, failures: 0 }
+    pub(super) fn new(compression: Compression, bounds: Bounds) -> Planner {
+        Planner { compression, bounds, planned: 0, barren: None, failures: 0 }
     }
 
     /// What was decoded already of the parts that begin where the window does; at least one, or none. Only where a part
@@ -212,7 +248,7 @@ impl Planner {
         members.give_back(decoded.bytes);
         self.failures += 1;
         if self.failures == FAILURES_MAX {
-            self.width = 0;
+            self.bounds.tasks = 0;
         }
         None
     }
@@ -220,7 +256,9 @@ impl Planner {
     fn plan(&mut self, members: &Members, window: &mut Window) {
         let position = window.position();
         self.planned = self.planned.max(position);
-        while self.barren != Some(self.planned) && members.lock().tasks.len() < self.width {
+        let Bounds { tasks, decoded_bytes_max, .. } = self.bounds;
+        let kind = Kind { compression: self.compression, decoded_bytes_max };
+        while self.barren != Some(self.planned) && members.lock().tasks.len() < tasks {
             let Ok(skipped) = usize::try_from(self.planned - position) else { return };
             let Some(found) = self.find(window, skipped) else {
                 self.barren = Some(self.planned);
@@ -228,7 +266,7 @@ impl Planner {
             };
             if found.is_task {
                 let input = &window.seen()[skipped..skipped + found.bytes];
-                members.add(self.compression, self.planned, input);
+                members.add(kind, self.planned, input);
             }
             self.planned += found.bytes as u64;
         }
@@ -236,16 +274,16 @@ impl Planner {
 
     /// What comes after the next `skipped` bytes. None if no more can be told than that a part may begin there.
     fn find(&self, window: &mut Window, skipped: usize) -> Option<Stretch> {
-        let mut wanted = TASK_BYTES + SLACK_BYTES;
+        let mut wanted = self.bounds.task_bytes + self.bounds.task_bytes / 4;
         loop {
             let seen = window.ahead(skipped + wanted);
             let is_all = seen.len() < skipped + wanted;
-            let is_enough = is_all || wanted > PART_BYTES_MAX;
+            let is_enough = is_all || wanted > self.bounds.part_bytes_max;
             let input = seen.get(skipped..)?;
             let input = &input[..input.len().min(wanted)];
             let found = match self.compression {
-                Compression::Gzip => members_stretch(input, is_all),
-                Compression::Zstd => frames_stretch(input),
+                Compression::Gzip => members_stretch(input, is_all, self.bounds),
+                Compression::Zstd => frames_stretch(input, self.bounds),
             };
             if is_enough || found.as_ref().is_some_and(|found| found.is_full) {
                 return found;
@@ -254,9 +292,6 @@ impl Planner {
         }
     }
 }
-
-/// So much more than a task is looked at that its end can be seen.
-const SLACK_BYTES: usize = 64 << 10;
 
 /// Some parts of a log that follow each other.
 struct Stretch {
@@ -269,18 +304,18 @@ struct Stretch {
 
 impl Stretch {
     /// Some parts, each given as where it ends and what it decodes to, as many as make a task. None if there are none.
-    fn of(parts: impl Iterator<Item = (usize, u64)>) -> Option<Stretch> {
+    fn of(parts: impl Iterator<Item = (usize, u64)>, bounds: Bounds) -> Option<Stretch> {
         let mut bytes = 0;
         let mut decoded = 0u64;
         for (end, length) in parts {
             decoded = decoded.saturating_add(length);
-            if decoded > TASK_DECODED_BYTES_MAX as u64 {
+            if decoded > bounds.decoded_bytes_max as u64 {
                 let is_task = bytes > 0;
                 let bytes = if is_task { bytes } else { end };
                 return Some(Stretch { bytes, is_task, is_full: true });
             }
             bytes = end;
-            if bytes >= TASK_BYTES {
+            if bytes >= bounds.task_bytes {
                 return Some(Stretch { bytes, is_task: true, is_full: true });
             }
         }
@@ -289,18 +324,252 @@ impl Stretch {
 }
 
 /// The members that `input` begins with, whose end is that of the last one if it is all there is.
-fn members_stretch(input: &[u8], is_all: bool) -> Option<Stretch> {
+fn members_stretch(input: &[u8], is_all: bool, bounds: Bounds) -> Option<Stretch> {
     let last = gzip::length_before(input).filter(|_| is_all).map(|length| (input.len(), length));
     let ends = gzip::may_begin(input).chain(last);
-    Stretch::of(ends.map(|(end, length)| (end, u64::from(length))))
+    Stretch::of(ends.map(|(end, length)| (end, u64::from(length))), bounds)
 }
 
 /// The frames that `input` begins with.
-fn frames_stretch(input: &[u8]) -> Option<Stretch> {
+fn frames_stretch(input: &[u8], bounds: Bounds) -> Option<Stretch> {
     let mut at = 0;
-    Stretch::of(std::iter::from_fn(|| {
+    let ends = std::iter::from_fn(|| {
         let extent = zstd::extent(&input[at..])?;
         at += extent.bytes;
         Some((at, extent.decoded_max))
-    }))
+    });
+    Stretch::of(ends, bounds)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Read, Write};
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::super::source::{Raw, Source};
+    use super::*;
+    use crate::input::Fault;
+
+    /// All that reading a log tells: bytes, digest, fault.
+    type Read3 = (Vec<u8>, Option<String>, Option<Fault>);
+
+    fn open(log: &[u8]) -> Source {
+        let raw = Raw::open(Box::new(Cursor::new(log.to_vec())), None, true).unwrap();
+        let compression = Compression::recognise(raw.first());
+        Source::new(raw, compression).unwrap()
+    }
+
+    /// One reader, `step` bytes at a time, no tasks.
+    fn in_sequence(log: &[u8], step: usize) -> Read3 {
+        let mut source = open(log);
+        let mut all = Buffer::default();
+        while source.append(&mut all, step) > 0 {}
+        let (digest, fault) = source.finish();
+        (all.to_vec(), digest, fault)
+    }
+
+    /// Some readers by turns. Also how many tasks there were.
+    fn by_turns(log: &[u8], step: usize, readers: usize, bounds: Bounds) -> (Read3, u64) {
+        let members = Arc::new(Members::default());
+        let mut source = open(log);
+        source.plan_early(&members, bounds);
+        let shared = Mutex::new((source, Buffer::default()));
+        std::thread::scope(|scope| {
+            for _ in 0..readers {
+                scope.spawn(|| {
+                    loop {
+                        let _turn = members.turn();
+                        let (source, all) = &mut *shared.try_lock().unwrap();
+                        if source.append(all, step) == 0 {
+                            break;
+                        }
+                    }
+                });
+            }
+        });
+        let (mut source, all) = shared.into_inner().unwrap();
+        let (digest, fault) = source.finish();
+        ((all.to_vec(), digest, fault), members.lock().number)
+    }
+
+    fn gzip_member(data: &[u8], level: u32) -> Vec<u8> {
+        let level = flate2::Compression::new(level);
+        let mut encoder = flate2::GzBuilder::new().filename("a").write(Vec::new(), level);
+        encoder.write_all(data).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn zstd_frame(data: &[u8], kind: u32) -> Vec<u8> {
+        let mut encoder = ::zstd::Encoder::new(Vec::new(), 1).unwrap();
+        encoder.include_checksum(kind & 1 != 0).unwrap();
+        if kind & 2 != 0 {
+            encoder.set_pledged_src_size(Some(data.len() as u64)).unwrap();
+        }
+        encoder.write_all(data).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// Text that compresses a little; now and then one that looks like a member, stored as it is.
+    fn text(seed: u64, length: usize) -> Vec<u8> {
+        if seed.is_multiple_of(5) {
+            return gzip_member(&vec![b'x'; length], 0);
+        }
+        let lines = (0u64..)
+            .flat_map(|i| format!("{}\n", (seed + i).wrapping_mul(0x9e37_79b9) % 97).into_bytes());
+        lines.take(length).collect()
+    }
+
+    /// What happens to a log.
+    #[derive(Debug, Clone)]
+    enum Harm {
+        None,
+        Cut(usize),
+        Flipped(usize, u8),
+        Followed(Vec<u8>),
+        Repeated(usize),
+    }
+
+    fn harm() -> impl Strategy<Value = Harm> {
+        prop_oneof![
+            Just(Harm::None),
+            any::<usize>().prop_map(Harm::Cut),
+            (any::<usize>(), 1..=255u8).prop_map(|(at, by)| Harm::Flipped(at, by)),
+            proptest::collection::vec(
+                prop_oneof![Just(0), Just(0x1f), Just(0x8b), any::<u8>()],
+                0..9
+            )
+            .prop_map(Harm::Followed),
+            any::<usize>().prop_map(Harm::Repeated),
+        ]
+    }
+
+    fn harmed(mut log: Vec<u8>, harm: &Harm) -> Vec<u8> {
+        match harm {
+            Harm::None => {}
+            Harm::Cut(at) => log.truncate(at % (log.len() + 1)),
+            Harm::Flipped(at, by) => {
+                let at = at % log.len();
+                log[at] ^= by;
+            }
+            Harm::Followed(bytes) => log.extend(bytes),
+            // The middle twice: members follow that begin within one.
+            Harm::Repeated(at) => {
+                let rest = log[at % log.len()..].to_vec();
+                log.extend(rest);
+            }
+        }
+        log
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        #[test]
+        fn tasks_change_nothing(
+            is_gzip in any::<bool>(),
+            parts in proptest::collection::vec((0..9u64, 0..700usize, 0..8u32, 0..3usize), 1..14),
+            harm in harm(),
+            step in prop_oneof![Just(1usize), 1..50usize, 50..5000usize],
+            readers in proptest::sample::select(&[1usize, 2, 7][..]),
+            tasks in 1..6usize,
+            task_bytes in 1..900usize,
+            decoded_bytes_max in prop_oneof![1..400usize, 400..3000usize],
+            part_bytes_max in 1..2000usize,
+        ) {
+            let mut log = Vec::new();
+            let mut whole = Vec::new();
+            for (seed, length, kind, padding) in parts {
+                let data = text(seed, length);
+                if is_gzip {
+                    log.extend(gzip_member(&data, kind));
+                    log.extend(vec![0; padding / 2 * 40]);
+                } else {
+                    log.extend(zstd_frame(&data, kind));
+                    if padding == 2 {
+                        log.extend(b"\x5a\x2a\x4d\x18\x03\0\0\0abc");
+                    }
+                }
+                whole.extend(data);
+            }
+            let log = harmed(log, &harm);
+            // A log of which nothing is left that tells its compression is a plain one.
+            let expected = in_sequence(&log, 4096);
+            let bounds = Bounds { tasks, task_bytes, decoded_bytes_max, part_bytes_max };
+            let (read, _) = by_turns(&log, step, readers, bounds);
+            prop_assert_eq!(&read, &expected, "{:?}", log);
+            prop_assert_eq!(&in_sequence(&log, step), &expected);
+            if matches!(harm, Harm::None) {
+                prop_assert_eq!((&read.0, &read.2), (&whole, &None));
+            }
+        }
+    }
+
+    fn many(is_gzip: bool) -> (Vec<u8>, Vec<u8>) {
+        let texts: Vec<Vec<u8>> = (1..60).map(|seed| text(seed * 5 + 1, 40_000)).collect();
+        let parts = texts.iter().map(|text| match is_gzip {
+            true => gzip_member(text, 6),
+            false => zstd_frame(text, 1),
+        });
+        (texts.concat(), parts.collect::<Vec<_>>().concat())
+    }
+
+    #[test]
+    fn logs_of_many_parts_are_made_tasks_of() {
+        for is_gzip in [true, false] {
+            let (whole, log) = many(is_gzip);
+            let bounds = Bounds { task_bytes: log.len() / 20, ..Bounds::for_threads(2) };
+            for readers in [1, 2, 7] {
+                let ((bytes, _, fault), tasks) = by_turns(&log, 10_000, readers, bounds);
+                assert!(bytes == whole && fault.is_none(), "{is_gzip}: {fault:?}");
+                assert!((15..=21).contains(&tasks), "{tasks}");
+            }
+        }
+    }
+
+    #[test]
+    fn parts_that_decode_to_too_much_are_left_to_the_reader() {
+        for is_gzip in [true, false] {
+            let (whole, log) = many(is_gzip);
+            let bounds = Bounds { decoded_bytes_max: 30_000, ..Bounds::for_threads(2) };
+            let ((bytes, _, fault), tasks) = by_turns(&log, 10_000, 2, bounds);
+            assert!(bytes == whole && fault.is_none() && tasks == 0, "{is_gzip} {tasks} {fault:?}");
+        }
+    }
+
+    /// Frames that do not say what they decode to are bound by their blocks.
+    #[test]
+    fn what_a_frame_decodes_to_is_told_without_decoding_it() {
+        let data = text(1, 300_000);
+        for (kind, decoded_max) in [(0, 3 * (128 << 10)), (3, 300_000)] {
+            let frame = zstd_frame(&data, kind);
+            let log = [&frame[..], b"more"].concat();
+            let extent = zstd::extent(&log).unwrap();
+            assert_eq!((extent.bytes, extent.decoded_max), (frame.len(), decoded_max));
+            assert!(zstd::extent(&frame[..frame.len() - 1]).is_none());
+        }
+    }
+
+    #[test]
+    fn an_error_of_the_reader_is_told_after_all_that_lies_before_it() {
+        struct Failing;
+        impl Read for Failing {
+            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+                Err(std::io::Error::from_raw_os_error(5))
+            }
+        }
+        for is_gzip in [true, false] {
+            let (whole, log) = many(is_gzip);
+            let reader = Cursor::new(log.clone()).chain(Failing);
+            let raw = Raw::open(Box::new(reader), None, false).unwrap();
+            let mut source = Source::new(raw, Compression::recognise(&log)).unwrap();
+            source.plan_early(&Arc::default(), Bounds::for_threads(2));
+            let mut all = Buffer::default();
+            while source.append(&mut all, 1000) > 0 {}
+            assert!(*all == *whole);
+            let Some(Fault::EndedEarly(fault)) = source.finish().1 else { panic!("no fault") };
+            assert!(fault.contains("error"), "{fault}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::Fault;
 use super::buffer::Buffer;
 use super::gzip::Gzip;
-use super::members::{Decoded, Members, Planner};
+use super::members::{Bounds, Decoded, Members, Planner};
 use super::window::Window;
 use super::zstd::Zstd;
 use crate::error::io_words;
@@ -157,6 +157,15 @@ impl Decoder {
         }
     }
 
+    /// Whether all has been given and said, once no more came.
+    fn has_ended(&self) -> bool {
+        match self {
+            Decoder::Plain(_) => true,
+            Decoder::Gzip(gzip) => gzip.has_ended(),
+            Decoder::Zstd(zstd) => zstd.has_ended(),
+        }
+    }
+
     /// Passes over whole members or frames, where one may begin.
     fn pass(&mut self, bytes: usize) {
         match self {
@@ -262,10 +271,10 @@ impl Source {
         Ok(source)
     }
 
-    /// From now on leaves whole members and frames that lie ahead as tasks, up to `width` at a time.
-    pub(super) fn plan_early(&mut self, members: &Arc<Members>, width: usize) {
+    /// From now on leaves whole members and frames that lie ahead as tasks.
+    pub(super) fn plan_early(&mut self, members: &Arc<Members>, bounds: Bounds) {
         self.early = self.compression.map(|compression| Early {
-            planner: Planner::new(compression, width),
+            planner: Planner::new(compression, bounds),
             members: Arc::clone(members),
             decoded: Decoded::default(),
             given: 0,
@@ -359,7 +368,7 @@ impl Source {
                 Decoder::Zstd(zstd) => zstd.read(room),
             };
             match result {
-                Ok(0) => self.ended = true,
+                Ok(0) => self.ended = self.decoder.has_ended(),
                 Ok(more) => filled += more,
                 Err(fault) => {
                     self.fault = Some(fault);

@@ -74,10 +74,15 @@ impl Zstd {
         self.window.consume(bytes);
     }
 
-    /// Decodes into `buffer`, which must not be empty. 0 is the end.
+    /// Whether all has been given and said.
+    pub(super) fn has_ended(&self) -> bool {
+        self.state == State::End
+    }
+
+    /// Decodes into `buffer`, which must not be empty. 0 is the end or a place between frames.
     ///
     /// # Errors
-    /// What is wrong with the data or the reader, once, after all that could be decoded; then 0.
+    /// What is wrong with the data or the reader, once, after all that could be decoded.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, String> {
         let result = self.steps(buffer);
         if result.is_err() {
@@ -104,7 +109,10 @@ impl Zstd {
                 if given > 0 {
                     return Ok(given);
                 }
-            } else if !self.step()? {
+            } else {
+                self.step()?;
+            }
+            if self.is_between() || (self.has_ended() && self.left == 0) {
                 return Ok(0);
             }
         }
@@ -123,16 +131,14 @@ impl Zstd {
         Ok(status.bytes_written)
     }
 
-    /// Goes to the next step. False if there is none.
-    fn step(&mut self) -> Result<bool, String> {
+    /// Goes to the next step.
+    fn step(&mut self) -> Result<(), String> {
         (self.left, self.state) = match self.state {
             State::Frame => {
                 let next = self.window.ahead(FRAME_HEADER_BYTES_MAX);
                 if next.is_empty() {
-                    return match self.window.error() {
-                        Some(error) => Err(io_words(&error)),
-                        None => Ok(false),
-                    };
+                    self.state = State::End;
+                    return self.window.error().map_or(Ok(()), |error| Err(io_words(&error)));
                 }
                 match Header::of(next) {
                     Some(Header::Skippable(bytes)) => {
@@ -172,9 +178,9 @@ impl Zstd {
                 (bytes, next)
             }
             State::Checksum => (CHECKSUM_BYTES, State::Frame),
-            State::End => return Ok(false),
+            State::End => (0, State::End),
         };
-        Ok(true)
+        Ok(())
     }
 
     fn cut_short(&mut self) -> String {
