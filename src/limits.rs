@@ -12,9 +12,13 @@ pub const REGEX_BYTES_MAX: usize = 4 << 20;
 /// vanishes, small enough that a few of them fit the caches and 2 cores share the end of a file fairly.
 pub const CHUNK_BYTES: usize = 4 << 20;
 
+/// The same of a compressed log, decompressed: what one worker decodes, and parses while another decodes. It fits the second
+/// cache of a core; a longer line makes a longer piece.
+pub const DECODED_CHUNK_BYTES: usize = 1 << 20;
+
 /// How much of a compressed log, as it lies, is decoded by one worker before it is its turn, as far as it is made of gzip
 /// members or zstd frames no longer than that. Enough that the cost of handing it over vanishes.
-pub const TASK_BYTES: usize = 256 << 10;
+pub const TASK_BYTES: usize = 128 << 10;
 
 /// What that may decode to: the memory that each takes. Longer members and frames are decoded when it is their turn.
 pub const TASK_DECODED_BYTES_MAX: usize = 8 << 20;

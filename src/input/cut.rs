@@ -15,7 +15,7 @@ use super::members::{Bounds, Members};
 use super::records::Records;
 use super::source::{BYTE_ORDER_MARK, Source};
 use super::{Fault, Framing, Options};
-use crate::limits::{HEAD_BYTES, HEAD_BYTES_MAX};
+use crate::limits::{DECODED_CHUNK_BYTES, HEAD_BYTES, HEAD_BYTES_MAX};
 
 /// A log that several workers take pieces of.
 pub(super) enum Feed {
@@ -79,6 +79,13 @@ impl Feed {
         match self {
             Feed::Mapped(mapped) => mapped.drain(buffer),
             Feed::Stream(turns) => turns.get_mut().drain(buffer),
+        }
+    }
+
+    /// Does what can be done for the next pieces while another cuts them.
+    pub(super) fn help(&self) {
+        if let Feed::Stream(turns) = self {
+            turns.members.work();
         }
     }
 
@@ -304,6 +311,11 @@ enum Framed {
 
 impl Stream {
     pub(super) fn new(source: Source, options: &Options, line_bytes_max: usize) -> Stream {
+        // What was just decoded is still in a cache that way when it is parsed.
+        let chunk_bytes = match source.compression() {
+            Some(_) => options.chunk_bytes.min(DECODED_CHUNK_BYTES),
+            None => options.chunk_bytes,
+        };
         Stream {
             carry: Buffer::default(),
             index: 0,
@@ -313,7 +325,7 @@ impl Stream {
             source,
             members: Arc::default(),
             is_planned: false,
-            chunk_bytes: options.chunk_bytes.max(1),
+            chunk_bytes: chunk_bytes.max(1),
             line_bytes_max,
             framing: Framed::Lines,
             framed: Buffer::default(),
@@ -452,8 +464,10 @@ impl Stream {
     fn next(&mut self, buffer: &mut Buffer) -> Option<Cut> {
         if !self.is_planned {
             self.is_planned = true;
-            let bounds = Bounds::for_threads(rayon::current_num_threads());
-            self.source.plan_early(&self.members, bounds);
+            if let Some(compression) = self.source.compression() {
+                let bounds = Bounds::for_threads(rayon::current_num_threads(), compression);
+                self.source.plan_early(&self.members, bounds);
+            }
         }
         buffer.clear();
         buffer.push(&self.carry);

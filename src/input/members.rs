@@ -128,17 +128,35 @@ impl Members {
         Turn(self)
     }
 
-    fn work_or_wait<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        let waiting =
-            state.tasks.iter_mut().find(|task| matches!(task.progress, Progress::Waiting(..)));
-        let Some(task) = waiting else {
-            return self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+    /// Works on all tasks that nobody has begun.
+    pub(super) fn work(&self) {
+        let mut state = self.lock();
+        while let Ok(after) = self.work_on_one(state) {
+            state = after;
+        }
+    }
+
+    fn work_or_wait<'a>(&'a self, state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        match self.work_on_one(state) {
+            Ok(state) => state,
+            Err(state) => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+
+    /// Works on the first task that nobody has begun. `Err` if there is none.
+    fn work_on_one<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+    ) -> Result<MutexGuard<'a, State>, MutexGuard<'a, State>> {
+        let mut tasks = state.tasks.iter_mut();
+        let Some(task) = tasks.find(|task| matches!(task.progress, Progress::Waiting(..))) else {
+            return Err(state);
         };
         let number = task.number;
         let Progress::Waiting(kind, input) =
             std::mem::replace(&mut task.progress, Progress::Running)
         else {
-            return state;
+            return Err(state);
         };
         let bytes = state.spare.pop().unwrap_or_default();
         drop(state);
@@ -147,7 +165,7 @@ impl Members {
         let Running { decoded: Decoded { taken, bytes }, input, .. } = &mut running;
         *taken = kind.decode(input, bytes);
         drop(running);
-        self.lock()
+        Ok(self.lock())
     }
 
     /// What came of the task that begins at `start`, if there is one. Those that begin before are of no use any more.
@@ -218,10 +236,15 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// Enough that none of so many threads waits for the next task.
-    pub(super) fn for_threads(threads: usize) -> Bounds {
+    /// Enough that none of so many threads waits for the next task. A single one gains nothing by taking gzip members
+    /// out of their turn; frames are faster decoded whole.
+    pub(super) fn for_threads(threads: usize, compression: Compression) -> Bounds {
+        let tasks = match (threads, compression) {
+            (0..=1, Compression::Gzip) => 0,
+            _ => TASKS_MAX.min(threads.saturating_mul(2)),
+        };
         Bounds {
-            tasks: TASKS_MAX.min(threads.saturating_mul(2)),
+            tasks,
             task_bytes: TASK_BYTES,
             decoded_bytes_max: TASK_DECODED_BYTES_MAX,
             part_bytes_max: PART_BYTES_MAX,
@@ -519,7 +542,8 @@ mod tests {
     fn logs_of_many_parts_are_made_tasks_of() {
         for is_gzip in [true, false] {
             let (whole, log) = many(is_gzip);
-            let bounds = Bounds { task_bytes: log.len() / 20, ..Bounds::for_threads(2) };
+            let bounds =
+                Bounds { task_bytes: log.len() / 20, ..Bounds::for_threads(2, Compression::Gzip) };
             for readers in [1, 2, 7] {
                 let ((bytes, _, fault), tasks) = by_turns(&log, 10_000, readers, bounds);
                 assert!(bytes == whole && fault.is_none(), "{is_gzip}: {fault:?}");
@@ -532,7 +556,8 @@ mod tests {
     fn parts_that_decode_to_too_much_are_left_to_the_reader() {
         for is_gzip in [true, false] {
             let (whole, log) = many(is_gzip);
-            let bounds = Bounds { decoded_bytes_max: 30_000, ..Bounds::for_threads(2) };
+            let bounds =
+                Bounds { decoded_bytes_max: 30_000, ..Bounds::for_threads(2, Compression::Gzip) };
             let ((bytes, _, fault), tasks) = by_turns(&log, 10_000, 2, bounds);
             assert!(bytes == whole && fault.is_none() && tasks == 0, "{is_gzip} {tasks} {fault:?}");
         }
@@ -564,7 +589,7 @@ mod tests {
             let reader = Cursor::new(log.clone()).chain(Failing);
             let raw = Raw::open(Box::new(reader), None, false).unwrap();
             let mut source = Source::new(raw, Compression::recognise(&log)).unwrap();
-            source.plan_early(&Arc::default(), Bounds::for_threads(2));
+            source.plan_early(&Arc::default(), Bounds::for_threads(2, Compression::Gzip));
             let mut all = Buffer::default();
             while source.append(&mut all, 1000) > 0 {}
             assert!(*all == *whole);

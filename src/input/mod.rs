@@ -439,7 +439,11 @@ impl Input {
             // The next window is read while this one is worked on.
             let (results, next) = rayon::join(
                 || -> Vec<R> {
-                    window.par_iter().map(|(buffer, cut)| each(feed.piece(cut, buffer))).collect()
+                    let pieces = window.par_iter();
+                    let results =
+                        pieces.map(|(buffer, cut)| each(feed.piece(cut, buffer))).collect();
+                    feed.help();
+                    results
                 },
                 || fill(std::mem::take(&mut spare)),
             );
@@ -685,6 +689,38 @@ mod tests {
         way.install(|| {
             check_all_ways(&data, limits::LINE_BYTES_MAX, &[limits::CHUNK_BYTES, 100_000])
         });
+    }
+
+    #[test]
+    fn logs_of_many_members_or_frames_read_the_same_at_any_number_of_threads() {
+        let lines = (0..120_000u64).map(|i| format!("{i} {}\n", i.wrapping_mul(0x9e37_79b9)));
+        let data = lines.collect::<String>().into_bytes();
+        let (lines, gap_bytes) = naive::split(&data, limits::LINE_BYTES_MAX);
+        let expected = Seen { lines, gap_bytes, bytes: data.len() as u64, fault: None };
+        for compress in [gzip::tests::compress, |data: &[u8]| ::zstd::encode_all(data, 1).unwrap()]
+        {
+            let log: Vec<u8> = data.chunks(50_001).flat_map(compress).collect();
+            assert!(log.len() > 3 * limits::TASK_BYTES, "{}", log.len());
+            let (_file, whole) = file(&log);
+            let at = log.len() * 2 / 3;
+            let (_file, harmed) = file(&[&log[..at], &[0xff; 40], &log[at + 40..]].concat());
+            let read = |threads, found: &Found, chunk_bytes, way: fn(Input) -> Seen| {
+                let options = Options { chunk_bytes, ..Options::default() };
+                pool(threads).install(|| way(Input::open(found, &options).unwrap()))
+            };
+            let until_harm = read(1, &harmed, 7000, fold);
+            assert!(until_harm.fault.is_some() && until_harm.bytes > expected.bytes / 2);
+            // What is decoded of the member with the harm may be wrong before that is noticed.
+            assert!(expected.lines.starts_with(&until_harm.lines[..expected.lines.len() / 2]));
+            for threads in [1, 2, 7] {
+                for way in [fold, in_order] {
+                    for chunk_bytes in [30_000, limits::CHUNK_BYTES] {
+                        assert!(read(threads, &whole, chunk_bytes, way) == expected, "{threads}");
+                        assert!(read(threads, &harmed, chunk_bytes, way) == until_harm);
+                    }
+                }
+            }
+        }
     }
 
     #[test]

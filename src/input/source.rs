@@ -142,7 +142,7 @@ impl Read for Raw {
 }
 
 enum Decoder {
-    Plain(Window),
+    Plain(Box<Window>),
     Gzip(Box<Gzip<Window>>),
     Zstd(Box<Zstd>),
 }
@@ -250,7 +250,7 @@ impl Source {
     pub(super) fn new(raw: Raw, compression: Option<Compression>) -> io::Result<Source> {
         let window = Window::new(raw);
         let decoder = match compression {
-            None => Decoder::Plain(window),
+            None => Decoder::Plain(Box::new(window)),
             Some(Compression::Gzip) => Decoder::Gzip(Box::new(Gzip::new(window))),
             Some(Compression::Zstd) => Decoder::Zstd(Box::new(Zstd::new(window)?)),
         };
@@ -269,6 +269,10 @@ impl Source {
             source.ahead_start = BYTE_ORDER_MARK.len();
         }
         Ok(source)
+    }
+
+    pub(super) fn compression(&self) -> Option<Compression> {
+        self.compression
     }
 
     /// From now on leaves whole members and frames that lie ahead as tasks.
