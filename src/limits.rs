@@ -15,6 +15,23 @@ pub const CHUNK_BYTES: usize = 4 << 20;
 /// Calls that `synth` draws at a time on one thread: some megabytes of log.
 pub const SYNTH_BLOCK_CALLS: u64 = 10_000;
 
+/// The same of a compressed log, decompressed: what one worker decodes, and parses while another decodes. It fits the second
+/// cache of a core; a longer line makes a longer piece.
+pub const DECODED_CHUNK_BYTES: usize = 1 << 20;
+
+/// How much of a compressed log, as it lies, is decoded by one worker before it is its turn, as far as it is made of gzip
+/// members or zstd frames no longer than that. Enough that the cost of handing it over vanishes.
+pub const TASK_BYTES: usize = 128 << 10;
+
+/// What that may decode to: the memory that each takes. Longer members and frames are decoded when it is their turn.
+pub const TASK_DECODED_BYTES_MAX: usize = 8 << 20;
+
+/// How many such there are at a time for one log, whatever the number of threads.
+pub const TASKS_MAX: usize = 16;
+
+/// How far is looked for the end of a member or frame, compressed. Those that decode to what a task may hold are shorter.
+pub const PART_BYTES_MAX: usize = 2 << 20;
+
 /// Worker threads that may be asked for: more than any machine has cores. Each keeps sums of its own.
 pub const THREADS_MAX: u16 = 1024;
 

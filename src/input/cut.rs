@@ -4,22 +4,44 @@
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use memchr::{memchr, memchr_iter, memmem, memrchr};
 
 use super::buffer::Buffer;
 use super::lines::{Long, Piece, leading_nuls};
 use super::mapping::Mapping;
+use super::members::{Bounds, Members};
 use super::records::Records;
 use super::source::{BYTE_ORDER_MARK, Source};
 use super::{Fault, Framing, Options};
-use crate::limits::{HEAD_BYTES, HEAD_BYTES_MAX};
+use crate::limits::{DECODED_CHUNK_BYTES, HEAD_BYTES, HEAD_BYTES_MAX};
 
 /// A log that several workers take pieces of.
 pub(super) enum Feed {
     Mapped(Mapped),
-    Stream(Box<Mutex<Stream>>),
+    Stream(Box<Turns>),
+}
+
+/// A stream that workers read by turns. Who waits decodes what lies ahead.
+pub(super) struct Turns {
+    stream: Mutex<Stream>,
+    members: Arc<Members>,
+}
+
+impl Turns {
+    pub(super) fn new(stream: Stream) -> Turns {
+        let members = Arc::clone(&stream.members);
+        Turns { stream: Mutex::new(stream), members }
+    }
+
+    pub(super) fn get_mut(&mut self) -> &mut Stream {
+        self.stream.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Stream> {
+        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Where a piece lies. With the feed and the buffer it came with, it makes a [`Piece`].
@@ -44,8 +66,9 @@ impl Feed {
     pub(super) fn next(&self, buffer: &mut Buffer) -> Option<Cut> {
         match self {
             Feed::Mapped(mapped) => mapped.next(buffer),
-            Feed::Stream(stream) => {
-                stream.lock().unwrap_or_else(PoisonError::into_inner).next(buffer)
+            Feed::Stream(turns) => {
+                let _turn = turns.members.turn();
+                turns.lock().next(buffer)
             }
         }
     }
@@ -55,9 +78,14 @@ impl Feed {
         buffer.clear();
         match self {
             Feed::Mapped(mapped) => mapped.drain(buffer),
-            Feed::Stream(stream) => {
-                stream.get_mut().unwrap_or_else(PoisonError::into_inner).drain(buffer)
-            }
+            Feed::Stream(turns) => turns.get_mut().drain(buffer),
+        }
+    }
+
+    /// Does what can be done for the next pieces while another cuts them.
+    pub(super) fn help(&self) {
+        if let Feed::Stream(turns) = self {
+            turns.members.work();
         }
     }
 
@@ -84,9 +112,7 @@ impl Feed {
     pub(super) fn is_lost(&self) -> bool {
         match self {
             Feed::Mapped(mapped) => mapped.mapping.fault().is_some(),
-            Feed::Stream(stream) => {
-                stream.lock().unwrap_or_else(PoisonError::into_inner).source.shrank().is_some()
-            }
+            Feed::Stream(turns) => turns.lock().source.shrank().is_some(),
         }
     }
 
@@ -94,8 +120,8 @@ impl Feed {
     pub(super) fn ended_in_first_line(&self) -> bool {
         match self {
             Feed::Mapped(_) => false,
-            Feed::Stream(stream) => {
-                let source = &stream.lock().unwrap_or_else(PoisonError::into_inner).source;
+            Feed::Stream(turns) => {
+                let source = &turns.lock().source;
                 source.ended_early() && memchr(b'\n', source.ahead()).is_none()
             }
         }
@@ -105,9 +131,7 @@ impl Feed {
     pub(super) fn bytes(&self) -> u64 {
         match self {
             Feed::Mapped(mapped) => mapped.mapping.bytes().len() as u64,
-            Feed::Stream(stream) => {
-                stream.lock().unwrap_or_else(PoisonError::into_inner).source.decoded()
-            }
+            Feed::Stream(turns) => turns.lock().source.decoded(),
         }
     }
 
@@ -125,9 +149,7 @@ impl Feed {
                     Some(fault) => (None, Some(Fault::Shrank(fault))),
                 }
             }
-            Feed::Stream(stream) => {
-                stream.lock().unwrap_or_else(PoisonError::into_inner).source.finish()
-            }
+            Feed::Stream(turns) => turns.lock().source.finish(),
         }
     }
 }
@@ -254,6 +276,10 @@ impl Mapped {
 /// A log that comes as a stream, with at most one unfinished line carried from piece to piece.
 pub(super) struct Stream {
     source: Source,
+    members: Arc<Members>,
+    /// Whether what lies ahead is decoded by others. Not before the first piece: a log that is only looked at takes
+    /// little memory.
+    is_planned: bool,
     /// The bytes after the last newline of the piece before: the beginning of a line, without a newline.
     carry: Buffer,
     /// Of the next piece.
@@ -285,6 +311,11 @@ enum Framed {
 
 impl Stream {
     pub(super) fn new(source: Source, options: &Options, line_bytes_max: usize) -> Stream {
+        // What was just decoded is still in a cache that way when it is parsed.
+        let chunk_bytes = match source.compression() {
+            Some(_) => options.chunk_bytes.min(DECODED_CHUNK_BYTES),
+            None => options.chunk_bytes,
+        };
         Stream {
             carry: Buffer::default(),
             index: 0,
@@ -292,7 +323,9 @@ impl Stream {
             gap_bytes: 0,
             taken: 0,
             source,
-            chunk_bytes: options.chunk_bytes.max(1),
+            members: Arc::default(),
+            is_planned: false,
+            chunk_bytes: chunk_bytes.max(1),
             line_bytes_max,
             framing: Framed::Lines,
             framed: Buffer::default(),
@@ -429,6 +462,13 @@ impl Stream {
     }
 
     fn next(&mut self, buffer: &mut Buffer) -> Option<Cut> {
+        if !self.is_planned {
+            self.is_planned = true;
+            if let Some(compression) = self.source.compression() {
+                let bounds = Bounds::for_threads(rayon::current_num_threads(), compression);
+                self.source.plan_early(&self.members, bounds);
+            }
+        }
         buffer.clear();
         buffer.push(&self.carry);
         self.carry.clear();

@@ -9,7 +9,9 @@
 use std::io::BufRead;
 
 use flate2::{Crc, Decompress, FlushDecompress, Status};
+use memchr::memmem;
 
+use super::buffer::Buffer;
 use crate::error::io_words;
 
 /// Decodes the gzip members that `reader` holds.
@@ -51,6 +53,25 @@ impl<R: BufRead> Gzip<R> {
         &mut self.reader
     }
 
+    /// Whether what comes next is a member, if anything does.
+    pub(super) fn is_between(&mut self) -> bool {
+        if let State::Trailer = self.state {
+            self.end_member();
+        }
+        matches!(self.state, State::Header { .. })
+    }
+
+    /// Passes over whole members, where one may begin.
+    pub(super) fn pass(&mut self, bytes: usize) {
+        self.reader.consume(bytes);
+        self.state = State::Header { first: false };
+    }
+
+    /// Whether all has been given and said.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.state, State::End(None))
+    }
+
     /// Decodes into `buffer`, which must not be empty. 0 is the end.
     ///
     /// # Errors
@@ -59,11 +80,7 @@ impl<R: BufRead> Gzip<R> {
         loop {
             match self.state {
                 State::Header { first } => match self.header(first) {
-                    Ok(true) => {
-                        self.inflate.reset(false);
-                        self.crc.reset();
-                        self.state = State::Body;
-                    }
+                    Ok(true) => self.begin_body(),
                     Ok(false) => self.state = State::End(None),
                     Err(fault) => self.state = State::End(Some(fault)),
                 },
@@ -73,15 +90,41 @@ impl<R: BufRead> Gzip<R> {
                         return Ok(count);
                     }
                 }
-                State::Trailer => {
-                    self.state = match self.trailer() {
-                        Ok(()) => State::Header { first: false },
-                        Err(fault) => State::End(Some(fault)),
-                    };
-                }
+                State::Trailer => self.end_member(),
                 State::End(ref mut fault) => return fault.take().map_or(Ok(0), Err),
             }
         }
+    }
+
+    fn begin_body(&mut self) {
+        self.inflate.reset(false);
+        self.crc.reset();
+        self.state = State::Body;
+    }
+
+    fn end_member(&mut self) {
+        self.state = match self.trailer() {
+            Ok(()) => State::Header { first: false },
+            Err(fault) => State::End(Some(fault)),
+        };
+    }
+
+    /// Appends what the member decodes to that begins here. Whether it was whole, without a fault, and `out` holds less
+    /// than `decoded_max` bytes with it.
+    fn member(&mut self, out: &mut Buffer, decoded_max: usize) -> bool {
+        if self.header(true) != Ok(true) {
+            return false;
+        }
+        self.begin_body();
+        while let State::Body = self.state {
+            let room = decoded_max.saturating_sub(out.len()).min(STEP_BYTES);
+            if room == 0 {
+                return false;
+            }
+            let count = self.body(out.room(room));
+            out.advance(count);
+        }
+        self.is_between()
     }
 
     /// Reads a member's header. False if there is none any more.
@@ -102,7 +145,7 @@ impl<R: BufRead> Gzip<R> {
         let [0x1f, 0x8b, 8, flags, ..] = fixed else {
             return Err("corrupt gzip data: not a gzip header".to_owned());
         };
-        if flags & 0xe0 != 0 {
+        if flags & UNKNOWN_FLAGS != 0 {
             return Err("corrupt gzip data: unknown flags in a header".to_owned());
         }
         if flags & FEXTRA != 0 {
@@ -184,6 +227,41 @@ impl<R: BufRead> Gzip<R> {
     }
 }
 
+/// How much of a member is decoded at a time where it is decoded whole.
+const STEP_BYTES: usize = 1 << 20;
+
+/// Decodes whole members from the beginning of `input`, up to one that has a fault or is not whole. How many bytes of
+/// `input` that were.
+pub(super) fn whole_members(input: &[u8], out: &mut Buffer, decoded_max: usize) -> usize {
+    let mut gzip = Gzip::new(input);
+    let mut at = 0;
+    let mut decoded = out.len();
+    while at < input.len() && gzip.member(out, decoded_max) {
+        at = input.len() - gzip.reader.len();
+        decoded = out.len();
+    }
+    out.truncate(decoded);
+    at
+}
+
+/// Where members behind the first one of `input` may begin, each with what should be the length of the decoded member
+/// before it.
+pub(super) fn may_begin(input: &[u8]) -> impl Iterator<Item = (usize, u32)> {
+    memmem::find_iter(input, MAGIC).filter_map(|at| {
+        let flags = *input.get(at + MAGIC.len())?;
+        let trailer = input.get(at.checked_sub(LENGTH_BYTES)?..at)?;
+        (flags & UNKNOWN_FLAGS == 0).then_some((at, length_before(trailer)?))
+    })
+}
+
+/// What should be the length of the decoded member that `input` ends with, modulo 2³².
+pub(super) fn length_before(input: &[u8]) -> Option<u32> {
+    input.last_chunk::<LENGTH_BYTES>().map(|length| u32::from_le_bytes(*length))
+}
+
+const MAGIC: &[u8] = &[0x1f, 0x8b, 8];
+const LENGTH_BYTES: usize = 4;
+const UNKNOWN_FLAGS: u8 = 0xe0;
 const FHCRC: u8 = 2;
 const FEXTRA: u8 = 4;
 const FNAME: u8 = 8;

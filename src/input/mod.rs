@@ -13,19 +13,21 @@ mod find;
 mod gzip;
 mod lines;
 mod mapping;
+mod members;
 mod records;
 mod source;
+mod window;
+mod zstd;
 
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
-use std::sync::Mutex;
 
 use rayon::prelude::*;
 
 use self::buffer::Buffer;
-use self::cut::{Cut, Feed, Mapped, Stream};
+use self::cut::{Cut, Feed, Mapped, Stream, Turns};
 use self::mapping::Mapping;
 use self::source::{Raw, Source};
 use crate::error::{Error, Result};
@@ -277,7 +279,7 @@ impl Input {
             compression.is_none() && size.is_some_and(|size| size <= options.chunk_bytes as u64);
         let stream = Stream::new(Source::new(raw, compression)?, options, line_bytes_max);
         Ok(Input {
-            feed: Feed::Stream(Box::new(Mutex::new(stream))),
+            feed: Feed::Stream(Box::new(Turns::new(stream))),
             compression,
             size,
             is_small,
@@ -301,8 +303,8 @@ impl Input {
                 Input::open_within(found, &options, before.as_ref(), limits::LINE_BYTES_MAX)?
             }
         };
-        if let Feed::Stream(stream) = &mut input.feed {
-            stream.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner).frame(framing);
+        if let Feed::Stream(turns) = &mut input.feed {
+            turns.get_mut().frame(framing);
         }
         Ok(input)
     }
@@ -344,9 +346,7 @@ impl Input {
     pub fn head(&mut self) -> &[u8] {
         match &mut self.feed {
             Feed::Mapped(mapped) => mapped.head(),
-            Feed::Stream(stream) => {
-                stream.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner).head()
-            }
+            Feed::Stream(turns) => turns.get_mut().head(),
         }
     }
 
@@ -446,7 +446,11 @@ impl Input {
             // The next window is read while this one is worked on.
             let (results, next) = rayon::join(
                 || -> Vec<R> {
-                    window.par_iter().map(|(buffer, cut)| each(feed.piece(cut, buffer))).collect()
+                    let pieces = window.par_iter();
+                    let results =
+                        pieces.map(|(buffer, cut)| each(feed.piece(cut, buffer))).collect();
+                    feed.help();
+                    results
                 },
                 || fill(std::mem::take(&mut spare)),
             );
@@ -693,6 +697,37 @@ mod tests {
         way.install(|| {
             check_all_ways(&data, limits::LINE_BYTES_MAX, &[limits::CHUNK_BYTES, 100_000])
         });
+    }
+
+    #[test]
+    fn logs_of_many_members_or_frames_read_the_same_at_any_number_of_threads() {
+        let lines = (0..120_000u64).map(|i| format!("{i} {}\n", i.wrapping_mul(0x9e37_79b9)));
+        let data = lines.collect::<String>().into_bytes();
+        let (lines, gap_bytes) = naive::split(&data, limits::LINE_BYTES_MAX);
+        let expected = Seen { lines, gap_bytes, bytes: data.len() as u64, fault: None };
+        for compress in [gzip as fn(&[u8]) -> Vec<u8>, zstd] {
+            let log: Vec<u8> = data.chunks(50_001).flat_map(compress).collect();
+            assert!(log.len() > 3 * limits::TASK_BYTES, "{}", log.len());
+            let (_file, whole) = file(&log);
+            let at = log.len() * 2 / 3;
+            let (_file, harmed) = file(&[&log[..at], &[0xff; 40], &log[at + 40..]].concat());
+            let read = |threads, found: &Found, chunk_bytes, way: fn(Input) -> Seen| {
+                let options = Options { chunk_bytes, ..Options::default() };
+                pool(threads).install(|| way(Input::open(found, &options).unwrap()))
+            };
+            let until_harm = read(1, &harmed, 7000, fold);
+            assert!(until_harm.fault.is_some() && until_harm.bytes > expected.bytes / 2);
+            // What is decoded of the member with the harm may be wrong before that is noticed.
+            assert!(expected.lines.starts_with(&until_harm.lines[..expected.lines.len() / 2]));
+            for threads in [1, 2, 7] {
+                for way in [fold, in_order] {
+                    for chunk_bytes in [30_000, limits::CHUNK_BYTES] {
+                        assert!(read(threads, &whole, chunk_bytes, way) == expected, "{threads}");
+                        assert!(read(threads, &harmed, chunk_bytes, way) == until_harm);
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -2,11 +2,15 @@
 //!
 //! Knows nothing of lines.
 
-use std::io::{self, BufReader, ErrorKind, Read};
+use std::io::{self, BufRead as _, ErrorKind, Read};
+use std::sync::Arc;
 
 use super::Fault;
 use super::buffer::Buffer;
 use super::gzip::Gzip;
+use super::members::{Bounds, Decoded, Members, Planner};
+use super::window::Window;
+use super::zstd::Zstd;
 use crate::error::io_words;
 
 /// How a log is compressed.
@@ -137,52 +141,98 @@ impl Read for Raw {
     }
 }
 
-/// Size of the blocks in which compressed bytes reach a decoder. Fixed, see [`Zstd`].
-const BLOCK_BYTES: usize = 64 << 10;
-
-type Blocks = BufReader<Raw>;
-
 enum Decoder {
-    Plain(Blocks),
-    Gzip(Box<Gzip<Blocks>>),
-    Zstd(Zstd),
+    Plain(Box<Window>),
+    Gzip(Box<Gzip<Window>>),
+    Zstd(Box<Zstd>),
 }
 
-/// Decodes in steps of a fixed size: at an error the decoder loses what it gave in that step, which
-/// thus is little (and the same, whatever the caller's buffers).
-struct Zstd {
-    decoder: zstd::Decoder<'static, Blocks>,
-    step: Box<[u8; ZSTD_STEP_BYTES]>,
-    /// Of `step`, not yet given.
-    rest: std::ops::Range<usize>,
-}
-
-const ZSTD_STEP_BYTES: usize = 4 << 10;
-
-impl Zstd {
-    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, String> {
-        if self.rest.is_empty() {
-            let count = self.decoder.read(&mut self.step[..]).map_err(|error| {
-                if error.raw_os_error().is_some() {
-                    io_words(&error)
-                } else if error.kind() == ErrorKind::UnexpectedEof {
-                    "zstd data ended early".to_owned()
-                } else {
-                    format!("corrupt zstd data: {}", io_words(&error))
-                }
-            })?;
-            self.rest = 0..count;
+impl Decoder {
+    /// Whether what comes next is a member or a frame, if anything does.
+    fn is_between(&mut self) -> bool {
+        match self {
+            Decoder::Plain(_) => false,
+            Decoder::Gzip(gzip) => gzip.is_between(),
+            Decoder::Zstd(zstd) => zstd.is_between(),
         }
-        let count = self.rest.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&self.step[self.rest.start..self.rest.start + count]);
-        self.rest.start += count;
-        Ok(count)
+    }
+
+    /// Whether all has been given and said, once no more came.
+    fn has_ended(&self) -> bool {
+        match self {
+            Decoder::Plain(_) => true,
+            Decoder::Gzip(gzip) => gzip.has_ended(),
+            Decoder::Zstd(zstd) => zstd.has_ended(),
+        }
+    }
+
+    /// Passes over whole members or frames, where one may begin.
+    fn pass(&mut self, bytes: usize) {
+        match self {
+            Decoder::Plain(window) => window.consume(bytes),
+            Decoder::Gzip(gzip) => gzip.pass(bytes),
+            Decoder::Zstd(zstd) => zstd.pass(bytes),
+        }
+    }
+
+    fn window(&self) -> &Window {
+        match self {
+            Decoder::Plain(window) => window,
+            Decoder::Gzip(gzip) => gzip.get_ref(),
+            Decoder::Zstd(zstd) => zstd.window(),
+        }
+    }
+
+    fn window_mut(&mut self) -> &mut Window {
+        match self {
+            Decoder::Plain(window) => window,
+            Decoder::Gzip(gzip) => gzip.get_mut(),
+            Decoder::Zstd(zstd) => zstd.window_mut(),
+        }
+    }
+}
+
+/// What is decoded before its turn.
+struct Early {
+    planner: Planner,
+    members: Arc<Members>,
+    /// Whole members or frames.
+    decoded: Decoded,
+    /// Of what they decode to, given already.
+    given: usize,
+}
+
+impl Early {
+    /// Gives what is left of the whole members or frames that were taken. 0 if nothing is.
+    fn read(&mut self, buffer: &mut [u8]) -> usize {
+        let rest = &self.decoded.bytes[self.given..];
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        self.given += count;
+        count
+    }
+
+    /// Takes the next whole members or frames, if there are any and one may begin where the decoder is.
+    fn take(&mut self, decoder: &mut Decoder) -> bool {
+        if !decoder.is_between() {
+            return false;
+        }
+        let Some(decoded) = self.planner.take(&self.members, decoder.window_mut()) else {
+            return false;
+        };
+        decoder.pass(decoded.taken);
+        self.members.give_back(std::mem::replace(&mut self.decoded, decoded).bytes);
+        self.given = 0;
+        true
     }
 }
 
 /// The decompressed bytes of a log, without its byte order mark.
 pub(super) struct Source {
     decoder: Decoder,
+    compression: Option<Compression>,
+    /// None before that was asked for, and of a log that is not compressed.
+    early: Option<Early>,
     /// Decompressed already; given from `ahead_start` on, before the decoder is asked.
     ahead: Buffer,
     ahead_start: usize,
@@ -198,18 +248,16 @@ pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 impl Source {
     /// Decompresses as it is told.
     pub(super) fn new(raw: Raw, compression: Option<Compression>) -> io::Result<Source> {
-        let blocks = BufReader::with_capacity(BLOCK_BYTES, raw);
+        let window = Window::new(raw);
         let decoder = match compression {
-            None => Decoder::Plain(blocks),
-            Some(Compression::Gzip) => Decoder::Gzip(Box::new(Gzip::new(blocks))),
-            Some(Compression::Zstd) => Decoder::Zstd(Zstd {
-                decoder: zstd::Decoder::with_buffer(blocks)?,
-                step: Box::new([0; ZSTD_STEP_BYTES]),
-                rest: 0..0,
-            }),
+            None => Decoder::Plain(Box::new(window)),
+            Some(Compression::Gzip) => Decoder::Gzip(Box::new(Gzip::new(window))),
+            Some(Compression::Zstd) => Decoder::Zstd(Box::new(Zstd::new(window)?)),
         };
         let mut source = Source {
             decoder,
+            compression,
+            early: None,
             ahead: Buffer::default(),
             ahead_start: 0,
             decoded: 0,
@@ -221,6 +269,20 @@ impl Source {
             source.ahead_start = BYTE_ORDER_MARK.len();
         }
         Ok(source)
+    }
+
+    pub(super) fn compression(&self) -> Option<Compression> {
+        self.compression
+    }
+
+    /// From now on leaves whole members and frames that lie ahead as tasks.
+    pub(super) fn plan_early(&mut self, members: &Arc<Members>, bounds: Bounds) {
+        self.early = self.compression.map(|compression| Early {
+            planner: Planner::new(compression, bounds),
+            members: Arc::clone(members),
+            decoded: Decoded::default(),
+            given: 0,
+        });
     }
 
     /// Offset of the next byte in the decompressed input.
@@ -245,7 +307,7 @@ impl Source {
 
     /// Bytes of the log as it lies that were used so far.
     pub(super) fn taken(&self) -> u64 {
-        self.blocks().get_ref().taken()
+        self.decoder.window().raw().taken()
     }
 
     /// What was decompressed but not yet given.
@@ -297,13 +359,20 @@ impl Source {
         let mut filled = 0;
         while filled < count && !self.ended {
             let room = &mut room[filled..];
+            if let Some(early) = &mut self.early {
+                let count = early.read(room);
+                filled += count;
+                if count > 0 || early.take(&mut self.decoder) {
+                    continue;
+                }
+            }
             let result = match &mut self.decoder {
-                Decoder::Plain(blocks) => blocks.read(room).map_err(|error| io_words(&error)),
+                Decoder::Plain(window) => window.read(room).map_err(|error| io_words(&error)),
                 Decoder::Gzip(gzip) => gzip.read(room),
                 Decoder::Zstd(zstd) => zstd.read(room),
             };
             match result {
-                Ok(0) => self.ended = true,
+                Ok(0) => self.ended = self.decoder.has_ended(),
                 Ok(more) => filled += more,
                 Err(fault) => {
                     self.fault = Some(fault);
@@ -323,42 +392,26 @@ impl Source {
     /// The digest, if one was asked for, and what went wrong. Only after the end.
     pub(super) fn finish(&mut self) -> (Option<String>, Option<Fault>) {
         let mut fault = self.fault.take();
-        let blocks = self.blocks_mut();
-        if blocks.get_ref().hasher.is_some()
+        let window = self.decoder.window_mut();
+        if window.raw().hasher.is_some()
             // The digest is of the whole log, also of what no decoder wanted.
-            && let Err(error) = io::copy(blocks, &mut io::sink())
+            && let Err(error) = io::copy(window, &mut io::sink())
         {
             fault.get_or_insert_with(|| io_words(&error));
         }
         if let Some(shrank) = self.shrank() {
             return (None, Some(Fault::Shrank(shrank)));
         }
-        let raw = self.blocks().get_ref();
+        let raw = self.decoder.window().raw();
         let digest = raw.hasher.as_ref().map(|hasher| hasher.finalize().to_hex().to_string());
         (digest, fault.map(Fault::EndedEarly))
     }
 
     /// What to say if the log ended before the size that it had when it was opened.
     pub(super) fn shrank(&self) -> Option<String> {
-        let raw = self.blocks().get_ref();
+        let raw = self.decoder.window().raw();
         let lost = raw.left.filter(|left| raw.ended && *left > 0)?;
         let (before, now) = (raw.taken + lost, raw.taken);
         Some(format!("shrank from {before} to {now} bytes while it was read"))
-    }
-
-    fn blocks(&self) -> &Blocks {
-        match &self.decoder {
-            Decoder::Plain(blocks) => blocks,
-            Decoder::Gzip(gzip) => gzip.get_ref(),
-            Decoder::Zstd(zstd) => zstd.decoder.get_ref(),
-        }
-    }
-
-    fn blocks_mut(&mut self) -> &mut Blocks {
-        match &mut self.decoder {
-            Decoder::Plain(blocks) => blocks,
-            Decoder::Gzip(gzip) => gzip.get_mut(),
-            Decoder::Zstd(zstd) => zstd.decoder.get_mut(),
-        }
     }
 }
