@@ -2,6 +2,18 @@
 --
 -- $LOG and $TABLES stand for paths, other words behind a $ for the ids of verdicts. Ids instead of names, and one number
 -- for all that a row of the answer is about, keep hash tables small.
+--
+-- Tried on 4 M calls, seconds of two cores' time (so compared because the machine was not idle):
+--   as it stands here                                             5.5–6.0
+--   ts read as String, parseDateTime64BestEffort                  5.5–6.2
+--   extractGroups in place of splitByChar                         6.4
+--   LEFT JOIN with a range in place of the as-of join             6.4
+--   client_id and method as LowCardinality                        10.1
+--   uniqExact; uniqCombined in place of uniq                      0.5–1.3; 0.3–0.7 more
+-- and on another log of as many calls, of which the as-of join took 5.6:
+--   dictionaries (RANGE_HASHED for the timeline)                  6.2
+--   one pass with GROUPING SETS in place of a table of calls      6.6, and 0.4 GB more memory
+-- uniq is off by at most 0.3 % in any row.
 
 -- part: tables
 
@@ -20,7 +32,7 @@ SELECT * FROM file('$TABLES/timeline.csv', CSVWithNames, 'slot UInt32, from_us I
 CREATE TABLE calls ENGINE = Memory AS
 WITH logged AS (
   SELECT
-    toUnixTimestamp64Micro(parseDateTime64BestEffort(ts, 6, 'UTC')) AS at_us,
+    toUnixTimestamp64Micro(ts) AS at_us,
     client_id,
     splitByChar('/', path) AS segments,
     segments[3] AS api_name,
@@ -30,7 +42,7 @@ WITH logged AS (
     multiIf(status BETWEEN 100 AND 399, 0, status IN (401, 403, 407, 451), 1, status > 0, 2, 3) AS outcome,
     bytes,
     latency_us
-  FROM file('$LOG', JSONEachRow, 'ts String, client_id Nullable(String), method String, path String, status UInt16,
+  FROM file('$LOG', JSONEachRow, 'ts DateTime64(6, \'UTC\'), client_id Nullable(String), method String, path String, status UInt16,
     bytes UInt64, latency_us UInt32')
 ), placed AS (
   SELECT
@@ -66,7 +78,7 @@ ASOF LEFT JOIN timeline AS t ON t.slot = p.slot AND p.at_us >= t.from_us;
 
 CREATE TABLE usage ENGINE = Memory AS
 SELECT key, count() AS calls, sum(bytes) AS bytes, min(at_us) AS first_us, max(at_us) AS last_us,
-  uniqExactIf(subject, subject != 0) AS subjects
+  uniqIf(subject, subject != 0) AS subjects
 FROM calls
 GROUP BY key;
 

@@ -1,12 +1,17 @@
 """The question of `overstay audit`, for Polars. scripts/peers/peer.py runs it; only `query` is timed.
 
 Ids instead of names, and one number for all that a row of the answer is about, keep hash tables small.
+
+Tried on 4 M calls, seconds of two cores' time (so compared because the machine was not idle):
+  as it stands here                                             6.3–6.8
+  as-of join in place of the join and the filter                6.5–6.6
+  all in one streaming pass                                     6.3–7.2; with the as-of join 6.1–7.2
+  extract_groups with a regular expression in place of splitn   7.4
+  "%.f" in place of "%6f" in the format of the time             0.5 more; ts read as Datetime: ten times the time of all
+  approx_n_unique                                               as long as n_unique, and off by up to 22 % above 512
 """
 
 import polars as pl
-
-TARGET = r"^/v2/([^/?#]+)/(?:users/([^/?#]+)/[a-z]+|items/[^/?#]+)"
-
 
 def tables(folder):
     """The tables of the register: credentials, apis, timeline."""
@@ -35,23 +40,23 @@ def _calls(log, tables, ids):
     """All calls, each with the key of its row of the answer."""
     credentials, apis, timeline = tables
     method, status, at = pl.col("method"), pl.col("status"), pl.col("at_us")
-    target = pl.col("path").str.extract_groups(TARGET)
+    segment = pl.col("segments").struct.field
     logged = pl.scan_ndjson(log, schema={
         "ts": pl.String, "client_id": pl.String, "method": pl.String, "path": pl.String,
         "status": pl.Int64, "bytes": pl.Int64, "latency_us": pl.Int64,
     }).select(
         "client_id", "bytes", "latency_us",
-        # That there are six digits is told: finding out how many takes ten times as long.
+        # That there are six digits is told: finding out takes longer.
         at_us=pl.col("ts").str.to_datetime("%Y-%m-%dT%H:%M:%S.%6fZ", time_unit="us", cache=False).dt.epoch("us"),
-        target=target,
+        segments=pl.col("path").str.splitn("/", 6),
         operation=pl.when(method.is_in(["GET", "HEAD", "OPTIONS"])).then(0)
         .when(method.is_in(["POST", "PUT", "PATCH"])).then(1).when(method == "DELETE").then(2).otherwise(3),
         outcome=pl.when(status.is_between(100, 399)).then(0)
         .when(status.is_in([401, 403, 407, 451])).then(1).when(status > 0).then(2).otherwise(3),
     ).with_columns(
-        name=pl.col("target").struct.field("1"),
-        subject=pl.col("target").struct.field("2"),
-    ).drop("target")
+        name=segment("field_2"),
+        subject=pl.when(segment("field_3") == "users").then(segment("field_4")),
+    ).drop("segments")
     placed = (
         logged.join(credentials.lazy(), left_on="client_id", right_on="credential", how="left")
         .filter(pl.col("partner").is_null() | ((at >= pl.col("begins_us")) & (at < pl.col("next_us"))))
