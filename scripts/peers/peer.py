@@ -13,6 +13,7 @@ import json
 import os
 import sys
 import time
+import traceback
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -89,7 +90,12 @@ def main():
     # The first word of a verdict is enough to tell those that the queries name.
     names.update({verdict.split("-")[0]: index for index, verdict in reversed(list(enumerate(ids)))})
     ask = {"duckdb": duckdb, "clickhouse": clickhouse, "polars": polars}[peer]
-    version, seconds, usage, latency = ask(names, int(threads))
+    try:
+        version, seconds, usage, latency = ask(names, int(threads))
+    except Exception as error:
+        traceback.print_exc()
+        # What was wrong stands in one line at the end, whatever the peer draws under its queries.
+        sys.exit(f"{type(error).__name__}: {str(error).splitlines()[0]}" if str(error) else type(error).__name__)
     for name, rows in (("usage", usage), ("latency", latency)):
         with open(Path(out) / f"{name}.csv", "w", newline="", encoding="utf-8") as file:
             csv.writer(file, lineterminator="\n").writerows(rows)
