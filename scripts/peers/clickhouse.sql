@@ -1,7 +1,8 @@
--- The question of `overstay audit`, for ClickHouse. scripts/peers/peer.py runs the parts; only the part `query` is timed.
+-- The question of `overstay audit`, for ClickHouse. scripts/peers/peer.py runs the parts;
+-- only the part `query` is timed.
 --
--- $LOG and $TABLES stand for paths, other words behind a $ for the ids of verdicts. Ids instead of names, and one number
--- for all that a row of the answer is about, keep hash tables small.
+-- $LOG and $TABLES stand for paths, other words behind a $ for the ids of verdicts. Ids instead of names, and one
+-- number for all that a row of the answer is about, keep hash tables small.
 --
 -- Tried on 4 M calls, seconds of two cores' time (so compared because the machine was not idle):
 --   as it stands here                                             5.5–6.0
@@ -42,8 +43,8 @@ WITH logged AS (
     multiIf(status BETWEEN 100 AND 399, 0, status IN (401, 403, 407, 451), 1, status > 0, 2, 3) AS outcome,
     bytes,
     latency_us
-  FROM file('$LOG', JSONEachRow, 'ts DateTime64(6, \'UTC\'), client_id Nullable(String), method String, path String, status UInt16,
-    bytes UInt64, latency_us UInt32')
+  FROM file('$LOG', JSONEachRow, 'ts DateTime64(6, \'UTC\'), client_id Nullable(String), method String, path String,
+    status UInt16, bytes UInt64, latency_us UInt32')
 ), placed AS (
   SELECT
     l.at_us AS at_us, l.bytes AS bytes, l.latency_us AS latency_us, l.subject AS subject,

@@ -1,7 +1,8 @@
--- The question of `overstay audit`, for DuckDB. scripts/peers/peer.py runs the parts; only the part `query` is timed.
+-- The question of `overstay audit`, for DuckDB. scripts/peers/peer.py runs the parts;
+-- only the part `query` is timed.
 --
--- $LOG and $TABLES stand for paths, other words behind a $ for the ids of verdicts. Ids instead of names, and one number
--- for all that a row of the answer is about, keep hash tables small.
+-- $LOG and $TABLES stand for paths, other words behind a $ for the ids of verdicts. Ids instead of names, and one
+-- number for all that a row of the answer is about, keep hash tables small.
 --
 -- Tried on 4 M calls, seconds of two cores' time (so compared because the machine was not idle):
 --   as it stands here                                             4.9–5.0
@@ -9,7 +10,8 @@
 --   split_part in place of the regular expression                 5.5
 --   the join order of its own optimizer                           5.9, and 1.0 GB more memory
 --   ASOF JOIN with the timeline                                   5.8
---   approx_count_distinct                                         0.6–1.3 less, but 45 % of counts above 512 are off by more than 2 %
+--   approx_count_distinct                                         0.6–1.3 less, but 45 % of the counts above 512
+--                                                                 are off by more than 2 %
 --   approx_quantile                                               twice the time of quantile_disc, which is exact
 
 -- part: tables

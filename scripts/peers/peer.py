@@ -48,8 +48,13 @@ def clickhouse(names, threads):
     from chdb import session
 
     engine = session.Session()
-    settings = {"max_threads": threads, "join_use_nulls": 1, "session_timezone": "'UTC'",
-                "input_format_skip_unknown_fields": 1, "date_time_input_format": "'best_effort'"}
+    settings = {
+        "max_threads": threads,
+        "join_use_nulls": 1,
+        "session_timezone": "'UTC'",
+        "input_format_skip_unknown_fields": 1,
+        "date_time_input_format": "'best_effort'",
+    }
     for name, value in settings.items():
         engine.query(f"SET {name} = {value}")
     engine.query("CREATE DATABASE peers")

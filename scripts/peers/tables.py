@@ -5,6 +5,7 @@ overstay compiles its register in its own time; to the peers the same is given r
 
 import csv
 import json
+import re
 from datetime import datetime, timedelta, timezone
 
 OPERATIONS = ["read", "write", "delete", "other"]
@@ -30,8 +31,11 @@ def instant_us(text, absent):
         return absent
     if text.lstrip("-").isdigit():
         return int(text) * 1_000_000
-    at = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    at = at if at.tzinfo else at.replace(tzinfo=timezone.utc)
+    # Fractions may have any number of digits: those past the sixth are cut.
+    whole, fraction, zone = re.fullmatch(r"([^.]+?)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)?", text).groups()
+    zone = "+00:00" if zone in (None, "Z") else zone
+    whole = whole if "T" in whole else whole + "T00:00:00"
+    at = datetime.fromisoformat(f"{whole}.{(fraction or '').ljust(6, '0')[:6]}{zone}")
     return (at - _EPOCH) // timedelta(microseconds=1)
 
 
@@ -52,16 +56,30 @@ def prepare(workload, into):
     apis = sorted(row["api"] for row in rows(register / "apis.csv"))
     api_ids = {name: index for index, name in enumerate(apis)}
     if len(partners) > PARTNERS_MAX or len(apis) > APIS_MAX:
-        raise ValueError(f"found {len(partners)} partners and {len(apis)} apis, expected at most {PARTNERS_MAX} and {APIS_MAX}")
+        raise ValueError(
+            f"found {len(partners)} partners and {len(apis)} apis, expected at most {PARTNERS_MAX} and {APIS_MAX}"
+        )
     if rows(register / "consents.csv") or any(row.get("consent") for row in rows(register / "apis.csv")):
         raise ValueError("found consents in the register, expected none: the queries of the peers do not ask for them")
 
-    _write(into / "credentials.csv",
-           ["credential", "partner", "begins_us", "next_us", "valid_from_us", "valid_until_us"],
-           _credentials(rows(register / "credentials.csv"), partner_ids))
-    _write(into / "apis.csv", ["name", "api", "open", "propagation_us"], (
-        [row["api"], api_ids[row["api"]], int(row.get("access") == "open"), int(row.get("propagation_s") or 0) * 1_000_000]
-        for row in rows(register / "apis.csv")))
+    _write(
+        into / "credentials.csv",
+        ["credential", "partner", "begins_us", "next_us", "valid_from_us", "valid_until_us"],
+        _credentials(rows(register / "credentials.csv"), partner_ids),
+    )
+    _write(
+        into / "apis.csv",
+        ["name", "api", "open", "propagation_us"],
+        (
+            [
+                row["api"],
+                api_ids[row["api"]],
+                int(row.get("access") == "open"),
+                int(row.get("propagation_s") or 0) * 1_000_000,
+            ]
+            for row in rows(register / "apis.csv")
+        ),
+    )
 
     verdicts, steps = _timeline(rows(workload / "timeline.csv"), partner_ids, api_ids)
     _write(into / "timeline.csv", ["slot", "from_us", "until_us", "verdict"], steps)
@@ -92,7 +110,7 @@ def slot(partner, api, operation):
 
 
 def _credentials(credential_rows, partner_ids):
-    """Each row with the time in which it speaks for its credential: from its start, the first one always, to the next."""
+    """Each row with the time in which it speaks for its credential: from its start, the first always, to the next."""
     by_credential = {}
     for row in credential_rows:
         start_us = instant_us(row.get("valid_from"), ALWAYS_US)
@@ -101,9 +119,14 @@ def _credentials(credential_rows, partner_ids):
         versions.sort(key=lambda version: version[0])
         starts = [start_us for start_us, _ in versions]
         for index, (start_us, row) in enumerate(versions):
-            yield [credential, partner_ids[row["partner"]], start_us if index else ALWAYS_US,
-                   starts[index + 1] if index + 1 < len(starts) else NEVER_US, start_us,
-                   instant_us(row.get("valid_until"), NEVER_US)]
+            yield [
+                credential,
+                partner_ids[row["partner"]],
+                start_us if index else ALWAYS_US,
+                starts[index + 1] if index + 1 < len(starts) else NEVER_US,
+                start_us,
+                instant_us(row.get("valid_until"), NEVER_US),
+            ]
 
 
 def _timeline(timeline_rows, partner_ids, api_ids):
@@ -125,8 +148,9 @@ def _timeline(timeline_rows, partner_ids, api_ids):
                 of_slot = sorted(lists.get((partner, api, operation), others))
                 ends = [from_us for from_us, _ in of_slot[1:]] + [NEVER_US]
                 number = slot(partner_id, api_id, operation_id)
-                steps.extend([number, from_us, until_us, ids[verdict]]
-                             for (from_us, verdict), until_us in zip(of_slot, ends))
+                steps.extend(
+                    [number, from_us, until_us, ids[verdict]] for (from_us, verdict), until_us in zip(of_slot, ends)
+                )
     return verdicts, steps
 
 
