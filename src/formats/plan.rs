@@ -136,6 +136,7 @@ impl Plan {
     pub(super) fn layout_start(&self, line: &str) -> Option<usize> {
         match self {
             Plan::Json(plan) | Plan::JsonRecords(plan, _) => plan.record_start(line),
+            Plan::Pattern(_) => Some(0),
             _ => None,
         }
     }
@@ -144,6 +145,7 @@ impl Plan {
     pub(super) fn layout(&self, line: &str) -> Option<Layout> {
         match self {
             Plan::Json(plan) | Plan::JsonRecords(plan, _) => plan.layout(line),
+            Plan::Pattern(plan) => plan.layout(),
             _ => None,
         }
     }

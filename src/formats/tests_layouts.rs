@@ -163,6 +163,119 @@ proptest! {
     }
 }
 
+/// Lines of servers, spoiled in the places where patterns look.
+fn server_lines() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let line = |form: usize, parts: [&str; 6]| {
+        let [user, time, request, status, referer, agent] = parts;
+        match form {
+            0 => format!(
+                "10.0.0.7 - {user} [{time}] \"{request}\" {status} 5 \"{referer}\" \"{agent}\""
+            ),
+            1 => format!("10.0.0.7 - {user} [{time}] \"{request}\" {status} 5"),
+            2 => format!(
+                "h:443 10.0.0.7 - {user} [{time}] \"{request}\" {status} 5 \"{referer}\" \"{agent}\""
+            ),
+            3 => format!("10.0.0.7 {status} \"{request}\" {user} {time} {agent}"),
+            _ => format!("{time} {user}|{request}|{status}|{agent}"),
+        }
+    };
+    let users = ["-", "joe", "j doe", "a [b", "\"\"", "a\\\"b", "-x", "a - b", "é", ""];
+    let times = [
+        "18/Dec/2018:09:30:00 +0000",
+        "18/Dec/2018:09:30:01.5 +0100",
+        "19/Dec/2018:09:30:00 +0000",
+        "x [y",
+        "",
+        "2018-12-18T09:30:00Z",
+        "31/Feb/2018:09:30:00 +0000",
+        "18/Dec/2018:09:30:00 +0000] [x",
+    ];
+    let requests = [
+        "GET /x HTTP/1.1",
+        "POST /v1/users/7?a=b HTTP/2",
+        "GET /a b HTTP/1.1",
+        "GET /x",
+        "-",
+        "",
+        "\\x16\\x03",
+        "GET http://h/x HTTP/1.1",
+        "get /x HTTP/1.1 ",
+        "GET /\\\"q HTTP/1.1",
+        "GET /x HTTP/x",
+    ];
+    let statuses = ["200", "404", "401", "-", "2 0", "", "600", "200.0"];
+    let texts = ["-", "Mozilla \\\"x\\\"", "a b", "", "x\" \"y", "t\tx", "é"];
+    let part = prop::sample::select::<&str>;
+    let one = (
+        prop::sample::select(vec![0, 0, 0, 1, 2, 3, 4]),
+        (part(users.to_vec()), part(times.to_vec()), part(requests.to_vec())),
+        (part(statuses.to_vec()), part(texts.to_vec()), part(texts.to_vec())),
+        prop::option::weighted(0.2, (any::<prop::sample::Index>(), any::<u8>())),
+    );
+    let one =
+        one.prop_map(move |(form, (user, time, request), (status, referer, agent), spoil)| {
+            let mut line = line(form, [user, time, request, status, referer, agent]).into_bytes();
+            if let Some((index, byte)) = spoil {
+                let at = index.index(line.len());
+                line[at] = byte;
+            }
+            line
+        });
+    prop::collection::vec(one, 1..24)
+}
+
+fn pattern_formats() -> Vec<Format> {
+    let named = [
+        "common",
+        "combined",
+        "vcombined",
+        "nginx-main",
+        "nginx-ingress",
+        "aws-alb",
+        "haproxy",
+        "squid",
+    ];
+    let mut all: Vec<Format> = named.iter().map(|name| Format::built_in(name).unwrap()).collect();
+    let more = "subject = { route = 'user' }";
+    for pattern in [
+        "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent",
+        "$remote_addr $status \"$request\" $remote_user [$time_local] $http_user_agent",
+        "$time_iso8601 $remote_user|$request|$status|$http_user_agent",
+        "%h %l %u %t \\\"%r\\\" %>s %b",
+    ] {
+        all.push(format(&format!("kind = 'pattern'\npattern = '{pattern}'\n{more}")));
+    }
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn nor_does_that_of_a_pattern(lines in server_lines()) {
+        for format in pattern_formats() {
+            let mut learning = Scratch::default();
+            for line in &lines {
+                let mut alone = Scratch::without_layouts();
+                let expected = format.parse(line, &mut alone).map(owned);
+                let found = format.parse(line, &mut learning).map(owned);
+                prop_assert_eq!(found, expected, "{}: {}", format.name(), String::from_utf8_lossy(line));
+            }
+        }
+    }
+}
+
+#[test]
+fn lines_of_servers_are_read_by_their_layout() {
+    let line = r#"10.0.0.7 - joe [18/Dec/2018:09:30:00 +0000] "GET /x HTTP/1.1" 200 5 "-" "curl""#;
+    for (name, line) in [("combined", line), ("common", &line[..line.len() - 11])] {
+        let format = Format::built_in(name).unwrap();
+        let mut scratch = Scratch::default();
+        format.parse(line.as_bytes(), &mut scratch).unwrap();
+        assert!(scratch.has_layout(&format.identity, line, 0), "{name}");
+    }
+}
+
 #[test]
 fn a_line_like_the_one_before_is_read_by_its_layout() {
     let format = Format::built_in("json").unwrap();

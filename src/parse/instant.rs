@@ -160,25 +160,54 @@ fn read_rfc3339(text: &str, zone: &Zone) -> Option<Instant> {
     with_offset(local_s, nanos, rest, zone)
 }
 
-/// A date, and the days since the epoch that it is. Most lines are of the day of the line before.
+/// A date as written, and the days since the epoch that it is. Most lines are of the day of the line before.
 #[derive(Debug, Default)]
-pub(crate) struct Today(Cell<([u8; 10], i64)>);
+pub(crate) struct Today<const N: usize>(Cell<Option<([u8; N], i64)>>);
 
-impl Today {
-    /// Reads a time as RFC 3339 has it.
+impl<const N: usize> Today<N> {
     #[inline]
-    pub(crate) fn read_rfc3339(&self, text: &str, zone: &Zone) -> Option<Instant> {
-        let date = |date: &[u8; 10]| {
-            let (known, days) = self.0.get();
-            if known == *date {
-                return Some(days);
+    fn days(&self, date: &[u8; N], read: impl FnOnce(&[u8; N]) -> Option<i64>) -> Option<i64> {
+        if let Some((known, days)) = self.0.get()
+            && known == *date
+        {
+            return Some(days);
+        }
+        let days = read(date)?;
+        self.0.set(Some((*date, days)));
+        Some(days)
+    }
+}
+
+/// The usual ways to write a time, with the day of the line before.
+#[derive(Debug)]
+pub(crate) enum PlainTime {
+    /// RFC 3339's.
+    Rfc3339(Today<10>),
+    /// The Common Log Format's.
+    Clf(Today<11>),
+}
+
+impl PlainTime {
+    /// What a form reads texts as that begin as RFC 3339's do, or those of the Common Log Format.
+    pub(crate) fn of(form: &TimeForm) -> Option<PlainTime> {
+        match form {
+            TimeForm::Auto | TimeForm::Rfc3339 => Some(PlainTime::Rfc3339(Today::default())),
+            TimeForm::Clf => Some(PlainTime::Clf(Today::default())),
+            TimeForm::Epoch(_) | TimeForm::Strptime(_) => None,
+        }
+    }
+
+    /// The instant; none if it is another way to write a time, or none.
+    #[inline]
+    pub(crate) fn read(&self, text: &str, zone: &Zone) -> Option<Instant> {
+        match self {
+            PlainTime::Rfc3339(today) => {
+                let date = |date: &[u8; 10]| today.days(date, time::date);
+                let (local_s, nanos, rest) = parse_local_by(text.as_bytes(), date)?;
+                with_offset(local_s, nanos, rest, zone)
             }
-            let days = time::date(date)?;
-            self.0.set((*date, days));
-            Some(days)
-        };
-        let (local_s, nanos, rest) = parse_local_by(text.as_bytes(), date)?;
-        with_offset(local_s, nanos, rest, zone)
+            PlainTime::Clf(today) => read_clf_by(text, zone, |date| today.days(date, clf_date)),
+        }
     }
 }
 
@@ -193,25 +222,30 @@ fn with_offset(local_s: i64, nanos: u32, rest: &[u8], zone: &Zone) -> Option<Ins
 
 /// Reads the time of the Common Log Format: `18/Dec/2018:09:30:00 +0100`. A fraction may follow the seconds.
 fn read_clf(text: &str, zone: &Zone) -> Option<Instant> {
+    read_clf_by(text, zone, clf_date)
+}
+
+#[inline]
+fn read_clf_by(
+    text: &str,
+    zone: &Zone,
+    date: impl FnOnce(&[u8; 11]) -> Option<i64>,
+) -> Option<Instant> {
     let text = text.as_bytes();
     let text = match text {
         [b'[', inner @ .., b']'] => inner,
         _ => text,
     };
-    let [d1, d2, b'/', m1, m2, m3, b'/', y1, y2, y3, y4, b':', rest @ ..] = text else {
+    let (day, rest) = text.split_first_chunk()?;
+    let days = date(day)?;
+    let [b':', h1, h2, b':', n1, n2, b':', s1, s2, rest @ ..] = rest else {
         return None;
     };
-    let [h1, h2, b':', n1, n2, b':', s1, s2, rest @ ..] = rest else {
-        return None;
-    };
-    let month = month([*m1, *m2, *m3])?;
-    let day = pair(*d1, *d2)?;
-    let year = i64::from(pair(*y1, *y2)? * 100 + pair(*y3, *y4)?);
     let (h, m, s) = (pair(*h1, *h2)?, pair(*n1, *n2)?, pair(*s1, *s2)?);
-    if day < 1 || day > days_in_month(year, month) || h > 23 || m > 59 || s > 60 {
+    if h > 23 || m > 59 || s > 60 {
         return None;
     }
-    let local_s = days_from_civil(year, month, day) * S_PER_DAY + i64::from(h * 3600 + m * 60 + s);
+    let local_s = days * S_PER_DAY + i64::from(h * 3600 + m * 60 + s);
     let (nanos, rest) = match rest {
         [b'.', after @ ..] => {
             let count = after.iter().take_while(|b| b.is_ascii_digit()).count();
@@ -220,6 +254,16 @@ fn read_clf(text: &str, zone: &Zone) -> Option<Instant> {
         _ => (0, rest),
     };
     with_offset(local_s, nanos, rest, zone)
+}
+
+/// Reads `18/Dec/2018`: days since the epoch.
+fn clf_date(text: &[u8; 11]) -> Option<i64> {
+    let [d1, d2, b'/', m1, m2, m3, b'/', y1, y2, y3, y4] = *text else { return None };
+    let month = month([m1, m2, m3])?;
+    let day = pair(d1, d2)?;
+    let year = i64::from(pair(y1, y2)? * 100 + pair(y3, y4)?);
+    let is_real = day >= 1 && day <= days_in_month(year, month);
+    is_real.then(|| days_from_civil(year, month, day))
 }
 
 /// The number of an English month's first three letters, in any case.

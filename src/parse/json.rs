@@ -167,7 +167,7 @@ impl Plan {
         for (index, (literal, kind)) in elements.iter().enumerate() {
             let value = match kind {
                 Kind::JsonString => format!("v{index}"),
-                Kind::JsonScalar => (VALUES_FROM + index).to_string(),
+                _ => (VALUES_FROM + index).to_string(),
             };
             marked.push_str(std::str::from_utf8(literal).ok()?);
             marked.push_str(&value);

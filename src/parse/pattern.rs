@@ -12,6 +12,7 @@ use crate::parse::directive::{
 };
 use crate::parse::escape::unescape_log;
 use crate::parse::instant::{TimeForm, Zone};
+use crate::parse::layout::{Kind, Layout, Literal};
 use crate::parse::request::{is_method, is_version};
 use crate::parse::{Cell, Scratch};
 
@@ -195,6 +196,55 @@ impl Plan {
         } else {
             Err(Reason::Malformed)
         }
+    }
+
+    /// The layout of the plainest lines: those in which each value ends at the first byte of the literal after it. None if a
+    /// value's own text may hold that by the rules, so that no look at one byte tells.
+    pub(crate) fn layout(&self) -> Option<Layout> {
+        let mut elements = Vec::new();
+        let mut literal = self.prefix.as_bytes();
+        let mut is_after_name = false;
+        for (index, capture) in self.captures.iter().enumerate() {
+            let until = capture.until.needle();
+            let is_last = index + 1 == self.captures.len();
+            let is_name = matches!(capture.ends, Ends::BeforeTime);
+            // What is not to have a blank has none if it ends at the first.
+            let is_word = match &capture.role {
+                Some(Role::PathAndQuery { dash: true } | Role::Port) => return None,
+                Some(
+                    Role::Method
+                    | Role::Status { .. }
+                    | Role::Bytes { .. }
+                    | Role::Latency { .. }
+                    | Role::RemoteAddr { .. }
+                    | Role::User,
+                ) => true,
+                _ => false,
+            };
+            let kind = match (&capture.ends, until) {
+                (Ends::AfterTime(_) | Ends::AfterVersion | Ends::BeforeSlash, _) => return None,
+                (_, []) if is_last && !is_word => Kind::Rest,
+                (_, [first, ..]) if !is_word || *first == b' ' => {
+                    // Where its rarest byte is, the literal is; it can't be before.
+                    let rare = |byte: &u8| *byte != b' ' && !byte.is_ascii_alphanumeric();
+                    let back = until.iter().position(rare).filter(|_| !is_word).unwrap_or(0);
+                    let without = match capture.role {
+                        // Apache's words for an empty name.
+                        Some(Role::User) => b'"',
+                        // A name ends where the literal stands last before the end of the time.
+                        _ if is_after_name => *literal.last()?,
+                        _ => until[back],
+                    };
+                    Kind::Until { byte: until[back], back, without }
+                }
+                _ => return None,
+            };
+            elements.push((Literal::new(literal), kind));
+            literal = until;
+            is_after_name = is_name;
+        }
+        let slots = (0..self.captures.len()).map(|slot| vec![slot]).collect();
+        Some(Layout::new(elements, Literal::new(literal), slots).escapeless())
     }
 
     /// Where a capture that begins at `start` ends, and where the next one begins.

@@ -11,18 +11,17 @@ use crate::parse::Values;
 use crate::parse::fields::{
     Fields, LatencySource, Origin, RoutedSources, Source, Status, Unit, short_whole,
 };
-use crate::parse::instant::{TimeForm, Today, Zone};
-use crate::parse::request::is_method;
+use crate::parse::instant::{PlainTime, Zone};
+use crate::parse::request::{is_method, is_version};
 
 /// Slots of the fields that lines have.
 #[derive(Debug)]
 pub(crate) struct Plain {
     zone: Zone,
-    today: Today,
+    time: PlainTime,
     at: usize,
-    path: usize,
+    target: Target,
     credential: Option<usize>,
-    method: Option<usize>,
     host: Option<usize>,
     status: Option<usize>,
     bytes: Option<usize>,
@@ -30,6 +29,47 @@ pub(crate) struct Plain {
     latency: Option<(usize, u64)>,
     subject: Routed,
     actor: Routed,
+}
+
+/// Where the request target is.
+#[derive(Debug)]
+enum Target {
+    /// A value of its own, as is the method, if there is one.
+    Apart { path: usize, method: Option<usize> },
+    /// In a request line, which holds the method too.
+    RequestLine(usize),
+}
+
+impl Target {
+    fn new(path: &[Source], method: &[Source]) -> Option<Target> {
+        if let ([path], [method]) = (path, method)
+            && let (&Origin::RequestLine(slot), &Origin::RequestLine(same)) =
+                (&path.origin, &method.origin)
+            && path.map.is_none()
+            && method.map.is_none()
+            && slot == same
+        {
+            return Some(Target::RequestLine(slot));
+        }
+        Some(Target::Apart { path: only(path)??, method: only(method)? })
+    }
+
+    /// The path and the method.
+    #[inline]
+    fn read<'a>(&self, values: Values<'a>) -> Option<(&'a str, Option<&'a str>)> {
+        let (path, method) = match *self {
+            Target::Apart { path, method } => {
+                (values.get(path)?, method.and_then(|method| values.get(method)))
+            }
+            Target::RequestLine(slot) => {
+                let (method, rest) = values.get(slot)?.split_once(' ')?;
+                let (path, version) = rest.split_once(' ')?;
+                (Some(path).filter(|_| is_version(version))?, Some(method))
+            }
+        };
+        let is_plain = path.starts_with('/') && method.is_none_or(is_method);
+        is_plain.then_some((path, method))
+    }
 }
 
 #[derive(Debug)]
@@ -112,11 +152,10 @@ impl Plain {
         };
         Some(Plain {
             zone: zone.clone().unwrap_or(Zone::UTC),
-            today: Today::default(),
-            at: matches!(at.form, TimeForm::Auto | TimeForm::Rfc3339).then_some(at.slot)?,
-            path: only(path)??,
+            time: PlainTime::of(&at.form)?,
+            at: at.slot,
+            target: Target::new(path, method)?,
             credential: only(credential)?,
-            method: only(method)?,
             host: only(host)?,
             status,
             bytes: only(bytes)?,
@@ -130,14 +169,8 @@ impl Plain {
     #[inline]
     pub(crate) fn call<'a>(&'a self, values: Values<'a>) -> Option<Call<'a>> {
         let text = |slot: Option<usize>| values.get(slot?);
-        let path = values.get(self.path).filter(|path| path.starts_with('/'))?;
-        // A text that begins otherwise is told by its looks.
-        let at = values.get(self.at).filter(|at| at.as_bytes().get(4) == Some(&b'-'))?;
-        let at = self.today.read_rfc3339(at, &self.zone)?;
-        let method = text(self.method);
-        if method.is_some_and(|method| !is_method(method)) {
-            return None;
-        }
+        let (path, method) = self.target.read(values)?;
+        let at = self.time.read(values.get(self.at)?, &self.zone)?;
         let status = match text(self.status) {
             None => Status { number: None, outcome: Outcome::Unknown },
             Some(status) => Status::of(short_whole(status)?.into(), false)?,

@@ -74,6 +74,11 @@ pub(crate) enum Kind {
     JsonString,
     /// A JSON number, `true`, `false` or `null`.
     JsonScalar,
+    /// Anything up to the first such byte, which is so many bytes from the beginning of the literal behind it; without
+    /// another byte in it.
+    Until { byte: u8, back: usize, without: u8 },
+    /// All there is, if it does not end in a blank.
+    Rest,
 }
 
 /// A value, and the bytes before it.
@@ -95,6 +100,8 @@ pub(crate) struct Layout {
     slots: Vec<Vec<usize>>,
     /// Slots that several elements may fill. Their cells are behind those of the elements.
     several: Vec<Vec<usize>>,
+    /// Whether only lines without backslashes and control characters have it.
+    is_escapeless: bool,
 }
 
 impl Layout {
@@ -107,7 +114,12 @@ impl Layout {
         let elements = elements.into_iter();
         let elements =
             elements.map(|(literal, kind)| Element { literal, kind, wanted: false }).collect();
-        Layout { elements, tail, slots, several: Vec::new() }
+        Layout { elements, tail, slots, several: Vec::new(), is_escapeless: false }
+    }
+
+    /// The same for lines only that have neither backslashes nor control characters.
+    pub(crate) fn escapeless(self) -> Layout {
+        Layout { is_escapeless: true, ..self }
     }
 
     /// Asks for the value of a slot: the cell in which [`Layout::fill`] leaves it, if these lines have it.
@@ -145,6 +157,7 @@ impl Layout {
             Some(quotes) => {
                 self.walk(line, start, cells, text, |_, at| Some((quotes.next(at)?, false)))
             }
+            None if self.is_escapeless => false,
             None => self.walk(line, start, cells, text, scan::json_string_end),
         };
         if !fits {
@@ -186,6 +199,20 @@ impl Layout {
                         } else {
                             Cell::in_line(line, begin, end)
                         };
+                    }
+                }
+                Kind::Until { .. } | Kind::Rest => {
+                    let end = match element.kind {
+                        Kind::Until { byte, back, without } => {
+                            let found = scan::find(bytes, begin, byte, without);
+                            found.and_then(|found| found.checked_sub(back))
+                        }
+                        _ => (!matches!(bytes.last(), Some(b' ' | b'\t'))).then_some(bytes.len()),
+                    };
+                    let Some(end) = end.filter(|end| *end >= begin) else { return false };
+                    at = end;
+                    if element.wanted {
+                        *cell = Cell::in_line(line, begin, end);
                     }
                 }
                 Kind::JsonScalar => {

@@ -119,6 +119,25 @@ fn specials(step: &[u8; STEP]) -> u32 {
     (quotes | backslashes | controls).to_bitmask()
 }
 
+/// The first such byte from `begin` on, if the other does not come before it.
+#[inline(always)]
+pub(super) fn find(bytes: &[u8], begin: usize, byte: u8, other: u8) -> Option<usize> {
+    let mut at = begin;
+    while let Some(step) = bytes.get(at..).and_then(<[u8]>::first_chunk::<STEP>) {
+        let step = u8x16::new(*step);
+        let found = step.simd_eq(u8x16::splat(byte)) | step.simd_eq(u8x16::splat(other));
+        let found = found.to_bitmask();
+        if found != 0 {
+            at += found.trailing_zeros() as usize;
+            return (bytes[at] == byte).then_some(at);
+        }
+        at += STEP;
+    }
+    let rest = bytes.get(at..)?;
+    let found = at + rest.iter().position(|b| *b == byte || *b == other)?;
+    (bytes[found] == byte).then_some(found)
+}
+
 /// Where a JSON number, `true`, `false` or `null` ends that begins at `begin` (RFC 8259, section 6). None if there is none.
 /// Whether what follows may follow is for the layout to say.
 #[inline(always)]
