@@ -201,9 +201,12 @@ fn pair(tens: u8, ones: u8) -> Option<u32> {
 /// The fraction that a text begins with as nanoseconds, cutting digits past the ninth; and how many digits it has.
 #[inline]
 fn leading_fraction(text: &[u8]) -> (u32, usize) {
-    if let Some(eight) = text.first_chunk()
-        && let (number, count @ 0..8) = leading_digits(*eight)
-    {
+    let mut eight = [b' '; 8];
+    match text.first_chunk() {
+        Some(whole) => eight = *whole,
+        None => eight[..text.len()].copy_from_slice(text),
+    }
+    if let (number, count @ 0..8) = leading_digits(eight) {
         return (number * 10, count);
     }
     let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();

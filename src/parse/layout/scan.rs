@@ -46,23 +46,18 @@ impl Quotes {
         }
         let mut quotes = Quotes { words: [0; QUOTES_MAX / WORD] };
         let mut others = u8x16::splat(0);
-        let mut look = |block: &[u8; WORD], word: &mut u64| {
-            for (step, at) in block.as_chunks::<STEP>().0.iter().zip((0..).step_by(STEP)) {
-                let bytes = u8x16::new(*step);
-                *word |= u64::from(bytes.simd_eq(u8x16::splat(b'"')).to_bitmask()) << at;
-                others |= bytes.simd_eq(u8x16::splat(b'\\'));
-                // Control characters are those that a minimum with the last of them leaves as they are.
-                others |= bytes.min(u8x16::splat(0x1f)).simd_eq(bytes);
-            }
-        };
         let (blocks, rest) = line.as_chunks::<WORD>();
         for (block, word) in blocks.iter().zip(&mut quotes.words) {
-            look(block, word);
+            let odd;
+            (*word, odd) = look(block);
+            others |= odd;
         }
         if let Some(word) = quotes.words.get_mut(blocks.len()).filter(|_| !rest.is_empty()) {
             let mut block = [b' '; WORD];
             block[..rest.len()].copy_from_slice(rest);
-            look(&block, word);
+            let odd;
+            (*word, odd) = look(&block);
+            others |= odd;
         }
         (others.to_bitmask() == 0).then_some(quotes)
     }
@@ -78,6 +73,21 @@ impl Quotes {
         }
         Some(index * WORD + word.trailing_zeros() as usize)
     }
+}
+
+/// A bit for each quote of a block, and whether there are backslashes or control characters.
+#[inline(always)]
+fn look(block: &[u8; WORD]) -> (u64, u8x16) {
+    let quotes = |step: u8x16| u64::from(step.simd_eq(u8x16::splat(b'"')).to_bitmask());
+    // Control characters are those that a minimum with the last of them leaves as they are.
+    let odd = |step: u8x16| {
+        step.simd_eq(u8x16::splat(b'\\')) | step.min(u8x16::splat(0x1f)).simd_eq(step)
+    };
+    let (steps, _) = block.as_chunks::<STEP>();
+    let [a, b, c, d] = steps else { return (0, u8x16::splat(u8::MAX)) };
+    let [a, b, c, d] = [a, b, c, d].map(|step| u8x16::new(*step));
+    let word = quotes(a) | quotes(b) << 16 | quotes(c) << 32 | quotes(d) << 48;
+    (word, (odd(a) | odd(b)) | (odd(c) | odd(d)))
 }
 
 /// How long the escape is whose backslash stands before these bytes.
