@@ -217,7 +217,7 @@ impl Mapped {
             }
             buffer.clear();
             if range.len() <= self.chunk_bytes + self.line_bytes_max + 2 {
-                buffer.push(&self.mapping.bytes()[range.clone()]);
+                self.mapping.read(range.clone(), |bytes| buffer.push(bytes));
                 if self.mapping.fault().is_some() {
                     return None;
                 }

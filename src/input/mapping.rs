@@ -50,6 +50,28 @@ impl Mapping {
         &self.map
     }
 
+    /// Hands over some of the bytes, and lets go of their pages: they are read once, and a log of forty gigabytes is not to
+    /// look as if it lay in the process's memory.
+    pub(super) fn read<T>(
+        &self,
+        range: std::ops::Range<usize>,
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> T {
+        // All at once is less work than a fault for every few pages. Only advice: what can't be had yet faults as ever.
+        #[cfg(target_os = "linux")]
+        let _ = self.map.advise_range(memmap2::Advice::PopulateRead, range.start, range.len());
+        let result = read(&self.map[range.clone()]);
+        #[cfg(unix)]
+        {
+            let advice = memmap2::UncheckedAdvice::DontNeed;
+            // SAFETY: pages of a mapping that nobody writes hold what the file holds (or, where the guard put them, zeros). Who
+            // looks at one that was let go gets the same again, so nothing borrowed changes that would not have changed with
+            // the file itself.
+            let _ = unsafe { self.map.unchecked_advise_range(advice, range.start, range.len()) };
+        }
+        result
+    }
+
     /// Why nothing read from the mapping up to now may be used.
     pub(super) fn fault(&self) -> Option<String> {
         let mapped = self.map.len() as u64;

@@ -314,8 +314,11 @@ impl Columns {
         for index in 1..starts.len() {
             starts[index] += starts[index - 1];
         }
-        self.sorted.clear();
-        self.sorted.extend_from_slice(&self.rows);
+        // Each place is written once.
+        match self.rows.first() {
+            Some(row) => self.sorted.resize(self.rows.len(), *row),
+            None => self.sorted.clear(),
+        }
         for row in &self.rows {
             let start = &mut starts[row.partner.0 as usize];
             self.sorted[*start] = *row;
