@@ -153,8 +153,21 @@ pub struct Routes {
 }
 
 /// What of a template is the same in each of its targets: the bytes before, between and behind the placeholders.
-#[derive(Clone, Debug)]
-struct Sure(Vec<Box<[u8]>>);
+///
+/// It lies in one place, to be fetched at once. Templates that are too long for it are looked up as all others are.
+#[derive(Clone, Copy, Debug)]
+struct Sure {
+    text: [u8; SURE_BYTES],
+    /// Where each part ends in it.
+    ends: [u8; SURE_PARTS],
+    parts: u8,
+}
+
+/// Bytes and parts of the longest: with these it takes a line of a cache.
+const SURE_BYTES: usize = 57;
+const SURE_PARTS: usize = 6;
+
+const _: () = assert!(size_of::<Sure>() == 64 && SURE_BYTES <= u8::MAX as usize);
 
 impl Sure {
     /// Whether a target, as written, is one of the template's: then what stands for its placeholders is left in `placed`.
@@ -162,7 +175,10 @@ impl Sure {
     fn fits(&self, target: &[u8], placed: &mut Vec<Span>) -> bool {
         placed.clear();
         let mut at = 0;
-        for (i, literal) in self.0.iter().enumerate() {
+        let mut start = 0;
+        for (i, end) in self.ends[..usize::from(self.parts)].iter().enumerate() {
+            let literal = &self.text[start..usize::from(*end)];
+            start = usize::from(*end);
             if i > 0 {
                 let end = target::plain_segment_end(target, at);
                 // Those that are none, and those that stand for something else.
@@ -323,7 +339,16 @@ impl Routes {
         let is_only = matches!(node.ends.as_slice(), [(None, None, row)] if *row == index);
         // The template of no segment fits the empty target too.
         let is_sure = is_only && !row.template.rest && !row.template.segments.is_empty();
-        is_sure.then(|| Sure(parts.into_iter().map(Vec::into_boxed_slice).collect()))
+        let mut sure = Sure { text: [0; SURE_BYTES], ends: [0; SURE_PARTS], parts: 0 };
+        let mut start = 0;
+        for part in parts.into_iter().filter(|_| is_sure) {
+            let end = start + part.len();
+            sure.text.get_mut(start..end)?.copy_from_slice(&part);
+            *sure.ends.get_mut(usize::from(sure.parts))? = end as u8;
+            sure.parts += 1;
+            start = end;
+        }
+        is_sure.then_some(sure)
     }
 
     /// All rows, in the order in which they were given.

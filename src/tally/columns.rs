@@ -111,6 +111,9 @@ struct Row {
 /// Rows that are folded at a time: enough for each partner to have some, in little memory.
 const ROWS: usize = 1 << 17;
 
+/// Calls whose lanes are looked up together.
+const FETCHED: usize = 32;
+
 /// Of a call whose log does not say how long it took. One that took as long goes the long way.
 const NO_LATENCY: u32 = u32::MAX;
 
@@ -225,36 +228,26 @@ impl Columns {
     ) {
         let fresh = std::mem::take(&mut self.fresh);
         let mut read = Read::default();
-        for call in &fresh {
-            let lane = match self.lanes.get(&call.key) {
-                Some(lane) if lane.has(call.at) => *lane,
-                _ => self.open(judge, call.key, call.at),
-            };
-            let line = || &piece[call.line as usize..][..call.length as usize];
-            if lane.goes_by_columns(call) {
-                let outcome = call.outcome as u32;
-                let sums = lane.sums + outcome;
-                self.rows.push(Row {
-                    at: call.at,
-                    bytes: call.bytes,
-                    subject: call.subject,
-                    latency_us: call.latency_us,
-                    partner: lane.partner,
-                    sums,
-                    has_subject: call.has_subject,
-                });
-                if lane.proven & (1 << outcome) != 0 {
-                    let place = Place { offset: place.offset + u64::from(call.line), ..place };
-                    self.evidence[sums as usize].add(call.at, place, line());
-                }
-                if lane.noted & (1 << outcome) == 0 {
-                    self.note_credential(call.key, outcome, sums);
-                }
-            } else if lane.way != Way::Read || !lane.has(call.at) {
-                long(tally, call.line as usize, line());
-                continue;
+        let line = |call: &Fresh| &piece[call.line as usize..][..call.length as usize];
+        for calls in fresh.chunks(FETCHED) {
+            // Looked up together: the loads of one need not wait for what is done with another.
+            let mut lanes = [None; FETCHED];
+            for (lane, call) in lanes.iter_mut().zip(calls) {
+                *lane = self.lanes.get(&call.key).copied();
             }
-            read.add(call.at);
+            for (lane, call) in lanes.into_iter().zip(calls) {
+                let lane = match lane {
+                    Some(lane) if lane.has(call.at) => lane,
+                    _ => self.lane(judge, call.key, call.at),
+                };
+                if lane.goes_by_columns(call) {
+                    self.add_row(&lane, call, place, line(call));
+                } else if lane.way != Way::Read || !lane.has(call.at) {
+                    long(tally, call.line as usize, line(call));
+                    continue;
+                }
+                read.add(call.at);
+            }
         }
         if read.count > 0 {
             tally.count_read_at(place, read.count, read.span, &read.hours);
@@ -263,6 +256,37 @@ impl Columns {
         self.fresh.clear();
         if self.rows.len() >= ROWS {
             self.fold_rows(tally);
+        }
+    }
+
+    #[inline]
+    fn add_row(&mut self, lane: &Lane, call: &Fresh, place: Place, line: &[u8]) {
+        let outcome = call.outcome as u32;
+        let sums = lane.sums + outcome;
+        self.rows.push(Row {
+            at: call.at,
+            bytes: call.bytes,
+            subject: call.subject,
+            latency_us: call.latency_us,
+            partner: lane.partner,
+            sums,
+            has_subject: call.has_subject,
+        });
+        if lane.proven & (1 << outcome) != 0 {
+            let place = Place { offset: place.offset + u64::from(call.line), ..place };
+            self.evidence[sums as usize].add(call.at, place, line);
+        }
+        if lane.noted & (1 << outcome) == 0 {
+            self.note_credential(call.key, outcome, sums);
+        }
+    }
+
+    /// The lane of a triple around an instant, which the one that was looked up is not, or was not when it was.
+    #[cold]
+    fn lane(&mut self, judge: &Judge<'_>, key: u64, at: Instant) -> Lane {
+        match self.lanes.get(&key) {
+            Some(lane) if lane.has(at) => *lane,
+            _ => self.open(judge, key, at),
         }
     }
 
@@ -327,7 +351,6 @@ impl Columns {
     }
 
     /// Asks the register what it says of a triple around an instant.
-    #[cold]
     fn open(&mut self, judge: &Judge<'_>, key: u64, at: Instant) -> Lane {
         let judged = judged(judge, key, at);
         let stretch = judge.stretch(at, &judged);
