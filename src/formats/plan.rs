@@ -136,8 +136,8 @@ impl Plan {
     pub(super) fn layout_start(&self, line: &str) -> Option<usize> {
         match self {
             Plan::Json(plan) | Plan::JsonRecords(plan, _) => plan.record_start(line),
-            Plan::Pattern(_) => Some(0),
-            _ => None,
+            Plan::Pattern(_) | Plan::Ltsv(_) | Plan::Logfmt(_) => Some(0),
+            Plan::Csv(_) | Plan::Regex(_) | Plan::W3c(_) => None,
         }
     }
 
@@ -146,7 +146,9 @@ impl Plan {
         match self {
             Plan::Json(plan) | Plan::JsonRecords(plan, _) => plan.layout(line),
             Plan::Pattern(plan) => plan.layout(),
-            _ => None,
+            Plan::Ltsv(plan) => plan.layout(line),
+            Plan::Logfmt(plan) => plan.layout(line),
+            Plan::Csv(_) | Plan::Regex(_) | Plan::W3c(_) => None,
         }
     }
 

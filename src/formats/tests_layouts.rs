@@ -8,7 +8,7 @@ use super::*;
 /// Formats of kinds whose layouts are learned, with all that may go wrong: names that several places may hold, wrapped
 /// records, what stands before a record, headers, requirements, tables, joined times, sums of latencies.
 fn learned_formats() -> Vec<Format> {
-    let named = ["json", "caddy", "istio", "envoy", "traefik", "kong", "gcp-lb", "ecs", "logfmt"];
+    let named = ["json", "caddy", "istio", "envoy", "traefik", "kong", "gcp-lb", "ecs"];
     let mut all: Vec<Format> = named.iter().map(|name| Format::built_in(name).unwrap()).collect();
     for more in [
         "",
@@ -224,6 +224,62 @@ fn server_lines() -> impl Strategy<Value = Vec<Vec<u8>>> {
     prop::collection::vec(one, 1..24)
 }
 
+/// Lines of pairs, `logfmt`'s or `ltsv`'s, of which most are like the first.
+fn pair_lines() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let keys = ["time", "method", "path", "status", "bytes", "client_id", "x", "user", "k.2"];
+    let values = [
+        "2018-12-18T09:30:00Z",
+        "GET",
+        "/x?a=b",
+        "200",
+        "-",
+        "",
+        "a",
+        "\"a b\"",
+        "\"\"",
+        "\"q\\\"q\"",
+        "a\"b",
+        "é",
+        "a\u{7f}",
+        "a\\b",
+        "\"a\u{7f}\"",
+        "a b",
+        "a\tb",
+        "a:b=c",
+    ];
+    let key = prop::sample::select(keys.to_vec());
+    let value = prop::sample::select(values.to_vec());
+    let one = (prop::collection::vec(key, 1..8), any::<bool>(), any::<bool>(), 0..4u8);
+    let change = (
+        prop::collection::vec(value, 8),
+        prop::option::weighted(0.2, (any::<prop::sample::Index>(), any::<u8>())),
+    );
+    (one, prop::collection::vec(change, 1..16)).prop_map(
+        |((keys, is_ltsv, has_word, end), changes)| {
+            let line = |(values, spoil): (Vec<&str>, Option<(prop::sample::Index, u8)>)| {
+                let (is, between) = if is_ltsv { (":", "\t") } else { ("=", " ") };
+                let pairs: Vec<String> = keys
+                    .iter()
+                    .zip(values)
+                    .map(|(key, value)| format!("{key}{is}{value}"))
+                    .collect();
+                let mut line = pairs.join(between);
+                if has_word && !is_ltsv {
+                    line.insert_str(0, "web.1 ok: ");
+                }
+                line.push_str(["", "", between, " done"][usize::from(end)]);
+                let mut line = line.into_bytes();
+                if let Some((index, byte)) = spoil {
+                    let at = index.index(line.len());
+                    line[at] = byte;
+                }
+                line
+            };
+            changes.into_iter().map(line).collect()
+        },
+    )
+}
+
 fn pattern_formats() -> Vec<Format> {
     let named = [
         "common",
@@ -252,6 +308,19 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
+    fn nor_does_that_of_pairs(lines in pair_lines()) {
+        for format in ["ltsv", "logfmt"].map(|name| Format::built_in(name).unwrap()) {
+            let mut learning = Scratch::default();
+            for line in &lines {
+                let mut alone = Scratch::without_layouts();
+                let expected = format.parse(line, &mut alone).map(owned);
+                let found = format.parse(line, &mut learning).map(owned);
+                prop_assert_eq!(found, expected, "{}: {}", format.name(), String::from_utf8_lossy(line));
+            }
+        }
+    }
+
+    #[test]
     fn nor_does_that_of_a_pattern(lines in server_lines()) {
         for format in pattern_formats() {
             let mut learning = Scratch::default();
@@ -268,7 +337,12 @@ proptest! {
 #[test]
 fn lines_of_servers_are_read_by_their_layout() {
     let line = r#"10.0.0.7 - joe [18/Dec/2018:09:30:00 +0000] "GET /x HTTP/1.1" 200 5 "-" "curl""#;
-    for (name, line) in [("combined", line), ("common", &line[..line.len() - 11])] {
+    for (name, line) in [
+        ("combined", line),
+        ("common", &line[..line.len() - 11]),
+        ("ltsv", "time:2018-12-18T09:30:00Z\tmethod:GET\tpath:/x\tstatus:200"),
+        ("logfmt", "time=2018-12-18T09:30:00Z ok method=GET path=/x msg=\"a b\" status=200"),
+    ] {
         let format = Format::built_in(name).unwrap();
         let mut scratch = Scratch::default();
         format.parse(line.as_bytes(), &mut scratch).unwrap();

@@ -20,6 +20,7 @@
 use crate::call::Reason;
 use crate::parse::escape::unescape_log;
 use crate::parse::labels::Labels;
+use crate::parse::layout::{self, Kind, Lacks, Layout, Literal};
 use crate::parse::{Cell, Scratch};
 
 /// The keys a format asks for.
@@ -88,6 +89,46 @@ impl Plan {
             }
         }
         if any { Ok(()) } else { Err(Reason::Malformed) }
+    }
+
+    /// The layout of a line that [`Plan::fill`] can read, if no value in it has an escape.
+    pub(crate) fn layout(&self, line: &str) -> Option<Layout> {
+        let bytes = line.as_bytes();
+        let mut elements = Vec::new();
+        let mut slots = vec![Vec::new(); self.keys.count()];
+        let (mut from, mut at) = (0, 0);
+        while at < bytes.len() {
+            let start = at;
+            at += bytes[at..].iter().take_while(|&&b| is_word(b)).count();
+            if bytes.get(at) != Some(&b'=') {
+                // A word without a value, or a blank.
+                at += usize::from(at == start);
+                continue;
+            }
+            if let Some(slot) = self.keys.slot(&line[start..at]) {
+                slots[slot] = vec![elements.len()];
+            }
+            at += 1;
+            let is_quoted = bytes.get(at) == Some(&b'"');
+            let begin = at + usize::from(is_quoted);
+            let (end, kind) = if is_quoted {
+                let (end, _) = quoted_end(bytes, begin).filter(|(_, escaped)| !escaped)?;
+                (end, Kind::Until { byte: b'"', back: 0, without: b'"' })
+            } else {
+                let length = bytes[at..].iter().take_while(|&&b| is_word(b) || b == b'=').count();
+                let kind = match at + length == bytes.len() {
+                    true => Kind::Rest { without: *b" \"" },
+                    // One that is quoted in another line has a quote.
+                    false => Kind::Until { byte: b' ', back: 0, without: b'"' },
+                };
+                (at + length, kind)
+            };
+            elements.push((Literal::new(&bytes[from..begin]), kind));
+            (from, at) = (end, end + usize::from(is_quoted));
+        }
+        let is_short = elements.len() <= layout::VALUES_MAX;
+        let layout = Layout::new(elements, Literal::new(&bytes[from..]), slots);
+        is_short.then(|| layout.lacking(Lacks::EscapesAndDelete))
     }
 }
 

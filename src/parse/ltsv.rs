@@ -6,6 +6,7 @@ use std::iter::once;
 
 use crate::call::Reason;
 use crate::parse::labels::Labels;
+use crate::parse::layout::{self, Kind, Lacks, Layout, Literal};
 use crate::parse::{Cell, Scratch};
 
 /// The labels a format asks for.
@@ -57,6 +58,34 @@ impl Plan {
             }
         }
         if any { Ok(()) } else { Err(Reason::Malformed) }
+    }
+
+    /// The layout of a line that [`Plan::fill`] can read.
+    pub(crate) fn layout(&self, line: &str) -> Option<Layout> {
+        let bytes = line.as_bytes();
+        let mut elements = Vec::new();
+        let mut slots = vec![Vec::new(); self.labels.count()];
+        let (mut from, mut start) = (0, 0);
+        for end in memchr::memchr_iter(b'\t', bytes).chain(once(bytes.len())) {
+            let field = start..end;
+            start = end + 1;
+            if field.is_empty() {
+                continue;
+            }
+            let colon = field.start + memchr::memchr(b':', &bytes[field.clone()])?;
+            if let Some(slot) = self.labels.slot(&line[field.start..colon]) {
+                slots[slot] = vec![elements.len()];
+            }
+            let kind = match end == bytes.len() {
+                true => Kind::Rest { without: [b'\t'; 2] },
+                false => Kind::Until { byte: b'\t', back: 0, without: b'\t' },
+            };
+            elements.push((Literal::new(&bytes[from..=colon]), kind));
+            from = end;
+        }
+        let is_short = elements.len() <= layout::VALUES_MAX;
+        let layout = Layout::new(elements, Literal::new(&bytes[from..]), slots);
+        is_short.then(|| layout.lacking(Lacks::NulsAndReturns))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::parse::directive::{
 };
 use crate::parse::escape::unescape_log;
 use crate::parse::instant::{TimeForm, Zone};
-use crate::parse::layout::{Kind, Layout, Literal};
+use crate::parse::layout::{Kind, Lacks, Layout, Literal};
 use crate::parse::request::{is_method, is_version};
 use crate::parse::{Cell, Scratch};
 
@@ -223,7 +223,8 @@ impl Plan {
             };
             let kind = match (&capture.ends, until) {
                 (Ends::AfterTime(_) | Ends::AfterVersion | Ends::BeforeSlash, _) => return None,
-                (_, []) if is_last && !is_word => Kind::Rest,
+                (_, []) if is_last && is_word => Kind::Rest { without: *b" \"" },
+                (_, []) if is_last => Kind::Rest { without: [0; 2] },
                 (_, [first, ..]) if !is_word || *first == b' ' => {
                     // Where its rarest byte is, the literal is; it can't be before.
                     let rare = |byte: &u8| *byte != b' ' && !byte.is_ascii_alphanumeric();
@@ -244,7 +245,7 @@ impl Plan {
             is_after_name = is_name;
         }
         let slots = (0..self.captures.len()).map(|slot| vec![slot]).collect();
-        Some(Layout::new(elements, Literal::new(literal), slots).escapeless())
+        Some(Layout::new(elements, Literal::new(literal), slots).lacking(Lacks::Escapes))
     }
 
     /// Where a capture that begins at `start` ends, and where the next one begins.

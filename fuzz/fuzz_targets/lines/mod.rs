@@ -1,4 +1,5 @@
-//! What holds of every format and any bytes: no panic, and no line's answer depends on the lines before it.
+//! What holds of every format and any bytes: no panic, and no line's answer depends on the lines before it, nor on whether
+//! it is read by a layout that was learned from them or by the parser of its kind.
 
 use std::ops::ControlFlow;
 use std::sync::OnceLock;
@@ -54,14 +55,17 @@ fn calls(format: &Format, data: &[u8], chunk_bytes: usize) -> Vec<(u64, String)>
                     continue;
                 }
                 let after_others = text(format.parse(bytes, &mut scratch));
-                let mut fresh = Scratch::default();
-                format.begin(directive.as_deref(), &mut fresh);
+                let mut alone = Scratch::without_layouts();
+                format.begin(directive.as_deref(), &mut alone);
                 assert_eq!(
                     after_others,
-                    text(format.parse(bytes, &mut fresh)),
+                    text(format.parse(bytes, &mut alone)),
                     "{}",
                     format.name()
                 );
+                // By now its layout is known, if it has one.
+                let after_itself = text(format.parse(bytes, &mut scratch));
+                assert_eq!(after_itself, after_others, "{}", format.name());
                 told.push((offset, after_others));
             }
             told

@@ -77,8 +77,21 @@ pub(crate) enum Kind {
     /// Anything up to the first such byte, which is so many bytes from the beginning of the literal behind it; without
     /// another byte in it.
     Until { byte: u8, back: usize, without: u8 },
-    /// All there is, if it does not end in a blank.
-    Rest,
+    /// All there is, without these bytes in it, if it does not end in a blank.
+    Rest { without: [u8; 2] },
+}
+
+/// What every line of a layout lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lacks {
+    /// Nothing: its values say what they may hold.
+    Nothing,
+    /// Backslashes and control characters.
+    Escapes,
+    /// These, and DEL.
+    EscapesAndDelete,
+    /// NULs and carriage returns.
+    NulsAndReturns,
 }
 
 /// A value, and the bytes before it.
@@ -100,8 +113,7 @@ pub(crate) struct Layout {
     slots: Vec<Vec<usize>>,
     /// Slots that several elements may fill. Their cells are behind those of the elements.
     several: Vec<Vec<usize>>,
-    /// Whether only lines without backslashes and control characters have it.
-    is_escapeless: bool,
+    lacks: Lacks,
 }
 
 impl Layout {
@@ -114,12 +126,12 @@ impl Layout {
         let elements = elements.into_iter();
         let elements =
             elements.map(|(literal, kind)| Element { literal, kind, wanted: false }).collect();
-        Layout { elements, tail, slots, several: Vec::new(), is_escapeless: false }
+        Layout { elements, tail, slots, several: Vec::new(), lacks: Lacks::Nothing }
     }
 
-    /// The same for lines only that have neither backslashes nor control characters.
-    pub(crate) fn escapeless(self) -> Layout {
-        Layout { is_escapeless: true, ..self }
+    /// The same for lines only that lack something.
+    pub(crate) fn lacking(self, lacks: Lacks) -> Layout {
+        Layout { lacks, ..self }
     }
 
     /// Asks for the value of a slot: the cell in which [`Layout::fill`] leaves it, if these lines have it.
@@ -152,13 +164,25 @@ impl Layout {
             cells.clear();
             cells.resize(count, Cell::Absent);
         }
-        // Where no byte has to be looked at twice, all quotes are found at once.
-        let fits = match Quotes::of(line.as_bytes()) {
-            Some(quotes) => {
-                self.walk(line, start, cells, text, |_, at| Some((quotes.next(at)?, false)))
+        let bytes = line.as_bytes();
+        let fits = match self.lacks {
+            // Where no byte has to be looked at twice, all quotes are found at once.
+            Lacks::Nothing => match Quotes::of(bytes) {
+                Some(quotes) => {
+                    self.walk(line, start, cells, text, |_, at| Some((quotes.next(at)?, false)))
+                }
+                None => self.walk(line, start, cells, text, scan::json_string_end),
+            },
+            lacks => {
+                let lacks_them = match lacks {
+                    Lacks::NulsAndReturns => memchr::memchr2(0, b'\r', bytes).is_none(),
+                    Lacks::EscapesAndDelete => {
+                        memchr::memchr(0x7f, bytes).is_none() && scan::lacks_escapes(bytes)
+                    }
+                    _ => scan::lacks_escapes(bytes),
+                };
+                lacks_them && self.walk(line, start, cells, text, |_, _| None)
             }
-            None if self.is_escapeless => false,
-            None => self.walk(line, start, cells, text, scan::json_string_end),
         };
         if !fits {
             return false;
@@ -201,13 +225,18 @@ impl Layout {
                         };
                     }
                 }
-                Kind::Until { .. } | Kind::Rest => {
+                Kind::Until { .. } | Kind::Rest { .. } => {
                     let end = match element.kind {
                         Kind::Until { byte, back, without } => {
                             let found = scan::find(bytes, begin, byte, without);
                             found.and_then(|found| found.checked_sub(back))
                         }
-                        _ => (!matches!(bytes.last(), Some(b' ' | b'\t'))).then_some(bytes.len()),
+                        Kind::Rest { without: [a, b] } => {
+                            let is_whole = !matches!(bytes.last(), Some(b' ' | b'\t'))
+                                && memchr::memchr2(a, b, &bytes[begin..]).is_none();
+                            is_whole.then_some(bytes.len())
+                        }
+                        _ => None,
                     };
                     let Some(end) = end.filter(|end| *end >= begin) else { return false };
                     at = end;

@@ -90,6 +90,13 @@ fn look(block: &[u8; WORD]) -> (u64, u8x16) {
     (word, (odd(a) | odd(b)) | (odd(c) | odd(d)))
 }
 
+/// Whether there are neither backslashes nor control characters.
+#[inline(always)]
+pub(super) fn lacks_escapes(line: &[u8]) -> bool {
+    // Without an early exit this is a few vector instructions.
+    line.iter().fold(true, |lacks, byte| lacks & (*byte >= 0x20) & (*byte != b'\\'))
+}
+
 /// How long the escape is whose backslash stands before these bytes.
 #[cold]
 fn escape_length(bytes: &[u8]) -> Option<usize> {
