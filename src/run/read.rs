@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+use std::sync::{Mutex, PoisonError};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
@@ -44,7 +45,8 @@ pub(super) fn read(
     let bar = progress_bar(plan);
     let (tally, mut inputs) = pool(plan)?.install(|| {
         let repeats = Repeats::seek(plan, &bar);
-        let counting = Counting { plan, judge, only, repeats: &repeats, bar: &bar };
+        let known = Mutex::default();
+        let counting = Counting { plan, judge, only, repeats: &repeats, bar: &bar, known };
         let groups = repeats.groups();
         groups.par_iter().with_max_len(1).map(|group| counting.group(group)).reduce(
             || (Tally::default(), Vec::new()),
@@ -286,40 +288,24 @@ pub(super) fn settle<'p>(
     }
 }
 
-/// What one worker makes of the pieces it takes.
+/// What one worker makes of the pieces of an input that it takes.
 struct Work {
     tally: Tally,
-    columns: Columns,
     /// Lines of each piece, by its index.
     lines: Vec<(usize, u64)>,
+    known: Known,
+}
+
+/// What a worker knows from the calls before, of whatever input. None of it is counted.
+struct Known {
+    /// Empty of rows.
+    columns: Columns,
     scratch: Scratch,
+    /// Which fields that is for.
+    wanted: Wanted,
     memory: Memory,
     /// Digests of credentials, where nothing is judged.
     digests: Remembered<[u8; 32]>,
-}
-
-impl Work {
-    fn new(only: Option<PartnerId>, is_compared: bool) -> Work {
-        let wanted = match is_compared {
-            true => Wanted::Everything,
-            false => Wanted::Sums,
-        };
-        Work {
-            tally: Tally::default(),
-            columns: Columns::new(only),
-            lines: Vec::new(),
-            scratch: Scratch::wanting(wanted),
-            memory: Memory::default(),
-            digests: Remembered::default(),
-        }
-    }
-
-    /// What was counted, and the lines of each piece.
-    fn done(self) -> (Tally, Vec<(usize, u64)>) {
-        let Work { mut tally, columns, lines, .. } = self;
-        columns.settle(&mut tally);
-        (tally, lines)
-    }
 }
 
 /// What is the same for all inputs.
@@ -329,9 +315,34 @@ struct Counting<'p> {
     only: Option<PartnerId>,
     repeats: &'p Repeats<'p>,
     bar: &'p ProgressBar,
+    /// Of workers that are between two inputs.
+    known: Mutex<Vec<Known>>,
 }
 
 impl Counting<'_> {
+    /// The work of a worker on an input whose calls are compared, or not.
+    fn begin(&self, is_compared: bool) -> Work {
+        let wanted = if is_compared { Wanted::Everything } else { Wanted::Sums };
+        let mut idle = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = idle.iter().position(|known| known.wanted == wanted);
+        let known = found.map(|index| idle.swap_remove(index)).unwrap_or_else(|| Known {
+            columns: Columns::new(self.only),
+            scratch: Scratch::wanting(wanted),
+            wanted,
+            memory: Memory::default(),
+            digests: Remembered::default(),
+        });
+        Work { tally: Tally::default(), lines: Vec::new(), known }
+    }
+
+    /// What it came to, and the lines of each piece.
+    fn end(&self, work: Work) -> (Tally, Vec<(usize, u64)>) {
+        let Work { mut tally, lines, mut known } = work;
+        known.columns.settle(&mut tally);
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).push(known);
+        (tally, lines)
+    }
+
     /// Counts the first of some inputs with the same content, and of the others that they repeat it. If it can't be
     /// read, the next one is the first.
     fn group(&self, group: &[usize]) -> (Tally, Vec<(usize, InputFacts)>) {
@@ -389,7 +400,7 @@ impl Counting<'_> {
 
     /// Counts an input. Its records were noted as those of input `noted`, which has the same content.
     fn input(&self, index: usize, noted: usize) -> (Tally, InputFacts) {
-        let Counting { plan, judge, only, repeats, bar } = *self;
+        let &Counting { plan, judge, only, repeats, bar, .. } = self;
         let ready = repeats.of(index);
         let Opened { input: opened, format, .. } = match ready.open(plan) {
             Ok(opened) => opened,
@@ -403,9 +414,9 @@ impl Counting<'_> {
             Reader { plan, judge, only, format, input: number, source: input.source, seek };
         let outcome = opened.fold(
             &|bytes| bar.inc(bytes),
-            || Work::new(only, seek.is_some()),
+            || self.begin(seek.is_some()),
             |work, piece| reader.piece(work, piece),
-            Work::done,
+            |work| self.end(work),
             |(mut tally, mut lines), (other, others)| {
                 tally.merge(other);
                 lines.extend(others);
@@ -455,7 +466,7 @@ struct Reader<'p> {
 impl Reader<'_> {
     fn piece(&self, work: &mut Work, piece: Piece<'_>) {
         if let Some(format) = self.format {
-            format.begin(piece.directive, &mut work.scratch);
+            format.begin(piece.directive, &mut work.known.scratch);
         }
         let mut lines = piece.lines();
         let mut count = 0;
@@ -468,7 +479,7 @@ impl Reader<'_> {
             }
             match line {
                 Line::Content { bytes, .. }
-                    if self.format.is_some_and(|f| f.directive(bytes, &mut work.scratch)) =>
+                    if self.format.is_some_and(|f| f.directive(bytes, &mut work.known.scratch)) =>
                 {
                     self.sums(&mut work.tally).blank += 1;
                 }
@@ -492,7 +503,7 @@ impl Reader<'_> {
     /// Counts the calls that were kept in columns.
     fn fold(&self, work: &mut Work, piece: &Piece<'_>) {
         let Some(judge) = self.judge else { return };
-        let Work { tally, columns, scratch, memory, .. } = work;
+        let Work { tally, known: Known { columns, scratch, memory, .. }, .. } = work;
         let place = Place { source: self.source, input: self.input, offset: piece.offset };
         columns.fold(judge, tally, place, piece.bytes(), |tally, line, bytes| {
             if let Ok(call) = parsed(self.format, bytes, scratch) {
@@ -522,7 +533,7 @@ impl Reader<'_> {
 
     #[inline]
     fn line(&self, work: &mut Work, piece: &Piece<'_>, line: u64, offset: u64, bytes: &[u8]) {
-        let call = match parsed(self.format, bytes, &mut work.scratch) {
+        let call = match parsed(self.format, bytes, &mut work.known.scratch) {
             Ok(call) => call,
             Err(reason) => {
                 let reject = self.reject(piece.index, line, offset, reason, bytes);
@@ -544,9 +555,9 @@ impl Reader<'_> {
         let place = Place { source: self.source, input: self.input, offset };
         match self.judge {
             Some(judge) => {
-                let asked = judge.ask(&call, &mut work.memory);
+                let asked = judge.ask(&call, &mut work.known.memory);
                 let in_piece = (offset - piece.offset) as usize;
-                if work.columns.add(judge, &call, &asked, in_piece, bytes.len()) {
+                if work.known.columns.add(judge, &call, &asked, in_piece, bytes.len()) {
                     return;
                 }
                 let judged = judge.pronounce(call.at, asked);
@@ -555,7 +566,8 @@ impl Reader<'_> {
             None => {
                 let (path, operation) = as_logged(&call);
                 let credential = call.credential.as_deref();
-                let credential = credential.map(|text| work.digests.get(text, credential_digest));
+                let credential =
+                    credential.map(|text| work.known.digests.get(text, credential_digest));
                 work.tally.add_unjudged(&call, credential, &path, &operation, place);
             }
         }

@@ -50,8 +50,9 @@ struct Lane {
     from_s: u32,
     until_s: u32,
     way: Way,
-    /// The outcomes of which the credential was noted, a bit for each.
+    /// The outcomes of which the credential was noted, a bit for each, since that settlement.
     noted: u8,
+    settlement: u32,
     /// The outcomes whose lines are evidence.
     proven: u8,
     /// Of no meaning unless its calls go into columns, as the next one.
@@ -111,6 +112,9 @@ struct Row {
 /// Rows that are folded at a time: enough for each partner to have some, in little memory.
 const ROWS: usize = 1 << 17;
 
+/// Sums for all facts.
+const OUTCOMES: u32 = Outcome::ALL.len() as u32;
+
 /// Calls whose lanes are looked up together.
 const FETCHED: usize = 32;
 
@@ -124,6 +128,12 @@ struct Sums {
     bytes: u64,
     first: Instant,
     last: Instant,
+}
+
+impl Default for Sums {
+    fn default() -> Sums {
+        Sums { calls: 0, bytes: 0, first: Instant::MAX, last: Instant::MIN }
+    }
 }
 
 /// What the rows of some sums have in common, as loops need it.
@@ -156,6 +166,10 @@ pub struct Columns {
     indexes: HashMap<Facts, u32>,
     /// For every four sums.
     facts: Vec<Facts>,
+    /// Those of them that have a row since the last settlement.
+    used: Vec<u32>,
+    is_used: Vec<bool>,
+    settlement: u32,
     // One of each for each index, apart, so that each loop touches its own only.
     sums: Vec<Sums>,
     common: Vec<Common>,
@@ -276,7 +290,7 @@ impl Columns {
             let place = Place { offset: place.offset + u64::from(call.line), ..place };
             self.evidence[sums as usize].add(call.at, place, line);
         }
-        if lane.noted & (1 << outcome) == 0 {
+        if lane.noted & (1 << outcome) == 0 || lane.settlement != self.settlement {
             self.note_credential(call.key, outcome, sums);
         }
     }
@@ -383,6 +397,7 @@ impl Columns {
             until_s: seconds(stretch.end.ns().div_euclid(NS_PER_S)),
             way,
             noted: 0,
+            settlement: self.settlement,
             proven: proven.fold(0, |all, outcome| all | 1 << outcome as u32),
             partner: judged.partner.unwrap_or(PartnerId(0)),
             sums,
@@ -400,10 +415,10 @@ impl Columns {
         let sums = *self.indexes.entry(facts).or_insert(next);
         if sums == next {
             self.facts.push(facts);
+            self.is_used.push(false);
             for outcome in Outcome::ALL {
                 let key = CellKey { outcome, ..key };
-                let (first, last) = (Instant::MAX, Instant::MIN);
-                self.sums.push(Sums { calls: 0, bytes: 0, first, last });
+                self.sums.push(Sums::default());
                 self.common.push(Common { api, overstayed: key.overstayed() });
                 self.subjects.push(Subjects::default());
                 self.evidence.push(Evidence::default());
@@ -422,42 +437,51 @@ impl Columns {
             credentials.push(credential);
         }
         if let Some(lane) = self.lanes.get_mut(&key) {
+            if lane.settlement != self.settlement {
+                (lane.settlement, lane.noted) = (self.settlement, 0);
+            }
             lane.noted |= 1 << outcome;
+        }
+        let of_facts = sums / OUTCOMES;
+        if !std::mem::replace(&mut self.is_used[of_facts as usize], true) {
+            self.used.push(of_facts);
         }
     }
 
-    /// Moves all sums into a tally.
-    pub fn settle(mut self, tally: &mut Tally) {
+    /// Moves all sums into a tally. What the register says stays known, for the rows to come.
+    pub fn settle(&mut self, tally: &mut Tally) {
         self.fold_rows(tally);
-        let mut columns =
-            self.sums.into_iter().zip(self.subjects).zip(self.evidence).zip(self.credentials);
-        for Facts { key, since, axis_since, lapsed_at } in self.facts {
-            for (outcome, (((sums, subjects), evidence), mut credentials)) in
-                Outcome::ALL.into_iter().zip(columns.by_ref())
-            {
+        for of_facts in self.used.drain(..) {
+            self.is_used[of_facts as usize] = false;
+            let Facts { key, since, axis_since, lapsed_at } = self.facts[of_facts as usize];
+            for outcome in Outcome::ALL {
+                let index = (of_facts * OUTCOMES + outcome as u32) as usize;
+                let sums = std::mem::take(&mut self.sums[index]);
                 if sums.calls == 0 {
                     continue;
                 }
+                let mut credentials = std::mem::take(&mut self.credentials[index]);
                 credentials.sort_unstable();
                 let cell = Cell {
                     calls: sums.calls,
                     bytes: sums.bytes,
-                    subjects,
+                    subjects: std::mem::take(&mut self.subjects[index]),
                     first: sums.first,
                     overstay_s_max: lapsed_at.map_or(0, |lapsed| sums.last.seconds_since(lapsed)),
                     latest: Latest { at: sums.last, since, axis_since, lapsed_at },
                     credentials,
-                    evidence,
+                    evidence: std::mem::take(&mut self.evidence[index]),
                 };
                 tally.cells.add(CellKey { outcome, ..key }, cell);
             }
         }
-        for (partner, latencies) in settled(self.of_partners) {
+        for (partner, latencies) in settled(&mut self.of_partners) {
             tally.partners.entry(PartnerId(partner)).or_default().merge(&latencies);
         }
-        for (api, latencies) in settled(self.of_apis) {
+        for (api, latencies) in settled(&mut self.of_apis) {
             tally.apis.entry(ApiId(api)).or_default().latencies.merge(&latencies);
         }
+        self.settlement = self.settlement.wrapping_add(1);
     }
 }
 
@@ -561,11 +585,11 @@ fn of(all: &mut Vec<(Buckets, Latencies)>, number: u32) -> &mut (Buckets, Latenc
     &mut all[index]
 }
 
-/// Those numbers that have latencies, with these.
-fn settled(all: Vec<(Buckets, Latencies)>) -> impl Iterator<Item = (u32, Latencies)> {
-    let settled = (0..).zip(all).map(|(number, (buckets, mut latencies))| {
-        buckets.settle(&mut latencies);
-        (number, latencies)
+/// Takes the latencies of those numbers that have some.
+fn settled(all: &mut [(Buckets, Latencies)]) -> impl Iterator<Item = (u32, Latencies)> + '_ {
+    let settled = (0..).zip(all).map(|(number, (buckets, latencies))| {
+        buckets.settle(latencies);
+        (number, std::mem::take(latencies))
     });
     settled.filter(|(_, latencies)| latencies.count() > 0)
 }

@@ -57,7 +57,8 @@ impl Latencies {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Buckets {
     counts: Vec<u32>,
-    max_us: u32,
+    /// None without any.
+    max_us: Option<u32>,
 }
 
 impl Buckets {
@@ -68,7 +69,7 @@ impl Buckets {
         if bucket >= self.counts.len() {
             self.counts.resize(bucket + 1, 0);
         }
-        self.max_us = self.max_us.max(latency_us);
+        self.max_us = self.max_us.max(Some(latency_us));
         let count = &mut self.counts[bucket];
         match count.checked_add(1) {
             Some(more) => *count = more,
@@ -79,12 +80,13 @@ impl Buckets {
         }
     }
 
-    /// All of them.
-    pub(super) fn settle(&self, into: &mut Latencies) {
-        for (bucket, &count) in self.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-            into.add_times(least_of(bucket), count.into());
+    /// Moves all of them.
+    pub(super) fn settle(&mut self, into: &mut Latencies) {
+        let Some(max_us) = self.max_us.take() else { return };
+        for (bucket, count) in self.counts.iter_mut().enumerate().filter(|(_, count)| **count > 0) {
+            into.add_times(least_of(bucket), std::mem::take(count).into());
         }
-        into.max_us = into.max_us.max(self.max_us.into());
+        into.max_us = into.max_us.max(max_us.into());
     }
 }
 
