@@ -175,6 +175,10 @@ fn server_lines() -> impl Strategy<Value = Vec<Vec<u8>>> {
             2 => format!(
                 "h:443 10.0.0.7 - {user} [{time}] \"{request}\" {status} 5 \"{referer}\" \"{agent}\""
             ),
+            5 => format!(
+                "h2 {time} app/x 10.0.0.7:5 10.1.0.7:80 0.001 0.002 0.000 {status} 200 34 366 \"{request}\" \"{agent}\" c t arn:x \
+                 \"{referer}\" \"h\" \"arn:y\" 0 {time} \"forward\" \"-\" \"-\" \"10.0.0.9:80\" \"{status}\" \"-\" \"-\""
+            ),
             3 => format!("10.0.0.7 {status} \"{request}\" {user} {time} {agent}"),
             _ => format!("{time} {user}|{request}|{status}|{agent}"),
         }
@@ -189,6 +193,10 @@ fn server_lines() -> impl Strategy<Value = Vec<Vec<u8>>> {
         "2018-12-18T09:30:00Z",
         "31/Feb/2018:09:30:00 +0000",
         "18/Dec/2018:09:30:00 +0000] [x",
+        "2018-12-18T09:30:01.123456Z",
+        "2018-12-18 09:30:00Z",
+        "2018-12-18T09:30:00 +01:00",
+        "Z",
     ];
     let requests = [
         "GET /x HTTP/1.1",
@@ -207,7 +215,7 @@ fn server_lines() -> impl Strategy<Value = Vec<Vec<u8>>> {
     let texts = ["-", "Mozilla \\\"x\\\"", "a b", "", "x\" \"y", "t\tx", "é"];
     let part = prop::sample::select::<&str>;
     let one = (
-        prop::sample::select(vec![0, 0, 0, 1, 2, 3, 4]),
+        prop::sample::select(vec![0, 0, 0, 1, 2, 3, 4, 5, 5]),
         (part(users.to_vec()), part(times.to_vec()), part(requests.to_vec())),
         (part(statuses.to_vec()), part(texts.to_vec()), part(texts.to_vec())),
         prop::option::weighted(0.2, (any::<prop::sample::Index>(), any::<u8>())),

@@ -222,6 +222,8 @@ impl Plan {
                 _ => false,
             };
             let kind = match (&capture.ends, until) {
+                // No longer text is a time, if one is that ends so.
+                (Ends::AfterTime(TimeForm::Rfc3339 | TimeForm::Auto), [b' ', ..]) => Kind::Zulu,
                 (Ends::AfterTime(_) | Ends::AfterVersion | Ends::BeforeSlash, _) => return None,
                 (_, []) if is_last && is_word => Kind::Rest { without: *b" \"" },
                 (_, []) if is_last => Kind::Rest { without: [0; 2] },

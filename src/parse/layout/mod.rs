@@ -77,6 +77,8 @@ pub(crate) enum Kind {
     /// Anything up to the first such byte, which is so many bytes from the beginning of the literal behind it; without
     /// another byte in it.
     Until { byte: u8, back: usize, without: u8 },
+    /// Anything up to the first blank that ends in `Z`.
+    Zulu,
     /// All there is, without these bytes in it, if it does not end in a blank.
     Rest { without: [u8; 2] },
 }
@@ -225,12 +227,14 @@ impl Layout {
                         };
                     }
                 }
-                Kind::Until { .. } | Kind::Rest { .. } => {
+                Kind::Until { .. } | Kind::Zulu | Kind::Rest { .. } => {
                     let end = match element.kind {
                         Kind::Until { byte, back, without } => {
                             let found = scan::find(bytes, begin, byte, without);
                             found.and_then(|found| found.checked_sub(back))
                         }
+                        Kind::Zulu => scan::find(bytes, begin, b' ', b' ')
+                            .filter(|&end| bytes[..end].last() == Some(&b'Z')),
                         Kind::Rest { without: [a, b] } => {
                             let is_whole = !matches!(bytes.last(), Some(b' ' | b'\t'))
                                 && memchr::memchr2(a, b, &bytes[begin..]).is_none();
