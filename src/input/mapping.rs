@@ -64,10 +64,13 @@ impl Mapping {
         #[cfg(unix)]
         {
             let advice = memmap2::UncheckedAdvice::DontNeed;
+            // With as much again of what lies before: the kernel maps whole blocks of pages, and who looks for the end of a
+            // line there may have had them mapped again.
+            let start = range.start.saturating_sub(range.len());
             // SAFETY: pages of a mapping that nobody writes hold what the file holds (or, where the guard put them, zeros). Who
             // looks at one that was let go gets the same again, so nothing borrowed changes that would not have changed with
             // the file itself.
-            let _ = unsafe { self.map.unchecked_advise_range(advice, range.start, range.len()) };
+            let _ = unsafe { self.map.unchecked_advise_range(advice, start, range.end - start) };
         }
         result
     }
