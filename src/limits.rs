@@ -32,6 +32,15 @@ pub const TASKS_MAX: usize = 16;
 /// How far is looked for the end of a member or frame, compressed. Those that decode to what a task may hold are shorter.
 pub const PART_BYTES_MAX: usize = 2 << 20;
 
+/// Calls that are sorted by partner and folded at a time: enough for each partner to have some, in 12 MB for each worker.
+pub const ROWS_FOLDED: usize = 1 << 17;
+
+/// Layouts of lines that a worker keeps. Programs that leave out what is empty write a few.
+pub const LAYOUTS_KEPT_MAX: usize = 8;
+
+/// Values in a layout. Lines with more are rarely alike.
+pub const LAYOUT_VALUES_MAX: usize = 128;
+
 /// Worker threads that may be asked for: more than any machine has cores. Each keeps sums of its own.
 pub const THREADS_MAX: u16 = 1024;
 

@@ -7,6 +7,7 @@ use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::call::Reason;
+use crate::limits::LAYOUT_VALUES_MAX;
 use crate::parse::escape::unescape_json;
 use crate::parse::layout::{self, Kind, Layout, Literal};
 use crate::parse::{Cell, Name, Scratch};
@@ -290,7 +291,7 @@ fn elements(object: &[u8]) -> Option<(Vec<(&[u8], Kind)>, &[u8])> {
             from = end;
         }
     }
-    (elements.len() <= layout::VALUES_MAX).then(|| (elements, &object[from..]))
+    (elements.len() <= LAYOUT_VALUES_MAX).then(|| (elements, &object[from..]))
 }
 
 /// Whether a string, as written, is the text of an object, blanks around it aside.

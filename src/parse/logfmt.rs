@@ -18,9 +18,10 @@
 //! as well be the caller's, written without an escape.
 
 use crate::call::Reason;
+use crate::limits::LAYOUT_VALUES_MAX;
 use crate::parse::escape::unescape_log;
 use crate::parse::labels::Labels;
-use crate::parse::layout::{self, Kind, Lacks, Layout, Literal};
+use crate::parse::layout::{Kind, Lacks, Layout, Literal};
 use crate::parse::{Cell, Scratch};
 
 /// The keys a format asks for.
@@ -126,7 +127,7 @@ impl Plan {
             elements.push((Literal::new(&bytes[from..begin]), kind));
             (from, at) = (end, end + usize::from(is_quoted));
         }
-        let is_short = elements.len() <= layout::VALUES_MAX;
+        let is_short = elements.len() <= LAYOUT_VALUES_MAX;
         let layout = Layout::new(elements, Literal::new(&bytes[from..]), slots);
         is_short.then(|| layout.lacking(Lacks::EscapesAndDelete))
     }

@@ -5,8 +5,9 @@
 use std::iter::once;
 
 use crate::call::Reason;
+use crate::limits::LAYOUT_VALUES_MAX;
 use crate::parse::labels::Labels;
-use crate::parse::layout::{self, Kind, Lacks, Layout, Literal};
+use crate::parse::layout::{Kind, Lacks, Layout, Literal};
 use crate::parse::{Cell, Scratch};
 
 /// The labels a format asks for.
@@ -83,7 +84,7 @@ impl Plan {
             elements.push((Literal::new(&bytes[from..=colon]), kind));
             from = end;
         }
-        let is_short = elements.len() <= layout::VALUES_MAX;
+        let is_short = elements.len() <= LAYOUT_VALUES_MAX;
         let layout = Layout::new(elements, Literal::new(&bytes[from..]), slots);
         is_short.then(|| layout.lacking(Lacks::NulsAndReturns))
     }

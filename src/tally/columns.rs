@@ -14,6 +14,7 @@ use super::{
 };
 use crate::call::{Call, Outcome};
 use crate::judge::{Asked, Judge, Judged, Name, OperationId, Presented, Verdict};
+use crate::limits;
 use crate::register::{ApiId, CredentialId, PartnerId};
 use crate::time::{Instant, NS_PER_S};
 
@@ -108,9 +109,6 @@ struct Row {
     sums: u32,
     has_subject: bool,
 }
-
-/// Rows that are folded at a time: enough for each partner to have some, in little memory.
-const ROWS: usize = 1 << 17;
 
 /// Sums for all facts.
 const OUTCOMES: u32 = Outcome::ALL.len() as u32;
@@ -268,7 +266,7 @@ impl Columns {
         }
         self.fresh = fresh;
         self.fresh.clear();
-        if self.rows.len() >= ROWS {
+        if self.rows.len() >= limits::ROWS_FOLDED {
             self.fold_rows(tally);
         }
     }

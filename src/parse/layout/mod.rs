@@ -10,6 +10,7 @@ mod scan;
 use std::sync::Arc;
 
 use crate::call::{Call, Reason};
+use crate::limits::LAYOUTS_KEPT_MAX;
 use crate::parse::escape::unescape_json;
 use crate::parse::fields::Fields;
 use crate::parse::plain::Plain;
@@ -17,9 +18,6 @@ use crate::parse::{Cell, Scratch, Values, Wanted};
 
 use scan::Quotes;
 pub(crate) use scan::json_scalar_end;
-
-/// The most values that a layout may have. Lines with more are rarely alike.
-pub(crate) const VALUES_MAX: usize = 128;
 
 /// A stretch of bytes that every line of a layout has.
 #[derive(Debug)]
@@ -269,9 +267,6 @@ pub(crate) fn json_string_end(bytes: &[u8], begin: usize) -> Option<usize> {
     scan::json_string_end(bytes, begin).map(|(end, _)| end)
 }
 
-/// Layouts kept at a time. Programs that leave out what is empty write a few.
-const KEPT_MAX: usize = 8;
-
 /// How sure it may become that the next line has one of the layouts.
 const TRUST_MAX: i32 = 64;
 
@@ -283,7 +278,7 @@ const RETRY_LINES: u32 = 64;
 const LINES_PER_LESSON: u32 = 256;
 
 /// Lessons that may be taken at once.
-const LESSONS_MAX: u32 = KEPT_MAX as u32;
+const LESSONS_MAX: u32 = LAYOUTS_KEPT_MAX as u32;
 
 /// The layouts of the lines before, that of the last one in front.
 #[derive(Debug)]
@@ -415,7 +410,7 @@ impl Learned {
         }
         let Some(mut layout) = layout else { return };
         let Some(fields) = fields.within(&mut layout, self.wanted) else { return };
-        self.kept.truncate(KEPT_MAX - 1);
+        self.kept.truncate(LAYOUTS_KEPT_MAX - 1);
         let plain = Plain::new(&fields);
         self.kept.insert(0, Known { format: Arc::clone(format), layout, fields, plain });
         self.trust = self.trust.max(0);
