@@ -32,7 +32,8 @@ pub const TASKS_MAX: usize = 16;
 /// How far is looked for the end of a member or frame, compressed. Those that decode to what a task may hold are shorter.
 pub const PART_BYTES_MAX: usize = 2 << 20;
 
-/// Calls that are sorted by partner and folded at a time: enough for each partner to have some, in 12 MB for each worker.
+/// Calls that are sorted by partner and folded at a time: enough for each partner to have some. They take some
+/// 10 MB of each worker.
 pub const ROWS_FOLDED: usize = 1 << 17;
 
 /// Layouts of lines that a worker keeps. Programs that leave out what is empty write a few.
