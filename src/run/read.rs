@@ -506,10 +506,18 @@ impl Reader<'_> {
         let Work { tally, known: Known { columns, scratch, memory, .. }, .. } = work;
         let place = Place { source: self.source, input: self.input, offset: piece.offset };
         columns.fold(judge, tally, place, piece.bytes(), |tally, line, bytes| {
-            if let Ok(call) = parsed(self.format, bytes, scratch) {
-                let judged = judge.judge(&call, memory);
-                let place = Place { offset: place.offset + line as u64, ..place };
-                self.count(tally, judge, &call, &judged, place, bytes);
+            let offset = place.offset + line as u64;
+            match parsed(self.format, bytes, scratch) {
+                Ok(call) => {
+                    let judged = judge.judge(&call, memory);
+                    self.count(tally, judge, &call, &judged, Place { offset, ..place }, bytes);
+                }
+                // It was a call: somebody has written over a mapped log meanwhile. No line is lost for that.
+                Err(reason) => {
+                    let before = piece.bytes()[..line].iter().filter(|byte| **byte == b'\n');
+                    let number = before.count() as u64;
+                    tally.add_reject(self.reject(piece.index, number, offset, reason, bytes));
+                }
             }
         });
     }

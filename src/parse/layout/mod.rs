@@ -386,7 +386,8 @@ impl Learned {
                 self.kept[..=index].rotate_right(1);
                 self.trust = (self.trust + 2).min(TRUST_MAX);
             }
-            None => self.trust -= 1,
+            // One line that has one again is enough to try the next.
+            None => self.trust = (self.trust - 1).max(-1),
         }
         found.is_some()
     }
