@@ -434,7 +434,8 @@ impl Columns {
         if !credentials.contains(&credential) {
             credentials.push(credential);
         }
-        if let Some(lane) = self.lanes.get_mut(&key) {
+        // By now the triple may have the lane of another stretch, whose own sums have not been noted.
+        if let Some(lane) = self.lanes.get_mut(&key).filter(|lane| lane.sums + outcome == sums) {
             if lane.settlement != self.settlement {
                 (lane.settlement, lane.noted) = (self.settlement, 0);
             }
