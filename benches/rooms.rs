@@ -216,10 +216,12 @@ fn counting_by_columns(bencher: Bencher<'_, '_>) {
         let (mut tally, mut columns) = (Tally::default(), Columns::new(None));
         let mut at = 0;
         for ((call, asked), line) in calls.iter().zip(&asked).zip(lines) {
-            assert!(columns.add(judge, call, asked, at, line.len()));
+            assert!(columns.add(judge, call.into(), asked.known().unwrap(), at, line.len()));
             at += line.len() + 1;
         }
         columns.fold(judge, &mut tally, PLACE, piece.as_bytes(), |_, _, _| unreachable!());
+        columns.fold_rows(&mut tally);
+        columns.commit();
         columns.settle(&mut tally);
         assert_eq!(tally.inputs[&0].calls, LINES as u64);
         tally

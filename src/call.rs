@@ -54,14 +54,21 @@ impl fmt::Display for Outcome {
 /// A call field that a format may also take from a placeholder of the matched route.
 ///
 /// The first present of `before`, the placeholder's value, `after` counts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sourced<'a> {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sourced<'a, Text = Cow<'a, str>> {
     /// The first present of the sources listed before the placeholder.
-    pub before: Option<Cow<'a, str>>,
+    pub before: Option<Text>,
     /// The placeholder's name, if the format lists one.
     pub route: Option<&'a str>,
     /// The first present of the sources listed after it.
-    pub after: Option<Cow<'a, str>>,
+    pub after: Option<Text>,
+}
+
+impl<'a> From<Sourced<'a, &'a str>> for Sourced<'a> {
+    fn from(sourced: Sourced<'a, &'a str>) -> Sourced<'a> {
+        let Sourced { before, route, after } = sourced;
+        Sourced { before: before.map(Cow::Borrowed), route, after: after.map(Cow::Borrowed) }
+    }
 }
 
 /// One call as a log tells it. Absent is `None`, never empty or 0.
@@ -99,6 +106,74 @@ pub struct Call<'a> {
     pub user_agent: Option<Cow<'a, str>>,
     /// The id the platform gave the request.
     pub request_id: Option<Cow<'a, str>>,
+}
+
+/// A call whose line says all of it in the plainest way: the target is a path, and all that is not here is absent.
+///
+/// It is small, where a [`Call`] has room for whatever a log may bring.
+#[derive(Clone, Copy, Debug)]
+pub struct Brief<'a> {
+    /// See [`Call::at`], as for all the others.
+    pub at: Instant,
+    /// What the call presented.
+    pub credential: Option<&'a str>,
+    /// The HTTP method.
+    pub method: Option<&'a str>,
+    /// The request target; begins with a slash.
+    pub path: &'a str,
+    /// The host the request was for.
+    pub host: Option<&'a str>,
+    /// What the API did.
+    pub outcome: Outcome,
+    /// The status number.
+    pub status: Option<u16>,
+    /// Bytes sent to the caller.
+    pub bytes: Option<u64>,
+    /// How long the API took, in microseconds.
+    pub latency_us: Option<u64>,
+    /// The person whose data the call touches.
+    pub subject: Sourced<'a, &'a str>,
+}
+
+impl<'a> From<Brief<'a>> for Call<'a> {
+    fn from(brief: Brief<'a>) -> Call<'a> {
+        Call {
+            at: brief.at,
+            credential: brief.credential.map(Cow::Borrowed),
+            method: brief.method.map(Cow::Borrowed),
+            path: Some(Cow::Borrowed(brief.path)),
+            host: brief.host.map(Cow::Borrowed),
+            api: None,
+            operation: None,
+            outcome: brief.outcome,
+            status: brief.status,
+            bytes: brief.bytes,
+            latency_us: brief.latency_us,
+            subject: brief.subject.into(),
+            actor: Sourced::default(),
+            remote_addr: None,
+            user_agent: None,
+            request_id: None,
+        }
+    }
+}
+
+/// What a line says.
+#[derive(Clone, Debug)]
+pub enum Parsed<'a> {
+    /// A plain call.
+    Brief(Brief<'a>),
+    /// Any call.
+    Whole(Call<'a>),
+}
+
+impl<'a> From<Parsed<'a>> for Call<'a> {
+    fn from(parsed: Parsed<'a>) -> Call<'a> {
+        match parsed {
+            Parsed::Brief(brief) => brief.into(),
+            Parsed::Whole(call) => call,
+        }
+    }
 }
 
 /// Why a line is no call. The first that applies, in this order.

@@ -37,6 +37,7 @@
 //! ```
 
 // In the order a newcomer should read them: from what a call is, along the flow of the data, to the command line.
+mod word;
 pub mod time;
 pub mod call;
 pub mod limits;

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::word;
+
 /// Nanoseconds in a second.
 pub const NS_PER_S: i64 = 1_000_000_000;
 /// Seconds in a day; leap seconds are folded away, as in Unix time.
@@ -187,7 +189,7 @@ pub fn parse_local_by(
     }
     let seconds = days * S_PER_DAY + i64::from(h * 3600 + m * 60 + s);
     let Some((b'.' | b',', after)) = rest.split_first() else { return Some((seconds, 0, rest)) };
-    let (nanos, digits) = leading_fraction(after);
+    let (nanos, digits) = fraction_at(text, text.len() - after.len());
     (digits > 0).then(|| (seconds, nanos, &after[digits..]))
 }
 
@@ -198,43 +200,68 @@ fn pair(tens: u8, ones: u8) -> Option<u32> {
     (tens <= 9 && ones <= 9).then(|| u32::from(tens) * 10 + u32::from(ones))
 }
 
-/// The fraction that a text begins with as nanoseconds, cutting digits past the ninth; and how many digits it has.
+/// The fraction that stands in a text from `at` on, as nanoseconds, cutting digits past the ninth; and how many digits it
+/// has.
 #[inline]
-fn leading_fraction(text: &[u8]) -> (u32, usize) {
-    let mut eight = [b' '; 8];
-    match text.first_chunk() {
-        Some(whole) => eight = *whole,
-        None => eight[..text.len()].copy_from_slice(text),
-    }
-    if let (number, count @ 0..8) = leading_digits(eight) {
+fn fraction_at(text: &[u8], at: usize) -> (u32, usize) {
+    if let Some(eight) = word::short_at(text, at)
+        && let (number, count @ 0..8) = leading_digits(eight)
+    {
         return (number * 10, count);
     }
-    let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let digits = text[..count].iter().chain(std::iter::repeat(&b'0')).take(9);
+    let rest = text.get(at..).unwrap_or_default();
+    let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let digits = rest[..count].iter().chain(std::iter::repeat(&b'0')).take(9);
     (digits.fold(0, |nanos, digit| nanos * 10 + u32::from(digit - b'0')), count)
 }
 
 /// The number of the digits that eight bytes begin with, followed by zeros to make it eight digits; and how many there are.
 #[inline]
-fn leading_digits(bytes: [u8; 8]) -> (u32, usize) {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    const TOPS: u64 = ONES << 7;
-    // Each digit's value in its byte, the first digit lowest.
-    let values = u64::from_le_bytes(bytes) ^ (ONES * u64::from(b'0'));
-    // The top bit of each byte that is above 9.
-    let others = (((values & !TOPS) + ONES * (0x7f - 9)) | values) & TOPS;
-    let count = others.trailing_zeros() as usize / 8;
+fn leading_digits(eight: u64) -> (u32, usize) {
+    let (values, _) = digit_values(eight);
+    let count = digits(eight);
     let kept = if count == 8 { values } else { values & ((1 << (8 * count)) - 1) };
+    (joined(kept), count)
+}
+
+/// How many digits eight bytes begin with.
+#[inline]
+pub(crate) fn digits(eight: u64) -> usize {
+    let (_, others) = digit_values(eight);
+    others.trailing_zeros() as usize / 8
+}
+
+/// The number that the first of eight bytes are, 1 to 8 of them, if they are digits.
+#[inline]
+pub(crate) fn whole_of_eight(eight: u64, count: usize) -> Option<u32> {
+    let (values, others) = digit_values(eight);
+    // Moved behind as many zeros as it lacks of eight digits.
+    let shift = u64::BITS.wrapping_sub(8 * count as u32) % u64::BITS;
+    (others << shift == 0).then(|| joined(values << shift))
+}
+
+const ONES: u64 = u64::from_le_bytes([1; 8]);
+const TOPS: u64 = ONES << 7;
+
+/// Each digit's value in its byte, the first one lowest; and the top bit of each byte that is none.
+#[inline]
+fn digit_values(eight: u64) -> (u64, u64) {
+    let values = eight ^ (ONES * u64::from(b'0'));
+    (values, (((values & !TOPS) + ONES * (0x7f - 9)) | values) & TOPS)
+}
+
+/// The number of eight digits' values.
+#[inline]
+fn joined(values: u64) -> u32 {
     // Neighbours are joined: digits to pairs, these to fours, these to eight.
-    let pairs = (kept * 10 + (kept >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let pairs = (values * 10 + (values >> 8)) & 0x00ff_00ff_00ff_00ff;
     let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
-    let number = fours * 10_000 + (fours >> 32);
-    (number as u32, count)
+    (fours * 10_000 + (fours >> 32)) as u32
 }
 
 /// Reads a fraction's digits as nanoseconds, cutting those past the ninth; `None` without any.
 pub fn fraction_ns(digits: &[u8]) -> Option<u32> {
-    let (nanos, count) = leading_fraction(digits);
+    let (nanos, count) = fraction_at(digits, 0);
     (count > 0 && count == digits.len()).then_some(nanos)
 }
 
@@ -374,14 +401,22 @@ mod tests {
         let digits = b"123456789876543210";
         for count in 0..=digits.len() {
             for behind in ["", "Z", "+01:00", "/", ":"] {
-                let text = [&digits[..count], behind.as_bytes(), b"         "].concat();
                 let padded = format!("{}{}", "123456789"[..count.min(9)].to_owned(), "000000000");
                 let nanos: u32 = padded[..9].parse().unwrap();
-                assert_eq!(leading_fraction(&text), (nanos, count), "{count} {behind}");
+                // Whatever stands before and behind it in its text, and whether anything does.
+                for (before, blanks) in
+                    [("", ""), ("", "         "), ("2018-12-18.", ""), (".", "  ")]
+                {
+                    let text =
+                        [before.as_bytes(), &digits[..count], behind.as_bytes(), blanks.as_bytes()]
+                            .concat();
+                    let found = fraction_at(&text, before.len());
+                    assert_eq!(found, (nanos, count), "{before}{count}{behind}");
+                }
             }
         }
-        assert_eq!(leading_fraction(b"5"), (500_000_000, 1));
-        assert_eq!(leading_fraction(b"\xb0\xb1\xff12345"), (0, 0));
+        assert_eq!(fraction_at(b"5", 0), (500_000_000, 1));
+        assert_eq!(fraction_at(b"\xb0\xb1\xff12345", 0), (0, 0));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 pub use detect::{SHAPES_MAX, Undetected, detect, first_lines};
 
-use crate::call::{Call, Reason};
+use crate::call::{Call, Parsed, Reason};
 use crate::error::Problems;
 use crate::input::Framing;
 use crate::limits::LINE_BYTES_MAX;
@@ -250,6 +250,20 @@ impl Format {
         line: &'a [u8],
         scratch: &'a mut Scratch,
     ) -> std::result::Result<Call<'a>, Reason> {
+        self.parse_briefly(line, scratch).map(Call::from)
+    }
+
+    /// As [`Format::parse`]; but a plain call may be left as brief as it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Format::parse`].
+    #[inline]
+    pub fn parse_briefly<'a>(
+        &'a self,
+        line: &'a [u8],
+        scratch: &'a mut Scratch,
+    ) -> std::result::Result<Parsed<'a>, Reason> {
         if line.len() > LINE_BYTES_MAX {
             return Err(Reason::TooLong);
         }
@@ -260,14 +274,14 @@ impl Format {
             Some(read) => read,
             None => match (self.read(line, scratch), &self.otherwise) {
                 (Ok(by), _) => (line, by),
-                (Err(_), Some(format)) => return format.parse(line.as_bytes(), scratch),
+                (Err(_), Some(format)) => return format.parse_briefly(line.as_bytes(), scratch),
                 (Err(reason), None) => return Err(reason),
             },
         };
         let values = Values::new(text, scratch);
         match by {
             By::Layout => scratch.layouts.call(values),
-            By::Plan => self.fields.call(values),
+            By::Plan => self.fields.call(values).map(Parsed::Whole),
         }
     }
 

@@ -20,7 +20,7 @@ pub use kind::{Also, Verdict};
 pub use timeline::{Step, Timeline, TimelineId, Timelines};
 pub use verdict::{Axes, RecordedBy, axes};
 
-use crate::call::{Call, Sourced};
+use crate::call::{Brief, Call, Sourced};
 use crate::register::{
     ApiId, CredentialId, GrantId, Match, Operations, PartnerId, Register, Remembered, Scratch,
     credential_digest, operation_of_method,
@@ -86,6 +86,31 @@ pub struct Asked<'c> {
     pub actor: Option<Cow<'c, str>>,
 }
 
+impl Asked<'_> {
+    /// The same, if the register has words for all of it.
+    pub fn known(&self) -> Option<Known<'_>> {
+        let (Presented::Known(credential), &Name::Known(api), &Name::Known(operation)) =
+            (self.presented, &self.api, &self.operation)
+        else {
+            return None;
+        };
+        Some(Known { credential, api, operation, subject: self.subject.as_deref() })
+    }
+}
+
+/// What a call's verdict depends on beside its time, where the register has words for all of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'c> {
+    /// What it presented.
+    pub credential: CredentialId,
+    /// What it called.
+    pub api: ApiId,
+    /// For what.
+    pub operation: OperationId,
+    /// The person whose data it touched.
+    pub subject: Option<&'c str>,
+}
+
 /// A call with all that the register says of it.
 #[derive(Clone, Debug)]
 pub struct Judged<'c> {
@@ -129,6 +154,14 @@ struct ApiFacts {
     consent_matters: bool,
 }
 
+/// What is looked at on every call of a route.
+#[derive(Clone, Copy, Debug)]
+struct RouteFacts {
+    api: Option<ApiId>,
+    /// What the row says that its calls do.
+    operation: Option<OperationId>,
+}
+
 /// A register compiled, ready to judge calls.
 #[derive(Debug)]
 pub struct Judge<'r> {
@@ -143,8 +176,8 @@ pub struct Judge<'r> {
     api_ids: HashMap<&'r str, ApiId>,
     credential_ids: HashMap<[u8; 32], CredentialId>,
     operation_ids: HashMap<String, OperationId>,
-    /// What a row of the routes table says that its calls do, by its index.
-    of_routes: Vec<Option<OperationId>>,
+    /// By the index of their row in the routes table.
+    routes: Vec<RouteFacts>,
     usual: Usual,
 }
 
@@ -185,9 +218,10 @@ impl<'r> Judge<'r> {
         };
         let ids = || 0u32..;
         let of_route = |route: &crate::register::Route| {
-            operation_ids.get(route.operation.as_deref()?).copied()
+            let operation = route.operation.as_deref().and_then(|name| operation_ids.get(name));
+            RouteFacts { api: route.api_id, operation: operation.copied() }
         };
-        let of_routes = register.routes.rows().iter().map(of_route).collect();
+        let routes = register.routes.rows().iter().map(of_route).collect();
         let of_method = |method| operation_ids[operation_of_method(Some(method)).as_ref()];
         let usual =
             Usual { read: of_method("GET"), write: of_method("POST"), delete: of_method("DELETE") };
@@ -205,7 +239,7 @@ impl<'r> Judge<'r> {
                 .map(|(credential, id)| (credential.digest, CredentialId(id)))
                 .collect(),
             operation_ids,
-            of_routes,
+            routes,
             usual,
         }
     }
@@ -259,13 +293,13 @@ impl<'r> Judge<'r> {
                 Some(&id) => Name::Known(id),
                 None => Name::Logged(Cow::Borrowed(name)),
             },
-            (None, Some(found)) => match found.route.api_id {
+            (None, Some(found)) => match self.routes[found.row].api {
                 Some(id) => Name::Known(id),
                 None => Name::Logged(Cow::Borrowed(&found.route.api)),
             },
             (None, None) => Name::Absent,
         };
-        let of_route = route.as_ref().and_then(|found| self.of_routes[found.row]);
+        let of_route = route.as_ref().and_then(|found| self.routes[found.row].operation);
         let operation = match (call.operation.as_deref(), &api) {
             (Some(name), _) => self.operation(Cow::Borrowed(name)),
             (None, Name::Known(_)) => match of_route {
@@ -277,6 +311,24 @@ impl<'r> Judge<'r> {
         let subject = resolve(&call.subject, route.as_ref());
         let actor = resolve(&call.actor, route.as_ref());
         Asked { presented, api, operation, subject, actor }
+    }
+
+    /// What there is to be judged of a plain call, where that is quickly said; else [`Judge::ask`] says it.
+    #[inline]
+    pub fn recall<'c>(&self, brief: &Brief<'c>, memory: &'c mut Memory) -> Option<Known<'c>>
+    where
+        Self: 'c,
+    {
+        let Memory { credentials, routes } = memory;
+        let Presented::Known(credential) = self.presented(brief.credential, credentials) else {
+            return None;
+        };
+        let found = self.register.routes.find_again(brief.path, routes)?;
+        let RouteFacts { api, operation } = self.routes[found.row];
+        let operation = operation.or_else(|| self.operation_of_method(brief.method).known())?;
+        let Sourced { before, route, after } = brief.subject;
+        let placed = || found.escaped(route?).filter(|value| is_value(value));
+        Some(Known { credential, api: api?, operation, subject: before.or_else(placed).or(after) })
     }
 
     /// What the register says at an instant.
@@ -493,8 +545,12 @@ fn resolve<'c>(sourced: &'c Sourced<'_>, route: Option<&Match<'_, 'c>>) -> Optio
         return Some(Cow::Borrowed(value));
     }
     let placed = sourced.route.zip(route).and_then(|(name, route)| route.value(name));
-    // In a path as in a field `-` is no value; and some gateways log a template of theirs for the path.
-    let is_template = |value: &str| value.starts_with('{') && value.ends_with('}');
-    let placed = placed.filter(|value| value != "-" && !is_template(value));
-    placed.or_else(|| sourced.after.as_deref().map(Cow::Borrowed))
+    placed.filter(|value| is_value(value)).or_else(|| sourced.after.as_deref().map(Cow::Borrowed))
+}
+
+/// Whether what stands for a placeholder is a value. In a path as in a field `-` is none; and some gateways log a template of
+/// theirs for the path.
+#[inline]
+fn is_value(placed: &str) -> bool {
+    placed != "-" && !(placed.starts_with('{') && placed.ends_with('}'))
 }

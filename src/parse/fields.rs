@@ -11,7 +11,8 @@ use crate::parse::number::{Decimal, duration_ns};
 use crate::parse::request::{is_method, query_parameter, request_line, request_or_target};
 use crate::parse::table::Table;
 use crate::parse::{Values, Wanted};
-use crate::time::Instant;
+use crate::time::{self, Instant};
+use crate::word;
 
 /// How a format maps its values onto call fields. In each list the first present source counts.
 #[derive(Debug, Default)]
@@ -335,7 +336,7 @@ impl Unit {
                 (None, None) => return Err(Unreadable),
             },
         };
-        if let (Some(whole), Ok(power)) = (short_whole(value), u32::try_from(power))
+        if let (Some(whole), Ok(power)) = (short_whole(value.as_bytes()), u32::try_from(power))
             && let Some(ns) = 10u64.checked_pow(power).and_then(|unit| whole.checked_mul(unit))
         {
             return Ok(ns.into());
@@ -359,7 +360,7 @@ impl Status {
     /// HTTP: 100–399 served; 401, 403, 407 and 451 denied; other 4xx and 5xx failed; -1 and 0 unknown.
     /// gRPC: 0 served, 7 (permission denied) and 16 (unauthenticated) denied, all others failed.
     pub(crate) fn read(text: &str, grpc: bool) -> Option<Status> {
-        let number = match short_whole(text) {
+        let number = match short_whole(text.as_bytes()) {
             Some(whole) => return Status::of(whole.into(), grpc),
             None => Decimal::parse(text)?,
         };
@@ -527,19 +528,30 @@ fn encoded(value: &str, has_query: bool) -> Cow<'_, str> {
 }
 
 fn natural(text: &str) -> Option<u64> {
-    short_whole(text).or_else(|| Decimal::parse(text)?.natural())
+    short_whole(text.as_bytes()).or_else(|| Decimal::parse(text)?.natural())
 }
 
 /// The number of a text that is a short run of digits, as nearly every number is.
 #[inline]
-pub(crate) fn short_whole(text: &str) -> Option<u64> {
+pub(crate) fn short_whole(text: &[u8]) -> Option<u64> {
     if text.is_empty() || text.len() > SHORT_DIGITS {
         return None;
     }
-    text.bytes().try_fold(0, |number: u64, byte| {
+    text.iter().try_fold(0, |number: u64, byte| {
         let digit = byte.wrapping_sub(b'0');
         (digit <= 9).then(|| number * 10 + u64::from(digit))
     })
+}
+
+/// The same of what stands in a line from `begin` to `end`.
+#[inline]
+pub(crate) fn short_whole_within(line: &[u8], begin: usize, end: usize) -> Option<u64> {
+    match word::short_at(line, begin) {
+        Some(eight) if end > begin && end - begin <= 8 => {
+            time::whole_of_eight(eight, end - begin).map(u64::from)
+        }
+        _ => short_whole(line.get(begin..end)?),
+    }
 }
 
 /// Digits of numbers that surely fit.

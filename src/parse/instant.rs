@@ -199,11 +199,11 @@ impl PlainTime {
 
     /// The instant; none if it is another way to write a time, or none.
     #[inline]
-    pub(crate) fn read(&self, text: &str, zone: &Zone) -> Option<Instant> {
+    pub(crate) fn read(&self, text: &[u8], zone: &Zone) -> Option<Instant> {
         match self {
             PlainTime::Rfc3339(today) => {
                 let date = |date: &[u8; 10]| today.days(date, time::date);
-                let (local_s, nanos, rest) = parse_local_by(text.as_bytes(), date)?;
+                let (local_s, nanos, rest) = parse_local_by(text, date)?;
                 with_offset(local_s, nanos, rest, zone)
             }
             PlainTime::Clf(today) => read_clf_by(text, zone, |date| today.days(date, clf_date)),
@@ -222,16 +222,15 @@ fn with_offset(local_s: i64, nanos: u32, rest: &[u8], zone: &Zone) -> Option<Ins
 
 /// Reads the time of the Common Log Format: `18/Dec/2018:09:30:00 +0100`. A fraction may follow the seconds.
 fn read_clf(text: &str, zone: &Zone) -> Option<Instant> {
-    read_clf_by(text, zone, clf_date)
+    read_clf_by(text.as_bytes(), zone, clf_date)
 }
 
 #[inline]
 fn read_clf_by(
-    text: &str,
+    text: &[u8],
     zone: &Zone,
     date: impl FnOnce(&[u8; 11]) -> Option<i64>,
 ) -> Option<Instant> {
-    let text = text.as_bytes();
     let text = match text {
         [b'[', inner @ .., b']'] => inner,
         _ => text,

@@ -159,7 +159,13 @@ impl<'a> Values<'a> {
         Values { line, text: &scratch.text, slots: &scratch.slots }
     }
 
+    /// The line.
+    fn line(&self) -> &'a str {
+        self.line
+    }
+
     /// The value in a slot; never empty and never `-`.
+    #[inline]
     fn get(&self, slot: usize) -> Option<&'a str> {
         match self.slots.get(slot)? {
             Cell::Absent => None,

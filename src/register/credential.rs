@@ -1,9 +1,12 @@
 //! What a credential is and how it may be shown. The same for logs and register.
 
+use std::hash::{Hash, Hasher};
+
 use hashbrown::HashMap;
 use sha2::{Digest, Sha256};
 
 use crate::limits;
+use crate::word;
 
 /// What a credential's hash begins with where it stands for the credential.
 const HASH_PREFIX: &str = "sha256:";
@@ -65,7 +68,7 @@ pub struct Remembered<T> {
 }
 
 /// A text's bytes, zeros behind them, and its length.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug)]
 struct Short([u64; 4]);
 
 const SHORT_BYTES: usize = 31;
@@ -73,20 +76,38 @@ const SHORT_BYTES: usize = 31;
 impl Short {
     #[inline]
     fn new(text: &str) -> Option<Short> {
-        if text.len() > SHORT_BYTES {
+        let bytes = text.as_bytes();
+        if bytes.len() > SHORT_BYTES {
             return None;
         }
-        let mut words = [0; 4];
-        let (whole, rest) = text.as_bytes().as_chunks::<8>();
-        for (word, bytes) in words.iter_mut().zip(whole) {
-            *word = u64::from_le_bytes(*bytes);
-        }
-        for (byte, shift) in rest.iter().zip((0..).step_by(8)) {
-            words[whole.len()] |= u64::from(*byte) << shift;
-        }
+        let word = |at: usize| match word::short_at(bytes, at) {
+            Some(word) => word,
+            // A text of less than eight bytes, or nothing of it.
+            None => {
+                let rest = bytes.get(at..).unwrap_or_default().iter().zip((0..).step_by(8));
+                rest.fold(0, |word, (byte, shift)| word | u64::from(*byte) << shift)
+            }
+        };
         // The last byte is free.
-        words[3] |= (text.len() as u64) << 56;
-        Some(Short(words))
+        Some(Short([word(0), word(8), word(16), word(24) | (bytes.len() as u64) << 56]))
+    }
+}
+
+// Word by word: what was just made of words is not to be loaded in other pieces.
+impl PartialEq for Short {
+    #[inline]
+    fn eq(&self, other: &Short) -> bool {
+        let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
+        (a ^ e) | (b ^ f) | (c ^ g) | (d ^ h) == 0
+    }
+}
+
+impl Eq for Short {}
+
+impl Hash for Short {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.iter().for_each(|word| state.write_u64(*word));
     }
 }
 

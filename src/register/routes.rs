@@ -5,11 +5,13 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use hashbrown::HashMap;
 
 use super::ApiId;
 use super::target::{self, Span};
+use crate::word;
 
 /// The path of a route; the default one is `/`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -148,6 +150,8 @@ pub fn operation_of_method(method: Option<&str>) -> Cow<'_, str> {
 pub struct Routes {
     rows: Vec<Route>,
     nodes: Vec<Node>,
+    /// For each row the names of its placeholders.
+    names: Vec<Vec<Box<str>>>,
     /// For each row the bytes between its placeholders, if no target that has them could be of another row.
     sure: Vec<Option<Sure>>,
 }
@@ -177,8 +181,6 @@ impl Sure {
         let mut at = 0;
         let mut start = 0;
         for (i, end) in self.ends[..usize::from(self.parts)].iter().enumerate() {
-            let literal = &self.text[start..usize::from(*end)];
-            start = usize::from(*end);
             if i > 0 {
                 let end = target::plain_segment_end(target, at);
                 // Those that are none, and those that stand for something else.
@@ -188,12 +190,35 @@ impl Sure {
                 placed.push((at, end));
                 at = end;
             }
-            if !target[at..].starts_with(literal) {
+            let end = usize::from(*end);
+            if !self.has(start..end, target, at) {
                 return false;
             }
-            at += literal.len();
+            at += end - start;
+            start = end;
         }
         matches!(target.get(at), None | Some(b'?' | b'#'))
+    }
+
+    /// Whether a part stands in a target from `at` on.
+    #[inline]
+    fn has(&self, part: Range<usize>, target: &[u8], at: usize) -> bool {
+        let length = part.len();
+        let end = at + length;
+        // Most parts fit two words.
+        let words = (word::long_at(&self.text, part.start), word::long_at(target, at));
+        match words {
+            (Some(ours), Some(theirs)) if length <= word::LONG => {
+                end <= target.len() && (ours ^ theirs) & word::FIRST[length] == 0
+            }
+            (Some(ours), Some(theirs)) if length <= 2 * word::LONG => {
+                let last = |text, end: usize| word::long_at(text, end - word::LONG);
+                end <= target.len()
+                    && ours == theirs
+                    && last(&self.text, part.end) == last(target, end)
+            }
+            _ => target.get(at..).is_some_and(|target| target.starts_with(&self.text[part])),
+        }
     }
 }
 
@@ -226,23 +251,26 @@ pub struct Scratch {
 
 /// The rows of the targets before, by how they began.
 #[derive(Debug)]
-struct Likely(Box<[u32; LIKELY]>);
+struct Likely(Box<[[u32; GUESSES]; LIKELY]>);
 
 /// Beginnings told apart, and their length in bytes: mostly the version and the api.
 const LIKELY: usize = 1 << LIKELY_BITS;
 const LIKELY_BITS: u32 = 10;
 const BEGINNING: usize = 16;
 
+/// Rows for each beginning, that of the last target in front.
+const GUESSES: usize = 2;
+
 impl Default for Likely {
     fn default() -> Likely {
-        Likely(Box::new([u32::MAX; LIKELY]))
+        Likely(Box::new([[u32::MAX; GUESSES]; LIKELY]))
     }
 }
 
 impl Likely {
-    /// The row of the target before that began like this one; that of no row if there was none.
+    /// The rows of the targets before that began like this one; of no row where there was none.
     #[inline]
-    fn of(&mut self, target: &str) -> &mut u32 {
+    fn of(&mut self, target: &str) -> &mut [u32; GUESSES] {
         let beginning = target.as_bytes().first_chunk::<BEGINNING>().copied().unwrap_or_default();
         // A hash by multiplication (D. Knuth, The Art of Computer Programming 3, section 6.4), with an odd constant near
         // the golden ratio; what collides is only slower.
@@ -269,6 +297,8 @@ pub struct Match<'r, 't> {
     pub route: &'r Route,
     /// Its index among [`Routes::rows`].
     pub row: usize,
+    /// Those of its placeholders.
+    names: &'r [Box<str>],
     text: &'t str,
     /// What stands for its placeholders.
     placed: &'t [Span],
@@ -278,9 +308,16 @@ impl<'t> Match<'_, 't> {
     /// What stands in the request for a placeholder, percent-decoded; as it is, normalised, where
     /// that gives no UTF-8. Never empty. `None` if the template has no such placeholder.
     pub fn value(&self, name: &str) -> Option<Cow<'t, str>> {
-        let i = self.route.template.placeholders().position(|known| known == name)?;
+        self.escaped(name).map(target::decode)
+    }
+
+    /// As [`Match::value`], with its escapes.
+    #[inline]
+    pub fn escaped(&self, name: &str) -> Option<&'t str> {
+        // Names are short: a call to compare memory would cost more than the comparison.
+        let i = self.names.iter().position(|known| known.bytes().eq(name.bytes()))?;
         let &(start, end) = self.placed.get(i)?;
-        Some(target::decode(&self.text[start..end]))
+        self.text.get(start..end)
     }
 }
 
@@ -311,7 +348,9 @@ impl Routes {
                 ends.insert(place, (owned(key.0), owned(key.1), index(i)));
             }
         }
-        let mut routes = Routes { rows, nodes, sure: Vec::new() };
+        let names =
+            rows.iter().map(|row| row.template.placeholders().map(Box::from).collect()).collect();
+        let mut routes = Routes { rows, nodes, names, sure: Vec::new() };
         routes.sure = routes.rows.iter().zip(0..).map(|(row, i)| routes.sure(row, i)).collect();
         routes
     }
@@ -370,13 +409,9 @@ impl Routes {
     ) -> Option<Match<'r, 't>> {
         let Scratch { text, host: host_buffer, method: method_buffer, segments, untried, likely } =
             scratch;
-        // A target is likely to be of the row that the last one was of that began like it.
         let guess = likely.of(target);
-        if let Some(sure) = self.sure.get(*guess as usize).and_then(Option::as_ref)
-            && sure.fits(target.as_bytes(), segments)
-        {
-            let row = *guess as usize;
-            return Some(Match { route: &self.rows[row], row, text: target, placed: segments });
+        if let Some(row) = self.guess(guess, target, segments) {
+            return Some(self.matched(row, target, segments));
         }
         let (url_host, text) = target::reduce(target, text, segments);
         let host = url_host.or_else(|| host.and_then(target::bare_host));
@@ -391,11 +426,49 @@ impl Routes {
             })
         });
         let row = self.best(host, method, text, segments, untried)?;
-        *guess = index(row);
-        let route = self.rows.get(row)?;
-        let mut of_template = route.template.segments.iter();
+        if self.sure[row].is_some() {
+            *guess = [index(row), guess[0]];
+        }
+        let mut of_template = self.rows[row].template.segments.iter();
         segments.retain(|_| matches!(of_template.next(), Some(Segment::Placeholder(_))));
-        Some(Match { route, row, text, placed: segments })
+        Some(self.matched(row, text, segments))
+    }
+
+    /// The route that fits best whatever the host and the method are, if that was found before for a target that began like
+    /// this one. What stands for its placeholders has no escapes.
+    #[inline]
+    pub fn find_again<'r, 't>(
+        &'r self,
+        target: &'t str,
+        scratch: &'t mut Scratch,
+    ) -> Option<Match<'r, 't>> {
+        let Scratch { segments, likely, .. } = scratch;
+        let row = self.guess(likely.of(target), target, segments)?;
+        Some(self.matched(row, target, segments))
+    }
+
+    fn matched<'r, 't>(&'r self, row: usize, text: &'t str, placed: &'t [Span]) -> Match<'r, 't> {
+        Match { route: &self.rows[row], row, names: &self.names[row], text, placed }
+    }
+
+    /// A target is likely to be of one of the rows that those were of that began like it.
+    #[inline]
+    fn guess(
+        &self,
+        guess: &mut [u32; GUESSES],
+        target: &str,
+        segments: &mut Vec<Span>,
+    ) -> Option<usize> {
+        for i in 0..GUESSES {
+            let row = guess[i] as usize;
+            if let Some(Some(sure)) = self.sure.get(row)
+                && sure.fits(target.as_bytes(), segments)
+            {
+                guess.swap(0, i);
+                return Some(row);
+            }
+        }
+        None
     }
 
     /// Walks the trie depth first, the better branch first, so that the first row found is the best.

@@ -187,6 +187,16 @@ fn split(path: &str, segments: &mut Vec<Span>) {
 #[inline]
 pub(super) fn plain_segment_end(target: &[u8], start: usize) -> usize {
     let mut at = start;
+    while let Some(step) = target.get(at..).and_then(<[u8]>::first_chunk::<STEP>) {
+        let step = u8x16::new(*step);
+        let is = |byte| step.simd_eq(u8x16::splat(byte));
+        let found = (is(b'/') | is(b'?') | is(b'#') | is(b'%')).to_bitmask();
+        if found != 0 {
+            at += found.trailing_zeros() as usize;
+            return if target[at] == b'%' { start } else { at };
+        }
+        at += STEP;
+    }
     while let Some(byte) = target.get(at) {
         match byte {
             b'/' | b'?' | b'#' => break,

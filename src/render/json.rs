@@ -3,7 +3,9 @@
 
 use std::io::{self, BufWriter, Write};
 
+use rayon::prelude::*;
 use serde::Serialize;
+use serde::ser::{SerializeMap as _, Serializer as _};
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter, Serializer};
 
 use super::escape::is_hostile;
@@ -14,16 +16,131 @@ use crate::report::Report;
 /// Characters that command a terminal or deceive the eye are written as `\uXXXX`, so that a
 /// report is harmless to look at; to a JSON parser nothing is changed.
 ///
+/// Parts are rendered side by side on the current thread pool, some at a time.
+///
 /// # Errors
 ///
 /// Those of `out`.
 pub fn json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let mut out = BufWriter::new(out);
-    let mut serializer = Serializer::with_formatter(&mut out, Harmless(PrettyFormatter::new()));
-    // serde_json hands the writer's own error back; a report has no value that JSON lacks.
-    report.serialize(&mut serializer).map_err(io::Error::from)?;
+    let parts = parts(report);
+    let mut before: &[u8] = OPEN;
+    for some in parts.chunks(PARTS_AT_ONCE * rayon::current_num_threads()) {
+        let rendered: Vec<io::Result<Vec<u8>>> = some.par_iter().map(|part| part()).collect();
+        for text in rendered {
+            out.write_all(before)?;
+            out.write_all(&text?)?;
+            before = BETWEEN;
+        }
+    }
+    out.write_all(CLOSE)?;
     out.write_all(b"\n")?;
     out.flush()
+}
+
+/// What stands around the members of an object and the elements of an array, which ends as the object does.
+const OPEN: &[u8] = b"{\n";
+const BETWEEN: &[u8] = b",\n";
+const CLOSE: &[u8] = b"\n}";
+const CLOSE_ARRAY: &[u8] = b"\n  ]\n}";
+
+/// Elements of an array that are rendered in one go, and parts for each thread that are rendered before the first of them
+/// is written.
+const ELEMENTS: usize = 512;
+const PARTS_AT_ONCE: usize = 4;
+
+/// Renders some of the report: whole members, or some elements of one.
+type Part<'r> = Box<dyn Fn() -> io::Result<Vec<u8>> + Sync + 'r>;
+
+/// The parts of a report, which make an object with [`BETWEEN`] between them.
+fn parts(report: &Report) -> Vec<Part<'_>> {
+    let Report {
+        schema,
+        program,
+        status,
+        partial,
+        headline,
+        partner,
+        window,
+        config,
+        register,
+        inputs,
+        accounting,
+        rejects,
+        usage,
+        partners,
+        apis,
+        series,
+        ends,
+        findings,
+        exceptions,
+        suppressions,
+        flipped,
+        coverage,
+        ungranted: _,
+    } = report;
+    let mut parts = Vec::new();
+    whole("schema", schema, &mut parts);
+    whole("program", program, &mut parts);
+    whole("status", status, &mut parts);
+    whole("partial", partial, &mut parts);
+    whole("headline", headline, &mut parts);
+    whole("partner", partner, &mut parts);
+    whole("window", window, &mut parts);
+    whole("config", config, &mut parts);
+    whole("register", register, &mut parts);
+    array("inputs", inputs, &mut parts);
+    whole("accounting", accounting, &mut parts);
+    whole("rejects", rejects, &mut parts);
+    array("usage", usage, &mut parts);
+    array("partners", partners, &mut parts);
+    array("apis", apis, &mut parts);
+    array("series", series, &mut parts);
+    array("ends", ends, &mut parts);
+    array("findings", findings, &mut parts);
+    array("exceptions", exceptions, &mut parts);
+    array("suppressions", suppressions, &mut parts);
+    whole("flipped", flipped, &mut parts);
+    whole("coverage", coverage, &mut parts);
+    parts
+}
+
+/// A member in one part.
+fn whole<'r, T: Serialize + Sync>(name: &'static str, value: &'r T, parts: &mut Vec<Part<'r>>) {
+    parts.push(Box::new(move || {
+        let mut text = object(name, value)?;
+        text.truncate(text.len() - CLOSE.len());
+        text.drain(..OPEN.len());
+        Ok(text)
+    }));
+}
+
+/// An array in as many parts as it needs.
+fn array<'r, T: Serialize + Sync>(name: &'static str, all: &'r [T], parts: &mut Vec<Part<'r>>) {
+    if all.is_empty() {
+        return whole(name, &[(); 0], parts);
+    }
+    let count = all.len().div_ceil(ELEMENTS);
+    for (i, some) in all.chunks(ELEMENTS).enumerate() {
+        parts.push(Box::new(move || {
+            let mut text = object(name, &some)?;
+            let is_last = i + 1 == count;
+            text.truncate(text.len() - if is_last { CLOSE.len() } else { CLOSE_ARRAY.len() });
+            let before = if i == 0 { OPEN.len() } else { format!("{{\n  \"{name}\": [\n").len() };
+            text.drain(..before);
+            Ok(text)
+        }));
+    }
+}
+
+/// An object of one member.
+fn object(name: &str, value: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let mut serializer = Serializer::with_formatter(&mut text, Harmless(PrettyFormatter::new()));
+    // serde_json hands the writer's own error back; a report has no value that JSON lacks.
+    let mut map = serializer.serialize_map(Some(1)).map_err(io::Error::from)?;
+    map.serialize_entry(name, value).and_then(|()| map.end()).map_err(io::Error::from)?;
+    Ok(text)
 }
 
 /// One value as JSON on one line, without a newline; harmless to look at like [`json`].
@@ -136,6 +253,26 @@ mod tests {
 
     fn schema() -> jsonschema::Validator {
         jsonschema::validator_for(&serde_json::from_str(SCHEMA).unwrap()).unwrap()
+    }
+
+    /// Rendered by serde in one go: the judge of rendering in parts.
+    fn in_one_go(report: &Report) -> String {
+        let mut out = Vec::new();
+        let formatter = Harmless(PrettyFormatter::new());
+        report.serialize(&mut Serializer::with_formatter(&mut out, formatter)).unwrap();
+        String::from_utf8(out).unwrap() + "\n"
+    }
+
+    #[test]
+    fn parts_make_the_whole() {
+        for mut report in all() {
+            assert_eq!(text(&report), in_one_go(&report));
+            for times in [ELEMENTS - 1, ELEMENTS, ELEMENTS + 1, 10 * ELEMENTS] {
+                report.usage = report.usage.iter().cycle().take(times).cloned().collect();
+                report.findings = report.findings.iter().cycle().take(times).cloned().collect();
+                assert!(text(&report) == in_one_go(&report), "{times}");
+            }
+        }
     }
 
     #[test]

@@ -90,7 +90,8 @@ pub struct Judgement {
 pub fn judgement(judge: &Judge<'_>, tally: Tally, facts: &Facts) -> Judgement {
     let past = past(&tally, facts);
     let Tally { cells, named, unknown, stale, .. } = tally;
-    judged(Some(judge), cells, named, unknown, stale, &past, facts).1
+    let (rows, names) = named_rows(Some(judge), cells, named);
+    judged(Some(judge), &rows, names, unknown, stale, &past, facts)
 }
 
 /// What is to be known of the time that the logs are about.
@@ -120,25 +121,24 @@ fn span(tally: &Tally) -> Span {
     span
 }
 
-/// A tally's cells with their names, and what is found in them: nothing without a judge.
+/// What is found in a tally's rows: nothing without a judge.
 fn judged(
     judge: Option<&Judge<'_>>,
-    cells: Cells,
-    named: Bounded<Names, NamedCells>,
+    rows: &[Row],
+    names: HashSet<Names>,
     unknown: Bounded<[u8; 32], Group>,
     stale: hashbrown::HashMap<CredentialId, Group>,
     past: &Past,
     facts: &Facts,
-) -> (Vec<Row>, Judgement) {
-    let (rows, names) = named_rows(judge, cells, named);
+) -> Judgement {
     let (kept, other) = unknown.finish();
     let unknown = UnknownCredentials::new(kept, other);
     let stale = stale.into_iter().collect();
     let found = judge.map_or_else(Vec::new, |judge| {
-        findings::collect(judge, &rows, &stale, &unknown, past, &facts.severities)
+        findings::collect(judge, rows, &stale, &unknown, past, &facts.severities)
     });
     let credentials = unknown.top.iter().map(|(digest, _)| *digest).collect();
-    (rows, Judgement { found, apart: Apart { credentials, names } })
+    Judgement { found, apart: Apart { credentials, names } }
 }
 
 /// The cells with their names, and which names are told apart.
@@ -167,18 +167,49 @@ fn named_rows(
     (rows, apart)
 }
 
-/// Builds the report. Without a judge nothing was judged.
+/// Builds the report, its parts side by side on the current thread pool. Without a judge nothing was judged.
 pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
     let (past, span) = (past(&tally, facts), span(&tally));
     let Tally { cells, named, unknown, stale, partners, apis, series, sources, inputs, rejects } =
         tally;
-    let (rows, Judgement { found, .. }) = judged(judge, cells, named, unknown, stale, &past, facts);
     let window =
         Window { since: facts.since, until: facts.until, first: span.first, last: span.last };
     let edges = edges(&window);
     let window_end = past.window_end;
-    let decisions: Vec<Decision> =
-        facts.suppressions.iter().map(|decision| decision.among(&found)).collect();
+    let (rows, names) = named_rows(judge, cells, named);
+    let rows = rows.as_slice();
+
+    // Those that take long.
+    let findings = || {
+        let Judgement { found, .. } = judged(judge, rows, names, unknown, stale, &past, facts);
+        let decisions: Vec<Decision> =
+            facts.suppressions.iter().map(|decision| decision.among(&found)).collect();
+        let suppressions = suppression_rows(judge, &decisions, &found, window_end, facts.partner);
+        (suppressions, finding_rows(judge, found, facts, &decisions, window_end))
+    };
+    let of_hours =
+        || (series_rows(judge, series.finish()), end_rows(judge, rows, edges, facts.partner));
+    let people = || {
+        let mut people = tally::Subjects::default();
+        let overstayed = rows.iter().filter(|row| row.key.overstayed());
+        overstayed.for_each(|row| people.merge(&row.cell.subjects));
+        people.estimate()
+    };
+    let ((usage, (partners, people)), (apis, ((suppressions, findings), (series, ends)))) =
+        rayon::join(
+            || {
+                rayon::join(
+                    || usage_rows(judge, rows),
+                    || (partner_rows(judge, rows, &partners, facts.partner), people()),
+                )
+            },
+            || {
+                rayon::join(
+                    || api_rows(judge, rows, &apis, facts.partner),
+                    || rayon::join(findings, of_hours),
+                )
+            },
+        );
 
     let inputs = input_rows(facts, &inputs);
     let partial = partial(facts);
@@ -194,24 +225,21 @@ pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
         register: register_row(judge),
         accounting: accounting(&inputs),
         rejects: reject_rows(&rejects, facts),
-        usage: usage_rows(judge, &rows),
-        partners: partner_rows(judge, &rows, &partners, facts.partner),
-        apis: api_rows(judge, &rows, &apis, facts.partner),
-        series: series_rows(judge, series.finish()),
-        ends: end_rows(judge, &rows, edges, facts.partner),
-        exceptions: exception_rows(judge, &rows, facts.partner),
-        suppressions: suppression_rows(judge, &decisions, &found, window_end, facts.partner),
-        findings: finding_rows(judge, found, facts, &decisions, window_end),
+        usage,
+        partners,
+        apis,
+        series,
+        ends,
+        exceptions: exception_rows(judge, rows, facts.partner),
+        suppressions,
+        findings,
         flipped: Vec::new(),
         ungranted: None,
-        coverage: coverage(judge, &rows, facts, &sources, &past.days, edges),
+        coverage: coverage(judge, rows, facts, &sources, &past.days, edges),
         inputs,
     };
-    let mut people = tally::Subjects::default();
-    let overstayed = rows.iter().filter(|row| row.key.overstayed());
-    overstayed.for_each(|row| people.merge(&row.cell.subjects));
     report.ungranted = judge.and_then(|judge| ungranted::ungranted(&report, judge.register));
-    report.headline = text::headline(&report, &people.estimate().into());
+    report.headline = text::headline(&report, &people.into());
     report
 }
 
@@ -428,18 +456,19 @@ fn usage_rows(judge: Option<&Judge<'_>>, rows: &[Row]) -> Vec<Usage> {
 
 /// What the rows of one partner or api add up to.
 #[derive(Default)]
-struct Sums {
+struct Sums<'a> {
     calls: [u64; 4],
     bytes_served: u64,
     overstayed: u64,
     overstay_s_max: Option<u64>,
     subjects: tally::Subjects,
     span: tally::Span,
-    others: BTreeSet<String>,
+    /// The apis of a partner, or the partners of an api.
+    others: BTreeSet<&'a str>,
 }
 
-impl Sums {
-    fn add(&mut self, row: &Row, other: Option<String>) {
+impl<'a> Sums<'a> {
+    fn add(&mut self, row: &Row, other: Option<&'a str>) {
         self.calls[outcome_index(row.key.outcome)] += row.cell.calls;
         if row.served() {
             self.bytes_served = self.bytes_served.saturating_add(row.cell.bytes);
@@ -477,13 +506,13 @@ fn partner_rows(
     only: Option<PartnerId>,
 ) -> Vec<Partner> {
     let Some(judge) = judge else { return Vec::new() };
-    let mut sums: Vec<Sums> = judge.register.partners.iter().map(|_| Sums::default()).collect();
+    let mut sums: Vec<Sums<'_>> = judge.register.partners.iter().map(|_| Sums::default()).collect();
     for row in rows {
         if let Some(partner) = row.key.partner {
-            sums[partner.0 as usize].add(row, row.api.clone());
+            sums[partner.0 as usize].add(row, row.api.as_deref());
         }
     }
-    let row = |(id, (partner, sums)): (u32, (&crate::register::Partner, Sums))| Partner {
+    let row = |(id, (partner, sums)): (u32, (&crate::register::Partner, Sums<'_>))| Partner {
         partner: partner.id.clone(),
         name: partner.name.clone(),
         calls: sums.calls.iter().sum(),
@@ -516,10 +545,10 @@ fn api_rows(
     only: Option<PartnerId>,
 ) -> Vec<Api> {
     let Some(judge) = judge else { return Vec::new() };
-    let mut sums: Vec<Sums> = judge.register.apis.iter().map(|_| Sums::default()).collect();
+    let mut sums: Vec<Sums<'_>> = judge.register.apis.iter().map(|_| Sums::default()).collect();
     for row in rows {
         if let Some(api) = row.key.api {
-            sums[api.0 as usize].add(row, partner_name(Some(judge), row.key.partner));
+            sums[api.0 as usize].add(row, partner_ref(Some(judge), row.key.partner));
         }
     }
     let row = |(id, api): (crate::register::ApiId, &crate::register::Api)| {

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use super::output::{Folders, Written, check_place, write_file};
-use super::read::{Reading, format_hint, formats_taken, read, repeated, vain_dedupe};
+use super::read::{Reading, format_hint, formats_taken, pool, read, repeated, vain_dedupe};
 use super::{Ended, Status, load_register, partner_id, unknown_placeholders, vain_as_known_at};
 use crate::error::{Error, Result};
 use crate::findings::beginning;
@@ -34,9 +34,12 @@ pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
         }
         (None, _) => None,
     };
-    let Reading { tally, facts, volume } = read(&plan.read, judge.as_ref(), only)?;
-    let report = report::build(judge.as_ref(), tally, &facts);
-    write(&report, &plan.outputs, plan.display, stdout)?;
+    let (facts, volume, report) = pool(&plan.read)?.install(|| {
+        let Reading { tally, facts, volume } = read(&plan.read, judge.as_ref(), only)?;
+        let report = report::build(judge.as_ref(), tally, &facts);
+        write(&report, &plan.outputs, plan.display, stdout)?;
+        Ok::<_, Error>((facts, volume, report))
+    })?;
     made.keep();
     let mut notes = formats_taken(&plan.read, &facts);
     let repeats = facts.inputs.iter();

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::Volume;
 use super::repeats::Repeats;
-use crate::call::{Call, Reason};
+use crate::call::{Call, Parsed, Reason};
 use crate::error::{Error, Result};
 use crate::formats::{self, Format};
 use crate::input::{Fault, Input, Line, Piece, Version};
@@ -31,7 +31,7 @@ pub(super) struct Reading {
     pub(super) volume: Volume,
 }
 
-/// Reads all inputs of the plan. Without a judge nothing is judged. Of calls that are not `only` this partner's nothing
+/// Reads all inputs of the plan, on the current thread pool. Without a judge nothing is judged. Of calls that are not `only` this partner's nothing
 /// is counted but that they were read.
 ///
 /// # Errors
@@ -43,11 +43,11 @@ pub(super) fn read(
     only: Option<PartnerId>,
 ) -> Result<Reading> {
     let bar = progress_bar(plan);
-    let (tally, mut inputs) = pool(plan)?.install(|| {
-        let repeats = Repeats::seek(plan, &bar);
-        let known = Mutex::default();
-        let counting = Counting { plan, judge, only, repeats: &repeats, bar: &bar, known };
-        let groups = repeats.groups();
+    let repeats = Repeats::seek(plan, &bar);
+    let known = Mutex::default();
+    let counting = Counting { plan, judge, only, repeats: &repeats, bar: &bar, known };
+    let groups = repeats.groups();
+    let (tally, mut inputs) =
         groups.par_iter().with_max_len(1).map(|group| counting.group(group)).reduce(
             || (Tally::default(), Vec::new()),
             |(mut tally, mut inputs), (other, others)| {
@@ -55,8 +55,8 @@ pub(super) fn read(
                 inputs.extend(others);
                 (tally, inputs)
             },
-        )
-    });
+        );
+    let tally = counting.settle(tally);
     bar.finish_and_clear();
     inputs.sort_unstable_by_key(|(index, _)| *index);
     let inputs: Vec<InputFacts> = inputs.into_iter().map(|(_, facts)| facts).collect();
@@ -298,7 +298,6 @@ struct Work {
 
 /// What a worker knows from the calls before, of whatever input. None of it is counted.
 struct Known {
-    /// Empty of rows.
     columns: Columns,
     scratch: Scratch,
     /// Which fields that is for.
@@ -335,12 +334,46 @@ impl Counting<'_> {
         Work { tally: Tally::default(), lines: Vec::new(), known }
     }
 
-    /// What it came to, and the lines of each piece.
-    fn end(&self, work: Work) -> (Tally, Vec<(usize, u64)>) {
+    /// What it came to but the sums in columns, and the lines of each piece. What the worker knows goes to `ended`: there
+    /// it waits until the input is known to count.
+    fn end(&self, work: Work, ended: &Mutex<Vec<Known>>) -> (Tally, Vec<(usize, u64)>) {
         let Work { mut tally, lines, mut known } = work;
-        known.columns.settle(&mut tally);
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).push(known);
+        known.columns.fold_rows(&mut tally);
+        ended.lock().unwrap_or_else(PoisonError::into_inner).push(known);
         (tally, lines)
+    }
+
+    /// Ends an input that counts, or not.
+    fn ended(&self, ended: Mutex<Vec<Known>>, counts: bool) {
+        let mut ended = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for Known { columns, .. } in &mut ended {
+            match counts {
+                true => columns.commit(),
+                false => columns.roll_back(),
+            }
+        }
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).append(&mut ended);
+    }
+
+    /// Adds to a tally the sums that workers keep in columns.
+    fn settle(self, tally: Tally) -> Tally {
+        let known = self.known.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let settled = known.into_par_iter().with_max_len(1).map(|mut known| {
+            let mut tally = Tally::default();
+            known.columns.settle(&mut tally);
+            tally
+        });
+        let merged = settled.reduce_with(|mut tally, other| {
+            tally.merge(other);
+            tally
+        });
+        match merged {
+            Some(mut merged) => {
+                merged.merge(tally);
+                merged
+            }
+            None => tally,
+        }
     }
 
     /// Counts the first of some inputs with the same content, and of the others that they repeat it. If it can't be
@@ -412,17 +445,19 @@ impl Counting<'_> {
         let seek = repeats.of(noted).dedupe.then_some((repeats, noted as u32));
         let reader =
             Reader { plan, judge, only, format, input: number, source: input.source, seek };
+        let ended = Mutex::default();
         let outcome = opened.fold(
             &|bytes| bar.inc(bytes),
             || self.begin(seek.is_some()),
             |work, piece| reader.piece(work, piece),
-            |work| self.end(work),
+            |work| self.end(work, &ended),
             |(mut tally, mut lines), (other, others)| {
                 tally.merge(other);
                 lines.extend(others);
                 (tally, lines)
             },
         );
+        self.ended(ended, !matches!(outcome.fault, Some(Fault::Shrank(_))));
         let (mut tally, mut lines) = outcome.value;
         lines.sort_unstable();
         let mut before = 0;
@@ -541,8 +576,19 @@ impl Reader<'_> {
 
     #[inline]
     fn line(&self, work: &mut Work, piece: &Piece<'_>, line: u64, offset: u64, bytes: &[u8]) {
-        let call = match parsed(self.format, bytes, &mut work.known.scratch) {
-            Ok(call) => call,
+        let Known { columns, scratch, memory, digests, .. } = &mut work.known;
+        let parsed = parsed_briefly(self.format, bytes, scratch);
+        let in_piece = (offset - piece.offset) as usize;
+        // Of most calls nothing more than this is asked. (Looked at where it is: a whole call is too large to be moved.)
+        if let (Ok(Parsed::Brief(brief)), Some(judge), None) = (&parsed, self.judge, self.seek)
+            && within(brief.at, self.plan)
+            && let Some(known) = judge.recall(brief, memory)
+            && columns.add(judge, brief.into(), known, in_piece, bytes.len())
+        {
+            return;
+        }
+        let call = match parsed {
+            Ok(parsed) => Call::from(parsed),
             Err(reason) => {
                 let reject = self.reject(piece.index, line, offset, reason, bytes);
                 work.tally.add_reject(reject);
@@ -563,9 +609,10 @@ impl Reader<'_> {
         let place = Place { source: self.source, input: self.input, offset };
         match self.judge {
             Some(judge) => {
-                let asked = judge.ask(&call, &mut work.known.memory);
-                let in_piece = (offset - piece.offset) as usize;
-                if work.known.columns.add(judge, &call, &asked, in_piece, bytes.len()) {
+                let asked = judge.ask(&call, memory);
+                if let Some(known) = asked.known()
+                    && columns.add(judge, (&call).into(), known, in_piece, bytes.len())
+                {
                     return;
                 }
                 let judged = judge.pronounce(call.at, asked);
@@ -574,8 +621,7 @@ impl Reader<'_> {
             None => {
                 let (path, operation) = as_logged(&call);
                 let credential = call.credential.as_deref();
-                let credential =
-                    credential.map(|text| work.known.digests.get(text, credential_digest));
+                let credential = credential.map(|text| digests.get(text, credential_digest));
                 work.tally.add_unjudged(&call, credential, &path, &operation, place);
             }
         }
@@ -597,7 +643,17 @@ pub(super) fn parsed<'l>(
     line: &'l [u8],
     scratch: &'l mut Scratch,
 ) -> std::result::Result<Call<'l>, Reason> {
-    format.map_or(Err(Reason::Malformed), |format| format.parse(line, scratch))
+    parsed_briefly(format, line, scratch).map(Call::from)
+}
+
+/// As [`parsed`]; but a plain call may be left as brief as it is.
+#[inline]
+fn parsed_briefly<'l>(
+    format: Option<&'l Format>,
+    line: &'l [u8],
+    scratch: &'l mut Scratch,
+) -> std::result::Result<Parsed<'l>, Reason> {
+    format.map_or(Err(Reason::Malformed), |format| format.parse_briefly(line, scratch))
 }
 
 /// Whether an instant lies in the plan's window.

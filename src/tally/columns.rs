@@ -3,8 +3,10 @@
 //! Nearly all calls of a log present a credential, and call an api for an operation, that the register has words for; and
 //! what the register says of these three changes at a few instants only. So it is asked once for each stretch of time
 //! between such instants, and a call is but a row. The sums of a large report fit no cache, so rows are collected, sorted by
-//! partner, and only then folded into their sums, those of one partner after the other. [`Columns::settle`] moves the sums
-//! into the tally. The result is that of [`Tally::add`], call by call; calls that this cannot take are handed back.
+//! partner, and only then folded into their sums, those of one partner after the other. The sums of an input stay apart until
+//! it is known whether it counts: then [`Columns::commit`] adds them to those of the inputs before, or
+//! [`Columns::roll_back`] forgets them. [`Columns::settle`] moves what was committed into a tally. The result is that of
+//! [`Tally::add`], call by call; calls that this cannot take are handed back.
 
 use hashbrown::HashMap;
 
@@ -12,8 +14,8 @@ use super::{
     Buckets, Cell, CellKey, Evidence, HourCounts, Latencies, Latest, Place, Span, Subjects, Tally,
     subject_hash,
 };
-use crate::call::{Call, Outcome};
-use crate::judge::{Asked, Judge, Judged, Name, OperationId, Presented, Verdict};
+use crate::call::{Brief, Call, Outcome};
+use crate::judge::{Asked, Judge, Judged, Known, Name, OperationId, Presented, Verdict};
 use crate::limits;
 use crate::register::{ApiId, CredentialId, PartnerId};
 use crate::time::{Instant, NS_PER_S};
@@ -77,6 +79,34 @@ enum Way {
     Consented,
     /// Both.
     ConsentedSubject,
+}
+
+/// What is added up of a call.
+#[derive(Clone, Copy, Debug)]
+pub struct Addends {
+    /// See [`Call::at`], as for the others.
+    pub at: Instant,
+    /// What the API did.
+    pub outcome: Outcome,
+    /// Bytes sent to the caller.
+    pub bytes: Option<u64>,
+    /// How long the API took, in microseconds.
+    pub latency_us: Option<u64>,
+}
+
+impl From<&Brief<'_>> for Addends {
+    #[inline]
+    fn from(brief: &Brief<'_>) -> Addends {
+        let &Brief { at, outcome, bytes, latency_us, .. } = brief;
+        Addends { at, outcome, bytes, latency_us }
+    }
+}
+
+impl From<&Call<'_>> for Addends {
+    fn from(call: &Call<'_>) -> Addends {
+        let &Call { at, outcome, bytes, latency_us, .. } = call;
+        Addends { at, outcome, bytes, latency_us }
+    }
 }
 
 /// A call of the piece that is being read.
@@ -151,6 +181,108 @@ struct Facts {
     lapsed_at: Option<Instant>,
 }
 
+/// Sums by index. One of each for each index, apart, so that each loop touches its own only.
+#[derive(Debug, Default)]
+struct Sheet {
+    sums: Vec<Sums>,
+    subjects: Vec<Subjects>,
+    evidence: Vec<Evidence>,
+    credentials: Vec<Vec<CredentialId>>,
+    /// The facts of which some sums have a row.
+    used: Vec<u32>,
+    is_used: Vec<bool>,
+    // By partner, by api.
+    of_partners: Vec<(Buckets, Latencies)>,
+    of_apis: Vec<(Buckets, Latencies)>,
+}
+
+impl Sheet {
+    /// Makes room for so many facts.
+    fn grow(&mut self, facts: usize) {
+        if self.is_used.len() < facts {
+            let count = facts * OUTCOMES as usize;
+            self.is_used.resize(facts, false);
+            self.sums.resize(count, Sums::default());
+            self.subjects.resize_with(count, Subjects::default);
+            self.evidence.resize_with(count, Evidence::default);
+            self.credentials.resize_with(count, Vec::new);
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.used.is_empty()
+    }
+
+    fn note_used(&mut self, of_facts: u32) {
+        if !std::mem::replace(&mut self.is_used[of_facts as usize], true) {
+            self.used.push(of_facts);
+        }
+    }
+
+    /// Takes what is there, each with the facts and the outcome.
+    fn take(&mut self) -> impl Iterator<Item = (u32, Outcome, Taken)> + '_ {
+        let Sheet { sums, subjects, evidence, credentials, used, is_used, .. } = self;
+        let all = used.drain(..).flat_map(move |of_facts| {
+            is_used[of_facts as usize] = false;
+            Outcome::ALL.into_iter().map(move |outcome| (of_facts, outcome))
+        });
+        all.filter_map(move |(of_facts, outcome)| {
+            let index = (of_facts * OUTCOMES + outcome as u32) as usize;
+            let sums = std::mem::take(&mut sums[index]);
+            let taken = Taken {
+                sums,
+                subjects: std::mem::take(&mut subjects[index]),
+                evidence: std::mem::take(&mut evidence[index]),
+                credentials: std::mem::take(&mut credentials[index]),
+            };
+            (sums.calls > 0).then_some((of_facts, outcome, taken))
+        })
+    }
+
+    /// Adds all of `other`, and leaves it empty.
+    fn add(&mut self, other: &mut Sheet) {
+        self.grow(other.is_used.len());
+        for (of_facts, outcome, theirs) in other.take() {
+            self.note_used(of_facts);
+            let index = (of_facts * OUTCOMES + outcome as u32) as usize;
+            let ours = &mut self.sums[index];
+            if ours.calls == 0 {
+                self.subjects[index] = theirs.subjects;
+                self.evidence[index] = theirs.evidence;
+                self.credentials[index] = theirs.credentials;
+            } else {
+                self.subjects[index].merge(&theirs.subjects);
+                self.evidence[index].merge(&theirs.evidence);
+                let credentials = &mut self.credentials[index];
+                let new = theirs.credentials.iter().filter(|new| !credentials.contains(new));
+                let new: Vec<CredentialId> = new.copied().collect();
+                credentials.extend(new);
+            }
+            ours.calls += theirs.sums.calls;
+            ours.bytes = ours.bytes.saturating_add(theirs.sums.bytes);
+            ours.first = ours.first.min(theirs.sums.first);
+            ours.last = ours.last.max(theirs.sums.last);
+        }
+        let latencies = [
+            (&mut self.of_partners, &mut other.of_partners),
+            (&mut self.of_apis, &mut other.of_apis),
+        ];
+        for (ours, theirs) in latencies {
+            for (number, latencies) in settled(theirs) {
+                of(ours, number).1.merge(&latencies);
+            }
+        }
+    }
+}
+
+/// What belongs to one index of a sheet.
+struct Taken {
+    sums: Sums,
+    subjects: Subjects,
+    evidence: Evidence,
+    credentials: Vec<CredentialId>,
+}
+
 /// Rows, and the sums of those before them. See the module.
 #[derive(Debug, Default)]
 pub struct Columns {
@@ -158,25 +290,22 @@ pub struct Columns {
     only: Option<PartnerId>,
     lanes: HashMap<u64, Lane>,
     fresh: Vec<Fresh>,
+    /// Those of them whose lines are evidence, with the index of their sums.
+    proven: Vec<(u32, Fresh)>,
     rows: Vec<Row>,
     /// The rows by partner, while they are folded.
     sorted: Vec<Row>,
     indexes: HashMap<Facts, u32>,
     /// For every four sums.
     facts: Vec<Facts>,
-    /// Those of them that have a row since the last settlement.
-    used: Vec<u32>,
-    is_used: Vec<bool>,
-    settlement: u32,
-    // One of each for each index, apart, so that each loop touches its own only.
-    sums: Vec<Sums>,
+    /// By the index of sums.
     common: Vec<Common>,
-    subjects: Vec<Subjects>,
-    evidence: Vec<Evidence>,
-    credentials: Vec<Vec<CredentialId>>,
-    // By partner, by api.
-    of_partners: Vec<(Buckets, Latencies)>,
-    of_apis: Vec<(Buckets, Latencies)>,
+    /// Of the input that is being read.
+    current: Sheet,
+    /// Of those before it that count.
+    committed: Sheet,
+    /// Rises whenever the current sheet becomes another: what lanes have noted in it is void then.
+    settlement: u32,
 }
 
 impl Columns {
@@ -191,16 +320,12 @@ impl Columns {
     pub fn add(
         &mut self,
         judge: &Judge<'_>,
-        call: &Call<'_>,
-        asked: &Asked<'_>,
+        call: Addends,
+        known: Known<'_>,
         line: usize,
         length: usize,
     ) -> bool {
-        let (Presented::Known(credential), &Name::Known(api), &Name::Known(operation)) =
-            (asked.presented, &asked.api, &asked.operation)
-        else {
-            return false;
-        };
+        let Known { credential, api, operation, subject } = known;
         let latency_us = match call.latency_us.map(u32::try_from) {
             None => NO_LATENCY,
             Some(Ok(latency_us)) if latency_us != NO_LATENCY => latency_us,
@@ -211,7 +336,6 @@ impl Columns {
         else {
             return false;
         };
-        let subject = asked.subject.as_deref();
         self.fresh.push(Fresh {
             key,
             at: call.at,
@@ -253,7 +377,7 @@ impl Columns {
                     _ => self.lane(judge, call.key, call.at),
                 };
                 if lane.goes_by_columns(call) {
-                    self.add_row(&lane, call, place, line(call));
+                    self.add_row(&lane, call);
                 } else if lane.way != Way::Read || !lane.has(call.at) {
                     long(tally, call.line as usize, line(call));
                     continue;
@@ -264,6 +388,7 @@ impl Columns {
         if read.count > 0 {
             tally.count_read_at(place, read.count, read.span, &read.hours);
         }
+        self.prove(place, line);
         self.fresh = fresh;
         self.fresh.clear();
         if self.rows.len() >= limits::ROWS_FOLDED {
@@ -272,7 +397,7 @@ impl Columns {
     }
 
     #[inline]
-    fn add_row(&mut self, lane: &Lane, call: &Fresh, place: Place, line: &[u8]) {
+    fn add_row(&mut self, lane: &Lane, call: &Fresh) {
         let outcome = call.outcome as u32;
         let sums = lane.sums + outcome;
         self.rows.push(Row {
@@ -285,11 +410,26 @@ impl Columns {
             has_subject: call.has_subject,
         });
         if lane.proven & (1 << outcome) != 0 {
-            let place = Place { offset: place.offset + u64::from(call.line), ..place };
-            self.evidence[sums as usize].add(call.at, place, line);
+            self.proven.push((sums, *call));
         }
         if lane.noted & (1 << outcome) == 0 || lane.settlement != self.settlement {
             self.note_credential(call.key, outcome, sums);
+        }
+    }
+
+    /// Adds what is evidence of the calls of a piece, of which `line` gives the text.
+    fn prove<'l>(&mut self, place: Place, line: impl Fn(&Fresh) -> &'l [u8]) {
+        let at = |call: &Fresh| {
+            (call.at, Place { offset: place.offset + u64::from(call.line), ..place })
+        };
+        for (sums, call) in &self.proven {
+            let (instant, place) = at(call);
+            self.current.evidence[*sums as usize].add_early(instant, place, line(call));
+        }
+        // In most logs the latest come last: from the end on, all but those few need not be kept for a moment.
+        for (sums, call) in self.proven.drain(..).rev() {
+            let (instant, place) = at(&call);
+            self.current.evidence[sums as usize].add_late(instant, place, line(&call));
         }
     }
 
@@ -302,26 +442,27 @@ impl Columns {
         }
     }
 
-    /// Folds the rows into their sums.
-    fn fold_rows(&mut self, tally: &mut Tally) {
+    /// Folds all rows into their sums, those of the hours into the tally.
+    pub fn fold_rows(&mut self, tally: &mut Tally) {
         self.sort_rows();
+        let Columns { current, common, .. } = self;
         for rows in self.sorted.chunk_by(|a, b| a.partner == b.partner) {
             let Some(&Row { partner, .. }) = rows.first() else { continue };
             for row in rows {
-                let sums = &mut self.sums[row.sums as usize];
+                let sums = &mut current.sums[row.sums as usize];
                 sums.calls += 1;
                 sums.bytes = sums.bytes.saturating_add(row.bytes);
                 sums.first = sums.first.min(row.at);
                 sums.last = sums.last.max(row.at);
             }
             for row in rows.iter().filter(|row| row.has_subject) {
-                self.subjects[row.sums as usize].add(row.subject);
+                current.subjects[row.sums as usize].add(row.subject);
             }
-            let (buckets, latencies) = of(&mut self.of_partners, partner.0);
+            let (buckets, latencies) = of(&mut current.of_partners, partner.0);
             for row in rows.iter().filter(|row| row.latency_us != NO_LATENCY) {
                 buckets.add(row.latency_us, latencies);
-                let Common { api, .. } = self.common[row.sums as usize];
-                let (buckets, latencies) = of(&mut self.of_apis, api.0);
+                let Common { api, .. } = common[row.sums as usize];
+                let (buckets, latencies) = of(&mut current.of_apis, api.0);
                 buckets.add(row.latency_us, latencies);
             }
             let mut hour = Hour::default();
@@ -331,7 +472,7 @@ impl Columns {
                     hour.flush(partner, &mut counts, tally);
                     hour = Hour::of(row.at);
                 }
-                let Common { overstayed, .. } = self.common[row.sums as usize];
+                let Common { overstayed, .. } = common[row.sums as usize];
                 // Sums are by outcome, in this order.
                 counts.add(Outcome::ALL[row.sums as usize % Outcome::ALL.len()], overstayed);
             }
@@ -409,19 +550,15 @@ impl Columns {
         let key = CellKey::of(Outcome::ALL[0], judged);
         let (since, axis_since) = (judged.since, judged.axis_since);
         let facts = Facts { key, since, axis_since, lapsed_at: judged.lapsed_at };
-        let next = self.sums.len() as u32;
+        let next = self.common.len() as u32;
         let sums = *self.indexes.entry(facts).or_insert(next);
         if sums == next {
             self.facts.push(facts);
-            self.is_used.push(false);
-            for outcome in Outcome::ALL {
-                let key = CellKey { outcome, ..key };
-                self.sums.push(Sums::default());
-                self.common.push(Common { api, overstayed: key.overstayed() });
-                self.subjects.push(Subjects::default());
-                self.evidence.push(Evidence::default());
-                self.credentials.push(Vec::new());
-            }
+            self.common.extend(Outcome::ALL.map(|outcome| Common {
+                api,
+                overstayed: CellKey { outcome, ..key }.overstayed(),
+            }));
+            self.current.grow(self.facts.len());
         }
         sums
     }
@@ -430,7 +567,7 @@ impl Columns {
     #[cold]
     fn note_credential(&mut self, key: u64, outcome: u32, sums: u32) {
         let credential = Triple::of(key).credential;
-        let credentials = &mut self.credentials[sums as usize];
+        let credentials = &mut self.current.credentials[sums as usize];
         if !credentials.contains(&credential) {
             credentials.push(credential);
         }
@@ -441,46 +578,54 @@ impl Columns {
             }
             lane.noted |= 1 << outcome;
         }
-        let of_facts = sums / OUTCOMES;
-        if !std::mem::replace(&mut self.is_used[of_facts as usize], true) {
-            self.used.push(of_facts);
-        }
+        self.current.note_used(sums / OUTCOMES);
     }
 
-    /// Moves all sums into a tally. What the register says stays known, for the rows to come.
-    pub fn settle(&mut self, tally: &mut Tally) {
-        self.fold_rows(tally);
-        for of_facts in self.used.drain(..) {
-            self.is_used[of_facts as usize] = false;
-            let Facts { key, since, axis_since, lapsed_at } = self.facts[of_facts as usize];
-            for outcome in Outcome::ALL {
-                let index = (of_facts * OUTCOMES + outcome as u32) as usize;
-                let sums = std::mem::take(&mut self.sums[index]);
-                if sums.calls == 0 {
-                    continue;
-                }
-                let mut credentials = std::mem::take(&mut self.credentials[index]);
-                credentials.sort_unstable();
-                let cell = Cell {
-                    calls: sums.calls,
-                    bytes: sums.bytes,
-                    subjects: std::mem::take(&mut self.subjects[index]),
-                    first: sums.first,
-                    overstay_s_max: lapsed_at.map_or(0, |lapsed| sums.last.seconds_since(lapsed)),
-                    latest: Latest { at: sums.last, since, axis_since, lapsed_at },
-                    credentials,
-                    evidence: std::mem::take(&mut self.evidence[index]),
-                };
-                tally.cells.add(CellKey { outcome, ..key }, cell);
-            }
-        }
-        for (partner, latencies) in settled(&mut self.of_partners) {
-            tally.partners.entry(PartnerId(partner)).or_default().merge(&latencies);
-        }
-        for (api, latencies) in settled(&mut self.of_apis) {
-            tally.apis.entry(ApiId(api)).or_default().latencies.merge(&latencies);
+    /// Adds the sums of the input that was read to those of the inputs before it. Its rows are folded by now.
+    pub fn commit(&mut self) {
+        if self.committed.is_empty() {
+            std::mem::swap(&mut self.current, &mut self.committed);
+            self.current.grow(self.facts.len());
+        } else {
+            self.committed.add(&mut self.current);
         }
         self.settlement = self.settlement.wrapping_add(1);
+    }
+
+    /// Forgets the sums of the input that was read.
+    pub fn roll_back(&mut self) {
+        self.rows.clear();
+        self.current = Sheet::default();
+        self.current.grow(self.facts.len());
+        self.settlement = self.settlement.wrapping_add(1);
+    }
+
+    /// Moves all committed sums into a tally. What the register says stays known, for the rows to come.
+    pub fn settle(&mut self, tally: &mut Tally) {
+        let Columns { committed, facts, .. } = self;
+        tally.cells.0.reserve(committed.used.len());
+        for (of_facts, outcome, taken) in committed.take() {
+            let Facts { key, since, axis_since, lapsed_at } = facts[of_facts as usize];
+            let Taken { sums, subjects, evidence, mut credentials } = taken;
+            credentials.sort_unstable();
+            let cell = Cell {
+                calls: sums.calls,
+                bytes: sums.bytes,
+                subjects,
+                first: sums.first,
+                overstay_s_max: lapsed_at.map_or(0, |lapsed| sums.last.seconds_since(lapsed)),
+                latest: Latest { at: sums.last, since, axis_since, lapsed_at },
+                credentials,
+                evidence,
+            };
+            tally.cells.add(CellKey { outcome, ..key }, cell);
+        }
+        for (partner, latencies) in settled(&mut committed.of_partners) {
+            tally.partners.entry(PartnerId(partner)).or_default().merge(&latencies);
+        }
+        for (api, latencies) in settled(&mut committed.of_apis) {
+            tally.apis.entry(ApiId(api)).or_default().latencies.merge(&latencies);
+        }
     }
 }
 

@@ -86,11 +86,22 @@ impl Proof {
 
 impl Evidence {
     /// Adds a line.
-    #[inline]
     pub fn add(&mut self, at: Instant, place: Place, line: &[u8]) {
+        self.add_early(at, place, line);
+        self.add_late(at, place, line);
+    }
+
+    /// Half of [`Evidence::add`]: makes a line one of the earliest, if it is.
+    #[inline]
+    pub(super) fn add_early(&mut self, at: Instant, place: Place, line: &[u8]) {
         if is_early(&self.earliest, at, place) {
             self.insert_early(Proof::new(at, place, line));
         }
+    }
+
+    /// The other half: makes a line one of the latest, if it is.
+    #[inline]
+    pub(super) fn add_late(&mut self, at: Instant, place: Place, line: &[u8]) {
         self.insert_late(at, place, |kept| kept.set(line));
     }
 

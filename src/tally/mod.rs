@@ -16,10 +16,11 @@ mod subjects;
 use std::collections::BTreeSet;
 
 use hashbrown::HashMap;
+use rayon::prelude::*;
 
 pub use bounded::{Bounded, Key, Merge};
 pub use cell::{Cell, CellKey, Latest, Logged};
-pub use columns::Columns;
+pub use columns::{Addends, Columns};
 pub use evidence::{Evidence, Place, Proof};
 use latency::Buckets;
 pub use latency::Latencies;
@@ -122,11 +123,19 @@ impl Cells {
 }
 
 impl Merge for Cells {
-    fn merge(&mut self, other: Cells) {
-        // Sums do not depend on the order.
-        for (key, cell) in other.0 {
-            self.add(key, cell);
+    fn merge(&mut self, mut other: Cells) {
+        if self.0.is_empty() {
+            *self = other;
+            return;
         }
+        // Side by side on the current thread pool: people have to be looked for one by one.
+        self.0.par_iter_mut().for_each(|(key, ours)| {
+            if let Some(theirs) = other.0.get(key) {
+                ours.merge(theirs);
+            }
+        });
+        other.0.retain(|key, _| !self.0.contains_key(key));
+        self.0.extend(other.0);
     }
 }
 

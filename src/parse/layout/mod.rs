@@ -9,12 +9,13 @@ mod scan;
 
 use std::sync::Arc;
 
-use crate::call::{Call, Reason};
+use crate::call::{Parsed, Reason};
 use crate::limits::LAYOUTS_KEPT_MAX;
 use crate::parse::escape::unescape_json;
 use crate::parse::fields::Fields;
-use crate::parse::plain::Plain;
+use crate::parse::plain::{Draft, Goal, Plain};
 use crate::parse::{Cell, Scratch, Values, Wanted};
+use crate::word;
 
 use scan::Quotes;
 pub(crate) use scan::json_scalar_end;
@@ -23,23 +24,22 @@ pub(crate) use scan::json_scalar_end;
 #[derive(Debug)]
 pub(crate) struct Literal {
     bytes: Box<[u8]>,
-    /// Its first bytes, as many as a word holds, and which bits of the word they take.
+    /// Its first bytes, as many as a word holds.
     head: u128,
+    /// Which bits of the word they take.
     mask: u128,
     /// Its last bytes, if it is longer than one word and not than two.
     tail: Option<u128>,
 }
 
-const WORD: usize = size_of::<u128>();
-
 impl Literal {
     pub(crate) fn new(bytes: &[u8]) -> Literal {
-        let (mut head, mut mask) = ([0; WORD], [0; WORD]);
-        for (i, byte) in bytes.iter().take(WORD).enumerate() {
-            (head[i], mask[i]) = (*byte, 0xff);
+        let mut head = [0; word::LONG];
+        for (head, byte) in head.iter_mut().zip(bytes) {
+            *head = *byte;
         }
-        let (head, mask) = (u128::from_le_bytes(head), u128::from_le_bytes(mask));
-        let is_of_two = (WORD + 1..=2 * WORD).contains(&bytes.len());
+        let (head, mask) = (u128::from_le_bytes(head), word::FIRST[bytes.len().min(word::LONG)]);
+        let is_of_two = (word::LONG + 1..=2 * word::LONG).contains(&bytes.len());
         let tail = bytes.last_chunk().filter(|_| is_of_two).copied().map(u128::from_le_bytes);
         Literal { bytes: bytes.into(), head, mask, tail }
     }
@@ -47,19 +47,16 @@ impl Literal {
     /// Where it ends in a line, if it begins at `at`.
     #[inline(always)]
     fn end(&self, line: &[u8], at: usize) -> Option<usize> {
-        let end = at + self.bytes.len();
-        // Nearly every literal fits two words; a call to compare memory would cost more than the comparison.
-        let word = |at: usize| line.get(at..)?.first_chunk().copied().map(u128::from_le_bytes);
-        let Some(first) = word(at) else {
-            return line.get(at..)?.starts_with(&self.bytes).then_some(end);
-        };
-        if (first ^ self.head) & self.mask != 0 {
-            return None;
-        }
-        let fits = match self.tail {
-            _ if self.bytes.len() <= WORD => true,
-            Some(tail) => word(end - WORD) == Some(tail),
-            None => line[at..].starts_with(&self.bytes),
+        let length = self.bytes.len();
+        let end = at + length;
+        // Nearly every literal fits two words.
+        let fits = match (word::long_at(line, at), self.tail) {
+            (Some(first), _) if (first ^ self.head) & self.mask != 0 => false,
+            (Some(_), _) if length <= word::LONG => end <= line.len(),
+            (Some(_), Some(tail)) => {
+                end <= line.len() && word::long_at(line, end - word::LONG) == Some(tail)
+            }
+            _ => line.get(at..)?.starts_with(&self.bytes),
         };
         fits.then_some(end)
     }
@@ -79,6 +76,28 @@ pub(crate) enum Kind {
     Zulu,
     /// All there is, without these bytes in it, if it does not end in a blank.
     Rest { without: [u8; 2] },
+}
+
+impl Kind {
+    /// Where a value of a kind that is none of JSON's ends.
+    #[inline(always)]
+    fn end(&self, bytes: &[u8], begin: usize) -> Option<usize> {
+        match *self {
+            Kind::JsonString | Kind::JsonScalar => None,
+            Kind::Until { byte, back, without } => {
+                scan::find(bytes, begin, byte, without)?.checked_sub(back)
+            }
+            Kind::Zulu => {
+                let end = scan::find(bytes, begin, b' ', b' ')?;
+                (bytes[..end].last() == Some(&b'Z')).then_some(end)
+            }
+            Kind::Rest { without: [a, b] } => {
+                let is_whole = !matches!(bytes.last(), Some(b' ' | b'\t'))
+                    && memchr::memchr2(a, b, &bytes[begin..]).is_none();
+                is_whole.then_some(bytes.len())
+            }
+        }
+    }
 }
 
 /// What every line of a layout lacks.
@@ -101,6 +120,98 @@ struct Element {
     kind: Kind,
     /// Whether anybody asked for it.
     wanted: bool,
+    /// What a plain line is read for.
+    goal: Goal,
+}
+
+/// Takes the values of a line, one after the other.
+trait Sink {
+    /// Takes what stands from `begin` to `end`: the value of the element of that index.
+    fn take(
+        &mut self,
+        element: &Element,
+        index: usize,
+        line: &str,
+        begin: usize,
+        end: usize,
+    ) -> bool;
+
+    /// Takes a string's inner part in which there are escapes.
+    fn take_escaped(
+        &mut self,
+        element: &Element,
+        index: usize,
+        line: &str,
+        begin: usize,
+        end: usize,
+    ) -> bool;
+}
+
+/// Leaves the values that are wanted in cells.
+struct Filler<'s> {
+    cells: &'s mut [Cell],
+    text: &'s mut String,
+}
+
+impl Sink for Filler<'_> {
+    #[inline(always)]
+    fn take(
+        &mut self,
+        element: &Element,
+        index: usize,
+        line: &str,
+        begin: usize,
+        end: usize,
+    ) -> bool {
+        if element.wanted {
+            self.cells[index] = Cell::in_line(line, begin, end);
+        }
+        true
+    }
+
+    fn take_escaped(
+        &mut self,
+        element: &Element,
+        index: usize,
+        line: &str,
+        begin: usize,
+        end: usize,
+    ) -> bool {
+        if element.wanted {
+            let start = self.text.len();
+            unescape_json(&line[begin..end], self.text);
+            self.cells[index] = Cell::decoded(self.text, start);
+        }
+        true
+    }
+}
+
+/// Reads the values of a plain line for what they are.
+struct Reader<'s> {
+    plain: &'s Plain,
+    draft: &'s mut Draft,
+}
+
+impl Sink for Reader<'_> {
+    #[inline(always)]
+    fn take(&mut self, element: &Element, _: usize, line: &str, begin: usize, end: usize) -> bool {
+        self.plain.read(element.goal, line, begin, end, self.draft)
+    }
+
+    fn take_escaped(&mut self, _: &Element, _: usize, _: &str, _: usize, _: usize) -> bool {
+        false
+    }
+}
+
+/// What came of walking along a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Walked {
+    /// It has another layout.
+    Misfit,
+    /// The sink refused a value.
+    Refused,
+    /// All values were taken.
+    Whole,
 }
 
 /// The bytes between the values of a line, and where its values go.
@@ -124,8 +235,9 @@ impl Layout {
         slots: Vec<Vec<usize>>,
     ) -> Layout {
         let elements = elements.into_iter();
-        let elements =
-            elements.map(|(literal, kind)| Element { literal, kind, wanted: false }).collect();
+        let elements = elements
+            .map(|(literal, kind)| Element { literal, kind, wanted: false, goal: Goal::None })
+            .collect();
         Layout { elements, tail, slots, several: Vec::new(), lacks: Lacks::Nothing }
     }
 
@@ -154,6 +266,13 @@ impl Layout {
         }
     }
 
+    /// Says what values are read for, those of the first slots of [`Layout::ask`].
+    fn aim(&mut self, goals: Vec<Goal>) {
+        for (element, goal) in self.elements.iter_mut().zip(goals) {
+            element.goal = goal;
+        }
+    }
+
     /// Fills cells from a line that has this layout from `start` on, decoding into `text`. False if it has not: then they
     /// hold nothing of use.
     fn fill(&self, line: &str, start: usize, cells: &mut Vec<Cell>, text: &mut String) -> bool {
@@ -164,27 +283,15 @@ impl Layout {
             cells.clear();
             cells.resize(count, Cell::Absent);
         }
-        let bytes = line.as_bytes();
         let fits = match self.lacks {
-            // Where no byte has to be looked at twice, all quotes are found at once.
-            Lacks::Nothing => match Quotes::of(bytes) {
-                Some(quotes) => {
-                    self.walk(line, start, cells, text, |_, at| Some((quotes.next(at)?, false)))
-                }
-                None => self.walk(line, start, cells, text, scan::json_string_end),
-            },
-            lacks => {
-                let lacks_them = match lacks {
-                    Lacks::NulsAndReturns => memchr::memchr2(0, b'\r', bytes).is_none(),
-                    Lacks::EscapesAndDelete => {
-                        memchr::memchr(0x7f, bytes).is_none() && scan::lacks_escapes(bytes)
-                    }
-                    _ => scan::lacks_escapes(bytes),
-                };
-                lacks_them && self.walk(line, start, cells, text, |_, _| None)
+            Lacks::Nothing => {
+                let mut filler = Filler { cells, text };
+                self.walk(line, start, scan::json_string_end, &mut filler)
             }
+            _ if !self.lacks_all(line) => Walked::Misfit,
+            _ => self.walk(line, start, |_, _| None, &mut Filler { cells, text }),
         };
-        if !fits {
+        if fits != Walked::Whole {
             return false;
         }
         for (i, several) in self.several.iter().enumerate() {
@@ -195,70 +302,92 @@ impl Layout {
         true
     }
 
+    /// Drafts the call of a plain line that has this layout from `start` on. [`Walked::Refused`] also where whether it has
+    /// was not seen.
+    fn draft(&self, plain: &Plain, line: &str, start: usize, draft: &mut Draft) -> Walked {
+        *draft = Draft::default();
+        let walked = match self.lacks {
+            // Where no byte has to be looked at twice, all quotes are found at once.
+            Lacks::Nothing => match Quotes::of(line.as_bytes()) {
+                Some(quotes) => {
+                    let string_end = |_: &[u8], at| Some((quotes.next(at)?, false));
+                    self.walk(line, start, string_end, &mut Reader { plain, draft })
+                }
+                None => Walked::Refused,
+            },
+            _ if !self.lacks_all(line) => Walked::Misfit,
+            _ => self.walk(line, start, |_, _| None, &mut Reader { plain, draft }),
+        };
+        match walked {
+            Walked::Whole if !plain.complete(line, draft) => Walked::Refused,
+            walked => walked,
+        }
+    }
+
+    /// Whether a line lacks what every line of this layout lacks.
+    fn lacks_all(&self, line: &str) -> bool {
+        let bytes = line.as_bytes();
+        match self.lacks {
+            Lacks::Nothing => true,
+            Lacks::Escapes => scan::lacks_escapes(bytes),
+            Lacks::EscapesAndDelete => {
+                memchr::memchr(0x7f, bytes).is_none() && scan::lacks_escapes(bytes)
+            }
+            Lacks::NulsAndReturns => memchr::memchr2(0, b'\r', bytes).is_none(),
+        }
+    }
+
     /// `string_end` says where a string ends, and whether there are escapes in it.
     #[inline(always)]
     fn walk(
         &self,
         line: &str,
         start: usize,
-        cells: &mut [Cell],
-        text: &mut String,
         string_end: impl Fn(&[u8], usize) -> Option<(usize, bool)>,
-    ) -> bool {
+        sink: &mut impl Sink,
+    ) -> Walked {
         let bytes = line.as_bytes();
         let mut at = start;
-        for (element, cell) in self.elements.iter().zip(cells) {
-            let Some(begin) = element.literal.end(bytes, at) else { return false };
-            match element.kind {
+        for (index, element) in self.elements.iter().enumerate() {
+            let Some(begin) = element.literal.end(bytes, at) else { return Walked::Misfit };
+            let end = match element.kind {
                 Kind::JsonString => {
                     let Some((end, escaped)) = string_end(bytes, begin) else {
-                        return false;
+                        return Walked::Misfit;
                     };
                     at = end;
-                    if element.wanted {
-                        *cell = if escaped {
-                            let start = text.len();
-                            unescape_json(&line[begin..end], text);
-                            Cell::decoded(text, start)
-                        } else {
-                            Cell::in_line(line, begin, end)
-                        };
-                    }
-                }
-                Kind::Until { .. } | Kind::Zulu | Kind::Rest { .. } => {
-                    let end = match element.kind {
-                        Kind::Until { byte, back, without } => {
-                            let found = scan::find(bytes, begin, byte, without);
-                            found.and_then(|found| found.checked_sub(back))
+                    if escaped {
+                        if !sink.take_escaped(element, index, line, begin, end) {
+                            return Walked::Refused;
                         }
-                        Kind::Zulu => scan::find(bytes, begin, b' ', b' ')
-                            .filter(|&end| bytes[..end].last() == Some(&b'Z')),
-                        Kind::Rest { without: [a, b] } => {
-                            let is_whole = !matches!(bytes.last(), Some(b' ' | b'\t'))
-                                && memchr::memchr2(a, b, &bytes[begin..]).is_none();
-                            is_whole.then_some(bytes.len())
-                        }
-                        _ => None,
-                    };
-                    let Some(end) = end.filter(|end| *end >= begin) else { return false };
-                    at = end;
-                    if element.wanted {
-                        *cell = Cell::in_line(line, begin, end);
+                        continue;
                     }
+                    end
                 }
                 Kind::JsonScalar => {
-                    let Some(end) = scan::json_scalar_end(bytes, begin) else { return false };
+                    let Some(end) = scan::json_scalar_end(bytes, begin) else {
+                        return Walked::Misfit;
+                    };
+                    // A `null` is absent, as an empty text is.
                     at = end;
-                    if element.wanted {
-                        *cell = match bytes[begin] {
-                            b'n' => Cell::Absent,
-                            _ => Cell::in_line(line, begin, end),
-                        };
-                    }
+                    if bytes[begin] == b'n' { begin } else { end }
                 }
+                ref other => {
+                    let Some(end) = other.end(bytes, begin).filter(|end| *end >= begin) else {
+                        return Walked::Misfit;
+                    };
+                    at = end;
+                    end
+                }
+            };
+            if !sink.take(element, index, line, begin, end) {
+                return Walked::Refused;
             }
         }
-        self.tail.end(bytes, at) == Some(bytes.len())
+        match self.tail.end(bytes, at) {
+            Some(end) if end == bytes.len() => Walked::Whole,
+            _ => Walked::Misfit,
+        }
     }
 }
 
@@ -295,6 +424,8 @@ pub(crate) struct Learned {
     /// Lines since there was one more.
     lines: u32,
     is_off: bool,
+    /// Of the line that was found last, if that is plain; else its values are in cells.
+    draft: Option<Draft>,
     #[cfg(test)]
     taken: u32,
 }
@@ -307,6 +438,39 @@ struct Known {
     layout: Layout,
     fields: Fields,
     plain: Option<Plain>,
+    /// Rises with each line that is not plain, and falls with each that is.
+    odd: u32,
+}
+
+/// So many more lines of a layout that are not plain than such as are, and the next ones are not tried.
+const ODD_MAX: u32 = 64;
+
+impl Known {
+    /// Whether a line has the layout: then it is drafted, or the cells are filled.
+    #[inline]
+    fn find(
+        &mut self,
+        line: &str,
+        start: usize,
+        draft: &mut Option<Draft>,
+        cells: &mut Vec<Cell>,
+        text: &mut String,
+    ) -> bool {
+        if let Some(plain) = self.plain.as_ref().filter(|_| self.odd < ODD_MAX) {
+            let walked =
+                self.layout.draft(plain, line, start, draft.get_or_insert_with(Draft::default));
+            match walked {
+                Walked::Misfit => return false,
+                Walked::Whole => {
+                    self.odd = self.odd.saturating_sub(1);
+                    return true;
+                }
+                Walked::Refused => self.odd += 1,
+            }
+        }
+        *draft = None;
+        self.layout.fill(line, start, cells, text)
+    }
 }
 
 impl Default for Learned {
@@ -326,6 +490,7 @@ impl Learned {
             lessons: LESSONS_MAX,
             lines: 0,
             is_off: false,
+            draft: None,
             #[cfg(test)]
             taken: 0,
         }
@@ -348,11 +513,12 @@ impl Learned {
     ///
     /// As [`Fields::call`].
     #[inline]
-    pub(crate) fn call<'a>(&'a self, values: Values<'a>) -> Result<Call<'a>, Reason> {
+    pub(crate) fn call<'a>(&'a self, values: Values<'a>) -> Result<Parsed<'a>, Reason> {
         let Known { fields, plain, .. } = &self.kept[0];
-        match plain.as_ref().and_then(|plain| plain.call(values)) {
-            Some(call) => Ok(call),
-            None => fields.call(values),
+        let drafted = plain.as_ref().zip(self.draft.as_ref());
+        match drafted.and_then(|(plain, draft)| plain.brief(values.line(), draft)) {
+            Some(brief) => Ok(Parsed::Brief(brief)),
+            None => fields.call(values).map(Parsed::Whole),
         }
     }
 
@@ -377,11 +543,13 @@ impl Learned {
             }
             self.untried = 0;
         }
-        let fits = |known: &Known| {
-            Arc::ptr_eq(&known.format, format) && known.layout.fill(line, start, cells, text)
+        let draft = &mut self.draft;
+        let fits = |known: &mut Known| {
+            Arc::ptr_eq(&known.format, format) && known.find(line, start, draft, cells, text)
         };
-        let found = self.kept.iter().position(fits);
+        let found = self.kept.iter_mut().position(fits);
         match found {
+            Some(0) => self.trust = (self.trust + 2).min(TRUST_MAX),
             Some(index) => {
                 self.kept[..=index].rotate_right(1);
                 self.trust = (self.trust + 2).min(TRUST_MAX);
@@ -412,8 +580,12 @@ impl Learned {
         let Some(mut layout) = layout else { return };
         let Some(fields) = fields.within(&mut layout, self.wanted) else { return };
         self.kept.truncate(LAYOUTS_KEPT_MAX - 1);
-        let plain = Plain::new(&fields);
-        self.kept.insert(0, Known { format: Arc::clone(format), layout, fields, plain });
+        let plain = Plain::new(&fields, layout.elements.len()).map(|(plain, goals)| {
+            layout.aim(goals);
+            plain
+        });
+        let format = Arc::clone(format);
+        self.kept.insert(0, Known { format, layout, fields, plain, odd: 0 });
         self.trust = self.trust.max(0);
     }
 }

@@ -2,6 +2,9 @@
 
 use wide::u8x16;
 
+use crate::time;
+use crate::word;
+
 /// Bytes looked at in one step.
 const STEP: usize = 16;
 
@@ -27,8 +30,8 @@ pub(super) fn json_string_end(bytes: &[u8], begin: usize) -> Option<(usize, bool
 
 /// The quotes of a line without backslashes and control characters.
 pub(super) struct Quotes {
-    /// A bit for each byte.
-    words: [u64; QUOTES_MAX / WORD],
+    /// A bit for each byte, and none behind them.
+    words: [u64; QUOTES_MAX / WORD + 1],
 }
 
 /// The longest line whose quotes are found at once. Longer ones are rare.
@@ -44,7 +47,7 @@ impl Quotes {
         if line.len() > QUOTES_MAX {
             return None;
         }
-        let mut quotes = Quotes { words: [0; QUOTES_MAX / WORD] };
+        let mut quotes = Quotes { words: [0; QUOTES_MAX / WORD + 1] };
         let mut others = u8x16::splat(0);
         let (blocks, rest) = line.as_chunks::<WORD>();
         for (block, word) in blocks.iter().zip(&mut quotes.words) {
@@ -66,12 +69,20 @@ impl Quotes {
     #[inline(always)]
     pub(super) fn next(&self, at: usize) -> Option<usize> {
         let mut index = at / WORD;
-        let mut word = self.words.get(index)? & (!0 << (at % WORD));
-        while word == 0 {
-            index += 1;
-            word = *self.words.get(index)?;
+        // The bits from `at` on, of this word and the next: whether a value crosses from one to the other can't be foreseen.
+        let ([word, next], bit) = (*self.words.get(index..)?.first_chunk()?, at % WORD);
+        let window = word >> bit | next << 1 << (WORD - 1 - bit);
+        if window != 0 {
+            return Some(at + window.trailing_zeros() as usize);
         }
-        Some(index * WORD + word.trailing_zeros() as usize)
+        index += 1;
+        loop {
+            let word = *self.words.get(index)?;
+            if word != 0 {
+                return Some(index * WORD + word.trailing_zeros() as usize);
+            }
+            index += 1;
+        }
     }
 }
 
@@ -180,6 +191,14 @@ pub(crate) fn json_scalar_end(bytes: &[u8], begin: usize) -> Option<usize> {
 #[inline(always)]
 fn digits_end(bytes: &[u8], begin: usize) -> usize {
     let mut at = begin;
+    // Eight at once: how many digits a number has can't be foreseen.
+    if let Some(eight) = word::short_at(bytes, begin) {
+        let count = time::digits(eight);
+        if count < size_of_val(&eight) {
+            return begin + count;
+        }
+        at += count;
+    }
     while bytes.get(at).is_some_and(u8::is_ascii_digit) {
         at += 1;
     }
