@@ -1146,3 +1146,52 @@ fn the_headline_says_in_which_way_a_report_is_partial() {
         )
     );
 }
+
+/// Around the instant at which a grant was revoked, calls of one credential come in no order, as from several servers: those
+/// before and those after are told apart, and none is lost.
+#[test]
+fn calls_in_no_order_around_a_revocation_are_all_counted() {
+    // Of somebody, or of nobody in particular.
+    let line = |at: &str, user: &str, status: u16| {
+        format!(
+            "{{\"time\":\"{at}\",\"client_id\":\"key-globex-2\",\"method\":\"GET\",\"path\":\"/messages/{user}\",\
+             \"status\":{status}}}\n"
+        )
+    };
+    let (before, after) = ("2018-05-31T23:59:59Z", "2018-06-01T00:00:01Z");
+    let mut log = line(before, "u1", 200).repeat(32);
+    log += &line(after, "-", 200);
+    log += &line(before, "u1", 403);
+    log += &line(before, "u1", 200).repeat(30);
+    log += &line(after, "u1", 403);
+    let case = Case::with_register()
+        .file("register/apis.csv", "api,consent\nmessages,required\n")
+        .file(
+            "register/consents.csv",
+            "subject,partner,api,at,state\nu1,globex,messages,2018-01-01,given\n",
+        )
+        .file("logs/a.log", &log);
+    let report = case
+        .run(&["audit", "--json", "--register", "register", "logs/a.log"])
+        .expect_status(0)
+        .report();
+    let usage: Vec<_> = report["usage"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| {
+            let text = |name: &str| row[name].as_str().unwrap().to_owned();
+            (text("verdict"), text("outcome"), row["calls"].as_u64().unwrap())
+        })
+        .collect();
+    let row = |verdict: &str, outcome: &str, calls| (verdict.to_owned(), outcome.to_owned(), calls);
+    assert_eq!(
+        usage,
+        [
+            row("after-revocation", "denied", 1),
+            row("after-revocation", "served", 1),
+            row("granted", "denied", 1),
+            row("granted", "served", 62),
+        ]
+    );
+}

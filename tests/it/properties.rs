@@ -15,7 +15,7 @@ use overstay::judge::{Judge, Memory, Name};
 use overstay::parse::Scratch;
 use overstay::register::{self, Level, Source};
 use overstay::report::{Expect, Facts, InputFacts};
-use overstay::tally::{Place, Reject, Tally};
+use overstay::tally::{Columns, Place, Reject, Tally};
 use overstay::time::Instant;
 
 use crate::harness::adds_up;
@@ -235,35 +235,119 @@ fn crowds_are_estimated_as_the_twin_estimates_them() {
     }
 }
 
+/// Counts a line as what it is, one by one.
+fn count(tally: &mut Tally, judge: &Judge<'_>, format: &Format, place: Place, bytes: &[u8]) {
+    let (mut scratch, mut memory) = (Scratch::default(), Memory::default());
+    match format.parse(bytes, &mut scratch) {
+        Ok(call) => {
+            let judged = judge.judge(&call, &mut memory);
+            tally.add(judge, &call, &judged, place, bytes);
+        }
+        Err(reason) => tally.add_reject(Reject {
+            input: place.input,
+            offset: place.offset,
+            line: place.offset,
+            piece: 0,
+            reason,
+            shape: overstay::parse::shape(bytes),
+        }),
+    }
+}
+
 /// A tally of some lines, each given with its place.
 fn tally(judge: &Judge<'_>, format: &Format, lines: &[(Place, Vec<u8>)]) -> Tally {
-    let (mut scratch, mut memory) = (Scratch::default(), Memory::default());
     let mut tally = Tally::default();
-    for (place, bytes) in lines {
-        match format.parse(bytes, &mut scratch) {
-            Ok(call) => {
-                let judged = judge.judge(&call, &mut memory);
-                tally.add(judge, &call, &judged, *place, bytes);
-            }
-            Err(reason) => tally.add_reject(Reject {
-                input: place.input,
-                offset: place.offset,
-                line: place.offset,
-                piece: 0,
-                reason,
-                shape: overstay::parse::shape(bytes),
-            }),
-        }
-    }
+    lines.iter().for_each(|(place, bytes)| count(&mut tally, judge, format, *place, bytes));
     tally
+}
+
+/// The report of a tally of so many inputs.
+fn report(judge: &Judge<'_>, tally: Tally, inputs: usize) -> String {
+    let facts = Facts {
+        sources: vec![("core".to_owned(), Some(Expect::Hourly))],
+        inputs: vec![InputFacts::default(); inputs],
+        ..Facts::default()
+    };
+    let mut bytes = Vec::new();
+    let report = overstay::report::build(Some(judge), tally, &facts);
+    overstay::render::json(&report, &mut bytes).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+/// Calls that go into columns are counted as those that are counted one by one, however the lines are cut into pieces; and of
+/// inputs that turn out not to count nothing is left.
+#[test]
+fn columns_count_what_a_tally_counts() {
+    let format = twin_format();
+    let folder = tempfile::tempdir().unwrap();
+    let inputs = vec((generate::input_case(), 1usize..50, any::<bool>()), 1..6);
+    TestRunner::new(config(1_000))
+        .run(&(generate::register(), inputs), |(rows, inputs)| {
+            rows.write_csv(folder.path());
+            let tables = register::load(&Source::Folder(folder.path().to_owned())).unwrap();
+            let register = register::build(&tables, None, 0);
+            let judge = Judge::new(&register);
+            let mut columns = Columns::new(None);
+            let (mut counted, mut expected) = (Tally::default(), Tally::default());
+            let (mut scratch, mut memory) = (Scratch::default(), Memory::default());
+            for (input, (case, lines_per_piece, counts)) in (0..).zip(&inputs) {
+                let (mut of_input, mut one_by_one) = (Tally::default(), Tally::default());
+                let mut offset = 0;
+                for lines in case.lines.chunks(*lines_per_piece) {
+                    let place = |in_piece: usize| Place {
+                        source: 0,
+                        input,
+                        offset: offset + in_piece as u64,
+                    };
+                    let mut piece: Vec<u8> = Vec::new();
+                    for line in lines {
+                        let (at, bytes) = (piece.len(), &line.content);
+                        piece.extend(bytes);
+                        piece.push(b'\n');
+                        count(&mut one_by_one, &judge, &format, place(at), bytes);
+                        if let Ok(call) = format.parse(bytes, &mut scratch) {
+                            let asked = judge.ask(&call, &mut memory);
+                            if let Some(known) = asked.known()
+                                && columns.add(&judge, (&call).into(), known, at, bytes.len())
+                            {
+                                continue;
+                            }
+                        }
+                        count(&mut of_input, &judge, &format, place(at), bytes);
+                    }
+                    columns.fold(&judge, &mut of_input, place(0), &piece, |tally, at, bytes| {
+                        count(tally, &judge, &format, place(at), bytes);
+                    });
+                    offset += piece.len() as u64;
+                }
+                columns.fold_rows(&mut of_input);
+                match counts {
+                    true => {
+                        columns.commit();
+                        counted.merge(of_input);
+                        expected.merge(one_by_one);
+                    }
+                    false => columns.roll_back(),
+                }
+            }
+            columns.settle(&mut counted);
+            let counted = report(&judge, counted, inputs.len());
+            let expected = report(&judge, expected, inputs.len());
+            prop_assert!(counted == expected, "{}", difference(&counted, &expected));
+            Ok(())
+        })
+        .unwrap();
+}
+
+fn twin_format() -> Format {
+    let config_text: toml::Table = twin::FORMAT.parse().unwrap();
+    Format::from_toml("twin", config_text["formats"]["twin"].as_table().unwrap()).unwrap()
 }
 
 /// `merge` is associative and commutative, and the empty tally its identity: seen in the report of any split, in any order.
 #[test]
 fn tallies_merge_in_any_order() {
-    let config_text: toml::Table = twin::FORMAT.parse().unwrap();
-    let table = config_text["formats"]["twin"].as_table().unwrap();
-    let format = Format::from_toml("twin", table).unwrap();
+    let format = twin_format();
     let folder = tempfile::tempdir().unwrap();
     let splits = vec(0..4usize, 60);
     let cases = (generate::register(), vec(generate::input_case(), 1..3), splits);
@@ -282,17 +366,7 @@ fn tallies_merge_in_any_order() {
                     all.push((place, line.content.clone()));
                 }
             }
-            let facts = Facts {
-                sources: vec![("core".to_owned(), Some(Expect::Hourly))],
-                inputs: inputs.iter().map(|_| InputFacts::default()).collect(),
-                ..Facts::default()
-            };
-            let report = |tally: Tally| {
-                let mut bytes = Vec::new();
-                let report = overstay::report::build(Some(&judge), tally, &facts);
-                overstay::render::json(&report, &mut bytes).unwrap();
-                String::from_utf8(bytes).unwrap()
-            };
+            let report = |tally: Tally| report(&judge, tally, inputs.len());
             let part = |i: usize| tally(&judge, &format, &parts[i]);
             let sum = |mut a: Tally, b: Tally| {
                 a.merge(b);
