@@ -160,6 +160,10 @@ impl<'a> From<Brief<'a>> for Call<'a> {
 
 /// What a line says.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is looked at where it is, and to box whole calls costs each one a box"
+)]
 pub enum Parsed<'a> {
     /// A plain call.
     Brief(Brief<'a>),

@@ -74,6 +74,31 @@ pub struct Report {
     pub ungranted: Option<Ungranted>,
 }
 
+impl Report {
+    /// Holds the report against itself: each call that was read is in one usage row. A report on one partner has rows of
+    /// its calls only.
+    ///
+    /// # Errors
+    ///
+    /// What does not add up. That is a fault of the program, and nobody may rely on such a report.
+    pub fn check(&self) -> crate::error::Result<()> {
+        let in_usage: u64 = self.usage.iter().map(|row| row.calls).sum();
+        let counted = self.accounting.calls;
+        let adds_up = match self.partner {
+            None => in_usage == counted,
+            Some(_) => in_usage <= counted,
+        };
+        if adds_up {
+            return Ok(());
+        }
+        let error = format!(
+            "the report does not add up: found {in_usage} calls in its usage rows, expected the {counted} that were counted"
+        );
+        Err(crate::error::Error::new(error)
+            .hint("nothing was written; this is a fault of overstay itself, please report it"))
+    }
+}
+
 /// Whether all that was asked for was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -580,4 +605,23 @@ pub struct Gap {
     pub from: Instant,
     /// Its end.
     pub until: Instant,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_that_lost_a_call_is_none() {
+        let mut report = fixtures::small();
+        report.accounting.calls = report.usage.iter().map(|row| row.calls).sum();
+        assert!(report.check().is_ok());
+        report.accounting.calls += 1;
+        let error = report.check().unwrap_err().to_string();
+        assert!(error.contains("found 4 calls in its usage rows, expected the 5"), "{error}");
+        report.partner = Some("reelhouse".to_owned());
+        assert!(report.check().is_ok(), "the other call is another partner's");
+        report.accounting.calls = 3;
+        assert!(report.check().is_err());
+    }
 }

@@ -37,6 +37,7 @@ pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     let (facts, volume, report) = pool(&plan.read)?.install(|| {
         let Reading { tally, facts, volume } = read(&plan.read, judge.as_ref(), only)?;
         let report = report::build(judge.as_ref(), tally, &facts);
+        report.check()?;
         write(&report, &plan.outputs, plan.display, stdout)?;
         Ok::<_, Error>((facts, volume, report))
     })?;

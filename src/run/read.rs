@@ -337,8 +337,7 @@ impl Counting<'_> {
     /// What it came to but the sums in columns, and the lines of each piece. What the worker knows goes to `ended`: there
     /// it waits until the input is known to count.
     fn end(&self, work: Work, ended: &Mutex<Vec<Known>>) -> (Tally, Vec<(usize, u64)>) {
-        let Work { mut tally, lines, mut known } = work;
-        known.columns.fold_rows(&mut tally);
+        let Work { tally, lines, known } = work;
         ended.lock().unwrap_or_else(PoisonError::into_inner).push(known);
         (tally, lines)
     }

@@ -3,17 +3,15 @@
 //! Nearly all calls of a log present a credential, and call an api for an operation, that the register has words for; and
 //! what the register says of these three changes at a few instants only. So it is asked once for each stretch of time
 //! between such instants, and a call is but a row. The sums of a large report fit no cache, so rows are collected, sorted by
-//! partner, and only then folded into their sums, those of one partner after the other. The sums of an input stay apart until
-//! it is known whether it counts: then [`Columns::commit`] adds them to those of the inputs before, or
-//! [`Columns::roll_back`] forgets them. [`Columns::settle`] moves what was committed into a tally. The result is that of
-//! [`Tally::add`], call by call; calls that this cannot take are handed back.
+//! partner, and only then folded into their sums, those of one partner after the other. What an input adds stays apart until
+//! it is known whether the input counts: then [`Columns::commit`] adds it to what the inputs before it added, or
+//! [`Columns::roll_back`] forgets it. Of small inputs that is a matter of a few rows. [`Columns::settle`] moves what was
+//! committed into a tally. The result is that of [`Tally::add`], call by call; calls that this cannot take are handed back.
 
 use hashbrown::HashMap;
 
-use super::{
-    Buckets, Cell, CellKey, Evidence, HourCounts, Latencies, Latest, Place, Span, Subjects, Tally,
-    subject_hash,
-};
+use super::sheet::{Beside, Common, Hour, NO_LATENCY, Row, Sheet, Taken};
+use super::{Cell, CellKey, Latest, Place, Span, Tally, subject_hash};
 use crate::call::{Brief, Call, Outcome};
 use crate::judge::{Asked, Judge, Judged, Known, Name, OperationId, Presented, Verdict};
 use crate::limits;
@@ -53,9 +51,9 @@ struct Lane {
     from_s: u32,
     until_s: u32,
     way: Way,
-    /// The outcomes of which the credential was noted, a bit for each, since that settlement.
+    /// The outcomes of which the credential was noted, a bit for each, since so many inputs were rolled back.
     noted: u8,
-    settlement: u32,
+    rolled_back: u32,
     /// The outcomes whose lines are evidence.
     proven: u8,
     /// Of no meaning unless its calls go into columns, as the next one.
@@ -126,50 +124,11 @@ struct Fresh {
     is_consented: bool,
 }
 
-/// A call that goes into columns.
-#[derive(Clone, Copy, Debug)]
-struct Row {
-    at: Instant,
-    bytes: u64,
-    /// Of no meaning unless `has_subject`.
-    subject: u64,
-    latency_us: u32,
-    partner: PartnerId,
-    /// Index of its sums.
-    sums: u32,
-    has_subject: bool,
-}
-
 /// Sums for all facts.
 const OUTCOMES: u32 = Outcome::ALL.len() as u32;
 
 /// Calls whose lanes are looked up together.
 const FETCHED: usize = 32;
-
-/// Of a call whose log does not say how long it took. One that took as long goes the long way.
-const NO_LATENCY: u32 = u32::MAX;
-
-/// The sums that every row changes.
-#[derive(Clone, Copy, Debug)]
-struct Sums {
-    calls: u64,
-    bytes: u64,
-    first: Instant,
-    last: Instant,
-}
-
-impl Default for Sums {
-    fn default() -> Sums {
-        Sums { calls: 0, bytes: 0, first: Instant::MAX, last: Instant::MIN }
-    }
-}
-
-/// What the rows of some sums have in common, as loops need it.
-#[derive(Clone, Copy, Debug)]
-struct Common {
-    api: ApiId,
-    overstayed: bool,
-}
 
 /// All that they have in common but the outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -179,108 +138,6 @@ struct Facts {
     since: Option<Instant>,
     axis_since: Option<Instant>,
     lapsed_at: Option<Instant>,
-}
-
-/// Sums by index. One of each for each index, apart, so that each loop touches its own only.
-#[derive(Debug, Default)]
-struct Sheet {
-    sums: Vec<Sums>,
-    subjects: Vec<Subjects>,
-    evidence: Vec<Evidence>,
-    credentials: Vec<Vec<CredentialId>>,
-    /// The facts of which some sums have a row.
-    used: Vec<u32>,
-    is_used: Vec<bool>,
-    // By partner, by api.
-    of_partners: Vec<(Buckets, Latencies)>,
-    of_apis: Vec<(Buckets, Latencies)>,
-}
-
-impl Sheet {
-    /// Makes room for so many facts.
-    fn grow(&mut self, facts: usize) {
-        if self.is_used.len() < facts {
-            let count = facts * OUTCOMES as usize;
-            self.is_used.resize(facts, false);
-            self.sums.resize(count, Sums::default());
-            self.subjects.resize_with(count, Subjects::default);
-            self.evidence.resize_with(count, Evidence::default);
-            self.credentials.resize_with(count, Vec::new);
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.used.is_empty()
-    }
-
-    fn note_used(&mut self, of_facts: u32) {
-        if !std::mem::replace(&mut self.is_used[of_facts as usize], true) {
-            self.used.push(of_facts);
-        }
-    }
-
-    /// Takes what is there, each with the facts and the outcome.
-    fn take(&mut self) -> impl Iterator<Item = (u32, Outcome, Taken)> + '_ {
-        let Sheet { sums, subjects, evidence, credentials, used, is_used, .. } = self;
-        let all = used.drain(..).flat_map(move |of_facts| {
-            is_used[of_facts as usize] = false;
-            Outcome::ALL.into_iter().map(move |outcome| (of_facts, outcome))
-        });
-        all.filter_map(move |(of_facts, outcome)| {
-            let index = (of_facts * OUTCOMES + outcome as u32) as usize;
-            let sums = std::mem::take(&mut sums[index]);
-            let taken = Taken {
-                sums,
-                subjects: std::mem::take(&mut subjects[index]),
-                evidence: std::mem::take(&mut evidence[index]),
-                credentials: std::mem::take(&mut credentials[index]),
-            };
-            (sums.calls > 0).then_some((of_facts, outcome, taken))
-        })
-    }
-
-    /// Adds all of `other`, and leaves it empty.
-    fn add(&mut self, other: &mut Sheet) {
-        self.grow(other.is_used.len());
-        for (of_facts, outcome, theirs) in other.take() {
-            self.note_used(of_facts);
-            let index = (of_facts * OUTCOMES + outcome as u32) as usize;
-            let ours = &mut self.sums[index];
-            if ours.calls == 0 {
-                self.subjects[index] = theirs.subjects;
-                self.evidence[index] = theirs.evidence;
-                self.credentials[index] = theirs.credentials;
-            } else {
-                self.subjects[index].merge(&theirs.subjects);
-                self.evidence[index].merge(&theirs.evidence);
-                let credentials = &mut self.credentials[index];
-                let new = theirs.credentials.iter().filter(|new| !credentials.contains(new));
-                let new: Vec<CredentialId> = new.copied().collect();
-                credentials.extend(new);
-            }
-            ours.calls += theirs.sums.calls;
-            ours.bytes = ours.bytes.saturating_add(theirs.sums.bytes);
-            ours.first = ours.first.min(theirs.sums.first);
-            ours.last = ours.last.max(theirs.sums.last);
-        }
-        let latencies = [
-            (&mut self.of_partners, &mut other.of_partners),
-            (&mut self.of_apis, &mut other.of_apis),
-        ];
-        for (ours, theirs) in latencies {
-            for (number, latencies) in settled(theirs) {
-                of(ours, number).1.merge(&latencies);
-            }
-        }
-    }
-}
-
-/// What belongs to one index of a sheet.
-struct Taken {
-    sums: Sums,
-    subjects: Subjects,
-    evidence: Evidence,
-    credentials: Vec<CredentialId>,
 }
 
 /// Rows, and the sums of those before them. See the module.
@@ -293,6 +150,10 @@ pub struct Columns {
     /// Those of them whose lines are evidence, with the index of their sums.
     proven: Vec<(u32, Fresh)>,
     rows: Vec<Row>,
+    /// So many rows of one input, or of committed ones, are folded.
+    rows_folded: usize,
+    /// How many of the rows were committed; the others are of the input that is being read.
+    committed_rows: usize,
     /// The rows by partner, while they are folded.
     sorted: Vec<Row>,
     indexes: HashMap<Facts, u32>,
@@ -300,18 +161,23 @@ pub struct Columns {
     facts: Vec<Facts>,
     /// By the index of sums.
     common: Vec<Common>,
-    /// Of the input that is being read.
+    /// What was folded of the input that is being read, and its evidence and credentials.
     current: Sheet,
-    /// Of those before it that count.
+    /// What was folded of those before it that count, and their evidence and credentials.
     committed: Sheet,
-    /// Rises whenever the current sheet becomes another: what lanes have noted in it is void then.
-    settlement: u32,
+    /// Rises when something is forgotten: what lanes have noted is void then.
+    rolled_back: u32,
 }
 
 impl Columns {
     /// Empty ones, for calls of which all but `only` this partner's are none of the report's.
     pub fn new(only: Option<PartnerId>) -> Columns {
-        Columns { only, ..Columns::default() }
+        Columns::folding(only, limits::ROWS_FOLDED)
+    }
+
+    /// The same, with rows folded when there are so many: it changes nothing but the time that it takes.
+    pub fn folding(only: Option<PartnerId>, rows_folded: usize) -> Columns {
+        Columns { only, rows_folded, ..Columns::default() }
     }
 
     /// Takes one call, if it may go the short way; else it is to be judged and to be counted with [`Tally::add`], and
@@ -391,8 +257,8 @@ impl Columns {
         self.prove(place, line);
         self.fresh = fresh;
         self.fresh.clear();
-        if self.rows.len() >= limits::ROWS_FOLDED {
-            self.fold_rows(tally);
+        if self.rows.len() - self.committed_rows >= self.rows_folded {
+            self.fold_current();
         }
     }
 
@@ -412,7 +278,7 @@ impl Columns {
         if lane.proven & (1 << outcome) != 0 {
             self.proven.push((sums, *call));
         }
-        if lane.noted & (1 << outcome) == 0 || lane.settlement != self.settlement {
+        if lane.noted & (1 << outcome) == 0 || lane.rolled_back != self.rolled_back {
             self.note_credential(call.key, outcome, sums);
         }
     }
@@ -424,12 +290,12 @@ impl Columns {
         };
         for (sums, call) in &self.proven {
             let (instant, place) = at(call);
-            self.current.evidence[*sums as usize].add_early(instant, place, line(call));
+            self.current.evidence(*sums).add_early(instant, place, line(call));
         }
         // In most logs the latest come last: from the end on, all but those few need not be kept for a moment.
         for (sums, call) in self.proven.drain(..).rev() {
             let (instant, place) = at(&call);
-            self.current.evidence[sums as usize].add_late(instant, place, line(&call));
+            self.current.evidence(sums).add_late(instant, place, line(&call));
         }
     }
 
@@ -442,65 +308,77 @@ impl Columns {
         }
     }
 
-    /// Folds all rows into their sums, those of the hours into the tally.
-    pub fn fold_rows(&mut self, tally: &mut Tally) {
-        self.sort_rows();
-        let Columns { current, common, .. } = self;
-        for rows in self.sorted.chunk_by(|a, b| a.partner == b.partner) {
-            let Some(&Row { partner, .. }) = rows.first() else { continue };
-            for row in rows {
-                let sums = &mut current.sums[row.sums as usize];
-                sums.calls += 1;
-                sums.bytes = sums.bytes.saturating_add(row.bytes);
-                sums.first = sums.first.min(row.at);
-                sums.last = sums.last.max(row.at);
-            }
-            for row in rows.iter().filter(|row| row.has_subject) {
-                current.subjects[row.sums as usize].add(row.subject);
-            }
-            let (buckets, latencies) = of(&mut current.of_partners, partner.0);
-            for row in rows.iter().filter(|row| row.latency_us != NO_LATENCY) {
-                buckets.add(row.latency_us, latencies);
-                let Common { api, .. } = common[row.sums as usize];
-                let (buckets, latencies) = of(&mut current.of_apis, api.0);
-                buckets.add(row.latency_us, latencies);
-            }
-            let mut hour = Hour::default();
-            let mut counts = HourCounts::default();
-            for row in rows {
-                if !hour.has(row.at) {
-                    hour.flush(partner, &mut counts, tally);
-                    hour = Hour::of(row.at);
-                }
-                let Common { overstayed, .. } = common[row.sums as usize];
-                // Sums are by outcome, in this order.
-                counts.add(Outcome::ALL[row.sums as usize % Outcome::ALL.len()], overstayed);
-            }
-            hour.flush(partner, &mut counts, tally);
-        }
-        self.rows.clear();
+    /// Folds the rows of the input that is being read.
+    fn fold_current(&mut self) {
+        sort(&self.rows[self.committed_rows..], &mut self.sorted);
+        self.rows.truncate(self.committed_rows);
+        self.current.fold(&self.sorted, &self.common);
     }
 
-    /// Sorts the rows by partner, those of one in the order they came in.
-    fn sort_rows(&mut self) {
-        let partners = self.rows.iter().map(|row| row.partner.0 as usize + 1).max().unwrap_or(0);
-        let mut starts = vec![0usize; partners + 1];
-        for row in &self.rows {
-            starts[row.partner.0 as usize + 1] += 1;
+    /// Folds the committed rows, which are all there are.
+    fn fold_committed(&mut self) {
+        sort(&self.rows, &mut self.sorted);
+        self.rows.clear();
+        self.committed_rows = 0;
+        self.committed.grow(self.common.len());
+        self.committed.fold(&self.sorted, &self.common);
+    }
+
+    /// Adds what the input that was read adds up to.
+    pub fn commit(&mut self) {
+        if !self.current.has_no_sums() {
+            self.fold_current();
         }
-        for index in 1..starts.len() {
-            starts[index] += starts[index - 1];
+        if self.committed.has_no_sums() && self.committed_rows == 0 && self.rows.is_empty() {
+            std::mem::swap(&mut self.current, &mut self.committed);
+            self.current.grow(self.common.len());
+        } else {
+            self.committed.add(&mut self.current);
         }
-        // Each place is written once.
-        match self.rows.first() {
-            Some(row) => self.sorted.resize(self.rows.len(), *row),
-            None => self.sorted.clear(),
+        self.committed_rows = self.rows.len();
+        if self.committed_rows >= self.rows_folded {
+            self.fold_committed();
         }
-        for row in &self.rows {
-            let start = &mut starts[row.partner.0 as usize];
-            self.sorted[*start] = *row;
-            *start += 1;
+    }
+
+    /// Forgets the input that was read.
+    pub fn roll_back(&mut self) {
+        self.rows.truncate(self.committed_rows);
+        self.current = Sheet::default();
+        self.current.grow(self.common.len());
+        self.rolled_back = self.rolled_back.wrapping_add(1);
+    }
+
+    /// Moves what was committed into a tally, when there is nothing else. What the register says stays known.
+    pub fn settle(&mut self, tally: &mut Tally) {
+        self.fold_committed();
+        let Columns { committed, facts, .. } = self;
+        let (sums, beside) = committed.take();
+        tally.cells.0.reserve(sums.size_hint().0);
+        for (index, taken) in sums {
+            let Facts { key, since, axis_since, lapsed_at } = facts[(index / OUTCOMES) as usize];
+            let Taken { sums, subjects, evidence, credentials } = taken;
+            let cell = Cell {
+                calls: sums.calls,
+                bytes: sums.bytes,
+                subjects,
+                first: sums.first,
+                overstay_s_max: lapsed_at.map_or(0, |lapsed| sums.last.seconds_since(lapsed)),
+                latest: Latest { at: sums.last, since, axis_since, lapsed_at },
+                credentials,
+                evidence,
+            };
+            let outcome = Outcome::ALL[(index % OUTCOMES) as usize];
+            tally.cells.add(CellKey { outcome, ..key }, cell);
         }
+        let Beside { of_partners, of_apis, series } = beside;
+        for (partner, latencies) in of_partners {
+            tally.partners.entry(partner).or_default().merge(&latencies);
+        }
+        for (api, latencies) in of_apis {
+            tally.apis.entry(api).or_default().latencies.merge(&latencies);
+        }
+        tally.series.merge(series);
     }
 
     /// Asks the register what it says of a triple around an instant.
@@ -536,7 +414,7 @@ impl Columns {
             until_s: seconds(stretch.end.ns().div_euclid(NS_PER_S)),
             way,
             noted: 0,
-            settlement: self.settlement,
+            rolled_back: self.rolled_back,
             proven: proven.fold(0, |all, outcome| all | 1 << outcome as u32),
             partner: judged.partner.unwrap_or(PartnerId(0)),
             sums,
@@ -554,11 +432,11 @@ impl Columns {
         let sums = *self.indexes.entry(facts).or_insert(next);
         if sums == next {
             self.facts.push(facts);
-            self.common.extend(Outcome::ALL.map(|outcome| Common {
-                api,
-                overstayed: CellKey { outcome, ..key }.overstayed(),
+            self.common.extend(Outcome::ALL.map(|outcome| {
+                let overstayed = CellKey { outcome, ..key }.overstayed();
+                Common { api, outcome, overstayed }
             }));
-            self.current.grow(self.facts.len());
+            self.current.grow(self.common.len());
         }
         sums
     }
@@ -566,65 +444,13 @@ impl Columns {
     /// Notes a triple's credential with its sums.
     #[cold]
     fn note_credential(&mut self, key: u64, outcome: u32, sums: u32) {
-        let credential = Triple::of(key).credential;
-        let credentials = &mut self.current.credentials[sums as usize];
-        if !credentials.contains(&credential) {
-            credentials.push(credential);
-        }
+        self.current.note_credential(sums, Triple::of(key).credential);
         // By now the triple may have the lane of another stretch, whose own sums have not been noted.
         if let Some(lane) = self.lanes.get_mut(&key).filter(|lane| lane.sums + outcome == sums) {
-            if lane.settlement != self.settlement {
-                (lane.settlement, lane.noted) = (self.settlement, 0);
+            if lane.rolled_back != self.rolled_back {
+                (lane.rolled_back, lane.noted) = (self.rolled_back, 0);
             }
             lane.noted |= 1 << outcome;
-        }
-        self.current.note_used(sums / OUTCOMES);
-    }
-
-    /// Adds the sums of the input that was read to those of the inputs before it. Its rows are folded by now.
-    pub fn commit(&mut self) {
-        if self.committed.is_empty() {
-            std::mem::swap(&mut self.current, &mut self.committed);
-            self.current.grow(self.facts.len());
-        } else {
-            self.committed.add(&mut self.current);
-        }
-        self.settlement = self.settlement.wrapping_add(1);
-    }
-
-    /// Forgets the sums of the input that was read.
-    pub fn roll_back(&mut self) {
-        self.rows.clear();
-        self.current = Sheet::default();
-        self.current.grow(self.facts.len());
-        self.settlement = self.settlement.wrapping_add(1);
-    }
-
-    /// Moves all committed sums into a tally. What the register says stays known, for the rows to come.
-    pub fn settle(&mut self, tally: &mut Tally) {
-        let Columns { committed, facts, .. } = self;
-        tally.cells.0.reserve(committed.used.len());
-        for (of_facts, outcome, taken) in committed.take() {
-            let Facts { key, since, axis_since, lapsed_at } = facts[of_facts as usize];
-            let Taken { sums, subjects, evidence, mut credentials } = taken;
-            credentials.sort_unstable();
-            let cell = Cell {
-                calls: sums.calls,
-                bytes: sums.bytes,
-                subjects,
-                first: sums.first,
-                overstay_s_max: lapsed_at.map_or(0, |lapsed| sums.last.seconds_since(lapsed)),
-                latest: Latest { at: sums.last, since, axis_since, lapsed_at },
-                credentials,
-                evidence,
-            };
-            tally.cells.add(CellKey { outcome, ..key }, cell);
-        }
-        for (partner, latencies) in settled(&mut committed.of_partners) {
-            tally.partners.entry(PartnerId(partner)).or_default().merge(&latencies);
-        }
-        for (api, latencies) in settled(&mut committed.of_apis) {
-            tally.apis.entry(ApiId(api)).or_default().latencies.merge(&latencies);
         }
     }
 }
@@ -648,38 +474,6 @@ impl Read {
         if !self.hour.has(at) {
             self.hour = Hour::of(at);
             self.hours.push(self.hour.number);
-        }
-    }
-}
-
-/// An hour. The default is none: no instant is in it.
-#[derive(Clone, Copy, Debug, Default)]
-struct Hour {
-    number: i64,
-    /// Its first instant and the one after its last.
-    from_ns: i64,
-    until_ns: i64,
-}
-
-impl Hour {
-    fn of(at: Instant) -> Hour {
-        let number = at.hour();
-        Hour {
-            number,
-            from_ns: Instant::from_hour(number).ns(),
-            until_ns: Instant::from_hour(number.saturating_add(1)).ns(),
-        }
-    }
-
-    #[inline]
-    fn has(&self, at: Instant) -> bool {
-        (self.from_ns..self.until_ns).contains(&at.ns())
-    }
-
-    /// Moves the counts of a partner in this hour into a tally.
-    fn flush(&self, partner: PartnerId, counts: &mut HourCounts, tally: &mut Tally) {
-        if self.from_ns < self.until_ns {
-            tally.series.add_counts(self.number, Some(partner), &std::mem::take(counts));
         }
     }
 }
@@ -719,21 +513,24 @@ impl Lane {
     }
 }
 
-/// The latencies of that number.
-#[inline]
-fn of(all: &mut Vec<(Buckets, Latencies)>, number: u32) -> &mut (Buckets, Latencies) {
-    let index = number as usize;
-    if index >= all.len() {
-        all.resize(index + 1, Default::default());
+/// Sorts rows by partner, those of one in the order they came in.
+fn sort(rows: &[Row], sorted: &mut Vec<Row>) {
+    let partners = rows.iter().map(|row| row.partner.0 as usize + 1).max().unwrap_or(0);
+    let mut starts = vec![0usize; partners + 1];
+    for row in rows {
+        starts[row.partner.0 as usize + 1] += 1;
     }
-    &mut all[index]
-}
-
-/// Takes the latencies of those numbers that have some.
-fn settled(all: &mut [(Buckets, Latencies)]) -> impl Iterator<Item = (u32, Latencies)> + '_ {
-    let settled = (0..).zip(all).map(|(number, (buckets, latencies))| {
-        buckets.settle(latencies);
-        (number, std::mem::take(latencies))
-    });
-    settled.filter(|(_, latencies)| latencies.count() > 0)
+    for index in 1..starts.len() {
+        starts[index] += starts[index - 1];
+    }
+    // Each place is written once.
+    match rows.first() {
+        Some(row) => sorted.resize(rows.len(), *row),
+        None => sorted.clear(),
+    }
+    for row in rows {
+        let start = &mut starts[row.partner.0 as usize];
+        sorted[*start] = *row;
+        *start += 1;
+    }
 }

@@ -105,6 +105,11 @@ impl Evidence {
         self.insert_late(at, place, |kept| kept.set(line));
     }
 
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.earliest.is_empty()
+    }
+
     /// Adds all of `other`.
     pub fn merge(&mut self, other: &Evidence) {
         for proof in &other.earliest {

@@ -11,6 +11,7 @@ mod latency;
 mod operations;
 mod rejects;
 mod series;
+mod sheet;
 mod subjects;
 
 use std::collections::BTreeSet;

@@ -280,14 +280,15 @@ fn report(judge: &Judge<'_>, tally: Tally, inputs: usize) -> String {
 fn columns_count_what_a_tally_counts() {
     let format = twin_format();
     let folder = tempfile::tempdir().unwrap();
-    let inputs = vec((generate::input_case(), 1usize..50, any::<bool>()), 1..6);
+    let inputs = vec((generate::input_case(), 1usize..50, prop::bool::weighted(0.7)), 1..6);
+    let rows_folded = prop_oneof![Just(1usize), 2usize..60, Just(1 << 17)];
     TestRunner::new(config(1_000))
-        .run(&(generate::register(), inputs), |(rows, inputs)| {
+        .run(&(generate::register(), inputs, rows_folded), |(rows, inputs, rows_folded)| {
             rows.write_csv(folder.path());
             let tables = register::load(&Source::Folder(folder.path().to_owned())).unwrap();
             let register = register::build(&tables, None, 0);
             let judge = Judge::new(&register);
-            let mut columns = Columns::new(None);
+            let mut columns = Columns::folding(None, rows_folded);
             let (mut counted, mut expected) = (Tally::default(), Tally::default());
             let (mut scratch, mut memory) = (Scratch::default(), Memory::default());
             for (input, (case, lines_per_piece, counts)) in (0..).zip(&inputs) {
@@ -320,7 +321,6 @@ fn columns_count_what_a_tally_counts() {
                     });
                     offset += piece.len() as u64;
                 }
-                columns.fold_rows(&mut of_input);
                 match counts {
                     true => {
                         columns.commit();
