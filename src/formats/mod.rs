@@ -226,7 +226,11 @@ impl Format {
 
     /// Readies the scratch for the lines of a piece: `directive` is the last one before it, if there is any.
     pub fn begin(&self, directive: Option<&[u8]>, scratch: &mut Scratch) {
+        let before = std::mem::take(&mut scratch.columns);
         self.plan.begin(directive, scratch);
+        if scratch.columns != before {
+            scratch.layouts.forget(&self.identity);
+        }
     }
 
     /// Whether a line may change how those after it are read.
@@ -237,7 +241,12 @@ impl Format {
 
     /// Whether a line is no record but says how those after it are to be read, which is noted in the scratch.
     pub fn directive(&self, line: &[u8], scratch: &mut Scratch) -> bool {
-        self.plan.directive(line, scratch)
+        let is_directive = self.plan.directive(line, scratch);
+        if is_directive {
+            // What follows may have other columns.
+            scratch.layouts.forget(&self.identity);
+        }
+        is_directive
     }
 
     /// Reads one line, given without its line ending. The call borrows from all three.
@@ -293,7 +302,8 @@ impl Format {
         }
         self.plan.fill(text, scratch)?;
         if start.is_some() && scratch.layouts.is_ready() {
-            scratch.layouts.learn(&self.identity, &self.fields, self.plan.layout(text));
+            let layout = self.plan.layout(text, &scratch.columns);
+            scratch.layouts.learn(&self.identity, &self.fields, layout);
         }
         Ok(By::Plan)
     }

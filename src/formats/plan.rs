@@ -64,7 +64,7 @@ impl Plan {
 
     /// Readies the scratch for lines that follow a directive, or for the first ones of a log.
     pub(super) fn begin(&self, directive: Option<&[u8]>, scratch: &mut Scratch) {
-        scratch.forget_columns();
+        scratch.columns.clear();
         if let Some(directive) = directive {
             self.directive(directive, scratch);
         }
@@ -137,18 +137,20 @@ impl Plan {
         match self {
             Plan::Json(plan) | Plan::JsonRecords(plan, _) => plan.record_start(line),
             Plan::Pattern(_) | Plan::Ltsv(_) | Plan::Logfmt(_) => Some(0),
-            Plan::Csv(_) | Plan::Regex(_) | Plan::W3c(_) => None,
+            Plan::Csv(plan) => plan.may_have_layout(line).then_some(0),
+            Plan::Regex(_) | Plan::W3c(_) => None,
         }
     }
 
-    /// The layout of a line that [`Plan::fill`] can read, if others may have the same.
-    pub(super) fn layout(&self, line: &str) -> Option<Layout> {
+    /// The layout of a line that [`Plan::fill`] can read, if others may have the same. `columns`: as the scratch has them.
+    pub(super) fn layout(&self, line: &str, columns: &[Option<usize>]) -> Option<Layout> {
         match self {
             Plan::Json(plan) | Plan::JsonRecords(plan, _) => plan.layout(line),
             Plan::Pattern(plan) => plan.layout(),
             Plan::Ltsv(plan) => plan.layout(line),
             Plan::Logfmt(plan) => plan.layout(line),
-            Plan::Csv(_) | Plan::Regex(_) | Plan::W3c(_) => None,
+            Plan::Csv(plan) => plan.layout(line, columns),
+            Plan::Regex(_) | Plan::W3c(_) => None,
         }
     }
 

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::tests::{format, owned};
 use super::*;
+use crate::parse::Wanted;
 
 /// Formats of kinds whose layouts are learned, with all that may go wrong: names that several places may hold, wrapped
 /// records, what stands before a record, headers, requirements, tables, joined times, sums of latencies.
@@ -142,19 +143,29 @@ fn lines() -> impl Strategy<Value = Vec<Vec<u8>>> {
     )
 }
 
-/// What is read of each line after the others is what the parser of its kind reads alone.
+/// What is read of each line after the others is what the parser of its kind reads alone; also where some fields are not
+/// wanted, but for these.
 fn agree(formats: &[Format], lines: &[Vec<u8>]) -> std::result::Result<(), TestCaseError> {
     for format in formats {
         let mut learning = Scratch::default();
+        let mut sums_only = Scratch::wanting(Wanted::Sums);
         for line in lines {
             let mut alone = Scratch::without_layouts();
             let expected = format.parse(line, &mut alone).map(owned);
             let found = format.parse(line, &mut learning).map(owned);
+            let sums = format.parse(line, &mut sums_only).map(owned);
             let line = String::from_utf8_lossy(line);
-            prop_assert_eq!(found, expected, "{}: {}", format.name(), line);
+            prop_assert_eq!(&found, &expected, "{}: {}", format.name(), line);
+            prop_assert_eq!(sums.map(wanted), expected.map(wanted), "{}: {}", format.name(), line);
         }
     }
     Ok(())
+}
+
+/// A call without what no sum depends on.
+fn wanted(call: Call<'static>) -> Call<'static> {
+    let actor = crate::call::Sourced::default();
+    Call { actor, remote_addr: None, user_agent: None, request_id: None, ..call }
 }
 
 proptest! {
@@ -292,6 +303,77 @@ fn pair_lines() -> impl Strategy<Value = Vec<Vec<u8>>> {
     )
 }
 
+/// Lines of fields with a delimiter between, of which most are like the first; now and then a line names the columns.
+fn delimited_lines(delimiter: &'static str) -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let values = [
+        "2018-12-18T09:30:00Z",
+        "1545125400",
+        "GET",
+        "/x?a=b",
+        "/v1/users/7",
+        "200",
+        "12345678",
+        "123456789",
+        "-",
+        "",
+        "a",
+        "at",
+        "path",
+        "\"a b\"",
+        "\"\"",
+        "\"-\"",
+        "\"q\"\"q\"",
+        "\"at\"",
+        "\"/x,y\"",
+        "a\"b",
+        "\"a\"b",
+        "é",
+        "a\rb",
+        "a b ",
+    ];
+    let usual = ["2018-12-18T09:30:00Z", "c", "GET", "/x", "200", "5", "u"];
+    let value = prop::sample::select(values.to_vec());
+    let change = (
+        prop::collection::vec((any::<prop::sample::Index>(), value), 0..4),
+        prop::option::weighted(0.1, (any::<prop::sample::Index>(), any::<u8>())),
+        0..12u8,
+    );
+    prop::collection::vec(change, 1..16).prop_map(move |changes| {
+        let line = |(values, spoil, how): (Vec<(prop::sample::Index, &str)>, Option<_>, u8)| {
+            let mut fields = usual.to_vec();
+            for (index, value) in values {
+                fields[index.index(usual.len())] = value;
+            }
+            match how {
+                0 => fields = COLUMNS.to_vec(),
+                1 => fields.push("more"),
+                2 => drop(fields.pop()),
+                _ => {}
+            }
+            let mut line = fields.join(delimiter).into_bytes();
+            if let Some((index, byte)) = spoil {
+                let at: usize = prop::sample::Index::index(&index, line.len());
+                line[at] = byte;
+            }
+            line
+        };
+        changes.into_iter().map(line).collect()
+    })
+}
+
+const COLUMNS: [&str; 7] = ["at", "client", "method", "path", "status", "bytes", "user"];
+
+/// Formats of delimited lines, whose columns they list or a header names.
+fn delimited_formats(delimiter: &str, columns: &str) -> Vec<Format> {
+    let of = |more: &str| {
+        format(&format!(
+            "kind = 'csv'\ndelimiter = '{delimiter}'\n{columns}\n{more}\nat = 'at'\npath = 'path'\ncredential = 'client'\n\
+             method = 'method'\nstatus = 'status'\nbytes = 'bytes'\nsubject = ['user', {{ route = 'user' }}]"
+        ))
+    };
+    ["", "flexible = true", "request_id = 'method'"].map(of).into()
+}
+
 fn pattern_formats() -> Vec<Format> {
     let named = [
         "common",
@@ -325,6 +407,36 @@ proptest! {
     }
 
     #[test]
+    fn nor_does_that_of_fields(commas in delimited_lines(","), tabs in delimited_lines("\t")) {
+        let columns = format!("columns = {COLUMNS:?}");
+        agree(&delimited_formats(",", &columns), &commas)?;
+        agree(&delimited_formats("\t", &columns), &tabs)?;
+    }
+
+    /// Where the lines of a log name its columns, and the next log's lines name others.
+    #[test]
+    fn nor_does_that_of_fields_with_a_header(
+        logs in prop::collection::vec((Just(COLUMNS).prop_shuffle(), delimited_lines(",")), 1..5),
+    ) {
+        for format in delimited_formats(",", "header = true") {
+            let mut learning = Scratch::default();
+            for (header, lines) in &logs {
+                let mut alone = Scratch::without_layouts();
+                let header = header.join(",");
+                for scratch in [&mut learning, &mut alone] {
+                    format.begin(None, scratch);
+                    prop_assert!(format.directive(header.as_bytes(), scratch));
+                }
+                for line in lines {
+                    let expected = format.parse(line, &mut alone).map(owned);
+                    let found = format.parse(line, &mut learning).map(owned);
+                    prop_assert_eq!(found, expected, "{}", String::from_utf8_lossy(line));
+                }
+            }
+        }
+    }
+
+    #[test]
     fn nor_does_that_of_a_pattern(lines in server_lines()) {
         agree(&pattern_formats(), &lines)?;
     }
@@ -344,6 +456,11 @@ fn lines_of_servers_are_read_by_their_layout() {
         format.parse(line.as_bytes(), &mut scratch).unwrap();
         assert!(scratch.has_layout(&format.identity, line, 0), "{name}");
     }
+    let format = delimited_formats(",", &format!("columns = {COLUMNS:?}")).remove(0);
+    let line = r#"2018-12-18T09:30:00Z,c,GET,"/x,y",200,5,u"#;
+    let mut scratch = Scratch::default();
+    format.parse(line.as_bytes(), &mut scratch).unwrap();
+    assert!(scratch.has_layout(&format.identity, line, 0));
 }
 
 #[test]

@@ -5,7 +5,9 @@
 use std::ops::Range;
 
 use crate::call::Reason;
+use crate::limits::LAYOUT_VALUES_MAX;
 use crate::parse::labels::{Labels, Listed};
+use crate::parse::layout::{Kind, Lacks, Layout, Literal};
 use crate::parse::{Cell, Scratch};
 
 /// How a log's lines are divided, and which columns are asked for.
@@ -165,6 +167,55 @@ impl Plan {
             return Err(Reason::Malformed);
         }
         Ok(())
+    }
+
+    /// Whether a line may be told by its layout. One that begins as the row of the columns' names does may be that row, which
+    /// is no call.
+    pub(crate) fn may_have_layout(&self, line: &str) -> bool {
+        match &self.columns {
+            Columns::Listed(listed) => {
+                let first = listed.slots().next().map_or("", |(name, _)| name);
+                let bare = line.strip_prefix('"').unwrap_or(line);
+                !first.is_empty() && !bare.starts_with(first)
+            }
+            Columns::InHeader(_) => true,
+        }
+    }
+
+    /// The layout of a line that [`Plan::fill`] can read, if it has all columns and a delimiter of one byte. `columns`: as
+    /// the scratch has them.
+    pub(crate) fn layout(&self, line: &str, columns: &[Option<usize>]) -> Option<Layout> {
+        let delimiter = u8::try_from(self.delimiter).ok().filter(u8::is_ascii)?;
+        let (count, slot_count) = match &self.columns {
+            Columns::Listed(listed) => (listed.slots().len(), listed.slots().len()),
+            Columns::InHeader(labels) => (columns.len(), labels.count()),
+        };
+        let mut slots = vec![Vec::new(); slot_count];
+        let mut elements = Vec::new();
+        let (mut from, mut next) = (0, Some(0));
+        while let Some(start) = next {
+            let field = self.field(line, start)?;
+            let slot = match &self.columns {
+                Columns::Listed(_) => Some(elements.len()).filter(|slot| *slot < count),
+                Columns::InHeader(_) => *columns.get(elements.len())?,
+            };
+            // Of columns of one name the last one counts.
+            if let Some(of_slot) = slot.and_then(|slot| slots.get_mut(slot)) {
+                *of_slot = vec![elements.len()];
+            }
+            let is_quoted = field.text.start > start;
+            let kind = match field.next {
+                // The next literal begins with the quote that ends it. A doubled one is another.
+                _ if is_quoted => Kind::Until { byte: b'"', back: 0, without: b'"' },
+                Some(_) => Kind::Until { byte: delimiter, back: 0, without: b'"' },
+                None => Kind::Rest { without: [delimiter, b'"'] },
+            };
+            elements.push((Literal::new(&line.as_bytes()[from..field.text.start]), kind));
+            (from, next) = (field.text.end, field.next);
+        }
+        let is_usual = elements.len() == count && count <= LAYOUT_VALUES_MAX;
+        let layout = Layout::new(elements, Literal::new(&line.as_bytes()[from..]), slots);
+        is_usual.then(|| layout.lacking(Lacks::NulsAndReturns))
     }
 
     /// The field that begins at `start`; `None` if its quotes are wrong. A quote inside a field

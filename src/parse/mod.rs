@@ -52,7 +52,7 @@ pub struct Scratch {
     /// A record that a string of the line holds.
     record: String,
     /// The slot of each column that is asked for, where a log itself names its columns: as it did last. Empty before.
-    columns: Vec<Option<usize>>,
+    pub(crate) columns: Vec<Option<usize>>,
     /// Where the groups of a regular expression lie, and of which plan's.
     groups: Option<(usize, ::regex::CaptureLocations)>,
     /// Layouts that were learned from lines before.
@@ -78,11 +78,6 @@ impl Scratch {
             Cell::Line { start, end } => line.get(start as usize..end as usize),
             Cell::Text { start, end } => self.text.get(start as usize..end as usize),
         }
-    }
-
-    /// Forgets which columns a log has.
-    pub(crate) fn forget_columns(&mut self) {
-        self.columns.clear();
     }
 
     /// Fills a slot with the values of others, a blank between; absent if one of them is.

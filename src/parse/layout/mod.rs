@@ -560,6 +560,11 @@ impl Learned {
         found.is_some()
     }
 
+    /// Forgets the layouts of a format.
+    pub(crate) fn forget(&mut self, format: &Arc<()>) {
+        self.kept.retain(|known| !Arc::ptr_eq(&known.format, format));
+    }
+
     /// Whether it is time to learn from a line that has none of the layouts.
     pub(crate) fn is_ready(&mut self) -> bool {
         self.lines += 1;
