@@ -490,13 +490,11 @@ impl<'a> Sums<'a> {
 
 fn latency(latencies: Option<&Latencies>) -> Latency {
     let Some(latencies) = latencies else { return Latency::default() };
-    Latency {
-        count: latencies.count(),
-        p50: latencies.quantile_us(0.5),
-        p90: latencies.quantile_us(0.9),
-        p99: latencies.quantile_us(0.99),
-        max: latencies.max_us(),
-    }
+    let [p50, p90, p99] = match latencies.quantiles_us([0.5, 0.9, 0.99]) {
+        Some(quantiles) => quantiles.map(Some),
+        None => [None; 3],
+    };
+    Latency { count: latencies.count(), p50, p90, p99, max: latencies.max_us() }
 }
 
 fn partner_rows(

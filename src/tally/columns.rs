@@ -312,6 +312,7 @@ impl Columns {
     fn fold_current(&mut self) {
         sort(&self.rows[self.committed_rows..], &mut self.sorted);
         self.rows.truncate(self.committed_rows);
+        self.current.grow(self.common.len());
         self.current.fold(&self.sorted, &self.common);
     }
 
@@ -331,7 +332,6 @@ impl Columns {
         }
         if self.committed.has_no_sums() && self.committed_rows == 0 && self.rows.is_empty() {
             std::mem::swap(&mut self.current, &mut self.committed);
-            self.current.grow(self.common.len());
         } else {
             self.committed.add(&mut self.current);
         }
@@ -345,7 +345,6 @@ impl Columns {
     pub fn roll_back(&mut self) {
         self.rows.truncate(self.committed_rows);
         self.current = Sheet::default();
-        self.current.grow(self.common.len());
         self.rolled_back = self.rolled_back.wrapping_add(1);
     }
 
@@ -436,7 +435,6 @@ impl Columns {
                 let overstayed = CellKey { outcome, ..key }.overstayed();
                 Common { api, outcome, overstayed }
             }));
-            self.current.grow(self.common.len());
         }
         sums
     }

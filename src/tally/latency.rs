@@ -5,10 +5,14 @@ use hdrhistogram::Histogram;
 /// Significant decimal digits kept.
 const DIGITS: u8 = 2;
 
+/// So many are kept as they are: many partners log few, and a histogram takes kilobytes.
+const FEW: usize = 64;
+
 /// Latencies in microseconds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Latencies {
-    /// None until the first latency: many partners log none, and an empty histogram takes kilobytes.
+    /// Up to [`FEW`], in no order; then they are in the histogram.
+    few: Vec<u64>,
     histogram: Option<Box<Histogram<u64>>>,
     max_us: u64,
 }
@@ -21,41 +25,71 @@ impl Latencies {
 
     fn add_times(&mut self, latency_us: u64, times: u64) {
         self.max_us = self.max_us.max(latency_us);
-        let histogram = self.histogram.get_or_insert_with(empty);
-        histogram.record_n(latency_us.min(LARGEST_US), times).expect(GROWS);
+        match (&self.histogram, usize::try_from(times)) {
+            (None, Ok(times)) if times <= FEW - self.few.len() => {
+                self.few.extend(std::iter::repeat_n(latency_us, times));
+            }
+            _ => record(self.histogram(), latency_us, times),
+        }
+    }
+
+    /// The histogram, which holds all of them from now on.
+    fn histogram(&mut self) -> &mut Histogram<u64> {
+        self.histogram.get_or_insert_with(|| {
+            let mut histogram = empty();
+            self.few.drain(..).for_each(|latency_us| record(&mut histogram, latency_us, 1));
+            self.few = Vec::new();
+            histogram
+        })
     }
 
     /// Adds all of `other`.
     pub fn merge(&mut self, other: &Latencies) {
+        other.few.iter().for_each(|&latency_us| self.add(latency_us));
         self.max_us = self.max_us.max(other.max_us);
         if let Some(theirs) = &other.histogram {
-            let ours = self.histogram.get_or_insert_with(empty);
-            ours.add(theirs.as_ref()).expect(GROWS);
+            self.histogram().add(theirs.as_ref()).expect(GROWS);
         }
     }
 
     /// How many there are.
     pub fn count(&self) -> u64 {
-        self.histogram.as_ref().map_or(0, |histogram| histogram.len())
+        self.histogram.as_ref().map_or(self.few.len() as u64, |histogram| histogram.len())
     }
 
     /// The longest, exactly; `None` if there is none.
     pub fn max_us(&self) -> Option<u64> {
-        self.histogram.as_ref().map(|_| self.max_us)
+        (self.count() > 0).then_some(self.max_us)
     }
 
-    /// The latency that a share `quantile` of the calls (0 to 1) does not exceed:
-    /// the upper edge of its bucket, but never above the longest.
-    pub fn quantile_us(&self, quantile: f64) -> Option<u64> {
-        let histogram = self.histogram.as_ref()?;
-        Some(histogram.value_at_quantile(quantile).min(self.max_us))
+    /// The latencies that these shares of the calls (each 0 to 1) do not exceed: the upper edge of their buckets, but never
+    /// above the longest. `None` if there is none.
+    pub fn quantiles_us<const N: usize>(&self, quantiles: [f64; N]) -> Option<[u64; N]> {
+        let max_us = self.max_us()?;
+        let made;
+        let histogram = match &self.histogram {
+            Some(histogram) => histogram,
+            None => {
+                let mut histogram = empty();
+                self.few.iter().for_each(|&latency_us| record(&mut histogram, latency_us, 1));
+                made = histogram;
+                &made
+            }
+        };
+        Some(quantiles.map(|quantile| histogram.value_at_quantile(quantile).min(max_us)))
     }
+}
+
+fn record(histogram: &mut Histogram<u64>, latency_us: u64, times: u64) {
+    histogram.record_n(latency_us.min(LARGEST_US), times).expect(GROWS);
 }
 
 /// Latencies counted by the histogram's buckets, for a while: an array of small numbers where the histogram has to look
 /// after its range, its total and its resizing with each.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Buckets {
+    /// Up to [`FEW`], while there are no counts.
+    few: Vec<u32>,
     counts: Vec<u32>,
     /// None without any.
     max_us: Option<u32>,
@@ -65,6 +99,19 @@ impl Buckets {
     /// Adds one.
     #[inline]
     pub(super) fn add(&mut self, latency_us: u32, into: &mut Latencies) {
+        if self.counts.is_empty() {
+            if self.few.len() < FEW {
+                return self.few.push(latency_us);
+            }
+            for latency_us in std::mem::take(&mut self.few) {
+                self.count(latency_us, into);
+            }
+        }
+        self.count(latency_us, into);
+    }
+
+    #[inline]
+    fn count(&mut self, latency_us: u32, into: &mut Latencies) {
         let bucket = bucket(latency_us);
         if bucket >= self.counts.len() {
             self.counts.resize(bucket + 1, 0);
@@ -82,6 +129,9 @@ impl Buckets {
 
     /// Moves all of them.
     pub(super) fn settle(&mut self, into: &mut Latencies) {
+        for latency_us in self.few.drain(..) {
+            into.add(latency_us.into());
+        }
         let Some(max_us) = self.max_us.take() else { return };
         for (bucket, count) in self.counts.iter_mut().enumerate().filter(|(_, count)| **count > 0) {
             into.add_times(least_of(bucket), std::mem::take(count).into());
@@ -136,7 +186,7 @@ mod tests {
     proptest! {
         #[test]
         fn buckets_are_those_of_the_histogram(
-            values in prop::collection::vec(prop_oneof![0u32..600, any::<u32>()], 1..60),
+            values in prop::collection::vec(prop_oneof![0u32..600, any::<u32>()], 1..200),
         ) {
             let (mut by_bucket, mut one_by_one) = (Latencies::default(), Latencies::default());
             let mut buckets = Buckets::default();
@@ -149,8 +199,8 @@ mod tests {
             buckets.settle(&mut by_bucket);
             prop_assert_eq!(by_bucket.max_us(), one_by_one.max_us());
             for percent in 0..=100 {
-                let quantile = f64::from(percent) / 100.0;
-                prop_assert_eq!(by_bucket.quantile_us(quantile), one_by_one.quantile_us(quantile));
+                let quantile = [f64::from(percent) / 100.0];
+                prop_assert_eq!(by_bucket.quantiles_us(quantile), one_by_one.quantiles_us(quantile));
             }
         }
 
@@ -173,7 +223,7 @@ mod tests {
             prop_assert_eq!(merged.max_us(), Some(max));
             for quantile in [0.5, 0.9, 0.99] {
                 let rank = (quantile * values.len() as f64).ceil().max(1.0) as usize;
-                prop_assert_eq!(merged.quantile_us(quantile), Some(edge(values[rank - 1]).min(max)));
+                prop_assert_eq!(merged.quantiles_us([quantile]), Some([edge(values[rank - 1]).min(max)]));
             }
         }
     }

@@ -89,7 +89,6 @@ impl Sheet {
         if self.sums.len() < count {
             self.sums.resize(count, Sums::default());
             self.subjects.resize_with(count, Subjects::default);
-            self.evidence.resize_with(count, Evidence::default);
         }
     }
 
@@ -105,6 +104,9 @@ impl Sheet {
 
     /// The evidence of an index, to which a line is going to be added.
     pub(super) fn evidence(&mut self, index: u32) -> &mut Evidence {
+        if index as usize >= self.evidence.len() {
+            self.evidence.resize_with(index as usize + 1, Evidence::default);
+        }
         let evidence = &mut self.evidence[index as usize];
         if evidence.is_empty() {
             self.proven.push(index);
@@ -203,7 +205,7 @@ impl Sheet {
             let taken = Taken {
                 sums: std::mem::take(&mut sums[at]),
                 subjects: std::mem::take(&mut subjects[at]),
-                evidence: std::mem::take(&mut evidence[at]),
+                evidence: evidence.get_mut(at).map(std::mem::take).unwrap_or_default(),
                 credentials: credentials[start..end].iter().map(|(_, used)| *used).collect(),
             };
             (index, taken)
