@@ -6,6 +6,7 @@
 //! neighbours, leaves one binary search per call.
 
 use hashbrown::HashMap;
+use rayon::prelude::*;
 
 use super::Verdict;
 use super::verdict::{self, Axes, RecordedBy};
@@ -90,38 +91,16 @@ impl Timelines {
             let id = compiled.push(ungranted(register, api));
             compiled.ungranted.push(id);
         }
-        for ((partner, api), grants) in pairs {
-            let live = LiveGrants::new(register, partner, api, &grants);
-            let compile = |operation: Option<&str>| {
-                // Of grants that never cover the operation only whether one is live matters.
-                let covering = covering(register, partner, api, &grants, operation);
-                let mut breaks = breaks(register, api, &covering);
-                breaks.extend(live.changes.iter().map(|(from, ..)| *from));
-                breaks.sort_unstable();
-                breaks.dedup();
-                let steps = steps(&breaks, |at, by| {
-                    let grants = covering.iter().copied();
-                    let axes = verdict::axes_of(register, grants, partner, api, operation, at, by);
-                    match axes.axis {
-                        Verdict::OutOfScope | Verdict::NeverGranted if live.any(at, by) => {
-                            Axes { axis: Verdict::OutOfScope, ..axes }
-                        }
-                        _ => axes,
-                    }
-                });
-                Timeline {
-                    partner: Some(partner),
-                    api,
-                    operation: operation.map(str::to_owned),
-                    steps,
-                }
-            };
-            let named = named_operations(register, partner, api, &grants)
-                .into_iter()
-                .map(|operation| compiled.push(compile(Some(operation))))
-                .collect();
-            let other = compiled.push(compile(None));
-            compiled.pairs.insert((partner, api), Pair { named, other });
+        // Side by side on the current thread pool; numbered in order.
+        let of_pairs: Vec<(Vec<Timeline>, Timeline)> = pairs
+            .par_iter()
+            .map(|((partner, api), grants)| of_pair(register, *partner, *api, grants))
+            .collect();
+        compiled.pairs.reserve(pairs.len());
+        for ((pair, _), (named, other)) in pairs.into_iter().zip(of_pairs) {
+            let named = named.into_iter().map(|timeline| compiled.push(timeline)).collect();
+            let other = compiled.push(other);
+            compiled.pairs.insert(pair, Pair { named, other });
         }
         compiled
     }
@@ -147,6 +126,37 @@ impl std::ops::Index<TimelineId> for Timelines {
     fn index(&self, id: TimelineId) -> &Timeline {
         &self.all[id.0 as usize]
     }
+}
+
+/// The timelines of a pair: of the operations that its grants name, sorted, and of any other.
+fn of_pair(
+    register: &Register,
+    partner: PartnerId,
+    api: ApiId,
+    grants: &[GrantId],
+) -> (Vec<Timeline>, Timeline) {
+    let live = LiveGrants::new(register, partner, api, grants);
+    let compile = |operation: Option<&str>| {
+        // Of grants that never cover the operation only whether one is live matters.
+        let covering = covering(register, partner, api, grants, operation);
+        let mut breaks = breaks(register, api, &covering);
+        breaks.extend(live.changes.iter().map(|(from, ..)| *from));
+        breaks.sort_unstable();
+        breaks.dedup();
+        let steps = steps(&breaks, |at, by| {
+            let grants = covering.iter().copied();
+            let axes = verdict::axes_of(register, grants, partner, api, operation, at, by);
+            match axes.axis {
+                Verdict::OutOfScope | Verdict::NeverGranted if live.any(at, by) => {
+                    Axes { axis: Verdict::OutOfScope, ..axes }
+                }
+                _ => axes,
+            }
+        });
+        Timeline { partner: Some(partner), api, operation: operation.map(str::to_owned), steps }
+    };
+    let named = named_operations(register, partner, api, grants);
+    (named.into_iter().map(|operation| compile(Some(operation))).collect(), compile(None))
 }
 
 /// The grants of which some version covers the operation for the pair.

@@ -2,7 +2,9 @@
 //!
 //! Expects tables that `check` found without errors; of others it makes something, silently.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+
+use hashbrown::{HashMap, HashSet};
 
 use super::tables::{CredentialCells, GrantCells, Row, Tables};
 use super::versions::{counting, known};
@@ -14,6 +16,15 @@ use crate::time::Instant;
 
 /// The register as known at `as_known_at`, or now. `propagation_s` is the default of apis that do not say.
 pub fn build(tables: &Tables, as_known_at: Option<Instant>, propagation_s: u64) -> Register {
+    let (digest, register) = rayon::join(
+        || digest::of(tables, as_known_at),
+        || undigested(tables, as_known_at, propagation_s),
+    );
+    Register { digest, ..register }
+}
+
+/// The register without its digest.
+fn undigested(tables: &Tables, as_known_at: Option<Instant>, propagation_s: u64) -> Register {
     let partners = known(&tables.partners, as_known_at, |cells| cells.partner.as_str());
     let credentials =
         known(&tables.credentials, as_known_at, |cells| (cells.digest, cells.valid_from));
@@ -27,11 +38,11 @@ pub fn build(tables: &Tables, as_known_at: Option<Instant>, propagation_s: u64) 
         (&*cells.subject, cells.partner.as_deref(), cells.api.as_deref(), cells.at)
     });
 
-    let mut names: BTreeSet<&str> = partners.keys().copied().collect();
-    names.extend(counting(&credentials).map(|row| row.cells.partner.as_str()));
-    names.extend(grants.values().flatten().map(|row| row.cells.partner.as_str()));
-    let mut api_names: BTreeSet<&str> = apis.keys().copied().collect();
-    api_names.extend(grants.values().flatten().map(|row| row.cells.api.as_str()));
+    let of_credentials = counting(&credentials).map(|row| row.cells.partner.as_str());
+    let of_grants = grants.values().flatten().map(|row| row.cells.partner.as_str());
+    let names = sorted(partners.keys().copied().chain(of_credentials).chain(of_grants));
+    let of_grants = grants.values().flatten().map(|row| row.cells.api.as_str());
+    let api_names = sorted(apis.keys().copied().chain(of_grants));
     let ids = Ids {
         partners: numbered(&names, PartnerId),
         apis: numbered(&api_names, ApiId),
@@ -92,7 +103,7 @@ pub fn build(tables: &Tables, as_known_at: Option<Instant>, propagation_s: u64) 
         propagation_s,
         as_known_at,
         is_versioned: tables.is_versioned(),
-        digest: digest::of(tables, as_known_at),
+        digest: [0; 32],
         counts: Counts {
             partners: partners.len() as u64,
             credentials: credentials.len() as u64,
@@ -102,22 +113,31 @@ pub fn build(tables: &Tables, as_known_at: Option<Instant>, propagation_s: u64) 
     }
 }
 
+/// Each name once, in order.
+fn sorted<'t>(names: impl Iterator<Item = &'t str>) -> Vec<&'t str> {
+    // Most names come many times.
+    let distinct: HashSet<&str> = names.collect();
+    let mut names: Vec<&str> = distinct.into_iter().collect();
+    names.sort_unstable();
+    names
+}
+
 /// Ids by name.
 struct Ids<'t> {
-    partners: BTreeMap<&'t str, PartnerId>,
-    apis: BTreeMap<&'t str, ApiId>,
-    purposes: BTreeMap<&'t str, PurposeId>,
+    partners: HashMap<&'t str, PartnerId>,
+    apis: HashMap<&'t str, ApiId>,
+    purposes: HashMap<&'t str, PurposeId>,
 }
 
 fn numbered<'a, 't: 'a, Id>(
     names: impl IntoIterator<Item = &'a &'t str>,
     id: fn(u32) -> Id,
-) -> BTreeMap<&'t str, Id> {
+) -> HashMap<&'t str, Id> {
     names.into_iter().zip(0..).map(|(name, i)| (*name, id(i))).collect()
 }
 
 /// The id of a name, `None` inside for `*`; `None` for a name not known by then.
-fn resolve<Id: Copy>(name: Option<&str>, ids: &BTreeMap<&str, Id>) -> Option<Option<Id>> {
+fn resolve<Id: Copy>(name: Option<&str>, ids: &HashMap<&str, Id>) -> Option<Option<Id>> {
     name.map_or(Some(None), |name| ids.get(name).copied().map(Some))
 }
 
@@ -431,7 +451,7 @@ mod tests {
     #[test]
     fn the_digest_depends_on_every_cell() {
         let full = full();
-        let mut digests = BTreeSet::from([digest_of(&full, None)]);
+        let mut digests: HashSet<_> = [digest_of(&full, None)].into_iter().collect();
         let changes = [
             (0, "p,P,", "p,Q,"),
             (0, "x@p.example", ""),

@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hashbrown::HashSet;
+
 use super::problem::{Problem, quoted};
 use super::tables::{CredentialCells, RouteCells, Row, Table, Tables};
 use super::versions::{counting, known};
@@ -91,7 +93,7 @@ fn references(tables: &Tables, problems: &mut Vec<Problem>) {
 struct Known<'t> {
     table: Table,
     noun: &'static str,
-    ids: BTreeSet<&'t str>,
+    ids: HashSet<&'t str>,
     hints: BTreeMap<String, Option<String>>,
 }
 
@@ -109,7 +111,9 @@ impl<'t> Known<'t> {
         let hint = match self.hints.get(id) {
             Some(hint) => hint.clone(),
             None => {
-                let near = similar(id, self.ids.iter().copied());
+                let mut ids: Vec<&str> = self.ids.iter().copied().collect();
+                ids.sort_unstable();
+                let near = similar(id, ids);
                 let hint = near.map(|near| format!("did you mean {}?", quoted(near)));
                 self.hints.insert(id.to_owned(), hint.clone());
                 hint
@@ -150,10 +154,14 @@ impl Repeats<'_> {
         rows: &'t [Row<T>],
         key: impl Fn(&'t T) -> K,
     ) {
-        let mut first_lines = BTreeMap::new();
-        for row in rows.iter().filter(|row| row.sound) {
-            let first = *first_lines.entry((key(&row.cells), row.recorded_at)).or_insert(row.line);
-            if first != row.line {
+        let sound = rows.iter().filter(|row| row.sound);
+        let mut keyed: Vec<_> = sound.map(|row| (key(&row.cells), row.recorded_at, row)).collect();
+        // Stable: of equal ones the first in the file stays the first.
+        keyed.sort_by(|(a, x, _), (b, y, _)| (a, x).cmp(&(b, y)));
+        for alike in keyed.chunk_by(|(a, x, _), (b, y, _)| (a, x) == (b, y)) {
+            let Some(((.., first), others)) = alike.split_first() else { continue };
+            let first = first.line;
+            for (.., row) in others {
                 let message = format!("found the key of line {first} again, expected another");
                 let problem = Problem::error(self.tables.file(table), message).row(row.line);
                 let hint = "remove one, or give the newer one a later recorded_at";
@@ -262,7 +270,7 @@ fn oddities(tables: &Tables, problems: &mut Vec<Problem>) {
         problems.push(problem.warning());
     };
     let credentials = known(&tables.credentials, None, |cells| (cells.digest, cells.valid_from));
-    let holders: BTreeSet<&str> =
+    let holders: HashSet<&str> =
         counting(&credentials).map(|row| row.cells.partner.as_str()).collect();
     for row in counting(&known(&tables.partners, None, |cells| &cells.partner)) {
         let has_none = !holders.contains(row.cells.partner.as_str());

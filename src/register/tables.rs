@@ -303,6 +303,7 @@ impl Layout {
             return;
         }
         let mut cells = Cells {
+            next: 0,
             file,
             line,
             table: self.table,
@@ -347,6 +348,8 @@ fn unknown_column(problem: &impl Fn(String) -> Problem, table: Table, name: &str
 
 /// The cells of one row, read by the names of their columns. What is unreadable becomes a problem.
 struct Cells<'a> {
+    /// The index of the column behind the one asked for last: most rows are read in the order of their columns.
+    next: usize,
     file: &'a str,
     line: u64,
     table: Table,
@@ -356,7 +359,7 @@ struct Cells<'a> {
     problems: &'a mut Vec<Problem>,
 }
 
-impl Cells<'_> {
+impl<'a> Cells<'a> {
     fn problem(&mut self, column: &str, message: impl Into<String>) -> &mut Problem {
         self.sound = false;
         self.problems.push(Problem::error(self.file, message).row(self.line).column(column));
@@ -375,31 +378,45 @@ impl Cells<'_> {
         self.table.quoted(text)
     }
 
+    /// The index of a column of the table.
+    fn column(&mut self, name: &str) -> Option<usize> {
+        let columns = self.table.columns();
+        let is_it = |index: &usize| columns[*index] == name;
+        let index = (self.next..columns.len()).chain(0..self.next).find(is_it)?;
+        self.next = (index + 1) % columns.len();
+        Some(index)
+    }
+
     /// The cell's text without spaces around it; `None` if it is blank or its column left out.
     /// A blank that must be filled is a problem, once: a column left out has one already.
-    fn text(&mut self, name: &str) -> Option<String> {
-        let is_needed = self.table.needed_columns().contains(&name);
-        let i = self.table.columns().iter().position(|column| *column == name)?;
-        let Some(place) = self.places[i] else {
-            self.sound &= !is_needed;
+    fn bare(&mut self, name: &str) -> Option<&'a str> {
+        let is_needed = |table: Table| table.needed_columns().contains(&name);
+        let index = self.column(name)?;
+        let Some(place) = self.places[index] else {
+            self.sound &= !is_needed(self.table);
             return None;
         };
         let text = self.texts[place].trim();
         if text.is_empty() {
-            if is_needed {
+            if is_needed(self.table) {
                 self.problem(name, "found a blank, which must be filled");
             }
             return None;
         }
-        Some(text.to_owned())
+        Some(text)
+    }
+
+    /// As [`Cells::bare`], to be kept.
+    fn text(&mut self, name: &str) -> Option<String> {
+        self.bare(name).map(str::to_owned)
     }
 
     fn instant(&mut self, name: &str) -> Option<Instant> {
-        let text = self.text(name)?;
-        let odd = odd_unix_seconds(&text);
-        let instant = parse_table_instant(&text).ok().filter(|_| odd.is_none());
+        let text = self.bare(name)?;
+        let odd = odd_unix_seconds(text);
+        let instant = parse_table_instant(text).ok().filter(|_| odd.is_none());
         if instant.is_none() {
-            let found = self.quoted(&text);
+            let found = self.quoted(text);
             let odd = odd.map_or_else(String::new, |odd| format!("; as seconds {odd}"));
             let expected = "an instant: RFC 3339 with an offset, YYYY-MM-DD or Unix seconds";
             self.problem(name, format!("found {found}, expected {expected}{odd}"));
@@ -409,25 +426,25 @@ impl Cells<'_> {
 
     /// Which of two words the cell has; `None` if it is blank or neither.
     fn word(&mut self, name: &str, words: [&str; 2]) -> Option<bool> {
-        let text = self.text(name)?;
+        let text = self.bare(name)?;
         let [yes, no] = words;
         if text == yes || (text == no && !no.is_empty()) {
             return Some(text == yes);
         }
         let other = if no.is_empty() { "a blank".to_owned() } else { format!("{no:?}") };
-        let found = self.quoted(&text);
+        let found = self.quoted(text);
         self.problem(name, format!("found {found}, expected {yes:?} or {other}"));
         None
     }
 
     fn seconds(&mut self, name: &str) -> Option<u64> {
-        let text = self.text(name)?;
+        let text = self.bare(name)?;
         let digits = text.bytes().all(|b| b.is_ascii_digit());
         let seconds = text.parse().ok().filter(|_| digits);
         if seconds.is_none() {
             self.problem(
                 name,
-                format!("found {}, expected whole seconds, 0 or more", quoted(&text)),
+                format!("found {}, expected whole seconds, 0 or more", quoted(text)),
             );
         }
         seconds
@@ -593,21 +610,21 @@ fn grant(cells: &mut Cells<'_>) -> Option<GrantCells> {
 }
 
 fn operations(cells: &mut Cells<'_>) -> Option<Operations> {
-    let text = cells.text("operations")?;
+    let text = cells.bare("operations")?;
     if text == "*" {
         return Some(Operations::All);
     }
     let mut names: Vec<String> = text.split('|').map(|name| name.trim().to_owned()).collect();
     if names.iter().any(String::is_empty) {
-        let found = format!("found {}, with an empty operation", quoted(&text));
+        let found = format!("found {}, with an empty operation", quoted(text));
         cells.problem("operations", format!("{found}; expected names with | between them, or *"));
     }
     if names.iter().any(|name| name == "*") {
-        let found = format!("found {}, with a * among others", quoted(&text));
+        let found = format!("found {}, with a * among others", quoted(text));
         cells.problem("operations", format!("{found}; expected * alone, or names"));
     }
     if names.iter().any(|name| name.contains([' ', ',', ';'])) {
-        let found = format!("found {}, taken as one operation", quoted(&text));
+        let found = format!("found {}, taken as one operation", quoted(text));
         cells.odd("operations", format!("{found}; several have | between them"));
     }
     names.sort_unstable();

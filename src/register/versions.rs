@@ -12,20 +12,22 @@ pub(super) fn known<'t, T, K: Ord>(
     as_known_at: Option<Instant>,
     key: impl Fn(&'t T) -> K,
 ) -> BTreeMap<K, Vec<&'t Row<T>>> {
-    let mut known: BTreeMap<K, Vec<&Row<T>>> = BTreeMap::new();
-    for row in rows {
-        let is_known = match (row.recorded_at, as_known_at) {
-            (Some(recorded_at), Some(as_known_at)) => recorded_at <= as_known_at,
-            (None, _) | (_, None) => true,
-        };
-        if is_known {
-            known.entry(key(&row.cells)).or_default().push(row);
+    let is_known = |row: &&Row<T>| match (row.recorded_at, as_known_at) {
+        (Some(recorded_at), Some(as_known_at)) => recorded_at <= as_known_at,
+        (None, _) | (_, None) => true,
+    };
+    let mut keyed: Vec<(K, &Row<T>)> =
+        rows.iter().filter(is_known).map(|row| (key(&row.cells), row)).collect();
+    // Tables are mostly sorted by their keys already, which a stable sort is quick to see.
+    keyed.sort_by(|(a, x), (b, y)| (a, x.recorded_at).cmp(&(b, y.recorded_at)));
+    let mut known: Vec<(K, Vec<&Row<T>>)> = Vec::new();
+    for (key, row) in keyed {
+        match known.last_mut() {
+            Some((last, versions)) if *last == key => versions.push(row),
+            _ => known.push((key, vec![row])),
         }
     }
-    for versions in known.values_mut() {
-        versions.sort_by_key(|row| row.recorded_at);
-    }
-    known
+    known.into_iter().collect()
 }
 
 /// The version of each key's row that counts, in key order.

@@ -22,8 +22,9 @@ pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     let made = Folders::make(plan.outputs.iter().flat_map(Output::folders))?;
     let paths = plan.outputs.iter().flat_map(Output::files).collect::<Vec<_>>();
     paths.iter().try_for_each(|path| check_place(path))?;
-    let register = plan.read.register.as_ref().map(load_register).transpose()?;
-    let judge = register.as_ref().map(Judge::new);
+    let pool = pool(&plan.read)?;
+    let register = pool.install(|| plan.read.register.as_ref().map(load_register).transpose())?;
+    let judge = pool.install(|| register.as_ref().map(Judge::new));
     let only = match (&plan.partner, &register) {
         (Some(partner), Some(register)) => Some(partner_id(register, partner)?),
         (Some(_), None) => {
@@ -34,7 +35,7 @@ pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
         }
         (None, _) => None,
     };
-    let (facts, volume, report) = pool(&plan.read)?.install(|| {
+    let (facts, volume, report) = pool.install(|| {
         let Reading { tally, facts, volume } = read(&plan.read, judge.as_ref(), only)?;
         let report = report::build(judge.as_ref(), tally, &facts);
         report.check()?;

@@ -51,13 +51,14 @@ fn stream(
         Error::new("calls are judged by a register, and there is none")
             .hint("give --register DIR, or the configuration with --config FILE")
     })?;
-    let register = load_register(register)?;
+    let pool = read::pool(plan)?;
+    let register = pool.install(|| load_register(register))?;
     for partner in &filters.partners {
         partner_id(&register, partner)?;
     }
-    let judge = Judge::new(&register);
+    let judge = pool.install(|| Judge::new(&register));
     let finding = match &filters.finding {
-        Some(prefix) => Some(find(plan, &judge, prefix)?),
+        Some(prefix) => Some(pool.install(|| find(plan, &judge, prefix))?),
         None => None,
     };
     let selection = Selection::new(&judge, filters, finding);
@@ -66,7 +67,6 @@ fn stream(
     let (mut shapes, mut told) = (Vec::new(), Vec::new());
     warnings.extend(plan.unread.iter().map(|p| format!("{}: {}", p.path, p.reason)));
     let bar = read::progress_bar(plan);
-    let pool = read::pool(plan)?;
     let repeats = pool.install(|| Repeats::seek(plan, &bar));
     let (mut repeated, mut stood_for) = (Vec::new(), HashSet::new());
     for (index, input) in plan.inputs.iter().enumerate() {

@@ -91,12 +91,14 @@ pub struct Volume {
 /// If it can't be read, or has errors: all of them at once.
 fn load_register(plan: &RegisterPlan) -> Result<Register> {
     let tables = load_tables(plan)?;
-    let errors: Vec<_> = register::check(&tables)
-        .into_iter()
-        .filter(|problem| problem.level == Level::Error)
-        .collect();
+    let (problems, register) = rayon::join(
+        || register::check(&tables),
+        || register::build(&tables, plan.as_known_at, plan.propagation_s),
+    );
+    let errors: Vec<_> =
+        problems.into_iter().filter(|problem| problem.level == Level::Error).collect();
     if errors.is_empty() {
-        return Ok(register::build(&tables, plan.as_known_at, plan.propagation_s));
+        return Ok(register);
     }
     let folder = plan.folder.display();
     let count = errors.len();
