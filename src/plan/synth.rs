@@ -319,7 +319,7 @@ fn config_text(
         _ => (name, ""),
     };
     format!(
-        "# A workload for benchmarks, drawn by overstay {version}:
+        "{HEADING} {version}:
 # overstay synth DIR --calls {calls} --partners {partners} --credentials {credentials} --apis {apis} \\
 #   --grants {grants} --routes {routes} --people {people} --consents {consents} --days {days} --seed {seed} \\
 #   --log-format {} --violations {violations}% --files {files} --compress {compress}{timeline}
@@ -353,6 +353,9 @@ user_agent  = \"user_agent\"
 request_id  = \"request_id\"
 ";
 
+/// How the config of a workload begins.
+const HEADING: &str = "# A workload for benchmarks, drawn by overstay";
+
 /// Whether the folder is the one that would be written, where the log itself goes elsewhere. Else nothing may be in it.
 fn is_there(folder: &Path, config: &str, logs: &LogsTo) -> Result<bool> {
     let found = match fs::read_dir(folder) {
@@ -363,15 +366,32 @@ fn is_there(folder: &Path, config: &str, logs: &LogsTo) -> Result<bool> {
                 .hint("name a folder that is empty or not there; nothing was changed"));
         }
     };
-    let same = || fs::read(folder.join(CONFIG_NAME)).is_ok_and(|found| found == config.as_bytes());
-    match found {
-        true if *logs == LogsTo::Stdout && same() => Ok(true),
-        true => Err(Error::new(format!(
-            "{}: found a folder with something in it, expected an empty one or none",
-            folder.display()
-        ))
-        .hint("name another folder; nothing was changed")),
-        false => Ok(false),
+    if !found {
+        return Ok(false);
+    }
+    let there = fs::read(folder.join(CONFIG_NAME)).ok();
+    if *logs == LogsTo::Stdout && there.as_deref() == Some(config.as_bytes()) {
+        return Ok(true);
+    }
+    let shown = folder.display();
+    let refused = |what: &str, hint: &str| {
+        let found = format!("{shown}: found {what}, expected an empty folder or none");
+        Err(Error::new(found).hint(format!("{hint}; nothing was changed")))
+    };
+    let is_register = folder.join(REGISTER_NAME).is_dir();
+    match there {
+        Some(there) if there.starts_with(HEADING.as_bytes()) && *logs == LogsTo::Stdout => refused(
+            "a workload drawn with other arguments",
+            "its overstay.toml names them: give the same to get its log, or name another folder",
+        ),
+        Some(there) if there.starts_with(HEADING.as_bytes()) => {
+            refused("a workload that was drawn before", "remove it, or name another folder")
+        }
+        None if is_register => refused(
+            "what an interrupted run may have left: a register, and no overstay.toml",
+            "remove it, or name another folder",
+        ),
+        _ => refused("a folder with something in it", "name another folder"),
     }
 }
 

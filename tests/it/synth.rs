@@ -343,7 +343,7 @@ fn nothing_is_overwritten_and_nothing_is_left_behind() {
     let arguments = [&["synth", "full"], &SMALL[..]].concat();
     let output = case.run(&arguments).expect_status(2).expect_no_stdout();
     output.expect_stderr(&[
-        "error: full: found a folder with something in it, expected an empty one or none\n",
+        "error: full: found a folder with something in it, expected an empty folder or none\n",
         "hint: name another folder; nothing was changed\n",
     ]);
     case.run(&["synth", "a-file"]).expect_status(2).expect_no_stdout();
@@ -353,7 +353,19 @@ fn nothing_is_overwritten_and_nothing_is_left_behind() {
     synth(&case, "empty", &[]);
     assert!(case.names().contains(&"empty/overstay.toml".to_owned()));
     // Twice to the same place is once too often.
-    case.run(&[&["synth", "empty"], &SMALL[..]].concat()).expect_status(2);
+    let again = case.run(&[&["synth", "empty"], &SMALL[..]].concat()).expect_status(2);
+    again.expect_stderr(&["error: empty: found a workload that was drawn before,", "remove it"]);
+    // A stream of other calls than those that the folder was made for.
+    let other = [&["synth", "empty", "--logs", "-", "--seed", "99"], &SMALL[..]].concat();
+    let other = case.run(&other).expect_status(2).expect_no_stdout();
+    other.expect_stderr(&[
+        "error: empty: found a workload drawn with other arguments,",
+        "give the same",
+    ]);
+    // As a run that is stopped leaves it.
+    std::fs::remove_file(case.path("empty/overstay.toml")).unwrap();
+    let stopped = case.run(&[&["synth", "empty"], &SMALL[..]].concat()).expect_status(2);
+    stopped.expect_stderr(&["error: empty: found what an interrupted run may have left:"]);
 }
 
 #[cfg(unix)]
