@@ -442,6 +442,18 @@ proptest! {
     }
 }
 
+/// A key may be spelt with escapes, and then be that of a wrapped record.
+#[test]
+fn a_record_behind_an_escaped_key_is_unwrapped() {
+    let wrapped = r#"{"at":"2018-12-18T09:30:00Z","path":"/x","\u006dessage":"{\"at\":\"2018-12-18T09:30:00Z\",\"path\":\"/y\"}","note":"see \"message\" there"}"#;
+    let other = wrapped.replace("see ", "and ");
+    let text = "kind = 'json'\nat = 'at'\npath = 'path'\nembedded = 'message'";
+    let lines = [wrapped, &other, wrapped, wrapped].map(|line| line.as_bytes().to_vec());
+    agree(&[format(text)], &lines).unwrap();
+    let call = format(text).parse(wrapped.as_bytes(), &mut Scratch::default()).map(owned).unwrap();
+    assert_eq!(call.path.as_deref(), Some("/y"));
+}
+
 #[test]
 fn lines_of_servers_are_read_by_their_layout() {
     let line = r#"10.0.0.7 - joe [18/Dec/2018:09:30:00 +0000] "GET /x HTTP/1.1" 200 5 "-" "curl""#;

@@ -164,7 +164,7 @@ impl Zstd {
             State::Block { is_checked } => {
                 let next = match self.window.ahead(BLOCK_HEADER_BYTES) {
                     &[a, b, c, ..] => Block::of([a, b, c]),
-                    _ => Block { is_last: true, bytes: 0, decoded_max: 0 },
+                    _ => Block { is_last: true, bytes: 0, size: 0, decoded_max: 0 },
                 };
                 let Block { is_last, bytes, .. } = next;
                 (BLOCK_HEADER_BYTES, State::Content { bytes, is_last, is_checked })
@@ -254,6 +254,8 @@ struct Block {
     is_last: bool,
     /// Of its content, encoded.
     bytes: usize,
+    /// As its header says: of its content, encoded or, where that is as it is or one byte again and again, decoded.
+    size: u64,
     decoded_max: u64,
 }
 
@@ -266,7 +268,7 @@ impl Block {
             1 => (1, u64::from(size)),
             _ => (size as usize, BLOCK_BYTES_MAX),
         };
-        Block { is_last: header & 1 != 0, bytes, decoded_max }
+        Block { is_last: header & 1 != 0, bytes, size: u64::from(size), decoded_max }
     }
 }
 
@@ -280,18 +282,26 @@ pub(super) struct Extent {
 
 /// The frame that `input` begins with. None if it holds none, or not all of it, or the decoder takes none such.
 pub(super) fn extent(input: &[u8]) -> Option<Extent> {
-    let (mut at, is_checked, content) = match Header::of(input)? {
+    let (mut at, is_checked, content, window) = match Header::of(input)? {
         Header::Skippable(bytes) => {
             let bytes = bytes.checked_add(SKIPPABLE_HEADER_BYTES)?;
             return (bytes <= input.len()).then_some(Extent { bytes, decoded_max: 0 });
         }
         Header::Frame { window: Some(window), .. } if window > WINDOW_BYTES_MAX => return None,
-        Header::Frame { bytes, is_checked, content, .. } => (bytes, is_checked, content),
+        Header::Frame { bytes, is_checked, content, window } => {
+            (bytes, is_checked, content, window)
+        }
     };
+    // A single segment is its own window.
+    let block_max = window.or(content)?.min(BLOCK_BYTES_MAX);
     let mut decoded_max = 0u64;
     loop {
         let header = input.get(at..at + BLOCK_HEADER_BYTES)?;
         let block = Block::of([header[0], header[1], header[2]]);
+        // RFC 8878, section 3.1.1.2.4. To decode a frame in one go is to be less strict; whoever decodes it step by step tells.
+        if block.size > block_max {
+            return None;
+        }
         decoded_max += block.decoded_max;
         at += BLOCK_HEADER_BYTES + block.bytes;
         if block.is_last {

@@ -362,8 +362,9 @@ impl<'r> Judge<'r> {
             true => from = from.max(change),
             false => until = until.min(change),
         };
-        if let Some((timeline, _)) = judged.step {
-            self.timelines[timeline].steps.iter().for_each(|step| cut(step.from));
+        if let Some((timeline, step)) = judged.step {
+            let around = self.timelines[timeline].steps.iter().skip(step as usize).take(2);
+            around.for_each(|step| cut(step.from));
         }
         if let Presented::Known(id) = judged.presented {
             let api = judged.api.known().map(|api| self.propagation_s(api));

@@ -175,9 +175,10 @@ impl Plan {
             values.push(value);
         }
         marked.push_str(std::str::from_utf8(tail).ok()?);
-        // Where no name begins as that of a wrapping does, no line wraps its record, whatever its values.
+        // Where no name begins as that of a wrapping does, no line wraps its record, whatever its values. An escaped name may
+        // be any.
         let may_wrap = |wrapping: &Wrapping| marked.contains(&wrapping.quoted);
-        if self.embedded.iter().any(may_wrap) {
+        if self.embedded.iter().any(|wrapping| may_wrap(wrapping) || marked.contains('\\')) {
             return None;
         }
         let mut scratch = Scratch::default();

@@ -362,6 +362,8 @@ impl Routes {
             let text = parts.last_mut()?;
             text.push(b'/');
             let next = match segment {
+                // A target with these very bytes may be reduced to others: `/%41` is `/A`.
+                Segment::Literal(literal) if literal.contains('%') => return None,
                 Segment::Literal(literal) => {
                     text.extend_from_slice(literal.as_bytes());
                     node.literal(literal)?
@@ -754,8 +756,9 @@ mod tests {
     }
 
     fn path() -> impl Strategy<Value = String> {
+        // `%%36%31` is reduced to `%61`, once.
         let segment = prop_oneof![
-            3 => Just("a"), 3 => Just("b"), 3 => Just("{}"), 1 => Just(".."), 1 => Just("%61")
+            3 => Just("a"), 3 => Just("b"), 3 => Just("{}"), 1 => Just(".."), 1 => Just("%61"), 1 => Just("%%36%31")
         ];
         (prop::collection::vec(segment, 0..5), any::<bool>()).prop_map(|(segments, rest)| {
             let mut path = String::new();
@@ -776,14 +779,22 @@ mod tests {
             rows in prop::collection::vec((maybe(["h", "g"]), maybe(["GET", "PUT"]), path()), 0..24),
             host in maybe(["h", "g"]),
             method in maybe(["GET", "PUT"]),
-            segments in prop::collection::vec("a|b|c|\\.\\.|%62|", 0..6),
+            targets in prop::collection::vec(
+                prop::collection::vec("a|b|c|\\.\\.|%62|%61|%%36%31|", 0..6), 1..6,
+            ),
         ) {
             let rows: Vec<Route> = rows.iter().map(|(h, m, path)| route(*h, *m, path)).collect();
-            let target = segments.iter().map(|segment| format!("/{segment}")).collect::<String>();
             let routes = Routes::new(rows.clone());
+            // Whatever was looked up before.
             let mut scratch = Scratch::default();
-            let found = routes.find(host, method, &target, &mut scratch).map(|found| found.row);
-            prop_assert_eq!(found, naive(&rows, host, method, &target));
+            for segments in targets {
+                let target = segments.iter().map(|segment| format!("/{segment}")).collect::<String>();
+                let again = routes.find_again(&target, &mut scratch).map(|found| found.row);
+                let expected = naive(&rows, host, method, &target);
+                prop_assert!(again.is_none_or(|again| expected == Some(again)), "{}", target);
+                let found = routes.find(host, method, &target, &mut scratch).map(|found| found.row);
+                prop_assert_eq!(found, expected, "{}", target);
+            }
         }
 
         #[test]

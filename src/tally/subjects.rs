@@ -89,6 +89,17 @@ impl Table {
         }
     }
 
+    /// All hashes, not in the order of the table: whoever puts them into a smaller one would fill that from its beginning,
+    /// and look for a place in ever longer runs.
+    fn scattered(&self) -> impl Iterator<Item = u64> + '_ {
+        // An odd stride comes by each place of a power of two once.
+        const STRIDE: usize = 0x9e37_79b1;
+        let mask = self.places.len().wrapping_sub(1);
+        let places =
+            (0..self.places.len()).map(move |i| self.places[i.wrapping_mul(STRIDE) & mask]);
+        places.filter(|hash| *hash != 0).chain(self.has_zero.then_some(0))
+    }
+
     fn hashes(&self) -> impl Iterator<Item = u64> + '_ {
         let zero = self.has_zero.then_some(0);
         self.places.iter().copied().filter(|hash| *hash != 0).chain(zero)
@@ -158,7 +169,7 @@ impl Subjects {
     /// Adds all of `other`.
     pub fn merge(&mut self, other: &Subjects) {
         match &other.0 {
-            State::Exact(table) => table.hashes().for_each(|hash| self.add(hash)),
+            State::Exact(table) => table.scattered().for_each(|hash| self.add(hash)),
             State::Sketch(theirs) => {
                 for (ours, theirs) in self.sketch().iter_mut().zip(theirs.iter()) {
                     *ours = (*ours).max(*theirs);

@@ -1738,3 +1738,41 @@ fn flags_in_vain_are_named() {
         "warning: --operation raed: the register has no such word, only logs could name it; did you mean `read`?",
     ]);
 }
+
+/// A frame of raw blocks (RFC 8878), whose window is 2 to this power.
+fn raw_zstd_frame(content: &[u8], block_bytes: usize, window_log: u8) -> Vec<u8> {
+    let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0, (window_log - 10) << 3];
+    let blocks: Vec<&[u8]> = content.chunks(block_bytes).collect();
+    for (i, block) in blocks.iter().enumerate() {
+        let header = (block.len() as u32) << 3 | u32::from(i + 1 == blocks.len());
+        frame.extend(&header.to_le_bytes()[..3]);
+        frame.extend(*block);
+    }
+    frame
+}
+
+/// Blocks larger than a frame may have: such a frame is corrupt wherever it lies, whoever decodes it.
+#[test]
+fn zstd_blocks_beyond_their_maximum_end_a_log_early() {
+    let lines = calls(10).repeat(300);
+    for (block_bytes, window_log) in [(200 << 10, 18), (4 << 10, 10)] {
+        let good = raw_zstd_frame(calls(10).as_bytes(), 1 << 10, 18);
+        let bad = raw_zstd_frame(lines.as_bytes(), block_bytes, window_log);
+        for good_before in [1, 30] {
+            let log = [good.repeat(good_before), bad.clone(), good.repeat(3)].concat();
+            let case = Case::with_register().file("logs/a.zst", log);
+            for arguments in [
+                &["--threads", "1"][..],
+                &["--threads", "7"],
+                &["--threads", "1", "--log-format", "json"],
+                &["--threads", "7", "--log-format", "json", "--chunk-bytes", "1000"],
+            ] {
+                let base = ["audit", "--json", "--register", "register", "logs/a.zst"];
+                let report = case.run(&[&base, arguments].concat()).expect_status(3).report();
+                let reason = report["partial"][0]["reason"].as_str().unwrap();
+                assert!(reason.contains("corrupt zstd data"), "{reason}");
+                assert_eq!(report["accounting"]["calls"], good_before * 10, "{arguments:?}");
+            }
+        }
+    }
+}

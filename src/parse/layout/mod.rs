@@ -412,7 +412,7 @@ const LESSONS_MAX: u32 = LAYOUTS_KEPT_MAX as u32;
 /// The layouts of the lines before, that of the last one in front.
 #[derive(Debug)]
 pub(crate) struct Learned {
-    kept: Vec<Known>,
+    kept: Vec<Kept>,
     wanted: Wanted,
     /// Falls with each line that has none of the layouts, and rises by two with each that has one. Below 0 most lines are not
     /// tried: where hardly any has one, trying costs next to nothing.
@@ -432,20 +432,23 @@ pub(crate) struct Learned {
 
 /// A layout, and what its values mean.
 #[derive(Debug)]
-struct Known {
+struct Kept {
     /// Of which format.
     format: Arc<()>,
     layout: Layout,
     fields: Fields,
     plain: Option<Plain>,
-    /// Rises with each line that is not plain, and falls with each that is.
+    /// Rises with each line that is not plain, and falls with each that is; up to [`ODD_MAX`]. Then most lines are taken to
+    /// be odd without being tried.
     odd: u32,
+    /// Lines taken so since one was tried.
+    untried: u32,
 }
 
-/// So many more lines of a layout that are not plain than such as are, and the next ones are not tried.
+/// So many more lines of a layout that are not plain than such as are.
 const ODD_MAX: u32 = 64;
 
-impl Known {
+impl Kept {
     /// Whether a line has the layout: then it is drafted, or the cells are filled.
     #[inline]
     fn find(
@@ -456,7 +459,10 @@ impl Known {
         cells: &mut Vec<Cell>,
         text: &mut String,
     ) -> bool {
-        if let Some(plain) = self.plain.as_ref().filter(|_| self.odd < ODD_MAX) {
+        self.untried = self.untried.saturating_add(1);
+        let is_tried = self.odd < ODD_MAX || self.untried >= RETRY_LINES;
+        if let Some(plain) = self.plain.as_ref().filter(|_| is_tried) {
+            self.untried = 0;
             let walked =
                 self.layout.draft(plain, line, start, draft.get_or_insert_with(Draft::default));
             match walked {
@@ -465,7 +471,7 @@ impl Known {
                     self.odd = self.odd.saturating_sub(1);
                     return true;
                 }
-                Walked::Refused => self.odd += 1,
+                Walked::Refused => self.odd = (self.odd + 1).min(ODD_MAX),
             }
         }
         *draft = None;
@@ -514,7 +520,7 @@ impl Learned {
     /// As [`Fields::call`].
     #[inline]
     pub(crate) fn call<'a>(&'a self, values: Values<'a>) -> Result<Parsed<'a>, Reason> {
-        let Known { fields, plain, .. } = &self.kept[0];
+        let Kept { fields, plain, .. } = &self.kept[0];
         let drafted = plain.as_ref().zip(self.draft.as_ref());
         match drafted.and_then(|(plain, draft)| plain.brief(values.line(), draft)) {
             Some(brief) => Ok(Parsed::Brief(brief)),
@@ -544,7 +550,7 @@ impl Learned {
             self.untried = 0;
         }
         let draft = &mut self.draft;
-        let fits = |known: &mut Known| {
+        let fits = |known: &mut Kept| {
             Arc::ptr_eq(&known.format, format) && known.find(line, start, draft, cells, text)
         };
         let found = self.kept.iter_mut().position(fits);
@@ -590,7 +596,7 @@ impl Learned {
             plain
         });
         let format = Arc::clone(format);
-        self.kept.insert(0, Known { format, layout, fields, plain, odd: 0 });
+        self.kept.insert(0, Kept { format, layout, fields, plain, odd: 0, untried: 0 });
         self.trust = self.trust.max(0);
     }
 }
