@@ -228,7 +228,7 @@ impl Plan {
                 (_, []) if is_last && is_word => Kind::Rest { without: *b" \"" },
                 (_, []) if is_last => Kind::Rest { without: [0; 2] },
                 (_, [first, ..]) if !is_word || *first == b' ' => {
-                    // Where its rarest byte is, the literal is; it can't be before.
+                    // Where the first byte is that values seldom have, the literal is; it can't be before.
                     let rare = |byte: &u8| *byte != b' ' && !byte.is_ascii_alphanumeric();
                     let back = until.iter().position(rare).filter(|_| !is_word).unwrap_or(0);
                     let without = match capture.role {

@@ -62,7 +62,7 @@ type Span = (u32, u32);
 
 /// What a line was read for, until its call is asked for. The texts stay where they are.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Draft {
+pub(crate) struct PlainValues {
     at: Option<Instant>,
     status: Option<Status>,
     bytes: Option<u64>,
@@ -72,7 +72,7 @@ pub(crate) struct Draft {
     method: Span,
 }
 
-impl Draft {
+impl PlainValues {
     #[inline]
     fn text<'l>(&self, line: &'l str, text: Option<usize>) -> Option<&'l str> {
         span(line, *self.texts.get(text?)?)
@@ -218,7 +218,7 @@ impl Plain {
         line: &str,
         begin: usize,
         end: usize,
-        draft: &mut Draft,
+        values: &mut PlainValues,
     ) -> bool {
         if matches!(goal, Goal::None) {
             return true;
@@ -231,47 +231,47 @@ impl Plain {
         match goal {
             Goal::None => {}
             Goal::Text(text) => match (u32::try_from(begin), u32::try_from(end)) {
-                (Ok(begin), Ok(end)) => draft.texts[text] = (begin, end),
+                (Ok(begin), Ok(end)) => values.texts[text] = (begin, end),
                 _ => return false,
             },
             Goal::Time => {
-                draft.at = self.time.read(&bytes[begin..end], &self.zone);
-                return draft.at.is_some();
+                values.at = self.time.read(&bytes[begin..end], &self.zone);
+                return values.at.is_some();
             }
             Goal::Status => {
                 let number = short_whole_within(bytes, begin, end);
-                draft.status = number.and_then(|number| Status::of(number.into(), false));
-                return draft.status.is_some();
+                values.status = number.and_then(|number| Status::of(number.into(), false));
+                return values.status.is_some();
             }
             Goal::Bytes => {
-                draft.bytes = short_whole_within(bytes, begin, end);
-                return draft.bytes.is_some();
+                values.bytes = short_whole_within(bytes, begin, end);
+                return values.bytes.is_some();
             }
             Goal::Latency => {
-                draft.latency = short_whole_within(bytes, begin, end);
-                return draft.latency.is_some();
+                values.latency = short_whole_within(bytes, begin, end);
+                return values.latency.is_some();
             }
         }
         true
     }
 
-    /// Whether a draft to which all values of its line were added makes a call.
+    /// Whether the values of a whole line make a call.
     #[inline]
-    pub(crate) fn complete(&self, line: &str, draft: &mut Draft) -> bool {
-        if draft.at.is_none() {
+    pub(crate) fn complete(&self, line: &str, values: &mut PlainValues) -> bool {
+        if values.at.is_none() {
             return false;
         }
         // Odd, if it does not fit.
-        if let Some(latency) = draft.latency {
+        if let Some(latency) = values.latency {
             let Some(ns) = latency.checked_mul(self.latency_unit_ns) else { return false };
-            draft.latency = Some(ns / 1000);
+            values.latency = Some(ns / 1000);
         }
         let (path, method) = match self.target {
             Target::Apart { path, method } => {
-                (draft.texts[path], method.map_or((0, 0), |method| draft.texts[method]))
+                (values.texts[path], method.map_or((0, 0), |method| values.texts[method]))
             }
             Target::RequestLine(text) => {
-                let (start, end) = draft.texts[text];
+                let (start, end) = values.texts[text];
                 let Some(request) = span(line, (start, end)) else { return false };
                 let Some((method, rest)) = request.split_once(' ') else { return false };
                 let Some((path, version)) = rest.split_once(' ') else { return false };
@@ -283,31 +283,31 @@ impl Plain {
                 ((path_start, path_start + path.len() as u32), (start, method_end))
             }
         };
-        (draft.path, draft.method) = (path, method);
+        (values.path, values.method) = (path, method);
         let is_usual = |method: &str| matches!(method, "GET" | "POST" | "PUT" | "DELETE");
         span(line, path).is_some_and(|path| path.starts_with('/'))
             && span(line, method).is_none_or(|method| is_usual(method) || is_method(method))
     }
 
-    /// The call of a complete draft.
+    /// The call of complete values.
     #[inline]
-    pub(crate) fn brief<'a>(&'a self, line: &'a str, draft: &Draft) -> Option<Brief<'a>> {
+    pub(crate) fn brief<'a>(&'a self, line: &'a str, values: &PlainValues) -> Option<Brief<'a>> {
         let unknown = Status { number: None, outcome: Outcome::Unknown };
-        let status = draft.status.unwrap_or(unknown);
+        let status = values.status.unwrap_or(unknown);
         Some(Brief {
-            at: draft.at?,
-            credential: draft.text(line, self.credential),
-            method: span(line, draft.method),
-            path: span(line, draft.path)?,
-            host: draft.text(line, self.host),
+            at: values.at?,
+            credential: values.text(line, self.credential),
+            method: span(line, values.method),
+            path: span(line, values.path)?,
+            host: values.text(line, self.host),
             outcome: status.outcome,
             status: status.number,
-            bytes: draft.bytes,
-            latency_us: draft.latency,
+            bytes: values.bytes,
+            latency_us: values.latency,
             subject: Sourced {
-                before: draft.text(line, self.before),
+                before: values.text(line, self.before),
                 route: self.route.as_deref(),
-                after: draft.text(line, self.after),
+                after: values.text(line, self.after),
             },
         })
     }

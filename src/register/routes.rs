@@ -654,6 +654,17 @@ mod tests {
         assert_eq!(found(&["/"], ""), Some("/".into()));
     }
 
+    /// Escapes are decoded once, so that what one target is reduced to, another is written as.
+    #[test]
+    fn a_target_written_like_a_template_with_an_escape_is_another() {
+        let routes = Routes::new(vec![route(None, None, "/%%34%31"), route(None, None, "/y")]);
+        let mut scratch = Scratch::default();
+        for (target, row) in [("/%%34%31", Some(0)), ("/%41", None), ("/%%34%31", Some(0))] {
+            let found = routes.find(None, None, target, &mut scratch).map(|found| found.row);
+            assert_eq!(found, row, "{target}");
+        }
+    }
+
     #[test]
     fn a_row_with_the_host_goes_before_one_with_the_method() {
         let routes = Routes::new(vec![

@@ -44,8 +44,8 @@ pub(super) fn read(
 ) -> Result<Reading> {
     let bar = progress_bar(plan);
     let repeats = Repeats::seek(plan, &bar);
-    let known = Mutex::default();
-    let counting = Counting { plan, judge, only, repeats: &repeats, bar: &bar, known };
+    let idle = Mutex::default();
+    let counting = Counting { plan, judge, only, repeats: &repeats, bar: &bar, idle };
     let groups = repeats.groups();
     let (tally, mut inputs) =
         groups.par_iter().with_max_len(1).map(|group| counting.group(group)).reduce(
@@ -293,11 +293,11 @@ struct Work {
     tally: Tally,
     /// Lines of each piece, by its index.
     lines: Vec<(usize, u64)>,
-    known: Known,
+    worker: Worker,
 }
 
-/// What a worker knows from the calls before, of whatever input. None of it is counted.
-struct Known {
+/// What a worker keeps from input to input: what it knows from the calls before, and columns that wait.
+struct Worker {
     columns: Columns,
     scratch: Scratch,
     /// Which fields that is for.
@@ -315,51 +315,51 @@ struct Counting<'p> {
     repeats: &'p Repeats<'p>,
     bar: &'p ProgressBar,
     /// Of workers that are between two inputs.
-    known: Mutex<Vec<Known>>,
+    idle: Mutex<Vec<Worker>>,
 }
 
 impl Counting<'_> {
     /// The work of a worker on an input whose calls are compared, or not.
     fn begin(&self, is_compared: bool) -> Work {
         let wanted = if is_compared { Wanted::Everything } else { Wanted::Sums };
-        let mut idle = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = idle.iter().position(|known| known.wanted == wanted);
-        let known = found.map(|index| idle.swap_remove(index)).unwrap_or_else(|| Known {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = idle.iter().position(|worker| worker.wanted == wanted);
+        let worker = found.map(|index| idle.swap_remove(index)).unwrap_or_else(|| Worker {
             columns: Columns::new(self.only),
             scratch: Scratch::wanting(wanted),
             wanted,
             memory: Memory::default(),
             digests: Remembered::default(),
         });
-        Work { tally: Tally::default(), lines: Vec::new(), known }
+        Work { tally: Tally::default(), lines: Vec::new(), worker }
     }
 
     /// What it came to but the sums in columns, and the lines of each piece. What the worker knows goes to `ended`: there
     /// it waits until the input is known to count.
-    fn end(&self, work: Work, ended: &Mutex<Vec<Known>>) -> (Tally, Vec<(usize, u64)>) {
-        let Work { tally, lines, known } = work;
-        ended.lock().unwrap_or_else(PoisonError::into_inner).push(known);
+    fn end(&self, work: Work, ended: &Mutex<Vec<Worker>>) -> (Tally, Vec<(usize, u64)>) {
+        let Work { tally, lines, worker } = work;
+        ended.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
         (tally, lines)
     }
 
     /// Ends an input that counts, or not.
-    fn ended(&self, ended: Mutex<Vec<Known>>, counts: bool) {
+    fn conclude(&self, ended: Mutex<Vec<Worker>>, counts: bool) {
         let mut ended = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
-        for Known { columns, .. } in &mut ended {
+        for Worker { columns, .. } in &mut ended {
             match counts {
                 true => columns.commit(),
                 false => columns.roll_back(),
             }
         }
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).append(&mut ended);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).append(&mut ended);
     }
 
     /// Adds to a tally the sums that workers keep in columns.
     fn settle(self, tally: Tally) -> Tally {
-        let known = self.known.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let settled = known.into_par_iter().with_max_len(1).map(|mut known| {
+        let idle = self.idle.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let settled = idle.into_par_iter().with_max_len(1).map(|mut worker| {
             let mut tally = Tally::default();
-            known.columns.settle(&mut tally);
+            worker.columns.settle(&mut tally);
             tally
         });
         let merged = settled.reduce_with(|mut tally, other| {
@@ -456,7 +456,7 @@ impl Counting<'_> {
                 (tally, lines)
             },
         );
-        self.ended(ended, !matches!(outcome.fault, Some(Fault::Shrank(_))));
+        self.conclude(ended, !matches!(outcome.fault, Some(Fault::Shrank(_))));
         let (mut tally, mut lines) = outcome.value;
         lines.sort_unstable();
         let mut before = 0;
@@ -500,7 +500,7 @@ struct Reader<'p> {
 impl Reader<'_> {
     fn piece(&self, work: &mut Work, piece: Piece<'_>) {
         if let Some(format) = self.format {
-            format.begin(piece.directive, &mut work.known.scratch);
+            format.begin(piece.directive, &mut work.worker.scratch);
         }
         let mut lines = piece.lines();
         let mut count = 0;
@@ -513,7 +513,9 @@ impl Reader<'_> {
             }
             match line {
                 Line::Content { bytes, .. }
-                    if self.format.is_some_and(|f| f.directive(bytes, &mut work.known.scratch)) =>
+                    if self
+                        .format
+                        .is_some_and(|f| f.directive(bytes, &mut work.worker.scratch)) =>
                 {
                     self.sums(&mut work.tally).blank += 1;
                 }
@@ -537,7 +539,7 @@ impl Reader<'_> {
     /// Counts the calls that were kept in columns.
     fn fold(&self, work: &mut Work, piece: &Piece<'_>) {
         let Some(judge) = self.judge else { return };
-        let Work { tally, known: Known { columns, scratch, memory, .. }, .. } = work;
+        let Work { tally, worker: Worker { columns, scratch, memory, .. }, .. } = work;
         let place = Place { source: self.source, input: self.input, offset: piece.offset };
         columns.fold(judge, tally, place, piece.bytes(), |tally, line, bytes| {
             let offset = place.offset + line as u64;
@@ -575,7 +577,7 @@ impl Reader<'_> {
 
     #[inline]
     fn line(&self, work: &mut Work, piece: &Piece<'_>, line: u64, offset: u64, bytes: &[u8]) {
-        let Known { columns, scratch, memory, digests, .. } = &mut work.known;
+        let Worker { columns, scratch, memory, digests, .. } = &mut work.worker;
         let parsed = parsed_briefly(self.format, bytes, scratch);
         let in_piece = (offset - piece.offset) as usize;
         // Of most calls nothing more than this is asked. (Looked at where it is: a whole call is too large to be moved.)

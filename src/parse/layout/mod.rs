@@ -13,7 +13,7 @@ use crate::call::{Parsed, Reason};
 use crate::limits::LAYOUTS_KEPT_MAX;
 use crate::parse::escape::unescape_json;
 use crate::parse::fields::Fields;
-use crate::parse::plain::{Draft, Goal, Plain};
+use crate::parse::plain::{Goal, Plain, PlainValues};
 use crate::parse::{Cell, Scratch, Values, Wanted};
 use crate::word;
 
@@ -189,13 +189,13 @@ impl Sink for Filler<'_> {
 /// Reads the values of a plain line for what they are.
 struct Reader<'s> {
     plain: &'s Plain,
-    draft: &'s mut Draft,
+    plain_values: &'s mut PlainValues,
 }
 
 impl Sink for Reader<'_> {
     #[inline(always)]
     fn take(&mut self, element: &Element, _: usize, line: &str, begin: usize, end: usize) -> bool {
-        self.plain.read(element.goal, line, begin, end, self.draft)
+        self.plain.read(element.goal, line, begin, end, self.plain_values)
     }
 
     fn take_escaped(&mut self, _: &Element, _: usize, _: &str, _: usize, _: usize) -> bool {
@@ -302,24 +302,30 @@ impl Layout {
         true
     }
 
-    /// Drafts the call of a plain line that has this layout from `start` on. [`Walked::Refused`] also where whether it has
+    /// Reads a plain line that has this layout from `start` on. [`Walked::Refused`] also where whether it has
     /// was not seen.
-    fn draft(&self, plain: &Plain, line: &str, start: usize, draft: &mut Draft) -> Walked {
-        *draft = Draft::default();
+    fn read(
+        &self,
+        plain: &Plain,
+        line: &str,
+        start: usize,
+        plain_values: &mut PlainValues,
+    ) -> Walked {
+        *plain_values = PlainValues::default();
         let walked = match self.lacks {
             // Where no byte has to be looked at twice, all quotes are found at once.
             Lacks::Nothing => match Quotes::of(line.as_bytes()) {
                 Some(quotes) => {
                     let string_end = |_: &[u8], at| Some((quotes.next(at)?, false));
-                    self.walk(line, start, string_end, &mut Reader { plain, draft })
+                    self.walk(line, start, string_end, &mut Reader { plain, plain_values })
                 }
                 None => Walked::Refused,
             },
             _ if !self.lacks_all(line) => Walked::Misfit,
-            _ => self.walk(line, start, |_, _| None, &mut Reader { plain, draft }),
+            _ => self.walk(line, start, |_, _| None, &mut Reader { plain, plain_values }),
         };
         match walked {
-            Walked::Whole if !plain.complete(line, draft) => Walked::Refused,
+            Walked::Whole if !plain.complete(line, plain_values) => Walked::Refused,
             walked => walked,
         }
     }
@@ -425,7 +431,7 @@ pub(crate) struct Learned {
     lines: u32,
     is_off: bool,
     /// Of the line that was found last, if that is plain; else its values are in cells.
-    draft: Option<Draft>,
+    plain_values: Option<PlainValues>,
     #[cfg(test)]
     taken: u32,
 }
@@ -449,13 +455,13 @@ struct Kept {
 const ODD_MAX: u32 = 64;
 
 impl Kept {
-    /// Whether a line has the layout: then it is drafted, or the cells are filled.
+    /// Whether a line has the layout: then its values are read, or the cells are filled.
     #[inline]
     fn find(
         &mut self,
         line: &str,
         start: usize,
-        draft: &mut Option<Draft>,
+        plain_values: &mut Option<PlainValues>,
         cells: &mut Vec<Cell>,
         text: &mut String,
     ) -> bool {
@@ -463,8 +469,12 @@ impl Kept {
         let is_tried = self.odd < ODD_MAX || self.untried >= RETRY_LINES;
         if let Some(plain) = self.plain.as_ref().filter(|_| is_tried) {
             self.untried = 0;
-            let walked =
-                self.layout.draft(plain, line, start, draft.get_or_insert_with(Draft::default));
+            let walked = self.layout.read(
+                plain,
+                line,
+                start,
+                plain_values.get_or_insert_with(PlainValues::default),
+            );
             match walked {
                 Walked::Misfit => return false,
                 Walked::Whole => {
@@ -474,7 +484,7 @@ impl Kept {
                 Walked::Refused => self.odd = (self.odd + 1).min(ODD_MAX),
             }
         }
-        *draft = None;
+        *plain_values = None;
         self.layout.fill(line, start, cells, text)
     }
 }
@@ -496,7 +506,7 @@ impl Learned {
             lessons: LESSONS_MAX,
             lines: 0,
             is_off: false,
-            draft: None,
+            plain_values: None,
             #[cfg(test)]
             taken: 0,
         }
@@ -521,8 +531,8 @@ impl Learned {
     #[inline]
     pub(crate) fn call<'a>(&'a self, values: Values<'a>) -> Result<Parsed<'a>, Reason> {
         let Kept { fields, plain, .. } = &self.kept[0];
-        let drafted = plain.as_ref().zip(self.draft.as_ref());
-        match drafted.and_then(|(plain, draft)| plain.brief(values.line(), draft)) {
+        let read = plain.as_ref().zip(self.plain_values.as_ref());
+        match read.and_then(|(plain, plain_values)| plain.brief(values.line(), plain_values)) {
             Some(brief) => Ok(Parsed::Brief(brief)),
             None => fields.call(values).map(Parsed::Whole),
         }
@@ -549,9 +559,9 @@ impl Learned {
             }
             self.untried = 0;
         }
-        let draft = &mut self.draft;
+        let plain_values = &mut self.plain_values;
         let fits = |known: &mut Kept| {
-            Arc::ptr_eq(&known.format, format) && known.find(line, start, draft, cells, text)
+            Arc::ptr_eq(&known.format, format) && known.find(line, start, plain_values, cells, text)
         };
         let found = self.kept.iter_mut().position(fits);
         match found {
