@@ -223,15 +223,16 @@ fn counting_one_by_one(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// By columns, in which judging is included.
+/// By columns, in which judging is included; a worker keeps them from input to input.
 #[divan::bench]
 fn counting_by_columns(bencher: Bencher<'_, '_>) {
     let (judge, lines, calls) = kept();
     let asked = |call: &'static Call<'static>| judge.ask(call, Box::leak(Box::default()));
     let asked: Vec<Asked<'_>> = calls.iter().map(asked).collect();
     let piece: String = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
+    let mut columns = Columns::new(None);
     bencher.counter(ItemsCount::new(LINES)).bench_local(|| {
-        let (mut tally, mut columns) = (Tally::default(), Columns::new(None));
+        let mut tally = Tally::default();
         let mut at = 0;
         for ((call, asked), line) in calls.iter().zip(&asked).zip(lines) {
             assert!(columns.add(judge, call.into(), asked.known().unwrap(), at, line.len()));

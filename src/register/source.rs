@@ -53,6 +53,7 @@ fn load_folder(dir: &Path) -> Result<Tables> {
         let problem = Problem::error(&dir.join(name).display().to_string(), message);
         tables.problems.push(problem.hint(format!("make it \"{known}.csv\" or move it away")));
     }
+    tables.sort();
     Ok(tables)
 }
 
