@@ -126,25 +126,17 @@ struct Element {
 
 /// Takes the values of a line, one after the other.
 trait Sink {
-    /// Takes what stands from `begin` to `end`: the value of the element of that index.
-    fn take(
-        &mut self,
-        element: &Element,
-        index: usize,
-        line: &str,
-        begin: usize,
-        end: usize,
-    ) -> bool;
+    /// Takes the value of the element of that index. False if it is refused.
+    fn take(&mut self, element: &Element, index: usize, line: &str, value: Value) -> bool;
+}
 
-    /// Takes a string's inner part in which there are escapes.
-    fn take_escaped(
-        &mut self,
-        element: &Element,
-        index: usize,
-        line: &str,
-        begin: usize,
-        end: usize,
-    ) -> bool;
+/// What stands in a line from byte to byte.
+#[derive(Clone, Copy, Debug)]
+struct Value {
+    begin: usize,
+    end: usize,
+    /// Whether it is a string's inner part with escapes in it.
+    is_escaped: bool,
 }
 
 /// Leaves the values that are wanted in cells.
@@ -155,32 +147,16 @@ struct Filler<'s> {
 
 impl Sink for Filler<'_> {
     #[inline(always)]
-    fn take(
-        &mut self,
-        element: &Element,
-        index: usize,
-        line: &str,
-        begin: usize,
-        end: usize,
-    ) -> bool {
+    fn take(&mut self, element: &Element, index: usize, line: &str, value: Value) -> bool {
+        let Value { begin, end, is_escaped } = value;
         if element.wanted {
-            self.cells[index] = Cell::in_line(line, begin, end);
-        }
-        true
-    }
-
-    fn take_escaped(
-        &mut self,
-        element: &Element,
-        index: usize,
-        line: &str,
-        begin: usize,
-        end: usize,
-    ) -> bool {
-        if element.wanted {
-            let start = self.text.len();
-            unescape_json(&line[begin..end], self.text);
-            self.cells[index] = Cell::decoded(self.text, start);
+            self.cells[index] = if is_escaped {
+                let start = self.text.len();
+                unescape_json(&line[begin..end], self.text);
+                Cell::decoded(self.text, start)
+            } else {
+                Cell::in_line(line, begin, end)
+            };
         }
         true
     }
@@ -194,12 +170,9 @@ struct Reader<'s> {
 
 impl Sink for Reader<'_> {
     #[inline(always)]
-    fn take(&mut self, element: &Element, _: usize, line: &str, begin: usize, end: usize) -> bool {
-        self.plain.read(element.goal, line, begin, end, self.plain_values)
-    }
-
-    fn take_escaped(&mut self, _: &Element, _: usize, _: &str, _: usize, _: usize) -> bool {
-        false
+    fn take(&mut self, element: &Element, _: usize, line: &str, value: Value) -> bool {
+        let Value { begin, end, is_escaped } = value;
+        !is_escaped && self.plain.read(element.goal, line, begin, end, self.plain_values)
     }
 }
 
@@ -343,7 +316,8 @@ impl Layout {
         }
     }
 
-    /// `string_end` says where a string ends, and whether there are escapes in it.
+    /// Walks along a line from `start` on, literal by literal, and hands over each value when its end is found. `string_end`
+    /// says where a string ends, and whether there are escapes in it.
     #[inline(always)]
     fn walk(
         &self,
@@ -356,26 +330,21 @@ impl Layout {
         let mut at = start;
         for (index, element) in self.elements.iter().enumerate() {
             let Some(begin) = element.literal.end(bytes, at) else { return Walked::Misfit };
+            let mut is_escaped = false;
             let end = match element.kind {
                 Kind::JsonString => {
                     let Some((end, escaped)) = string_end(bytes, begin) else {
                         return Walked::Misfit;
                     };
-                    at = end;
-                    if escaped {
-                        if !sink.take_escaped(element, index, line, begin, end) {
-                            return Walked::Refused;
-                        }
-                        continue;
-                    }
+                    (at, is_escaped) = (end, escaped);
                     end
                 }
                 Kind::JsonScalar => {
                     let Some(end) = scan::json_scalar_end(bytes, begin) else {
                         return Walked::Misfit;
                     };
-                    // A `null` is absent, as an empty text is.
                     at = end;
+                    // A `null` is absent, as an empty text is.
                     if bytes[begin] == b'n' { begin } else { end }
                 }
                 ref other => {
@@ -386,7 +355,7 @@ impl Layout {
                     end
                 }
             };
-            if !sink.take(element, index, line, begin, end) {
+            if !sink.take(element, index, line, Value { begin, end, is_escaped }) {
                 return Walked::Refused;
             }
         }
