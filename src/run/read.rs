@@ -31,8 +31,8 @@ pub(super) struct Reading {
     pub(super) volume: Volume,
 }
 
-/// Reads all inputs of the plan, on the current thread pool. Without a judge nothing is judged. Of calls that are not `only` this partner's nothing
-/// is counted but that they were read.
+/// Reads all inputs of the plan, on the current thread pool. Without a judge nothing is judged. Of calls that are not `only`
+/// this partner's nothing is counted but that they were read.
 ///
 /// # Errors
 ///
@@ -362,17 +362,12 @@ impl Counting<'_> {
             worker.columns.settle(&mut tally);
             tally
         });
-        let merged = settled.reduce_with(|mut tally, other| {
+        let mut all = settled.reduce(Tally::default, |mut tally, other| {
             tally.merge(other);
             tally
         });
-        match merged {
-            Some(mut merged) => {
-                merged.merge(tally);
-                merged
-            }
-            None => tally,
-        }
+        all.merge(tally);
+        all
     }
 
     /// Counts the first of some inputs with the same content, and of the others that they repeat it. If it can't be
