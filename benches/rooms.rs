@@ -12,7 +12,7 @@ use overstay::formats::Format;
 use overstay::judge::{Asked, Judge, Judged, Memory};
 use overstay::parse::{Scratch, Wanted};
 use overstay::register::{self, Register, Source};
-use overstay::tally::{Columns, Place, Tally};
+use overstay::tally::{By, Columns, Dated, Place, Tally};
 
 const LINES: usize = 10_000;
 
@@ -230,9 +230,9 @@ fn counting_by_columns(bencher: Bencher<'_, '_>) {
     let asked = |call: &'static Call<'static>| judge.ask(call, Box::leak(Box::default()));
     let asked: Vec<Asked<'_>> = calls.iter().map(asked).collect();
     let piece: String = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
-    let mut columns = Columns::new(None);
+    let mut columns = Columns::new(By::Whole, None);
     bencher.counter(ItemsCount::new(LINES)).bench_local(|| {
-        let mut tally = Tally::default();
+        let mut tally = Dated::new(By::Whole);
         let mut at = 0;
         for ((call, asked), line) in calls.iter().zip(&asked).zip(lines) {
             assert!(columns.add(judge, call.into(), asked.known().unwrap(), at, line.len()));
@@ -241,7 +241,7 @@ fn counting_by_columns(bencher: Bencher<'_, '_>) {
         columns.fold(judge, &mut tally, PLACE, piece.as_bytes(), |_, _, _| unreachable!());
         columns.commit();
         columns.settle(&mut tally);
-        assert_eq!(tally.inputs[&0].calls, LINES as u64);
+        assert_eq!(tally.input(0).calls, LINES as u64);
         tally
     });
 }

@@ -29,6 +29,7 @@ use crate::nearest::did_you_mean;
 use crate::register::may_be_table;
 use crate::render::CSV_TABLES;
 use crate::report::{Expect, Partial, PathsFrom};
+use crate::tally::By;
 use crate::time::Instant;
 
 /// The configuration that is looked for in the current folder.
@@ -99,6 +100,8 @@ pub struct ReadPlan {
     pub suppressions: Vec<Suppression>,
     /// What the configuration says in vain, a line each.
     pub unused: Vec<String>,
+    /// Whether days are counted apart.
+    pub by: By,
 }
 
 /// How many rejects an input may have before its report is partial.
@@ -864,6 +867,7 @@ impl Gathered {
             severities: Severities::new(),
             suppressions: Vec::new(),
             unused: Vec::new(),
+            by: By::Whole,
         }
     }
 }

@@ -37,7 +37,7 @@ pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     };
     let (facts, volume, report) = pool.install(|| {
         let Reading { tally, facts, volume } = read(&plan.read, judge.as_ref(), only)?;
-        let report = report::build(judge.as_ref(), tally, &facts);
+        let report = report::build(judge.as_ref(), tally.into_whole(), &facts);
         report.check()?;
         write(&report, &plan.outputs, plan.display, stdout)?;
         Ok::<_, Error>((facts, volume, report))

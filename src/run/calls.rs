@@ -180,7 +180,7 @@ struct Wanted {
 /// Reads the logs once to learn which findings there are.
 fn find(plan: &ReadPlan, judge: &Judge<'_>, prefix: &str) -> Result<Wanted> {
     let Reading { tally, facts, .. } = read::read(plan, Some(judge), None)?;
-    let Judgement { found, apart } = judgement(judge, tally, &facts);
+    let Judgement { found, apart } = judgement(judge, tally.into_whole(), &facts);
     let matching = beginning(prefix, found.iter().map(|found| found.id.as_str()));
     let kind = |id: &str| found.iter().find(|found| found.id == id).map(|found| found.kind);
     match matching.as_slice() {

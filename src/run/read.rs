@@ -18,13 +18,13 @@ use crate::parse::{self, Scratch, Wanted};
 use crate::plan::{InputPlan, MaxRejects, ReadPlan};
 use crate::register::{PartnerId, Remembered, credential_digest, template_of};
 use crate::report::{Facts, InputFacts};
-use crate::tally::{Columns, InputSums, Place, Reject, Tally};
+use crate::tally::{Columns, Dated, InputSums, Place, Reject};
 use crate::time::Instant;
 
 /// What reading came to.
 pub(super) struct Reading {
     /// Everything counted.
-    pub(super) tally: Tally,
+    pub(super) tally: Dated,
     /// Everything else a report needs.
     pub(super) facts: Facts,
     /// How much it was.
@@ -49,7 +49,7 @@ pub(super) fn read(
     let groups = repeats.groups();
     let (tally, mut inputs) =
         groups.par_iter().with_max_len(1).map(|group| counting.group(group)).reduce(
-            || (Tally::default(), Vec::new()),
+            || (Dated::new(plan.by), Vec::new()),
             |(mut tally, mut inputs), (other, others)| {
                 tally.merge(other);
                 inputs.extend(others);
@@ -64,7 +64,7 @@ pub(super) fn read(
         return Err(error);
     }
     let volume = Volume {
-        lines: tally.inputs.values().map(InputSums::lines).sum(),
+        lines: (0..plan.inputs.len()).map(|index| tally.input(index as u32).lines()).sum(),
         bytes: inputs.iter().map(|input| input.bytes).sum(),
         inputs: inputs.len() as u64,
     };
@@ -290,7 +290,7 @@ pub(super) fn settle<'p>(
 
 /// What one worker makes of the pieces of an input that it takes.
 struct Work {
-    tally: Tally,
+    tally: Dated,
     /// Lines of each piece, by its index.
     lines: Vec<(usize, u64)>,
     worker: Worker,
@@ -325,18 +325,18 @@ impl Counting<'_> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let found = idle.iter().position(|worker| worker.wanted == wanted);
         let worker = found.map(|index| idle.swap_remove(index)).unwrap_or_else(|| Worker {
-            columns: Columns::new(self.only),
+            columns: Columns::new(self.plan.by, self.only),
             scratch: Scratch::wanting(wanted),
             wanted,
             memory: Memory::default(),
             digests: Remembered::default(),
         });
-        Work { tally: Tally::default(), lines: Vec::new(), worker }
+        Work { tally: Dated::new(self.plan.by), lines: Vec::new(), worker }
     }
 
     /// What it came to but the sums in columns, and the lines of each piece. What the worker knows goes to `ended`: there
     /// it waits until the input is known to count.
-    fn end(&self, work: Work, ended: &Mutex<Vec<Worker>>) -> (Tally, Vec<(usize, u64)>) {
+    fn end(&self, work: Work, ended: &Mutex<Vec<Worker>>) -> (Dated, Vec<(usize, u64)>) {
         let Work { tally, lines, worker } = work;
         ended.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
         (tally, lines)
@@ -355,14 +355,14 @@ impl Counting<'_> {
     }
 
     /// Adds to a tally the sums that workers keep in columns.
-    fn settle(self, tally: Tally) -> Tally {
+    fn settle(self, tally: Dated) -> Dated {
         let idle = self.idle.into_inner().unwrap_or_else(PoisonError::into_inner);
         let settled = idle.into_par_iter().with_max_len(1).map(|mut worker| {
-            let mut tally = Tally::default();
+            let mut tally = Dated::new(self.plan.by);
             worker.columns.settle(&mut tally);
             tally
         });
-        let mut all = settled.reduce(Tally::default, |mut tally, other| {
+        let mut all = settled.reduce(Dated::default, |mut tally, other| {
             tally.merge(other);
             tally
         });
@@ -372,8 +372,8 @@ impl Counting<'_> {
 
     /// Counts the first of some inputs with the same content, and of the others that they repeat it. If it can't be
     /// read, the next one is the first.
-    fn group(&self, group: &[usize]) -> (Tally, Vec<(usize, InputFacts)>) {
-        let (mut tally, mut inputs) = (Tally::default(), Vec::new());
+    fn group(&self, group: &[usize]) -> (Dated, Vec<(usize, InputFacts)>) {
+        let (mut tally, mut inputs) = (Dated::new(self.plan.by), Vec::new());
         let mut first: Option<(InputSums, InputFacts)> = None;
         for &index in group {
             let facts = match &first {
@@ -381,14 +381,14 @@ impl Counting<'_> {
                     let (read, facts) =
                         self.input(index, group.first().map_or(index, |&first| first));
                     if facts.bytes > 0 {
-                        let sums = read.inputs.get(&(index as u32)).cloned().unwrap_or_default();
+                        let sums = read.input(index as u32);
                         first = Some((sums, facts.clone()));
                     }
                     tally.merge(read);
                     facts
                 }
                 Some((sums, first)) => {
-                    tally.inputs.insert(index as u32, sums.of_repeat());
+                    tally.undated.inputs.insert(index as u32, sums.of_repeat());
                     self.repeat(index, first)
                 }
             };
@@ -426,12 +426,12 @@ impl Counting<'_> {
     }
 
     /// Counts an input. Its records were noted as those of input `noted`, which has the same content.
-    fn input(&self, index: usize, noted: usize) -> (Tally, InputFacts) {
+    fn input(&self, index: usize, noted: usize) -> (Dated, InputFacts) {
         let &Counting { plan, judge, only, repeats, bar, .. } = self;
         let ready = repeats.of(index);
         let Opened { input: opened, format, .. } = match ready.open(plan) {
             Ok(opened) => opened,
-            Err(facts) => return (Tally::default(), ready.told(*facts)),
+            Err(facts) => return (Dated::new(plan.by), ready.told(*facts)),
         };
         let (input, number) = (&plan.inputs[index], index as u32);
         let kept = ready.kept.as_ref();
@@ -458,10 +458,10 @@ impl Counting<'_> {
         for (_, count) in &mut lines {
             before += std::mem::replace(count, before);
         }
-        tally.rejects.number_lines(&lines);
+        tally.undated.rejects.number_lines(&lines);
 
-        let empty = InputSums::default();
-        let sums = tally.inputs.get(&number).unwrap_or(&empty);
+        let sums = tally.input(number);
+        tally.file();
         let fault = kept.and_then(|kept| kept.fault.as_ref()).or(outcome.fault.as_ref());
         let facts = InputFacts {
             path: input.found.shown.clone(),
@@ -471,7 +471,7 @@ impl Counting<'_> {
             bytes: outcome.bytes,
             digest: kept.map_or(outcome.digest, |kept| kept.digest.clone()),
             fault: fault.map(Fault::reason).map(str::to_owned),
-            rejects_fault: too_many_rejects(plan.max_rejects, sums),
+            rejects_fault: too_many_rejects(plan.max_rejects, &sums),
             repeats: None,
             unopened: false,
             unknown_shapes: Vec::new(),
@@ -518,7 +518,7 @@ impl Reader<'_> {
                 Line::Content { offset, bytes } => self.line(work, &piece, count, offset, bytes),
                 Line::TooLong { offset, head, .. } => {
                     let reject = self.reject(piece.index, count, offset, Reason::TooLong, head);
-                    work.tally.add_reject(reject);
+                    work.tally.undated.add_reject(reject);
                 }
             }
             count += 1;
@@ -547,7 +547,13 @@ impl Reader<'_> {
                 Err(reason) => {
                     let before = piece.bytes()[..line].iter().filter(|byte| **byte == b'\n');
                     let number = before.count() as u64;
-                    tally.add_reject(self.reject(piece.index, number, offset, reason, bytes));
+                    tally.undated.add_reject(self.reject(
+                        piece.index,
+                        number,
+                        offset,
+                        reason,
+                        bytes,
+                    ));
                 }
             }
         });
@@ -555,7 +561,7 @@ impl Reader<'_> {
 
     fn count(
         &self,
-        tally: &mut Tally,
+        tally: &mut Dated,
         judge: &Judge<'_>,
         call: &Call<'_>,
         judged: &Judged<'_>,
@@ -564,9 +570,9 @@ impl Reader<'_> {
     ) {
         if self.only.is_some() && self.only != judged.partner {
             let known = matches!(judged.presented, Presented::Known(_));
-            tally.count_read(call, known, place);
+            tally.of(call.at).count_read(call, known, place);
         } else {
-            tally.add(judge, call, judged, place, line);
+            tally.of(call.at).add(judge, call, judged, place, line);
         }
     }
 
@@ -587,7 +593,7 @@ impl Reader<'_> {
             Ok(parsed) => Call::from(parsed),
             Err(reason) => {
                 let reject = self.reject(piece.index, line, offset, reason, bytes);
-                work.tally.add_reject(reject);
+                work.tally.undated.add_reject(reject);
                 return;
             }
         };
@@ -618,13 +624,13 @@ impl Reader<'_> {
                 let (path, operation) = as_logged(&call);
                 let credential = call.credential.as_deref();
                 let credential = credential.map(|text| digests.get(text, credential_digest));
-                work.tally.add_unjudged(&call, credential, &path, &operation, place);
+                work.tally.of(call.at).add_unjudged(&call, credential, &path, &operation, place);
             }
         }
     }
 
-    fn sums<'t>(&self, tally: &'t mut Tally) -> &'t mut InputSums {
-        tally.inputs.entry(self.input).or_default()
+    fn sums<'t>(&self, tally: &'t mut Dated) -> &'t mut InputSums {
+        tally.undated.inputs.entry(self.input).or_default()
     }
 
     fn reject(&self, piece: usize, line: u64, offset: u64, reason: Reason, bytes: &[u8]) -> Reject {

@@ -10,8 +10,8 @@
 
 use hashbrown::HashMap;
 
-use super::sheet::{Beside, Common, Hour, NO_LATENCY, Row, Sheet, Taken};
-use super::{Cell, CellKey, Latest, Place, Span, Tally, subject_hash};
+use super::sheet::{Common, Hour, NO_LATENCY, Row, Sheet, Taken};
+use super::{By, Cell, CellKey, Dated, Latest, Place, Span, subject_hash};
 use crate::call::{Brief, Call, Outcome};
 use crate::judge::{Asked, Judge, Judged, Known, Name, OperationId, Presented, Verdict};
 use crate::limits;
@@ -133,6 +133,8 @@ const FETCHED: usize = 32;
 /// All that they have in common but the outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Facts {
+    /// Their day: [`By::of`].
+    day: i64,
     /// Of the first of the outcomes.
     key: CellKey,
     since: Option<Instant>,
@@ -145,6 +147,8 @@ struct Facts {
 pub struct Columns {
     /// Nothing but that they were read is asked of others' calls.
     only: Option<PartnerId>,
+    /// Which calls share their sums.
+    by: By,
     lanes: HashMap<u64, Lane>,
     fresh: Vec<Fresh>,
     /// Those of them whose lines are evidence, with the index of their sums.
@@ -161,6 +165,9 @@ pub struct Columns {
     facts: Vec<Facts>,
     /// By the index of sums.
     common: Vec<Common>,
+    /// Days and partners, days and apis, by the index of their latencies.
+    of_partners: Numbered<PartnerId>,
+    of_apis: Numbered<ApiId>,
     /// What was folded of the input that is being read, and its evidence and credentials.
     current: Sheet,
     /// What was folded of those before it that count, and their evidence and credentials.
@@ -169,15 +176,47 @@ pub struct Columns {
     rolled_back: u32,
 }
 
+/// Pairs of day and id with numbers of their own, in the order in which they came.
+#[derive(Debug)]
+struct Numbered<Id> {
+    pairs: Vec<(i64, Id)>,
+    numbers: HashMap<(i64, Id), u32>,
+}
+
+impl<Id> Default for Numbered<Id> {
+    fn default() -> Numbered<Id> {
+        Numbered { pairs: Vec::new(), numbers: HashMap::new() }
+    }
+}
+
+impl<Id: Copy + Eq + std::hash::Hash> Numbered<Id> {
+    fn of(&mut self, day: i64, id: Id) -> u32 {
+        let next = self.pairs.len() as u32;
+        let number = *self.numbers.entry((day, id)).or_insert(next);
+        if number == next {
+            self.pairs.push((day, id));
+        }
+        number
+    }
+}
+
 impl Columns {
     /// Empty ones, for calls of which all but `only` this partner's are none of the report's.
-    pub fn new(only: Option<PartnerId>) -> Columns {
-        Columns::folding(only, limits::ROWS_FOLDED)
+    pub fn new(by: By, only: Option<PartnerId>) -> Columns {
+        Columns::folding(by, only, limits::ROWS_FOLDED)
     }
 
     /// The same, with rows folded when there are so many: it changes nothing but the time that it takes.
-    pub fn folding(only: Option<PartnerId>, rows_folded: usize) -> Columns {
-        Columns { only, rows_folded, ..Columns::default() }
+    pub fn folding(by: By, only: Option<PartnerId>, rows_folded: usize) -> Columns {
+        let sheet = || Sheet::new(by);
+        Columns {
+            by,
+            only,
+            rows_folded,
+            current: sheet(),
+            committed: sheet(),
+            ..Columns::default()
+        }
     }
 
     /// Takes one call, if it may go the short way; else it is to be judged and to be counted with [`Tally::add`], and
@@ -223,15 +262,47 @@ impl Columns {
     pub fn fold(
         &mut self,
         judge: &Judge<'_>,
-        tally: &mut Tally,
+        tally: &mut Dated,
         place: Place,
         piece: &[u8],
-        mut long: impl FnMut(&mut Tally, usize, &[u8]),
+        mut long: impl FnMut(&mut Dated, usize, &[u8]),
     ) {
-        let fresh = std::mem::take(&mut self.fresh);
-        let mut read = Read::default();
+        let mut fresh = std::mem::take(&mut self.fresh);
         let line = |call: &Fresh| &piece[call.line as usize..][..call.length as usize];
-        for calls in fresh.chunks(FETCHED) {
+        let by = self.by;
+        // Nearly all pieces are of one day. In others those of a day go together, or each would ask for its lane anew.
+        if !fresh.first().is_some_and(|first| by.is_one(first.at, fresh.iter().map(|call| call.at)))
+        {
+            fresh.sort_by_key(|call| by.of(call.at));
+        }
+        for calls in fresh.chunk_by(|a, b| by.of(a.at) == by.of(b.at)) {
+            let Some(day) = calls.first().map(|first| by.of(first.at)) else { continue };
+            let mut read = Read::default();
+            self.fold_day(judge, day, calls, &mut read, |call| {
+                long(tally, call.line as usize, line(call));
+            });
+            if read.count > 0 {
+                tally.day(day).count_read_at(place, read.count, read.span, &read.hours);
+            }
+        }
+        self.prove(place, line);
+        self.fresh = fresh;
+        self.fresh.clear();
+        if self.rows.len() - self.committed_rows >= self.rows_folded {
+            self.fold_current();
+        }
+    }
+
+    /// Makes rows of calls of one day.
+    fn fold_day(
+        &mut self,
+        judge: &Judge<'_>,
+        day: i64,
+        calls: &[Fresh],
+        read: &mut Read,
+        mut long: impl FnMut(&Fresh),
+    ) {
+        for calls in calls.chunks(FETCHED) {
             // Looked up together: the loads of one need not wait for what is done with another.
             let mut lanes = [None; FETCHED];
             for (lane, call) in lanes.iter_mut().zip(calls) {
@@ -240,25 +311,16 @@ impl Columns {
             for (lane, call) in lanes.into_iter().zip(calls) {
                 let lane = match lane {
                     Some(lane) if lane.has(call.at) => lane,
-                    _ => self.lane(judge, call.key, call.at),
+                    _ => self.lane(judge, day, call.key, call.at),
                 };
                 if lane.goes_by_columns(call) {
                     self.add_row(&lane, call);
                 } else if lane.way != Way::Read || !lane.has(call.at) {
-                    long(tally, call.line as usize, line(call));
+                    long(call);
                     continue;
                 }
                 read.add(call.at);
             }
-        }
-        if read.count > 0 {
-            tally.count_read_at(place, read.count, read.span, &read.hours);
-        }
-        self.prove(place, line);
-        self.fresh = fresh;
-        self.fresh.clear();
-        if self.rows.len() - self.committed_rows >= self.rows_folded {
-            self.fold_current();
         }
     }
 
@@ -301,10 +363,10 @@ impl Columns {
 
     /// The lane of a triple around an instant, which the one that was looked up is not, or was not when it was.
     #[cold]
-    fn lane(&mut self, judge: &Judge<'_>, key: u64, at: Instant) -> Lane {
+    fn lane(&mut self, judge: &Judge<'_>, day: i64, key: u64, at: Instant) -> Lane {
         match self.lanes.get(&key) {
             Some(lane) if lane.has(at) => *lane,
-            _ => self.open(judge, key, at),
+            _ => self.open(judge, day, key, at),
         }
     }
 
@@ -344,18 +406,18 @@ impl Columns {
     /// Forgets the input that was read.
     pub fn roll_back(&mut self) {
         self.rows.truncate(self.committed_rows);
-        self.current = Sheet::default();
+        self.current = Sheet::new(self.by);
         self.rolled_back = self.rolled_back.wrapping_add(1);
     }
 
     /// Moves what was committed into a tally, when there is nothing else. What the register says stays known.
-    pub fn settle(&mut self, tally: &mut Tally) {
+    pub fn settle(&mut self, tally: &mut Dated) {
         self.fold_committed();
-        let Columns { committed, facts, .. } = self;
+        let Columns { committed, facts, of_partners, of_apis, .. } = self;
         let (sums, beside) = committed.take();
-        tally.cells.0.reserve(sums.size_hint().0);
         for (index, taken) in sums {
-            let Facts { key, since, axis_since, lapsed_at } = facts[(index / OUTCOMES) as usize];
+            let Facts { day, key, since, axis_since, lapsed_at } =
+                facts[(index / OUTCOMES) as usize];
             let Taken { sums, subjects, evidence, credentials } = taken;
             let cell = Cell {
                 calls: sums.calls,
@@ -368,22 +430,26 @@ impl Columns {
                 evidence,
             };
             let outcome = Outcome::ALL[(index % OUTCOMES) as usize];
-            tally.cells.add(CellKey { outcome, ..key }, cell);
+            tally.day(day).cells.add(CellKey { outcome, ..key }, cell);
         }
-        let Beside { of_partners, of_apis, series } = beside;
-        for (partner, latencies) in of_partners {
-            tally.partners.entry(partner).or_default().merge(&latencies);
+        for (number, latencies) in beside.of_partners {
+            let (day, partner) = of_partners.pairs[number as usize];
+            tally.day(day).partners.entry(partner).or_default().merge(&latencies);
         }
-        for (api, latencies) in of_apis {
-            tally.apis.entry(api).or_default().latencies.merge(&latencies);
+        for (number, latencies) in beside.of_apis {
+            let (day, api) = of_apis.pairs[number as usize];
+            tally.day(day).apis.entry(api).or_default().latencies.merge(&latencies);
         }
-        tally.series.merge(series);
+        for (day, series) in beside.series.by_day() {
+            tally.day(day).series.merge(series);
+        }
     }
 
     /// Asks the register what it says of a triple around an instant.
-    fn open(&mut self, judge: &Judge<'_>, key: u64, at: Instant) -> Lane {
+    fn open(&mut self, judge: &Judge<'_>, day: i64, key: u64, at: Instant) -> Lane {
         let judged = judged(judge, key, at);
-        let stretch = judge.stretch(at, &judged);
+        let (of_day, stretch) = (self.by.span(day), judge.stretch(at, &judged));
+        let stretch = of_day.start.max(stretch.start)..of_day.end.min(stretch.end);
         let api = Triple::of(key).api;
         let way = match judged.partner {
             _ if self.only.is_some() && self.only != judged.partner => Way::Read,
@@ -399,7 +465,7 @@ impl Columns {
         };
         let sums = match way {
             Way::Long | Way::Read => 0,
-            _ => self.open_sums(&judged, api),
+            _ => self.open_sums(day, &judged, api),
         };
         let key_of = |outcome| CellKey::of(outcome, &judged);
         let is_proven =
@@ -423,17 +489,19 @@ impl Columns {
     }
 
     /// The sums of calls that are judged so.
-    fn open_sums(&mut self, judged: &Judged<'_>, api: ApiId) -> u32 {
+    fn open_sums(&mut self, day: i64, judged: &Judged<'_>, api: ApiId) -> u32 {
         let key = CellKey::of(Outcome::ALL[0], judged);
         let (since, axis_since) = (judged.since, judged.axis_since);
-        let facts = Facts { key, since, axis_since, lapsed_at: judged.lapsed_at };
+        let facts = Facts { day, key, since, axis_since, lapsed_at: judged.lapsed_at };
         let next = self.common.len() as u32;
         let sums = *self.indexes.entry(facts).or_insert(next);
         if sums == next {
             self.facts.push(facts);
+            let of_partner = self.of_partners.of(day, judged.partner.unwrap_or(PartnerId(0)));
+            let of_api = self.of_apis.of(day, api);
             self.common.extend(Outcome::ALL.map(|outcome| {
                 let overstayed = CellKey { outcome, ..key }.overstayed();
-                Common { api, outcome, overstayed }
+                Common { of_partner, of_api, outcome, overstayed }
             }));
         }
         sums

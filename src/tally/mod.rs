@@ -6,6 +6,7 @@
 mod bounded;
 mod cell;
 mod columns;
+mod dated;
 mod evidence;
 mod latency;
 mod operations;
@@ -22,6 +23,7 @@ use rayon::prelude::*;
 pub use bounded::{Bounded, Key, Merge};
 pub use cell::{Cell, CellKey, Latest, Logged};
 pub use columns::{Addends, Columns};
+pub use dated::{By, Dated};
 pub use evidence::{Evidence, Place, Proof};
 use latency::Buckets;
 pub use latency::Latencies;

@@ -7,6 +7,9 @@ use hashbrown::HashMap;
 use crate::call::Outcome;
 use crate::limits::SERIES_HOURS_MAX;
 use crate::register::PartnerId;
+use crate::time::Instant;
+
+use super::By;
 
 /// One partner's calls in one hour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,9 +45,11 @@ impl HourCounts {
     }
 }
 
-/// Counts for each hour and partner. Of more hours than [`SERIES_HOURS_MAX`] the latest are kept apart.
+/// Counts for each hour and partner. Of more hours than [`SERIES_HOURS_MAX`] the latest are kept apart, unless they are to be
+/// told apart by day.
 #[derive(Clone, Debug, Default)]
 pub struct Series {
+    by: By,
     hours: HashMap<(i64, Option<PartnerId>), HourCounts>,
     /// Hours before it are summed; set once the bound was passed.
     floor: Option<i64>,
@@ -62,6 +67,11 @@ pub struct Finished {
 }
 
 impl Series {
+    /// An empty one.
+    pub(super) fn new(by: By) -> Series {
+        Series { by, ..Series::default() }
+    }
+
     /// Counts one call.
     pub fn add(
         &mut self,
@@ -84,7 +94,7 @@ impl Series {
     }
 
     fn entry(&mut self, hour: i64, partner: Option<PartnerId>) -> &mut HourCounts {
-        if self.hours.len() >= 2 * SERIES_HOURS_MAX.max(self.pruned_len) {
+        if self.by == By::Whole && self.hours.len() >= 2 * SERIES_HOURS_MAX.max(self.pruned_len) {
             self.prune();
             self.pruned_len = self.hours.len();
         }
@@ -92,6 +102,24 @@ impl Series {
             return self.before.entry(partner).or_default();
         }
         self.hours.entry((hour, partner)).or_default()
+    }
+
+    /// The same for each day.
+    pub(super) fn by_day(self) -> HashMap<i64, Series> {
+        let by = self.by;
+        let mut by_day: HashMap<i64, Series> = HashMap::new();
+        if by == By::Whole {
+            if !(self.hours.is_empty() && self.before.is_empty()) {
+                by_day.insert(by.of(Instant::MIN), self);
+            }
+            return by_day;
+        }
+        // Sums do not depend on the order.
+        for ((hour, partner), counts) in self.hours {
+            let day = by.of(Instant::from_hour(hour));
+            by_day.entry(day).or_default().add_counts(hour, partner, &counts);
+        }
+        by_day
     }
 
     /// Adds all of `other`.

@@ -4,9 +4,9 @@
 
 use hashbrown::HashSet;
 
-use super::{Buckets, Evidence, HourCounts, Latencies, Series, Subjects};
+use super::{Buckets, By, Evidence, HourCounts, Latencies, Series, Subjects};
 use crate::call::Outcome;
-use crate::register::{ApiId, CredentialId, PartnerId};
+use crate::register::{CredentialId, PartnerId};
 use crate::time::Instant;
 
 /// A call that goes into columns.
@@ -45,7 +45,9 @@ impl Default for Sums {
 /// What the rows of some sums have in common, as loops need it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Common {
-    pub(super) api: ApiId,
+    /// The indexes of the latencies that theirs are added to.
+    pub(super) of_partner: u32,
+    pub(super) of_api: u32,
     pub(super) outcome: Outcome,
     pub(super) overstayed: bool,
 }
@@ -53,6 +55,7 @@ pub(super) struct Common {
 /// Sums by index. One of each for each index, apart, so that each loop touches its own only.
 #[derive(Debug, Default)]
 pub(super) struct Sheet {
+    by: By,
     sums: Vec<Sums>,
     subjects: Vec<Subjects>,
     evidence: Vec<Evidence>,
@@ -61,7 +64,7 @@ pub(super) struct Sheet {
     proven: Vec<u32>,
     /// Which were used, by index.
     credentials: HashSet<(u32, CredentialId)>,
-    // By partner, by api.
+    // By their indexes.
     of_partners: Vec<(Buckets, Latencies)>,
     of_apis: Vec<(Buckets, Latencies)>,
     series: Series,
@@ -76,14 +79,19 @@ pub(super) struct Taken {
     pub(super) credentials: Vec<CredentialId>,
 }
 
-/// What belongs to none.
+/// What belongs to none, latencies with their indexes.
 pub(super) struct Beside {
-    pub(super) of_partners: Vec<(PartnerId, Latencies)>,
-    pub(super) of_apis: Vec<(ApiId, Latencies)>,
+    pub(super) of_partners: Vec<(u32, Latencies)>,
+    pub(super) of_apis: Vec<(u32, Latencies)>,
     pub(super) series: Series,
 }
 
 impl Sheet {
+    /// An empty one.
+    pub(super) fn new(by: By) -> Sheet {
+        Sheet { by, series: Series::new(by), ..Sheet::default() }
+    }
+
     /// Makes room for so many indexes.
     pub(super) fn grow(&mut self, count: usize) {
         if self.sums.len() < count {
@@ -131,11 +139,11 @@ impl Sheet {
             for row in rows.iter().filter(|row| row.has_subject) {
                 self.subjects[row.sums as usize].add(row.subject);
             }
-            let (buckets, latencies) = of(&mut self.of_partners, partner.0);
             for row in rows.iter().filter(|row| row.latency_us != NO_LATENCY) {
+                let Common { of_partner, of_api, .. } = common[row.sums as usize];
+                let (buckets, latencies) = of(&mut self.of_partners, of_partner);
                 buckets.add(row.latency_us, latencies);
-                let Common { api, .. } = common[row.sums as usize];
-                let (buckets, latencies) = of(&mut self.of_apis, api.0);
+                let (buckets, latencies) = of(&mut self.of_apis, of_api);
                 buckets.add(row.latency_us, latencies);
             }
             let mut hour = Hour::default();
@@ -181,17 +189,15 @@ impl Sheet {
         for (number, latencies) in settled(&mut other.of_apis) {
             of(&mut self.of_apis, number).1.merge(&latencies);
         }
-        self.series.merge(std::mem::take(&mut other.series));
+        self.series.merge(std::mem::replace(&mut other.series, Series::new(other.by)));
     }
 
     /// Takes what there is, the indexes in order, and leaves it empty.
     pub(super) fn take(&mut self) -> (impl Iterator<Item = (u32, Taken)> + '_, Beside) {
-        let of_partners = settled(&mut self.of_partners);
-        let of_apis = settled(&mut self.of_apis);
         let beside = Beside {
-            of_partners: of_partners.map(|(number, all)| (PartnerId(number), all)).collect(),
-            of_apis: of_apis.map(|(number, all)| (ApiId(number), all)).collect(),
-            series: std::mem::take(&mut self.series),
+            of_partners: settled(&mut self.of_partners).collect(),
+            of_apis: settled(&mut self.of_apis).collect(),
+            series: std::mem::replace(&mut self.series, Series::new(self.by)),
         };
         let mut credentials: Vec<(u32, CredentialId)> = self.credentials.drain().collect();
         credentials.sort_unstable();

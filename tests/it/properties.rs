@@ -15,7 +15,7 @@ use overstay::judge::{Judge, Memory, Name};
 use overstay::parse::Scratch;
 use overstay::register::{self, Level, Source};
 use overstay::report::{Expect, Facts, InputFacts};
-use overstay::tally::{Columns, Place, Reject, Tally};
+use overstay::tally::{By, Columns, Dated, Place, Reject, Tally};
 use overstay::time::Instant;
 
 use crate::harness::adds_up;
@@ -236,14 +236,14 @@ fn crowds_are_estimated_as_the_twin_estimates_them() {
 }
 
 /// Counts a line as what it is, one by one.
-fn count(tally: &mut Tally, judge: &Judge<'_>, format: &Format, place: Place, bytes: &[u8]) {
+fn count(tally: &mut Dated, judge: &Judge<'_>, format: &Format, place: Place, bytes: &[u8]) {
     let (mut scratch, mut memory) = (Scratch::default(), Memory::default());
     match format.parse(bytes, &mut scratch) {
         Ok(call) => {
             let judged = judge.judge(&call, &mut memory);
-            tally.add(judge, &call, &judged, place, bytes);
+            tally.of(call.at).add(judge, &call, &judged, place, bytes);
         }
-        Err(reason) => tally.add_reject(Reject {
+        Err(reason) => tally.undated.add_reject(Reject {
             input: place.input,
             offset: place.offset,
             line: place.offset,
@@ -256,9 +256,9 @@ fn count(tally: &mut Tally, judge: &Judge<'_>, format: &Format, place: Place, by
 
 /// A tally of some lines, each given with its place.
 fn tally(judge: &Judge<'_>, format: &Format, lines: &[(Place, Vec<u8>)]) -> Tally {
-    let mut tally = Tally::default();
+    let mut tally = Dated::new(By::Whole);
     lines.iter().for_each(|(place, bytes)| count(&mut tally, judge, format, *place, bytes));
-    tally
+    tally.into_whole()
 }
 
 /// The report of a tally of so many inputs.
@@ -275,24 +275,26 @@ fn report(judge: &Judge<'_>, tally: Tally, inputs: usize) -> String {
 }
 
 /// Calls that go into columns are counted as those that are counted one by one, however the lines are cut into pieces; and of
-/// inputs that turn out not to count nothing is left.
+/// inputs that turn out not to count nothing is left. Days that are counted apart are those of the calls.
 #[test]
 fn columns_count_what_a_tally_counts() {
     let format = twin_format();
     let folder = tempfile::tempdir().unwrap();
     let inputs = vec((generate::input_case(), 1usize..50, prop::bool::weighted(0.7)), 1..6);
     let rows_folded = prop_oneof![Just(1usize), 2usize..60, Just(1 << 17)];
-    TestRunner::new(config(1_000))
-        .run(&(generate::register(), inputs, rows_folded), |(rows, inputs, rows_folded)| {
+    let by = prop_oneof![Just(By::Whole), Just(By::Day)];
+    let cases = (generate::register(), inputs, rows_folded, by);
+    TestRunner::new(config(1_500))
+        .run(&cases, |(rows, inputs, rows_folded, by)| {
             rows.write_csv(folder.path());
             let tables = register::load(&Source::Folder(folder.path().to_owned())).unwrap();
             let register = register::build(&tables, None, 0);
             let judge = Judge::new(&register);
-            let mut columns = Columns::folding(None, rows_folded);
-            let (mut counted, mut expected) = (Tally::default(), Tally::default());
+            let mut columns = Columns::folding(by, None, rows_folded);
+            let (mut counted, mut expected) = (Dated::new(by), Dated::new(by));
             let (mut scratch, mut memory) = (Scratch::default(), Memory::default());
             for (input, (case, lines_per_piece, counts)) in (0..).zip(&inputs) {
-                let (mut of_input, mut one_by_one) = (Tally::default(), Tally::default());
+                let (mut of_input, mut one_by_one) = (Dated::new(by), Dated::new(by));
                 let mut offset = 0;
                 for lines in case.lines.chunks(*lines_per_piece) {
                     let place = |in_piece: usize| Place {
@@ -331,9 +333,13 @@ fn columns_count_what_a_tally_counts() {
                 }
             }
             columns.settle(&mut counted);
-            let counted = report(&judge, counted, inputs.len());
-            let expected = report(&judge, expected, inputs.len());
-            prop_assert!(counted == expected, "{}", difference(&counted, &expected));
+            let (counted, expected) = (counted.into_days(-1), expected.into_days(-1));
+            prop_assert!(counted.keys().eq(expected.keys()));
+            for ((day, counted), (_, expected)) in counted.into_iter().zip(expected) {
+                let counted = report(&judge, counted, inputs.len());
+                let expected = report(&judge, expected, inputs.len());
+                prop_assert!(counted == expected, "{day}: {}", difference(&counted, &expected));
+            }
             Ok(())
         })
         .unwrap();
