@@ -51,6 +51,9 @@ pub const HEAD_BYTES: usize = 256 << 10;
 /// Inputs that stay open between looking at them and reading them. Each holds a file descriptor and its head.
 pub const INPUTS_OPEN_MAX: usize = 64;
 
+/// How many bytes at either end of what was read of a log it is known by another time: a block of most file systems.
+pub const MARK_BYTES: usize = 4 << 10;
+
 /// How much is looked at where no line of the head could be a call: room for the longest, after some that are too long.
 pub const HEAD_BYTES_MAX: usize = 8 << 20;
 

@@ -13,8 +13,8 @@ use super::lines::{Long, Piece, leading_nuls};
 use super::mapping::Mapping;
 use super::members::{Bounds, Members};
 use super::records::Records;
-use super::source::{BYTE_ORDER_MARK, Source};
-use super::{Fault, Framing, Options};
+use super::source::{BYTE_ORDER_MARK, Ends, Source};
+use super::{Fault, Framing, Options, Print, Start};
 use crate::limits::{DECODED_CHUNK_BYTES, HEAD_BYTES, HEAD_BYTES_MAX};
 
 /// A log that several workers take pieces of.
@@ -127,11 +127,39 @@ impl Feed {
         }
     }
 
-    /// Decompressed bytes that pieces were cut from so far.
+    /// Decompressed bytes that pieces were cut from so far, what lies before the start not among them.
     pub(super) fn bytes(&self) -> u64 {
         match self {
-            Feed::Mapped(mapped) => mapped.mapping.bytes().len() as u64,
-            Feed::Stream(turns) => turns.lock().source.decoded(),
+            Feed::Mapped(mapped) => (mapped.end - mapped.base) as u64,
+            Feed::Stream(turns) => {
+                let stream = turns.lock();
+                stream.end() - stream.base
+            }
+        }
+    }
+
+    /// How far it was read. Only after `next` gave none.
+    pub(super) fn read_to(&self) -> ReadTo {
+        match self {
+            Feed::Mapped(mapped) => ReadTo {
+                end: mapped.end as u64,
+                pending_bytes: (mapped.mapping.bytes().len() - mapped.end) as u64,
+                directive: None,
+                ends: None,
+            },
+            Feed::Stream(turns) => {
+                let stream = turns.lock();
+                let directive = match &stream.framing {
+                    Framed::Directives(_, last) | Framed::Header(last) => last.as_deref(),
+                    Framed::Lines | Framed::Records(_) => None,
+                };
+                ReadTo {
+                    end: stream.end(),
+                    pending_bytes: stream.source.decoded() - stream.end(),
+                    directive: directive.map(<[u8]>::to_vec),
+                    ends: stream.source.ends().cloned(),
+                }
+            }
         }
     }
 
@@ -154,10 +182,25 @@ impl Feed {
     }
 }
 
+/// How far a log was read.
+pub(super) struct ReadTo {
+    /// Behind the last line that was handed out.
+    pub(super) end: u64,
+    /// Bytes behind it, left to another time.
+    pub(super) pending_bytes: u64,
+    /// The last directive before the end.
+    pub(super) directive: Option<Vec<u8>>,
+    /// Of a stream that is to be known again.
+    pub(super) ends: Option<Ends>,
+}
+
 /// A mapped log. Piece k holds the lines that begin in the k-th range of `chunk_bytes`, so
 /// that workers cut without waiting for each other.
 pub(super) struct Mapped {
     mapping: Mapping,
+    /// Where reading begins, and the end of what is read: that of the mapping, or of its last line that is finished.
+    base: usize,
+    end: usize,
     /// Where the first line begins: after a byte order mark and NULs.
     start: usize,
     /// NULs before it.
@@ -171,12 +214,25 @@ pub(super) struct Mapped {
 }
 
 impl Mapped {
-    pub(super) fn new(mapping: Mapping, options: &Options, line_bytes_max: usize) -> Mapped {
+    /// `base`: where reading begins, no further than the mapping's end.
+    pub(super) fn new(
+        mapping: Mapping,
+        base: usize,
+        options: &Options,
+        line_bytes_max: usize,
+    ) -> Mapped {
         let bytes = mapping.bytes();
-        let mark = if bytes.starts_with(BYTE_ORDER_MARK) { 3 } else { 0 };
-        let gap = leading_nuls(&bytes[mark..]);
+        let end = match options.resumable {
+            true => memrchr(b'\n', &bytes[base..]).map_or(base, |at| base + at + 1),
+            false => bytes.len(),
+        };
+        let bytes = &bytes[..end];
+        let mark = if base == 0 && bytes.starts_with(BYTE_ORDER_MARK) { 3 } else { 0 };
+        let gap = leading_nuls(&bytes[base + mark..]);
         Mapped {
-            start: mark + gap,
+            base,
+            end,
+            start: base + mark + gap,
             gap_bytes: gap as u64,
             head: Vec::new(),
             next: AtomicUsize::new(0),
@@ -188,7 +244,7 @@ impl Mapped {
     }
 
     pub(super) fn head(&mut self) -> &[u8] {
-        let ahead = &self.mapping.bytes()[self.start..];
+        let ahead = &self.mapping.bytes()[self.start..self.end];
         let mut length = ahead.len().min(HEAD_BYTES);
         while length < ahead.len().min(HEAD_BYTES_MAX)
             && !has_usable_line(&ahead[..length], self.line_bytes_max)
@@ -227,7 +283,7 @@ impl Mapped {
                 offset: range.start as u64,
                 gap_bytes: if index == 0 { self.gap_bytes } else { 0 },
                 long: None,
-                taken: (range.len() + if index == 0 { self.start } else { 0 }) as u64,
+                taken: (range.len() + if index == 0 { self.start - self.base } else { 0 }) as u64,
                 range,
                 line_bytes_max: self.line_bytes_max,
                 directive: None,
@@ -250,7 +306,7 @@ impl Mapped {
     /// The lines that begin in range `index`, from the first one's beginning to the last one's end.
     /// Empty if none does. None after the last range.
     fn range(&self, index: usize) -> Option<Range<usize>> {
-        let bytes = self.mapping.bytes();
+        let bytes = &self.mapping.bytes()[..self.end];
         let low = index.checked_mul(self.chunk_bytes)?.checked_add(self.start)?;
         if index > 0 && low >= bytes.len() {
             return None;
@@ -276,6 +332,14 @@ impl Mapped {
 /// A log that comes as a stream, with at most one unfinished line carried from piece to piece.
 pub(super) struct Stream {
     source: Source,
+    /// Where reading begins.
+    base: u64,
+    /// Behind the last piece.
+    cut: u64,
+    /// Whether an unfinished last line is left to another time.
+    is_resumable: bool,
+    /// Whether one was.
+    is_unfinished: bool,
     members: Arc<Members>,
     /// Whether what lies ahead is decoded by others. Not before the first piece: a log that is only looked at takes
     /// little memory.
@@ -319,6 +383,10 @@ impl Stream {
         Stream {
             carry: Buffer::default(),
             index: 0,
+            base: 0,
+            is_resumable: options.resumable,
+            cut: 0,
+            is_unfinished: false,
             offset: source.offset(),
             gap_bytes: 0,
             taken: 0,
@@ -333,12 +401,31 @@ impl Stream {
         }
     }
 
-    /// Only before the first piece.
-    pub(super) fn frame(&mut self, framing: Framing) {
+    /// Begins somewhere else than at the beginning: where the source is, or further on. Whether what is passed is what must
+    /// lie there.
+    pub(super) fn begin(&mut self, start: &Start, is_there: bool) -> bool {
+        let is_print = |ends: Ends| start.print == Print::of_ends(&ends.head, &ends.tail);
+        if !is_there && !self.source.pass(start.offset).is_some_and(is_print) {
+            return false;
+        }
+        self.base = start.offset;
+        self.offset = start.offset;
+        self.cut = start.offset;
+        true
+    }
+
+    /// Where what was read ends.
+    fn end(&self) -> u64 {
+        if self.is_unfinished { self.cut } else { self.source.decoded() }
+    }
+
+    /// Only before the first piece. `directive` is the last one before it.
+    pub(super) fn frame(&mut self, framing: Framing, directive: Option<&[u8]>) {
+        let directive = directive.map(Arc::from);
         self.framing = match framing {
             Framing::Lines => Framed::Lines,
-            Framing::Directives(beginning) => Framed::Directives(beginning, None),
-            Framing::Header => Framed::Header(None),
+            Framing::Directives(beginning) => Framed::Directives(beginning, directive),
+            Framing::Header => Framed::Header(directive),
             Framing::Records(names) => {
                 Framed::Records(Some(Box::new(Records::new(&names, self.line_bytes_max))))
             }
@@ -356,7 +443,9 @@ impl Stream {
             if self.source.append(&mut self.unframed, wanted) > 0 {
                 framer.push(&self.unframed, &mut self.framed);
             } else {
-                if framer.finish(&mut self.framed) {
+                if self.is_resumable && !framer.is_between() {
+                    self.source.leave("ends within a record or a document that holds some");
+                } else if framer.finish(&mut self.framed) {
                     self.source.fail("ended within a document that holds records");
                 }
                 *records = None;
@@ -479,6 +568,11 @@ impl Stream {
                 missing => missing,
             };
             if self.append(buffer, wanted) == 0 {
+                if self.leaves_unfinished() {
+                    self.is_unfinished = true;
+                    self.gap_bytes = 0;
+                    return None;
+                }
                 let is_end = buffer.is_empty() && self.gap_bytes == 0;
                 return (!is_end).then(|| self.cut(buffer, buffer.len() as u64, None));
             }
@@ -498,13 +592,13 @@ impl Stream {
             }
             searched = buffer.len();
             if searched > self.chunk_bytes.max(self.line_bytes_max) {
-                return Some(self.long(buffer));
+                return self.long(buffer);
             }
         }
     }
 
     /// Reads to its end the line of which `buffer` holds the beginning, keeping only what counts.
-    fn long(&mut self, buffer: &mut Buffer) -> Cut {
+    fn long(&mut self, buffer: &mut Buffer) -> Option<Cut> {
         let mut long = Long::new();
         long.push(buffer);
         buffer.truncate(self.line_bytes_max);
@@ -522,7 +616,18 @@ impl Stream {
                 self.give_back(&more[end + 1..]);
             }
         }
-        self.cut(buffer, long.seen() + u64::from(newline.is_some()), Some(long))
+        if newline.is_none() && self.leaves_unfinished() {
+            self.is_unfinished = true;
+            self.gap_bytes = 0;
+            return None;
+        }
+        Some(self.cut(buffer, long.seen() + u64::from(newline.is_some()), Some(long)))
+    }
+
+    /// Whether a line without an end is left to another time, the log having ended.
+    fn leaves_unfinished(&self) -> bool {
+        let is_of_lines = !matches!(self.framing, Framed::Records(_));
+        self.is_resumable && is_of_lines && self.source.may_grow()
     }
 
     /// The next `bytes` of the input become a piece, of which `buffer` holds what is kept.
@@ -542,6 +647,7 @@ impl Stream {
         };
         self.index += 1;
         self.offset += bytes;
+        self.cut = self.offset;
         self.gap_bytes = 0;
         self.taken = taken;
         cut

@@ -14,6 +14,7 @@ mod gzip;
 mod lines;
 mod mapping;
 mod members;
+mod print;
 mod records;
 mod source;
 mod window;
@@ -21,13 +22,13 @@ mod zstd;
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek as _, SeekFrom};
 use std::ops::ControlFlow;
 
 use rayon::prelude::*;
 
 use self::buffer::Buffer;
-use self::cut::{Cut, Feed, Mapped, Stream, Turns};
+use self::cut::{Cut, Feed, Mapped, ReadTo, Stream, Turns};
 use self::mapping::Mapping;
 use self::source::{Raw, Source};
 use crate::error::{Error, Result};
@@ -35,6 +36,7 @@ use crate::limits;
 
 pub use self::find::{Findings, Found, Place, find, once, would_find};
 pub use self::lines::{Line, Lines, Piece};
+pub use self::print::{Packed, Print};
 pub use self::source::Compression;
 
 /// Whether plain regular files are mapped.
@@ -58,12 +60,26 @@ pub struct Options {
     pub chunk_bytes: usize,
     /// Whether to compute the BLAKE3 digest of the log as it lies.
     pub digest: bool,
+    /// Whether reading goes on another time: then an unfinished last line is left, unless the log is compressed to its
+    /// end, and [`Outcome::mark`] tells where.
+    pub resumable: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { io: Io::Auto, chunk_bytes: limits::CHUNK_BYTES, digest: false }
+        Options { io: Io::Auto, chunk_bytes: limits::CHUNK_BYTES, digest: false, resumable: false }
     }
+}
+
+/// Where reading of a log begins. The default is its beginning.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Start {
+    /// Offset of a line, decompressed.
+    pub offset: u64,
+    /// The last directive before it, where the log's framing has such.
+    pub directive: Option<Vec<u8>>,
+    /// What must lie before it, or it is another log.
+    pub print: Print,
 }
 
 /// What makes a line of a log's bytes.
@@ -94,6 +110,25 @@ pub struct Outcome<T> {
     pub digest: Option<String>,
     /// Why the log is not complete.
     pub fault: Option<Fault>,
+    /// How far it was read, if that was asked for; none of a log of which nothing counts.
+    pub mark: Option<Mark>,
+}
+
+/// How far a log was read, and by what it is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// Behind the last line read, in decompressed bytes.
+    pub end: u64,
+    /// Bytes behind it that were left.
+    pub pending_bytes: u64,
+    /// The last directive before the end.
+    pub directive: Option<Vec<u8>>,
+    /// What lies before the end.
+    pub print: Print,
+    /// Of a log that is compressed: all of it as it lies.
+    pub packed: Option<Packed>,
+    /// Device and inode, where there are such: a hint.
+    pub file: Option<(u64, u64)>,
 }
 
 /// Why a log is not complete, in words that follow its name.
@@ -103,14 +138,21 @@ pub enum Fault {
     EndedEarly(String),
     /// It shrank while it was read. Nothing of it counts.
     Shrank(String),
+    /// Reading goes on another time, and can't from where this ends: nothing counts yet.
+    Unfinished(String),
 }
 
 impl Fault {
     /// The words.
     pub fn reason(&self) -> &str {
         match self {
-            Fault::EndedEarly(reason) | Fault::Shrank(reason) => reason,
+            Fault::EndedEarly(reason) | Fault::Shrank(reason) | Fault::Unfinished(reason) => reason,
         }
+    }
+
+    /// Whether nothing of the log counts.
+    pub fn is_void(&self) -> bool {
+        matches!(self, Fault::Shrank(_) | Fault::Unfinished(_))
     }
 }
 
@@ -123,6 +165,9 @@ pub struct Input {
     is_small: bool,
     /// Of a regular file.
     version: Option<Version>,
+    start: Start,
+    /// The file once more, where its ends are to be looked at when it was read.
+    file: Option<File>,
 }
 
 /// Which file it was that was opened, and how much of it there was: all that is read of it.
@@ -159,21 +204,35 @@ impl Input {
     /// # Errors
     /// Where it cannot be opened or its first bytes cannot be read, or cannot be mapped under [`Io::Mmap`].
     pub fn open(found: &Found, options: &Options) -> Result<Input> {
-        Input::open_within(found, options, None, limits::LINE_BYTES_MAX)
+        Input::open_within(found, options, &Start::default(), None, limits::LINE_BYTES_MAX)
+    }
+
+    /// Opens a log to read it from somewhere else than its beginning.
+    ///
+    /// # Errors
+    /// As [`Input::open`], and where what lies before that is not what lay there.
+    pub fn open_at(found: &Found, options: &Options, start: &Start) -> Result<Input> {
+        Input::open_within(found, options, start, None, limits::LINE_BYTES_MAX)
     }
 
     /// Opens a log once more, to read of it what it held when it was opened before.
     ///
     /// # Errors
     /// As [`Input::open`], and where it is another file by now, or has changed otherwise than by growing.
-    pub fn open_again(found: &Found, options: &Options, before: &Version) -> Result<Input> {
-        Input::open_within(found, options, Some(before), limits::LINE_BYTES_MAX)
+    pub fn open_again(
+        found: &Found,
+        options: &Options,
+        start: &Start,
+        before: &Version,
+    ) -> Result<Input> {
+        Input::open_within(found, options, start, Some(before), limits::LINE_BYTES_MAX)
     }
 
     /// Opens with a limit of its own to the length of lines, so that tests reach it with few bytes.
     fn open_within(
         found: &Found,
         options: &Options,
+        start: &Start,
         before: Option<&Version>,
         line_bytes_max: usize,
     ) -> Result<Input> {
@@ -198,8 +257,20 @@ impl Input {
                     version = Some(*before);
                 }
                 let size = version.map(|version| version.bytes);
-                let input = Input::from_file(file, size, options, line_bytes_max);
-                input.map(|input| Input { version, ..input }).map_err(in_words)
+                let again = match options.resumable {
+                    true => Some(file.try_clone().map_err(in_words)?),
+                    false => None,
+                };
+                let input = Input::from_file(file, size, start, options, line_bytes_max);
+                let input = input.map_err(in_words)?;
+                input
+                    .map(|input| Input { version, file: again, start: start.clone(), ..input })
+                    .ok_or_else(|| {
+                        let (shown, offset) = (&found.shown, start.offset);
+                        Error::new(format!(
+                            "{shown}: what was read of it, {offset} bytes, is not what lies there now"
+                        ))
+                    })
             }
         }
     }
@@ -231,41 +302,77 @@ impl Input {
         Input::stream(raw, None, None, options, limits::LINE_BYTES_MAX)
     }
 
-    /// `size`: of a regular file.
+    /// `size`: of a regular file. None where what lies before the start is not what must.
     fn from_file(
-        file: File,
+        mut file: File,
         size: Option<u64>,
+        start: &Start,
         options: &Options,
         line_bytes_max: usize,
-    ) -> io::Result<Input> {
+    ) -> io::Result<Option<Input>> {
         let mappable = size
             .filter(|size| match options.io {
-                Io::Auto => *size >= limits::MAP_BYTES_MIN,
+                Io::Auto => size.saturating_sub(start.offset) >= limits::MAP_BYTES_MIN,
                 Io::Mmap => *size > 0,
                 Io::Read => false,
             })
             .and_then(|size| usize::try_from(size).ok());
         let again =
             mappable.map(|length| file.try_clone().map(|file| (file, length))).transpose()?;
-        let raw = Raw::open(Box::new(file), size, options.digest)?;
-        let compression = Compression::recognise(raw.first());
-        let Some((file, length)) = again.filter(|_| compression.is_none()) else {
-            return Input::stream(raw, compression, size, options, line_bytes_max);
+        let mut base = 0;
+        if start.offset > 0 {
+            // From its beginning it is told what it is; then what comes before the start is passed over.
+            let first = print::block(&mut file, 0, source::FIRST_BYTES as u64)?;
+            if Compression::recognise(&first).is_none() {
+                if size.is_none_or(|size| size < start.offset)
+                    || !start.print.is_of_plain(&mut file, start.offset)?
+                {
+                    return Ok(None);
+                }
+                base = start.offset;
+            }
+            file.seek(SeekFrom::Start(base))?;
+        }
+        let left = size.map(|size| size - base);
+        let raw = Raw::open_at(Box::new(file), base, left, options.digest)?;
+        let compression = match base {
+            0 => Compression::recognise(raw.first()),
+            _ => None,
+        };
+        let from_start = usize::try_from(start.offset).ok().filter(|_| compression.is_none());
+        let mapped = again.zip(from_start);
+        let Some(((file, length), from)) = mapped else {
+            let input = Input::stream(raw, compression, size, options, line_bytes_max)?;
+            return input.after(start, base);
         };
         match Mapping::new(file, length) {
-            Ok(mapping) => Ok(Input {
-                feed: Feed::Mapped(Mapped::new(mapping, options, line_bytes_max)),
+            Ok(mapping) => Ok(Some(Input {
+                feed: Feed::Mapped(Mapped::new(mapping, from, options, line_bytes_max)),
                 compression: None,
                 size,
                 version: None,
-                is_small: length <= options.chunk_bytes,
-            }),
+                is_small: length - from <= options.chunk_bytes,
+                start: Start::default(),
+                file: None,
+            })),
             // Not every file system can map; all can be read.
             Err(_) if options.io == Io::Auto => {
-                Input::stream(raw, compression, size, options, line_bytes_max)
+                let input = Input::stream(raw, compression, size, options, line_bytes_max)?;
+                input.after(start, base)
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The stream, with what lies before the start passed over, if it begins `base` bytes into the log; none if that is not
+    /// what must lie there.
+    fn after(mut self, start: &Start, base: u64) -> io::Result<Option<Input>> {
+        if let (Feed::Stream(turns), true) = (&mut self.feed, start.offset > 0)
+            && !turns.get_mut().begin(start, base > 0)
+        {
+            return Ok(None);
+        }
+        Ok(Some(self))
     }
 
     fn stream(
@@ -277,13 +384,17 @@ impl Input {
     ) -> io::Result<Input> {
         let is_small =
             compression.is_none() && size.is_some_and(|size| size <= options.chunk_bytes as u64);
-        let stream = Stream::new(Source::new(raw, compression)?, options, line_bytes_max);
+        let keeps_ends = options.resumable && compression.is_some();
+        let source = Source::new(raw, compression, keeps_ends)?;
+        let stream = Stream::new(source, options, line_bytes_max);
         Ok(Input {
             feed: Feed::Stream(Box::new(Turns::new(stream))),
             compression,
             size,
             is_small,
             version: None,
+            start: Start::default(),
+            file: None,
         })
     }
 
@@ -300,11 +411,12 @@ impl Input {
             Feed::Stream(_) => self,
             Feed::Mapped(_) => {
                 let (options, before) = (Options { io: Io::Read, ..*options }, self.version);
-                Input::open_within(found, &options, before.as_ref(), limits::LINE_BYTES_MAX)?
+                let (start, before) = (&self.start, before.as_ref());
+                Input::open_within(found, &options, start, before, limits::LINE_BYTES_MAX)?
             }
         };
         if let Feed::Stream(turns) = &mut input.feed {
-            turns.get_mut().frame(framing);
+            turns.get_mut().frame(framing, input.start.directive.as_deref());
         }
         Ok(input)
     }
@@ -386,15 +498,42 @@ impl Input {
             (0..workers).into_par_iter().with_max_len(1).filter_map(|_| work()).reduce_with(&merge)
         };
         let (digest, fault) = self.feed.finish();
-        if matches!(fault, Some(Fault::Shrank(_))) {
-            return Outcome { value: done(empty()), bytes: 0, digest: None, fault };
+        let void = |fault| Outcome {
+            value: done(empty()),
+            bytes: 0,
+            digest: None,
+            fault: Some(fault),
+            mark: None,
+        };
+        match fault {
+            Some(fault) if fault.is_void() => return void(fault),
+            // What a log that may still be written holds is not all there.
+            Some(Fault::EndedEarly(reason)) if self.file.is_some() => {
+                return void(Fault::Unfinished(reason));
+            }
+            _ => {}
         }
-        Outcome {
-            value: value.unwrap_or_else(|| done(empty())),
-            bytes: self.feed.bytes(),
-            digest,
-            fault,
-        }
+        let (bytes, file) = (self.feed.bytes(), self.file.as_ref());
+        let mark = match file.map(|file| self.mark(file)).transpose() {
+            Ok(mark) => mark,
+            Err(error) => return void(Fault::Unfinished(crate::error::io_words(&error))),
+        };
+        Outcome { value: value.unwrap_or_else(|| done(empty())), bytes, digest, fault, mark }
+    }
+
+    /// How far it was read.
+    fn mark(&self, file: &File) -> io::Result<Mark> {
+        let ReadTo { end, pending_bytes, directive, ends } = self.feed.read_to();
+        let mut file = file;
+        let (print, packed) = match ends {
+            Some(ends) => {
+                let print = Print::of_ends(&ends.head, &ends.tail);
+                (print, Some(Packed::of(&mut file, self.size.unwrap_or(0))?))
+            }
+            None => (Print::of_plain(&mut file, end)?, None),
+        };
+        let file = self.version.and_then(|version| version.file);
+        Ok(Mark { end, pending_bytes, directive, print, packed, file })
     }
 
     /// Hands over all decompressed bytes in order, a byte order mark included, until `sink` breaks it off. How they are
@@ -414,11 +553,12 @@ impl Input {
                     bytes: self.feed.bytes(),
                     digest: None,
                     fault: None,
+                    mark: None,
                 });
             }
         }
         let (digest, fault) = self.feed.finish();
-        Ok(Outcome { value: (), bytes: self.feed.bytes(), digest, fault })
+        Ok(Outcome { value: (), bytes: self.feed.bytes(), digest, fault, mark: None })
     }
 
     /// Maps pieces in parallel on the current thread pool and hands the results over in file order, until `sink`
@@ -459,7 +599,13 @@ impl Input {
             }
             for result in results {
                 if sink(result).is_break() {
-                    return Outcome { value: (), bytes: feed.bytes(), digest: None, fault: None };
+                    return Outcome {
+                        value: (),
+                        bytes: feed.bytes(),
+                        digest: None,
+                        fault: None,
+                        mark: None,
+                    };
                 }
             }
             progress(window.iter().map(|(_, cut)| cut.taken).sum());
@@ -467,7 +613,7 @@ impl Input {
         }
         let (digest, fault) = feed.finish();
         let bytes = if matches!(fault, Some(Fault::Shrank(_))) { 0 } else { feed.bytes() };
-        Outcome { value: (), bytes, digest, fault }
+        Outcome { value: (), bytes, digest, fault, mark: None }
     }
 }
 
@@ -577,7 +723,7 @@ mod tests {
         let (_zstd, zstd) = file(&zstd(data));
         for chunk_bytes in chunks.iter().copied() {
             for digest in [false, true] {
-                let options = |io| Options { io, chunk_bytes, digest };
+                let options = |io| Options { io, chunk_bytes, digest, resumable: false };
                 for (found, io) in [
                     (&plain, Io::Auto),
                     (&plain, Io::Read),
@@ -585,8 +731,16 @@ mod tests {
                     (&gzip, Io::Mmap),
                     (&zstd, Io::Auto),
                 ] {
-                    let open =
-                        || Input::open_within(found, &options(io), None, line_bytes_max).unwrap();
+                    let open = || {
+                        Input::open_within(
+                            found,
+                            &options(io),
+                            &Start::default(),
+                            None,
+                            line_bytes_max,
+                        )
+                        .unwrap()
+                    };
                     assert_eq!(fold(open()), expected, "{io:?} {chunk_bytes} {data:?}");
                     let mut input = open();
                     let head = input.head().to_vec();
@@ -681,6 +835,103 @@ mod tests {
             threads in 1..4usize,
         ) {
             pool(threads).install(|| check_all_ways(&parts.concat(), line_bytes_max, &[chunk_bytes]));
+        }
+    }
+
+    /// What is read of a log that grows, time after time, is what is read of all its finished lines at once.
+    fn check_growing(data: &[u8], cuts: &[usize], line_bytes_max: usize, chunk_bytes: usize) {
+        let finished = data.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let (lines, gap_bytes) = naive::split(&data[..finished], line_bytes_max);
+        for (io, pack) in [
+            (Io::Read, None),
+            (Io::Mmap, None),
+            (Io::Read, Some(gzip as fn(&[u8]) -> Vec<u8>)),
+            (Io::Auto, Some(zstd)),
+        ] {
+            let options = Options { io, chunk_bytes, digest: false, resumable: true };
+            let mut all = Seen { lines: Vec::new(), gap_bytes: 0, bytes: 0, fault: None };
+            let mut start = Start::default();
+            for cut in cuts.iter().copied().chain([data.len()]) {
+                // One that is compressed is complete: only whole lines are.
+                let cut = match pack {
+                    Some(_) => data[..cut].iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1),
+                    None => cut,
+                };
+                if (cut as u64) < start.offset {
+                    continue;
+                }
+                let content = pack.map_or_else(|| data[..cut].to_vec(), |pack| pack(&data[..cut]));
+                let (_file, found) = file(&content);
+                let input =
+                    Input::open_within(&found, &options, &start, None, line_bytes_max).unwrap();
+                let outcome = input.fold(
+                    &|_| {},
+                    Pieces::new,
+                    |all, piece| all.push(piece_seen(piece)),
+                    |all| all,
+                    |mut a, mut b| {
+                        a.append(&mut b);
+                        a
+                    },
+                );
+                let mut pieces = outcome.value;
+                pieces.sort_by_key(|(index, _, _)| *index);
+                let mark = outcome.mark.unwrap();
+                assert_eq!(outcome.fault, None);
+                assert_eq!(mark.end - start.offset, outcome.bytes, "{io:?} {cut} {data:?}");
+                assert_eq!(mark.end + mark.pending_bytes, cut as u64, "{io:?} {cut} {data:?}");
+                assert_eq!(mark.packed.is_some(), pack.is_some());
+                let seen = seen(pieces, outcome.bytes, None);
+                all.lines.extend(seen.lines);
+                all.gap_bytes += seen.gap_bytes;
+                all.bytes += seen.bytes;
+                start = Start { offset: mark.end, directive: mark.directive, print: mark.print };
+            }
+            let bytes = if finished == 0 && start.offset == 0 { 0 } else { finished as u64 };
+            let expected = Seen { lines: lines.clone(), gap_bytes, bytes, fault: None };
+            assert_eq!(all, expected, "{io:?} {pack:?} {cuts:?} {chunk_bytes} {data:?}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(192))]
+
+        #[test]
+        fn a_log_that_grows_is_read_once(
+            parts in proptest::collection::vec(proptest::sample::select(PARTS), 0..40),
+            mut cuts in proptest::collection::vec(0..300usize, 0..4),
+            chunk_bytes in 1..24usize,
+            line_bytes_max in 1..12usize,
+            threads in 1..4usize,
+        ) {
+            let data = parts.concat();
+            cuts.iter_mut().for_each(|cut| *cut = (*cut).min(data.len()));
+            cuts.sort_unstable();
+            pool(threads).install(|| check_growing(&data, &cuts, line_bytes_max, chunk_bytes));
+        }
+    }
+
+    /// A log whose read part is another by now is not read on.
+    #[test]
+    fn a_log_that_changed_before_the_start_is_refused() {
+        let options = Options { resumable: true, ..Options::default() };
+        let (_file, found) = file(b"one\ntwo\n");
+        let input = Input::open(&found, &options).unwrap();
+        let outcome = input.fold(&|_| {}, || (), |(), _| {}, |()| (), |(), ()| ());
+        let Mark { end, print, .. } = outcome.mark.unwrap();
+        let start = Start { offset: end, directive: None, print };
+        for (content, fits) in [
+            (&b"one\ntwo\nthree\n"[..], true),
+            (b"one\ntwo\n", true),
+            (b"one\ntwO\nthree\n", false),
+            (b"One\ntwo\nthree\n", false),
+            (b"one\n", false),
+        ] {
+            for content in [content.to_vec(), gzip(content), zstd(content)] {
+                let (_file, found) = file(&content);
+                let opened = Input::open_at(&found, &options, &start);
+                assert_eq!(opened.is_ok(), fits, "{:?}", String::from_utf8_lossy(&content));
+            }
         }
     }
 
@@ -860,7 +1111,7 @@ mod tests {
             (zstd(&data).repeat(3000), Io::Read),
         ] {
             let (file, found) = file(&bytes);
-            let options = Options { io, chunk_bytes: 10_000, digest: true };
+            let options = Options { io, chunk_bytes: 10_000, digest: true, resumable: false };
             let input = Input::open(&found, &options).unwrap();
             let cut = std::sync::Once::new();
             let outcome = input.fold(
@@ -1093,7 +1344,7 @@ mod tests {
         let whole = read(&plain, Options::default());
         for chunk_bytes in [1, 7, 64] {
             for (found, io) in [(&plain, Io::Read), (&plain, Io::Mmap), (&zstd, Io::Auto)] {
-                let options = Options { io, chunk_bytes, digest: false };
+                let options = Options { io, chunk_bytes, digest: false, resumable: false };
                 assert_eq!(read(found, options), whole, "{io:?} {chunk_bytes}");
             }
         }

@@ -127,6 +127,11 @@ impl Records {
         bytes.iter().for_each(|&byte| self.byte(byte, out));
     }
 
+    /// Whether what comes next is a document, if anything does.
+    pub(super) fn is_between(&self) -> bool {
+        matches!(self.state, State::Between)
+    }
+
     /// Gives the rest. Whether the log ended within a document that holds records: then some may be missing.
     pub(super) fn finish(&mut self, out: &mut Buffer) -> bool {
         out.push(&self.held);

@@ -12,6 +12,7 @@ use super::members::{Bounds, Decoded, Members, Planner};
 use super::window::Window;
 use super::zstd::Zstd;
 use crate::error::io_words;
+use crate::limits::{DECODED_CHUNK_BYTES, MARK_BYTES};
 
 /// How a log is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,11 +45,13 @@ impl Compression {
 }
 
 /// As many bytes as it takes to recognise a compression.
-const FIRST_BYTES: usize = 4;
+pub(super) const FIRST_BYTES: usize = 4;
 
 /// The bytes of a log as they lie.
 pub(super) struct Raw {
     source: Box<dyn Read + Send>,
+    /// Where in the log the first of them lies.
+    base: u64,
     /// Read already, to be given first.
     first: Vec<u8>,
     /// Bytes not yet read of those that the file had when it was opened. None if it is no regular file.
@@ -69,8 +72,19 @@ impl Raw {
         size: Option<u64>,
         digest: bool,
     ) -> io::Result<Raw> {
+        Raw::open_at(source, 0, size, digest)
+    }
+
+    /// The same of a source of which what lies before `base` is passed already.
+    pub(super) fn open_at(
+        source: Box<dyn Read + Send>,
+        base: u64,
+        size: Option<u64>,
+        digest: bool,
+    ) -> io::Result<Raw> {
         let mut raw = Raw {
             source,
+            base,
             first: Vec::new(),
             left: size,
             taken: 0,
@@ -238,16 +252,43 @@ pub(super) struct Source {
     ahead_start: usize,
     /// Decompressed bytes so far, a byte order mark included.
     decoded: u64,
+    /// The first and the last of them, of a log that is to be known again.
+    ends: Option<Ends>,
     ended: bool,
     /// Why the end came early.
     fault: Option<String>,
+    /// Why nothing counts yet.
+    left: Option<String>,
 }
 
 pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
+/// The first and the last bytes of what was decompressed so far, a block of each.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ends {
+    pub(super) head: Vec<u8>,
+    pub(super) tail: Vec<u8>,
+}
+
+impl Ends {
+    fn push(&mut self, bytes: &[u8]) {
+        let missing = MARK_BYTES - self.head.len();
+        self.head.extend(&bytes[..bytes.len().min(missing)]);
+        let last = &bytes[bytes.len().saturating_sub(MARK_BYTES)..];
+        let surplus = (self.tail.len() + last.len()).saturating_sub(MARK_BYTES);
+        self.tail.drain(..surplus);
+        self.tail.extend(last);
+    }
+}
+
 impl Source {
-    /// Decompresses as it is told.
-    pub(super) fn new(raw: Raw, compression: Option<Compression>) -> io::Result<Source> {
+    /// Decompresses as it is told. Of a log that is to be known again the ends are kept.
+    pub(super) fn new(
+        raw: Raw,
+        compression: Option<Compression>,
+        keeps_ends: bool,
+    ) -> io::Result<Source> {
+        let base = raw.base;
         let window = Window::new(raw);
         let decoder = match compression {
             None => Decoder::Plain(Box::new(window)),
@@ -260,19 +301,50 @@ impl Source {
             early: None,
             ahead: Buffer::default(),
             ahead_start: 0,
-            decoded: 0,
+            decoded: base,
+            ends: keeps_ends.then(Ends::default),
             ended: false,
             fault: None,
+            left: None,
         };
-        source.look_ahead(BYTE_ORDER_MARK.len());
-        if *source.ahead == *BYTE_ORDER_MARK {
-            source.ahead_start = BYTE_ORDER_MARK.len();
+        if base == 0 {
+            source.look_ahead(BYTE_ORDER_MARK.len());
+            if *source.ahead == *BYTE_ORDER_MARK {
+                source.ahead_start = BYTE_ORDER_MARK.len();
+            }
         }
         Ok(source)
     }
 
     pub(super) fn compression(&self) -> Option<Compression> {
         self.compression
+    }
+
+    /// Passes over what lies before `offset`, and gives the ends of that; none if there is not so much. Only at the beginning.
+    pub(super) fn pass(&mut self, offset: u64) -> Option<Ends> {
+        // A byte order mark is part of it.
+        self.ahead_start = 0;
+        let mut passed = Buffer::default();
+        let mut ends = Ends::default();
+        while self.offset() < offset {
+            passed.clear();
+            let missing = usize::try_from(offset - self.offset()).unwrap_or(usize::MAX);
+            if self.append(&mut passed, missing.min(DECODED_CHUNK_BYTES)) == 0 {
+                return None;
+            }
+            ends.push(&passed);
+        }
+        Some(ends)
+    }
+
+    /// The first and the last bytes up to now, if they are kept. Nothing may be left ahead.
+    pub(super) fn ends(&self) -> Option<&Ends> {
+        self.ends.as_ref()
+    }
+
+    /// Whether more may come another time: a log that is compressed to its end is complete.
+    pub(super) fn may_grow(&self) -> bool {
+        self.compression.is_none() || self.fault.is_some()
     }
 
     /// From now on leaves whole members and frames that lie ahead as tasks.
@@ -380,8 +452,16 @@ impl Source {
                 }
             }
         }
+        if let Some(ends) = &mut self.ends {
+            ends.push(&room[..filled]);
+        }
         buffer.advance(filled);
         self.decoded += filled as u64;
+    }
+
+    /// Notes that nothing of the log counts before more of it is there.
+    pub(super) fn leave(&mut self, why: &str) {
+        self.left.get_or_insert_with(|| why.to_owned());
     }
 
     /// Notes what is wrong with an end that decompressed well.
@@ -404,14 +484,16 @@ impl Source {
         }
         let raw = self.decoder.window().raw();
         let digest = raw.hasher.as_ref().map(|hasher| hasher.finalize().to_hex().to_string());
-        (digest, fault.map(Fault::EndedEarly))
+        let left = self.left.take().map(Fault::Unfinished);
+        (digest, left.or(fault.map(Fault::EndedEarly)))
     }
 
     /// What to say if the log ended before the size that it had when it was opened.
     pub(super) fn shrank(&self) -> Option<String> {
         let raw = self.decoder.window().raw();
         let lost = raw.left.filter(|left| raw.ended && *left > 0)?;
-        let (before, now) = (raw.taken + lost, raw.taken);
+        let now = raw.base + raw.taken;
+        let before = now + lost;
         Some(format!("shrank from {before} to {now} bytes while it was read"))
     }
 }

@@ -23,7 +23,7 @@ use crate::cli::{
 use crate::error::{Error, Problems, Result};
 use crate::findings::{Kind, Severities, Severity, Suppression};
 use crate::formats::Format;
-use crate::input::{self, Found, Io};
+use crate::input::{self, Found, Io, Start};
 use crate::limits;
 use crate::nearest::did_you_mean;
 use crate::register::may_be_table;
@@ -63,6 +63,10 @@ pub struct InputPlan {
     pub format: Option<usize>,
     /// Whether records of its source that repeat others count once; `None`: as its format has it.
     pub dedupe: Option<bool>,
+    /// Where to begin.
+    pub start: Start,
+    /// How many lines lie before that.
+    pub lines_before: u64,
 }
 
 /// What to read, and by what to judge it.
@@ -847,6 +851,8 @@ impl Gathered {
                 format: log_format
                     .unwrap_or_else(|| source.and_then(|index| sources[index].format)),
                 dedupe: source.and_then(|index| sources[index].dedupe),
+                start: Start::default(),
+                lines_before: 0,
             })
             .collect();
         inputs.sort_by(|a, b| (&a.found.shown, a.source).cmp(&(&b.found.shown, b.source)));

@@ -36,7 +36,7 @@ pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
         (None, _) => None,
     };
     let (facts, volume, report) = pool.install(|| {
-        let Reading { tally, facts, volume } = read(&plan.read, judge.as_ref(), only)?;
+        let Reading { tally, facts, volume, .. } = read(&plan.read, judge.as_ref(), only)?;
         let report = report::build(judge.as_ref(), tally.into_whole(), &facts);
         report.check()?;
         write(&report, &plan.outputs, plan.display, stdout)?;

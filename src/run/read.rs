@@ -12,7 +12,7 @@ use super::repeats::Repeats;
 use crate::call::{Call, Parsed, Reason};
 use crate::error::{Error, Result};
 use crate::formats::{self, Format};
-use crate::input::{Fault, Input, Line, Piece, Version};
+use crate::input::{Fault, Input, Line, Mark, Piece, Version};
 use crate::judge::{Judge, Judged, Memory, Presented};
 use crate::parse::{self, Scratch, Wanted};
 use crate::plan::{InputPlan, MaxRejects, ReadPlan};
@@ -29,6 +29,16 @@ pub(super) struct Reading {
     pub(super) facts: Facts,
     /// How much it was.
     pub(super) volume: Volume,
+    /// How far each input was read, where reading goes on another time.
+    pub(super) marks: Vec<Option<Mark>>,
+}
+
+/// What became of an input.
+struct Done {
+    /// Its number.
+    index: usize,
+    facts: InputFacts,
+    mark: Option<Mark>,
 }
 
 /// Reads all inputs of the plan, on the current thread pool. Without a judge nothing is judged. Of calls that are not `only`
@@ -58,8 +68,9 @@ pub(super) fn read(
         );
     let tally = counting.settle(tally);
     bar.finish_and_clear();
-    inputs.sort_unstable_by_key(|(index, _)| *index);
-    let inputs: Vec<InputFacts> = inputs.into_iter().map(|(_, facts)| facts).collect();
+    inputs.sort_unstable_by_key(|done| done.index);
+    let (inputs, marks): (Vec<InputFacts>, Vec<Option<Mark>>) =
+        inputs.into_iter().map(|done| (done.facts, done.mark)).unzip();
     if let Some(error) = nothing_read(&inputs) {
         return Err(error);
     }
@@ -80,7 +91,7 @@ pub(super) fn read(
         suppressions: plan.suppressions.clone(),
         partner: only,
     };
-    Ok(Reading { tally, facts, volume })
+    Ok(Reading { tally, facts, volume, marks })
 }
 
 /// The error if no input at all could be read.
@@ -229,8 +240,8 @@ pub(super) fn open<'p>(
     before: Option<&Version>,
 ) -> std::result::Result<Opened<'p>, Box<InputFacts>> {
     let opened = match before {
-        None => Input::open(&input.found, &plan.options),
-        Some(before) => Input::open_again(&input.found, &plan.options, before),
+        None => Input::open_at(&input.found, &plan.options, &input.start),
+        Some(before) => Input::open_again(&input.found, &plan.options, &input.start, before),
     };
     settle(plan, input, opened)
 }
@@ -372,27 +383,27 @@ impl Counting<'_> {
 
     /// Counts the first of some inputs with the same content, and of the others that they repeat it. If it can't be
     /// read, the next one is the first.
-    fn group(&self, group: &[usize]) -> (Dated, Vec<(usize, InputFacts)>) {
+    fn group(&self, group: &[usize]) -> (Dated, Vec<Done>) {
         let (mut tally, mut inputs) = (Dated::new(self.plan.by), Vec::new());
         let mut first: Option<(InputSums, InputFacts)> = None;
         for &index in group {
-            let facts = match &first {
+            let (facts, mark) = match &first {
                 None => {
-                    let (read, facts) =
+                    let (read, facts, mark) =
                         self.input(index, group.first().map_or(index, |&first| first));
                     if facts.bytes > 0 {
                         let sums = read.input(index as u32);
                         first = Some((sums, facts.clone()));
                     }
                     tally.merge(read);
-                    facts
+                    (facts, mark)
                 }
                 Some((sums, first)) => {
                     tally.undated.inputs.insert(index as u32, sums.of_repeat());
-                    self.repeat(index, first)
+                    (self.repeat(index, first), None)
                 }
             };
-            inputs.push((index, facts));
+            inputs.push(Done { index, facts, mark });
         }
         (tally, inputs)
     }
@@ -426,12 +437,12 @@ impl Counting<'_> {
     }
 
     /// Counts an input. Its records were noted as those of input `noted`, which has the same content.
-    fn input(&self, index: usize, noted: usize) -> (Dated, InputFacts) {
+    fn input(&self, index: usize, noted: usize) -> (Dated, InputFacts, Option<Mark>) {
         let &Counting { plan, judge, only, repeats, bar, .. } = self;
         let ready = repeats.of(index);
         let Opened { input: opened, format, .. } = match ready.open(plan) {
             Ok(opened) => opened,
-            Err(facts) => return (Dated::new(plan.by), ready.told(*facts)),
+            Err(facts) => return (Dated::new(plan.by), ready.told(*facts), None),
         };
         let (input, number) = (&plan.inputs[index], index as u32);
         let kept = ready.kept.as_ref();
@@ -451,10 +462,10 @@ impl Counting<'_> {
                 (tally, lines)
             },
         );
-        self.conclude(ended, !matches!(outcome.fault, Some(Fault::Shrank(_))));
+        self.conclude(ended, !outcome.fault.as_ref().is_some_and(Fault::is_void));
         let (mut tally, mut lines) = outcome.value;
         lines.sort_unstable();
-        let mut before = 0;
+        let mut before = input.lines_before;
         for (_, count) in &mut lines {
             before += std::mem::replace(count, before);
         }
@@ -476,7 +487,7 @@ impl Counting<'_> {
             unopened: false,
             unknown_shapes: Vec::new(),
         };
-        (tally, facts)
+        (tally, facts, outcome.mark)
     }
 }
 

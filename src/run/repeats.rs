@@ -421,7 +421,8 @@ struct Beginning {
     plain_bytes: Option<u64>,
 }
 
-const READ: Options = Options { io: Io::Read, chunk_bytes: BEGINNING_BYTES, digest: false };
+const READ: Options =
+    Options { io: Io::Read, chunk_bytes: BEGINNING_BYTES, digest: false, resumable: false };
 
 impl Beginning {
     /// None of a log that is too short to be told from another by its content, or can't be read.
