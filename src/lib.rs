@@ -51,6 +51,7 @@ pub mod judge;
 pub mod tally;
 pub mod draft;
 pub mod findings;
+pub mod state;
 pub mod report;
 pub mod render;
 pub mod synth;

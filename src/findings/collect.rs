@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::hygiene::{Days, Seen, hygiene};
+use super::hygiene::{Days, Seen, Used, hygiene};
 use super::id::{Identity, id};
+use super::told::{Log, Told};
 use super::{Kind, Severity};
 use crate::call::{Call, Outcome};
 use crate::judge::{Judge, Judged, Presented, Verdict};
@@ -106,6 +107,8 @@ pub struct Found {
     pub subjects: Subjects,
     /// The earliest and the latest served lines.
     pub evidence: Vec<Proof>,
+    /// The log that it is about.
+    pub log: Option<Log>,
 }
 
 /// What makes a finding of cells one problem.
@@ -178,6 +181,8 @@ pub struct Past {
     pub days: Days,
     /// The only partner that is looked at.
     pub partner: Option<PartnerId>,
+    /// What of the register was used, where that is known of more than the rows.
+    pub used: Option<Used>,
 }
 
 /// All findings of the rows, the credentials and the register, by id.
@@ -187,6 +192,7 @@ pub fn collect(
     stale: &BTreeMap<CredentialId, Group>,
     unknown: &UnknownCredentials,
     past: &Past,
+    told: &[Told],
     severities: &Severities,
 ) -> Vec<Found> {
     let mut drafts: BTreeMap<Problem, Draft> = BTreeMap::new();
@@ -214,9 +220,13 @@ pub fn collect(
         unknown.rest.iter().map(|group| of_group(unknown_kind, OTHER, OTHER, group, severities)),
     );
     if let Some(window_end) = past.window_end {
-        let seen = Seen::new(rows, &past.days);
+        let seen = match &past.used {
+            Some(used) => Seen::of_used(used),
+            None => Seen::new(rows, &past.days),
+        };
         found.extend(hygiene(judge, &seen, window_end, past.partner, severities));
     }
+    found.extend(told.iter().map(|told| told.found(severities)));
     found.sort_by(|a, b| a.id.cmp(&b.id));
     found
 }
@@ -312,6 +322,7 @@ fn finish(judge: &Judge<'_>, problem: Problem, draft: Draft, severities: &Severi
         bytes_served: draft.bytes_served,
         subjects: draft.subjects,
         evidence: draft.evidence.proofs(),
+        log: None,
     }
 }
 
@@ -344,6 +355,7 @@ fn of_group(
         bytes_served: group.bytes_served,
         subjects: group.subjects.clone(),
         evidence: group.evidence.proofs(),
+        log: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What each verdict and kind of finding means, as `overstay explain` prints it.
 
 /// Name and text, in the order of verdicts, then the kinds of finding that are none.
-pub const EXPLANATIONS: [(&str, &str); 22] = [
+pub const EXPLANATIONS: [(&str, &str); 25] = [
     ("open", include_str!("explain/open.md")),
     ("anonymous", include_str!("explain/anonymous.md")),
     ("unknown-credential", include_str!("explain/unknown-credential.md")),
@@ -24,6 +24,9 @@ pub const EXPLANATIONS: [(&str, &str); 22] = [
     ("unused-grant", include_str!("explain/unused-grant.md")),
     ("unused-operation", include_str!("explain/unused-operation.md")),
     ("unused-credential", include_str!("explain/unused-credential.md")),
+    ("log-rewritten", include_str!("explain/log-rewritten.md")),
+    ("log-lost", include_str!("explain/log-lost.md")),
+    ("register-refused", include_str!("explain/register-refused.md")),
 ];
 
 #[cfg(test)]

@@ -24,6 +24,21 @@ pub(super) struct Seen<'r> {
     days: &'r Days,
 }
 
+/// What of the register was used in a time of which not all calls are at hand.
+#[derive(Clone, Debug, Default)]
+pub struct Used {
+    /// The time's end.
+    pub window_end: Option<Instant>,
+    /// The days of logs read.
+    pub days: Days,
+    /// Grants that calls were judged by.
+    pub grants: HashSet<GrantId>,
+    /// What was called by whom, for what.
+    pub called: HashSet<(PartnerId, ApiId, String)>,
+    /// Credentials that were presented.
+    pub credentials: HashSet<CredentialId>,
+}
+
 /// The days of logs read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Days {
@@ -43,6 +58,17 @@ impl<'r> Seen<'r> {
             called: rows.iter().filter_map(called).collect(),
             credentials: rows.iter().flat_map(|row| &row.cell.credentials).copied().collect(),
             days,
+        }
+    }
+
+    /// Of a time of which that is known.
+    pub(super) fn of_used(used: &'r Used) -> Seen<'r> {
+        let called = used.called.iter();
+        Seen {
+            grants: used.grants.clone(),
+            called: called.map(|(partner, api, name)| (*partner, *api, name.as_str())).collect(),
+            credentials: used.credentials.clone(),
+            days: &used.days,
         }
     }
 
@@ -194,7 +220,7 @@ fn of_grant(
 }
 
 /// A finding that no call belongs to.
-fn without_calls(id: String, kind: Kind, severities: &Severities) -> Found {
+pub(super) fn without_calls(id: String, kind: Kind, severities: &Severities) -> Found {
     Found {
         id,
         kind,
@@ -215,5 +241,6 @@ fn without_calls(id: String, kind: Kind, severities: &Severities) -> Found {
         bytes_served: 0,
         subjects: Subjects::default(),
         evidence: Vec::new(),
+        log: None,
     }
 }

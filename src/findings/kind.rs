@@ -19,6 +19,12 @@ pub enum Kind {
     UnusedOperation,
     /// A valid credential that no call presented.
     UnusedCredential,
+    /// A log of which what was read is no longer what lies there.
+    LogRewritten,
+    /// A log that is gone before it was read to its end.
+    LogLost,
+    /// A register with errors, in whose place the last good one was used.
+    RegisterRefused,
 }
 
 impl Kind {
@@ -29,6 +35,9 @@ impl Kind {
             Kind::UnusedGrant,
             Kind::UnusedOperation,
             Kind::UnusedCredential,
+            Kind::LogRewritten,
+            Kind::LogLost,
+            Kind::RegisterRefused,
         ])
     }
 
@@ -52,6 +61,9 @@ impl Kind {
             Kind::UnusedGrant => "unused-grant",
             Kind::UnusedOperation => "unused-operation",
             Kind::UnusedCredential => "unused-credential",
+            Kind::LogRewritten => "log-rewritten",
+            Kind::LogLost => "log-lost",
+            Kind::RegisterRefused => "register-refused",
         }
     }
 
@@ -64,7 +76,10 @@ impl Kind {
     pub const fn severity(self) -> Severity {
         let verdict = match self {
             Kind::Verdict(verdict) => verdict,
-            Kind::Hindsight | Kind::StandingAccess => return Severity::High,
+            Kind::Hindsight | Kind::StandingAccess | Kind::LogRewritten | Kind::LogLost => {
+                return Severity::High;
+            }
+            Kind::RegisterRefused => return Severity::Critical,
             Kind::UnusedGrant | Kind::UnusedOperation | Kind::UnusedCredential => {
                 return Severity::Low;
             }

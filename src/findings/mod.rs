@@ -6,6 +6,7 @@ mod collect;
 mod ends;
 mod hygiene;
 mod suppress;
+mod told;
 mod explanations;
 
 pub use collect::{
@@ -13,7 +14,8 @@ pub use collect::{
 };
 pub use ends::{Edges, End, ends};
 pub use explanations::EXPLANATIONS;
-pub use hygiene::Days;
+pub use hygiene::{Days, Used};
 pub use id::{ID_PREFIX, Identity, begins_id, id};
 pub use kind::{Kind, Severity};
 pub use suppress::{Suppression, Target, beginning};
+pub use told::{Log, Told};

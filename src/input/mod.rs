@@ -12,6 +12,7 @@ mod cut;
 mod find;
 mod gzip;
 mod lines;
+mod look;
 mod mapping;
 mod members;
 mod print;
@@ -36,6 +37,7 @@ use crate::limits;
 
 pub use self::find::{Findings, Found, Place, find, once, would_find};
 pub use self::lines::{Line, Lines, Piece};
+pub use self::look::{Compared, Holds, Look, compare};
 pub use self::print::{Packed, Print};
 pub use self::source::Compression;
 
@@ -561,6 +563,11 @@ impl Input {
         Ok(Outcome { value: (), bytes: self.feed.bytes(), digest, fault, mark: None })
     }
 
+    /// All decompressed bytes in order, as [`Input::drain`] hands them over; what ends early simply ends.
+    fn into_reader(self) -> Box<dyn Read> {
+        Box::new(Drained { input: self, buffer: Buffer::default(), start: 0 })
+    }
+
     /// Maps pieces in parallel on the current thread pool and hands the results over in file order, until `sink`
     /// breaks it off.
     ///
@@ -614,6 +621,29 @@ impl Input {
         let (digest, fault) = feed.finish();
         let bytes = if matches!(fault, Some(Fault::Shrank(_))) { 0 } else { feed.bytes() };
         Outcome { value: (), bytes, digest, fault, mark: None }
+    }
+}
+
+/// A log that is drained as it is read.
+struct Drained {
+    input: Input,
+    buffer: Buffer,
+    start: usize,
+}
+
+impl Read for Drained {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.start == self.buffer.len() {
+            self.start = 0;
+            if !self.input.feed.drain(&mut self.buffer) {
+                self.buffer.clear();
+                return Ok(0);
+            }
+        }
+        let count = buffer.len().min(self.buffer.len() - self.start);
+        buffer[..count].copy_from_slice(&self.buffer[self.start..][..count]);
+        self.start += count;
+        Ok(count)
     }
 }
 

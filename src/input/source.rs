@@ -271,7 +271,7 @@ pub(super) struct Ends {
 }
 
 impl Ends {
-    fn push(&mut self, bytes: &[u8]) {
+    pub(super) fn push(&mut self, bytes: &[u8]) {
         let missing = MARK_BYTES - self.head.len();
         self.head.extend(&bytes[..bytes.len().min(missing)]);
         let last = &bytes[bytes.len().saturating_sub(MARK_BYTES)..];

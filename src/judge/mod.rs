@@ -22,7 +22,7 @@ pub use verdict::{Axes, RecordedBy, axes};
 
 use crate::call::{Brief, Call, Sourced};
 use crate::register::{
-    ApiId, CredentialId, GrantId, Match, Operations, PartnerId, Register, Remembered, Scratch,
+    ApiId, CredentialId, GrantId, Match, PartnerId, Register, Remembered, Scratch,
     credential_digest, operation_of_method,
 };
 use crate::time::Instant;
@@ -523,18 +523,8 @@ impl<'r> Judge<'r> {
 
 /// Every operation named by grants and routes, and those of the usual methods.
 fn operations(register: &Register) -> Vec<String> {
-    let of_grants = register
-        .grants
-        .iter()
-        .flat_map(|grant| &grant.versions)
-        .flat_map(|version| match &version.row.operations {
-            Operations::All => &[][..],
-            Operations::Named(names) => names.as_slice(),
-        })
-        .cloned();
-    let of_routes = register.routes.rows().iter().filter_map(|route| route.operation.clone());
-    let usual = ["read", "write", "delete", "unknown"].map(str::to_owned);
-    let mut operations: Vec<String> = of_grants.chain(of_routes).chain(usual).collect();
+    let mut operations: Vec<String> =
+        register.operation_names().chain(register.operations.iter().cloned()).collect();
     operations.sort_unstable();
     operations.dedup();
     operations

@@ -100,6 +100,7 @@ fn undigested(tables: &Tables, as_known_at: Option<Instant>, propagation_s: u64)
             })
             .collect(),
         consents: consents.collect(),
+        operations: Vec::new(),
         propagation_s,
         as_known_at,
         is_versioned: tables.is_versioned(),

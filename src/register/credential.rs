@@ -42,6 +42,16 @@ impl Shown {
         Shown { is_hash: is_hash(text), masked: mask(text) }
     }
 
+    /// One that was shown so before; `is_hash`: as the hash of what was presented.
+    pub fn again(masked: String, is_hash: bool) -> Shown {
+        Shown { is_hash, masked }
+    }
+
+    /// Whether it is the hash of what was presented.
+    pub fn is_hash(&self) -> bool {
+        self.is_hash
+    }
+
     /// What reports print.
     pub fn masked(&self) -> &str {
         &self.masked

@@ -9,6 +9,7 @@ mod build;
 mod check;
 mod credential;
 mod digest;
+mod extend;
 mod problem;
 mod routes;
 mod source;
@@ -20,6 +21,7 @@ mod versions;
 pub use build::build;
 pub use check::check;
 pub use credential::{Remembered, Shown, credential_digest, mask};
+pub use extend::{Mentioned, extended};
 pub use problem::{Level, Problem};
 pub use routes::{Match, Route, Routes, Scratch, Segment, Template, operation_of_method};
 pub use source::{Source, load, may_be_table};
@@ -64,6 +66,8 @@ pub struct Register {
     pub purposes: Vec<Purpose>,
     /// All consents that count, in no particular order.
     pub consents: Vec<Consent>,
+    /// Operations that it has no word for any more, and that calls counted earlier name.
+    pub operations: Vec<String>,
     /// How long after an end caches may still serve, for apis that do not say, in seconds.
     pub propagation_s: u64,
     /// The instant it is known at; `None`: now.
@@ -105,6 +109,18 @@ impl Register {
         position(&self.apis, |api| api.id.as_str().cmp(id))
             .filter(|&found| self.apis[found as usize].is_listed())
             .map(ApiId)
+    }
+
+    /// Every operation that the register has a word for, and those that methods yield; in no order, and not each once.
+    pub fn operation_names(&self) -> impl Iterator<Item = String> + '_ {
+        let versions = self.grants.iter().flat_map(|grant| &grant.versions);
+        let of_grants = versions.flat_map(|version| match &version.row.operations {
+            Operations::All => &[][..],
+            Operations::Named(names) => names.as_slice(),
+        });
+        let of_routes = self.routes.rows().iter().filter_map(|route| route.operation.clone());
+        let usual = ["read", "write", "delete", "unknown"].map(str::to_owned);
+        of_grants.cloned().chain(of_routes).chain(usual)
     }
 
     /// The apis that the apis table has, as known.

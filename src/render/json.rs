@@ -77,6 +77,7 @@ fn parts(report: &Report) -> Vec<Part<'_>> {
         suppressions,
         flipped,
         coverage,
+        nightly,
         ungranted: _,
     } = report;
     let mut parts = Vec::new();
@@ -102,6 +103,7 @@ fn parts(report: &Report) -> Vec<Part<'_>> {
     array("suppressions", suppressions, &mut parts);
     whole("flipped", flipped, &mut parts);
     whole("coverage", coverage, &mut parts);
+    whole("nightly", nightly, &mut parts);
     parts
 }
 

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use super::*;
 use crate::call::{Outcome, Reason};
 use crate::findings::{
-    self, Apart, Days, Edges, Found, Past, Row, Severities, Suppression as Decision, Target,
-    Unjudged, UnknownCredentials,
+    self, Apart, Days, Edges, Found, Past, Row, Severities, Suppression as Decision, Target, Told,
+    Unjudged, UnknownCredentials, Used,
 };
 use crate::judge::Judge;
 use crate::limits;
@@ -48,6 +48,19 @@ pub struct Facts {
     pub suppressions: Vec<Decision>,
     /// The only partner whose calls the tally holds, beside what it says of inputs and sources.
     pub partner: Option<PartnerId>,
+    /// What is known beside the tally, where state is kept.
+    pub state: Option<StateFacts>,
+}
+
+/// What is known from run to run.
+#[derive(Clone, Debug, Default)]
+pub struct StateFacts {
+    /// What of the register was used in all the time that is kept; none: by what the tally has.
+    pub used: Option<Used>,
+    /// What became of logs, and of the register.
+    pub told: Vec<Told>,
+    /// Where the report stands.
+    pub nightly: Nightly,
 }
 
 /// What is known of an input beside its sums.
@@ -63,6 +76,8 @@ pub struct InputFacts {
     pub compression: Option<&'static str>,
     /// Decompressed bytes read.
     pub bytes: u64,
+    /// Bytes of an unfinished last line, left to another time.
+    pub pending_bytes: u64,
     /// BLAKE3 of the file as it lies, hex.
     pub digest: Option<String>,
     /// Why it was not read to its end, if so.
@@ -104,13 +119,16 @@ fn past(tally: &Tally, facts: &Facts) -> Past {
         .flat_map(|source| &source.hours)
         .map(|hour| hour.div_euclid(24))
         .collect();
+    let used = facts.state.as_ref().and_then(|state| state.used.clone());
+    let days = Days {
+        numbers: hours.into_iter().collect(),
+        tell_who: tally.sources.values().any(|source| source.tells_who),
+    };
     Past {
-        window_end: facts.until.or(span(tally).last),
-        days: Days {
-            numbers: hours.into_iter().collect(),
-            tell_who: tally.sources.values().any(|source| source.tells_who),
-        },
+        window_end: used.as_ref().map_or(facts.until.or(span(tally).last), |used| used.window_end),
+        days: used.as_ref().map_or(days, |used| used.days.clone()),
         partner: facts.partner,
+        used,
     }
 }
 
@@ -134,8 +152,9 @@ fn judged(
     let (kept, other) = unknown.finish();
     let unknown = UnknownCredentials::new(kept, other);
     let stale = stale.into_iter().collect();
+    let told = facts.state.as_ref().map_or(&[][..], |state| &state.told);
     let found = judge.map_or_else(Vec::new, |judge| {
-        findings::collect(judge, rows, &stale, &unknown, past, &facts.severities)
+        findings::collect(judge, rows, &stale, &unknown, past, told, &facts.severities)
     });
     let credentials = unknown.top.iter().map(|(digest, _)| *digest).collect();
     Judgement { found, apart: Apart { credentials, names } }
@@ -234,6 +253,7 @@ pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
         suppressions,
         findings,
         flipped: Vec::new(),
+        nightly: facts.state.as_ref().map(|state| state.nightly.clone()),
         ungranted: None,
         coverage: coverage(judge, rows, facts, &sources, &past.days, edges),
         inputs,
@@ -321,7 +341,8 @@ fn input_rows(facts: &Facts, sums: &hashbrown::HashMap<u32, tally::InputSums>) -
             rejected: sums.rejected,
             outside_window: sums.outside_window,
             duplicates: sums.duplicates,
-            pending_bytes: 0,
+            repeats_unchecked: sums.repeats_unchecked,
+            pending_bytes: input.pending_bytes,
             gap_bytes: sums.gap_bytes,
             first: sums.span.first,
             last: sums.span.last,
@@ -759,6 +780,12 @@ fn finding_rows(
             overstay_s: found.overstay_s,
             hindsight: found.hindsight,
             bytes_served: found.bytes_served,
+            log: found.log.map(|log| FindingLog {
+                source: log.source,
+                path: log.path,
+                read_bytes: log.read_bytes,
+                seen_bytes: log.seen_bytes,
+            }),
             anomaly: None,
             summary: String::new(),
         };

@@ -55,6 +55,7 @@ pub(crate) fn empty() -> Report {
         exceptions: Vec::new(),
         suppressions: Vec::new(),
         flipped: Vec::new(),
+        nightly: None,
         partner: None,
         ungranted: None,
         coverage: Coverage {
@@ -152,6 +153,7 @@ pub(crate) fn finding(id: &str, kind: &str) -> Finding {
         hindsight: 0,
         bytes_served: 1536,
         subjects: exactly(2),
+        log: None,
         anomaly: None,
         summary: String::new(),
         evidence: vec![Evidence {

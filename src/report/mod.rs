@@ -10,7 +10,7 @@ pub mod text;
 #[cfg(test)]
 pub(crate) mod fixtures;
 
-pub use build::{Expect, Facts, InputFacts, Judgement, build, judgement};
+pub use build::{Expect, Facts, InputFacts, Judgement, StateFacts, build, judgement};
 pub use ungranted::Ungranted;
 
 use serde::{Deserialize, Serialize};
@@ -69,6 +69,8 @@ pub struct Report {
     pub flipped: Vec<()>,
     /// What of the expected logs was seen.
     pub coverage: Coverage,
+    /// Where it stands among the runs that keep state; null without saved state.
+    pub nightly: Option<Nightly>,
     /// Partners whose grants are still to be written; said to people only.
     #[serde(skip)]
     pub ungranted: Option<Ungranted>,
@@ -97,6 +99,64 @@ impl Report {
         Err(crate::error::Error::new(error)
             .hint("nothing was written; this is a fault of overstay itself, please report it"))
     }
+}
+
+/// Where a report stands among the runs that keep state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Nightly {
+    /// The run's number, from 1; that of the last run, if the report is of a span of days.
+    pub run: u64,
+    /// When it was.
+    pub run_at: Option<Instant>,
+    /// The day (of UTC) that the report is of; null if it is of a run or of a span.
+    pub day: Option<String>,
+    /// How often that day's report was issued, this time included; null likewise.
+    pub revision: Option<u64>,
+    /// The days that the run counted calls of, or those of the span.
+    pub days: Vec<NightlyDay>,
+    /// The register that days before were judged by, and what of them this one would touch; null if it is the same.
+    pub register_change: Option<RegisterChange>,
+    /// The hash of the manifest of the run before, hex.
+    pub previous: Option<String>,
+}
+
+/// A day of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NightlyDay {
+    /// The day, of UTC.
+    pub day: String,
+    /// How often its report was issued.
+    pub revision: u64,
+    /// Its calls, all runs together.
+    pub calls: u64,
+    /// Those that this run added.
+    pub added: u64,
+}
+
+/// What a change of the register would touch of days that were judged before.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RegisterChange {
+    /// The digest of the register before, hex.
+    pub from: String,
+    /// The days of which verdicts may be others now.
+    pub days: Vec<String>,
+    /// What they may be others for, where that can be told: by partner, api and operation.
+    pub affected: Vec<Affected>,
+    /// Tables whose changes can't be told apart by calls: they may touch any of the days.
+    pub tables: Vec<&'static str>,
+}
+
+/// Calls whose verdict a change of the register may touch.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Affected {
+    /// The partner.
+    pub partner: String,
+    /// The api.
+    pub api: String,
+    /// The operation; null: any that no grant names.
+    pub operation: Option<String>,
+    /// Calls counted of it on those days.
+    pub calls: u64,
 }
 
 /// Whether all that was asked for was read.
@@ -195,6 +255,8 @@ pub struct Input {
     pub outside_window: u64,
     /// Repeats.
     pub duplicates: u64,
+    /// Calls of days whose records are no longer remembered: whether they repeat others was not looked at.
+    pub repeats_unchecked: u64,
     /// Bytes of an unfinished last line left to the next run.
     pub pending_bytes: u64,
     /// NUL bytes left by truncation.
@@ -488,12 +550,27 @@ pub struct Finding {
     pub bytes_served: u64,
     /// Distinct people of calls served or unknown.
     pub subjects: Subjects,
+    /// The log that it is about, if it is about one.
+    pub log: Option<FindingLog>,
     /// Expectation and observation, for anomalies.
     pub anomaly: Option<()>,
     /// The finding in a sentence.
     pub summary: String,
     /// The earliest and the latest served lines.
     pub evidence: Vec<Evidence>,
+}
+
+/// A log that a finding is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct FindingLog {
+    /// Its source.
+    pub source: String,
+    /// Its path when it was last read.
+    pub path: String,
+    /// How far it was read, in decompressed bytes.
+    pub read_bytes: u64,
+    /// How many bytes were seen there last.
+    pub seen_bytes: u64,
 }
 
 /// A count of distinct people, or its estimate.

@@ -217,6 +217,31 @@ pub fn summary(finding: &Finding) -> String {
             "{partner} holds credential {}, and no call presented it",
             finding.credentials.join(", ")
         ),
+        Kind::LogRewritten => format!(
+            "{} no longer holds what was read of it, {}; what it holds now was read as a new log",
+            log_name(finding),
+            finding.log.as_ref().map_or_else(String::new, |log| bytes(log.read_bytes)),
+        ),
+        Kind::LogLost => match &finding.log {
+            Some(log) => format!(
+                "{} is gone: {} of {} seen were read, and nobody can tell what was written after",
+                log_name(finding),
+                thousands(log.read_bytes),
+                counted(log.seen_bytes, "byte", "bytes"),
+            ),
+            None => "a log is gone before it was read to its end".to_owned(),
+        },
+        Kind::RegisterRefused => {
+            "the register has errors: the last good one was used in its place".to_owned()
+        }
+    }
+}
+
+/// The log that a finding is about.
+fn log_name(finding: &Finding) -> String {
+    match &finding.log {
+        Some(log) => format!("{} (source {})", log.path, log.source),
+        None => "a log".to_owned(),
     }
 }
 

@@ -90,6 +90,7 @@ pub(super) fn read(
         severities: plan.severities.clone(),
         suppressions: plan.suppressions.clone(),
         partner: only,
+        state: None,
     };
     Ok(Reading { tally, facts, volume, marks })
 }
@@ -480,6 +481,7 @@ impl Counting<'_> {
             format: format.map(|format| format.name().to_owned()),
             compression: compression.map(|compression| compression.as_str()),
             bytes: outcome.bytes,
+            pending_bytes: outcome.mark.as_ref().map_or(0, |mark| mark.pending_bytes),
             digest: kept.map_or(outcome.digest, |kept| kept.digest.clone()),
             fault: fault.map(Fault::reason).map(str::to_owned),
             rejects_fault: too_many_rejects(plan.max_rejects, &sums),

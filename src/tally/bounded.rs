@@ -98,6 +98,25 @@ impl<K: Key, V: Merge> Bounded<K, V> {
         }
     }
 
+    /// All there is: the kept keys in order with their values, the key above which none is kept, and the sum of the others.
+    pub fn into_parts(mut self) -> (Vec<(K, V)>, Option<K>, Option<V>) {
+        self.prune();
+        let mut kept: Vec<(K, V)> = self.kept.into_iter().collect();
+        kept.sort_by(|a, b| a.0.cmp(&b.0));
+        (kept, self.ceiling.map(|(_, key)| key), self.other)
+    }
+
+    /// The same put together again.
+    pub fn of_parts(
+        bound: usize,
+        kept: Vec<(K, V)>,
+        ceiling: Option<K>,
+        other: Option<V>,
+    ) -> Bounded<K, V> {
+        let ceiling = ceiling.as_ref().map(rank);
+        Bounded { bound, kept: kept.into_iter().collect(), ceiling, other }
+    }
+
     /// The kept keys in order with their values, and the sum of the others, if there are any.
     pub fn finish(mut self) -> (Vec<(K, V)>, Option<V>) {
         self.prune();

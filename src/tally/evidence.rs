@@ -149,6 +149,22 @@ impl Evidence {
             self.earliest.truncate(EVIDENCE_EACH_END);
         }
     }
+
+    /// The earliest and the latest lines, each ascending.
+    pub fn ends(&self) -> (Vec<Proof>, Vec<Proof>) {
+        (self.earliest.clone(), self.latest.iter().map(Kept::proof).collect())
+    }
+
+    /// The same put together again.
+    pub fn of_ends(earliest: Vec<Proof>, latest: Vec<Proof>) -> Evidence {
+        let mut evidence = Evidence::default();
+        earliest.into_iter().for_each(|proof| evidence.insert_early(proof));
+        for Proof { at, place, length, blake3 } in latest {
+            evidence.insert_late(at, place, |kept| *kept = Line::Hashed { length, blake3 });
+        }
+        evidence
+    }
+
     /// All lines kept, ascending, each once.
     pub fn proofs(&self) -> Vec<Proof> {
         let mut proofs = self.earliest.clone();

@@ -80,6 +80,46 @@ impl Latencies {
     }
 }
 
+/// Latencies as plain data.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LatencyCounts {
+    /// So many took so long, in microseconds, ascending: exactly where there are few, else the least of their bucket.
+    pub counts: Vec<(u64, u64)>,
+    /// The longest, exactly.
+    pub max_us: u64,
+}
+
+impl From<&Latencies> for LatencyCounts {
+    fn from(latencies: &Latencies) -> LatencyCounts {
+        let counts = match &latencies.histogram {
+            Some(histogram) => histogram
+                .iter_recorded()
+                .map(|value| {
+                    let least = histogram.lowest_equivalent(value.value_iterated_to());
+                    (least, value.count_at_value())
+                })
+                .collect(),
+            None => {
+                let mut few = latencies.few.clone();
+                few.sort_unstable();
+                few.chunk_by(|a, b| a == b).map(|same| (same[0], same.len() as u64)).collect()
+            }
+        };
+        LatencyCounts { counts, max_us: latencies.max_us }
+    }
+}
+
+impl From<&LatencyCounts> for Latencies {
+    fn from(counts: &LatencyCounts) -> Latencies {
+        let mut latencies = Latencies::default();
+        for &(latency_us, times) in &counts.counts {
+            latencies.add_times(latency_us, times);
+        }
+        latencies.max_us = counts.max_us;
+        latencies
+    }
+}
+
 fn record(histogram: &mut Histogram<u64>, latency_us: u64, times: u64) {
     histogram.record_n(latency_us.min(LARGEST_US), times).expect(GROWS);
 }

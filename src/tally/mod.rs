@@ -26,11 +26,11 @@ pub use columns::{Addends, Columns};
 pub use dated::{By, Dated};
 pub use evidence::{Evidence, Place, Proof};
 use latency::Buckets;
-pub use latency::Latencies;
+pub use latency::{Latencies, LatencyCounts};
 pub use operations::Operations;
 pub use rejects::{Reject, Rejects};
 pub use series::{Finished as FinishedSeries, HourCounts, Series};
-pub use subjects::{Estimate, Subjects, hash as subject_hash};
+pub use subjects::{Estimate, SubjectHashes, Subjects, hash as subject_hash};
 
 use crate::call::{Call, Outcome, Reason};
 use crate::judge::{Also, Judge, Judged, Presented, Verdict};
@@ -115,7 +115,7 @@ impl Merge for NamedCells {
 
 impl Cells {
     /// Adds a cell.
-    fn add(&mut self, key: CellKey, cell: Cell) {
+    pub fn add(&mut self, key: CellKey, cell: Cell) {
         match self.0.entry(key) {
             hashbrown::hash_map::Entry::Occupied(mut ours) => ours.get_mut().merge(&cell),
             hashbrown::hash_map::Entry::Vacant(place) => {
@@ -274,6 +274,8 @@ pub struct InputSums {
     pub outside_window: u64,
     /// Records that repeat others, which count instead; of a file that repeats another, all lines that are not blank.
     pub duplicates: u64,
+    /// Calls of days whose records are not remembered: whether they repeat others was not looked at.
+    pub repeats_unchecked: u64,
     /// NUL bytes left by truncation.
     pub gap_bytes: u64,
     /// The first and the last call counted.
@@ -307,6 +309,7 @@ impl InputSums {
         self.rejected_counted += other.rejected_counted;
         self.outside_window += other.outside_window;
         self.duplicates += other.duplicates;
+        self.repeats_unchecked += other.repeats_unchecked;
         self.gap_bytes += other.gap_bytes;
         self.span.merge(other.span);
     }

@@ -39,6 +39,13 @@ impl Operations {
         }
     }
 
+    /// The same put together again from [`Operations::names`].
+    pub fn of_names(names: impl IntoIterator<Item = String>) -> Operations {
+        let mut operations = Operations::default();
+        names.into_iter().for_each(|name| operations.add(&name));
+        operations
+    }
+
     /// Their names; `(other)` stands for those beyond the bound.
     pub fn names(self) -> BTreeSet<String> {
         let more = self.more.then(|| OTHER.to_owned());

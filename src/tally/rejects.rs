@@ -71,6 +71,13 @@ impl Rejects {
         }
     }
 
+    /// The same put together again.
+    pub fn of_parts(counts: [u64; 6], kept: impl IntoIterator<Item = Reject>) -> Rejects {
+        let mut rejects = Rejects { counts, ..Rejects::default() };
+        kept.into_iter().for_each(|reject| rejects.keep(reject));
+        rejects
+    }
+
     /// Those kept, in no particular order.
     pub fn kept(&self) -> impl Iterator<Item = &Reject> {
         self.kept.iter().flatten()

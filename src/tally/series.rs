@@ -37,7 +37,8 @@ impl HourCounts {
         self.overstayed += u64::from(overstayed);
     }
 
-    fn merge(&mut self, other: &HourCounts) {
+    /// Adds all of `other`.
+    pub fn merge(&mut self, other: &HourCounts) {
         self.served += other.served;
         self.denied += other.denied;
         self.failed += other.failed;
@@ -84,12 +85,7 @@ impl Series {
     }
 
     /// Adds the counts of one partner in one hour.
-    pub(super) fn add_counts(
-        &mut self,
-        hour: i64,
-        partner: Option<PartnerId>,
-        counts: &HourCounts,
-    ) {
+    pub fn add_counts(&mut self, hour: i64, partner: Option<PartnerId>, counts: &HourCounts) {
         self.entry(hour, partner).merge(counts);
     }
 

@@ -106,6 +106,46 @@ impl Table {
     }
 }
 
+/// A set of subjects as plain data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SubjectHashes {
+    /// All hashes, ascending.
+    Exact(Vec<u64>),
+    /// The registers of the sketch, in order.
+    Sketch(Vec<u8>),
+}
+
+impl From<&Subjects> for SubjectHashes {
+    fn from(subjects: &Subjects) -> SubjectHashes {
+        match &subjects.0 {
+            State::Exact(table) => {
+                let mut hashes: Vec<u64> = table.hashes().collect();
+                hashes.sort_unstable();
+                SubjectHashes::Exact(hashes)
+            }
+            State::Sketch(registers) => SubjectHashes::Sketch(registers.to_vec()),
+        }
+    }
+}
+
+impl SubjectHashes {
+    /// The set; none of what no set can be.
+    pub fn into_subjects(self) -> Option<Subjects> {
+        match self {
+            SubjectHashes::Exact(hashes) => {
+                let mut subjects = Subjects::default();
+                hashes.iter().for_each(|&hash| subjects.add(hash));
+                (hashes.len() <= SUBJECTS_EXACT_MAX).then_some(subjects)
+            }
+            SubjectHashes::Sketch(registers) => {
+                let registers: Box<[u8; REGISTERS]> = registers.try_into().ok()?;
+                let fits = registers.iter().all(|&rank| usize::from(rank) <= RANK_BITS + 1);
+                fits.then_some(Subjects(State::Sketch(registers)))
+            }
+        }
+    }
+}
+
 /// Places of the smallest table.
 const TABLE_MIN: usize = 4;
 

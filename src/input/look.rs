@@ -1,0 +1,220 @@
+//! Looks at a log without reading it: what it is, how it begins, and whether it holds what was read of another.
+
+use std::fs::File;
+use std::io;
+use std::ops::ControlFlow;
+
+use super::print::{block, hash, head_lengths};
+use super::source::Ends;
+use super::{Compression, Found, Input, Io, Options, Packed, Place, Print, Version};
+use crate::error::{Error, Result};
+use crate::limits::{DECODED_CHUNK_BYTES, MARK_BYTES};
+
+/// What a log looks like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// How it is compressed.
+    pub compression: Option<Compression>,
+    /// Its bytes as it lies.
+    pub bytes: u64,
+    /// Device and inode, where there are such: a hint.
+    pub file: Option<(u64, u64)>,
+    /// All of it as it lies, if it is compressed.
+    pub packed: Option<Packed>,
+    /// Its first block, decompressed.
+    head: Vec<u8>,
+}
+
+/// Whether a log holds what was read of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// All of it.
+    Yes,
+    /// It begins so, and ends before.
+    Short,
+    /// No.
+    No,
+}
+
+/// How what follows in two logs compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compared {
+    /// The first holds no more than the second, which begins with all of it.
+    Within,
+    /// The first begins with all of the second, and goes on.
+    Beyond,
+    /// They part.
+    Apart,
+}
+
+const OPTIONS: Options =
+    Options { io: Io::Read, chunk_bytes: DECODED_CHUNK_BYTES, digest: false, resumable: false };
+
+impl Look {
+    /// Looks at a log.
+    ///
+    /// # Errors
+    /// Where it can't be opened or read, or is no file that keeps what was written to it.
+    pub fn at(found: &Found) -> Result<Look> {
+        let Place::File(path) = &found.place else {
+            return Err(Error::new(format!("{}: can be read only once", found.shown)));
+        };
+        let in_words = |error| Error::io(&found.shown, error);
+        let mut file = File::open(path).map_err(in_words)?;
+        let metadata = file.metadata().map_err(in_words)?;
+        if !metadata.is_file() {
+            return Err(Error::new(format!("{}: is no regular file", found.shown)));
+        }
+        let Version { file: hint, bytes, .. } = Version::of(&metadata);
+        let first = block(&mut file, 0, MARK_BYTES as u64).map_err(in_words)?;
+        let compression = Compression::recognise(&first);
+        let (head, packed) = match compression {
+            None => (first, None),
+            Some(_) => {
+                let packed = Packed::of(&mut file, bytes).map_err(in_words)?;
+                (decoded_head(found)?, Some(packed))
+            }
+        };
+        Ok(Look { compression, bytes, file: hint, packed, head })
+    }
+
+    /// The hashes of its first blocks by their lengths, as [`Print`]s have them, the longest first.
+    pub fn heads(&self) -> impl Iterator<Item = (u32, [u8; 32])> + '_ {
+        let head = |length: usize| (length as u32, hash(&self.head[..length]));
+        head_lengths(self.head.len()).map(head)
+    }
+
+    /// Whether the log holds what was read of others, each given by its end and its print; it begins like all of them.
+    ///
+    /// # Errors
+    /// Those of reading it.
+    pub fn holds(&self, found: &Found, others: &[(u64, Print)]) -> Result<Vec<Holds>> {
+        if self.compression.is_some() {
+            return holds_decoded(found, others);
+        }
+        let Place::File(path) = &found.place else { return Ok(vec![Holds::No; others.len()]) };
+        let in_words = |error| Error::io(&found.shown, error);
+        let mut file = File::open(path).map_err(in_words)?;
+        let holds = others.iter().map(|(end, print)| {
+            if self.bytes < *end {
+                return Ok(Holds::Short);
+            }
+            let is = print.is_of_plain(&mut file, *end)?;
+            Ok(if is { Holds::Yes } else { Holds::No })
+        });
+        holds.collect::<io::Result<_>>().map_err(in_words)
+    }
+}
+
+/// The first block of a compressed log; less where it is damaged.
+fn decoded_head(found: &Found) -> Result<Vec<u8>> {
+    let mut head = Vec::new();
+    let options = Options { chunk_bytes: MARK_BYTES, ..OPTIONS };
+    let drained = Input::open(found, &options)?.drain(|bytes| {
+        head.extend(bytes);
+        Ok(if head.len() < MARK_BYTES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    });
+    drained.map_err(|error| Error::io(&found.shown, error))?;
+    head.truncate(MARK_BYTES);
+    Ok(head)
+}
+
+/// [`Look::holds`] by decompressing as far as the furthest end.
+fn holds_decoded(found: &Found, others: &[(u64, Print)]) -> Result<Vec<Holds>> {
+    let mut order: Vec<usize> = (0..others.len()).collect();
+    order.sort_unstable_by_key(|&index| others[index].0);
+    let mut holds = vec![Holds::Short; others.len()];
+    let mut left = order.into_iter().peekable();
+    let (mut ends, mut passed) = (Ends::default(), 0u64);
+    let drained = Input::open(found, &OPTIONS)?.drain(|bytes| {
+        let mut bytes = bytes;
+        while let Some(&index) = left.peek() {
+            let (end, print) = others[index];
+            let missing = usize::try_from(end - passed).unwrap_or(usize::MAX);
+            if missing > bytes.len() {
+                break;
+            }
+            let (before, after) = bytes.split_at(missing);
+            ends.push(before);
+            (passed, bytes) = (end, after);
+            let is = print == Print::of_ends(&ends.head, &ends.tail);
+            holds[index] = if is { Holds::Yes } else { Holds::No };
+            left.next();
+        }
+        ends.push(bytes);
+        passed += bytes.len() as u64;
+        Ok(match left.peek() {
+            Some(_) => ControlFlow::Continue(()),
+            None => ControlFlow::Break(()),
+        })
+    });
+    drained.map_err(|error| Error::io(&found.shown, error))?;
+    Ok(holds)
+}
+
+/// Compares what two logs hold from an offset on, decompressed.
+///
+/// # Errors
+/// Those of reading them.
+pub fn compare(first: &Found, second: &Found, from: u64) -> Result<Compared> {
+    let mut readers = [Following::open(first, from)?, Following::open(second, from)?];
+    loop {
+        let [one, other] = &mut readers;
+        let (one_ended, other_ended) = (!one.fill()?, !other.fill()?);
+        match (one_ended, other_ended) {
+            (true, _) => return Ok(Compared::Within),
+            (false, true) => return Ok(Compared::Beyond),
+            (false, false) => {}
+        }
+        let common = one.ahead().len().min(other.ahead().len());
+        if one.ahead()[..common] != other.ahead()[..common] {
+            return Ok(Compared::Apart);
+        }
+        one.start += common;
+        other.start += common;
+    }
+}
+
+/// A log that is read on, a piece at a time.
+struct Following {
+    shown: String,
+    reader: Box<dyn io::Read>,
+    buffer: Vec<u8>,
+    start: usize,
+}
+
+impl Following {
+    fn open(found: &Found, from: u64) -> Result<Following> {
+        let input = Input::open(found, &OPTIONS)?;
+        let mut following = Following {
+            shown: found.shown.clone(),
+            reader: input.into_reader(),
+            buffer: Vec::new(),
+            start: 0,
+        };
+        let mut missing = from;
+        while missing > 0 && following.fill()? {
+            let passed =
+                following.ahead().len().min(usize::try_from(missing).unwrap_or(usize::MAX));
+            following.start += passed;
+            missing -= passed as u64;
+        }
+        Ok(following)
+    }
+
+    fn ahead(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+
+    /// Whether anything lies ahead.
+    fn fill(&mut self) -> Result<bool> {
+        use io::Read as _;
+        if self.ahead().is_empty() {
+            self.buffer.clear();
+            self.start = 0;
+            let mut block = (&mut self.reader).take(DECODED_CHUNK_BYTES as u64);
+            block.read_to_end(&mut self.buffer).map_err(|error| Error::io(&self.shown, error))?;
+        }
+        Ok(!self.ahead().is_empty())
+    }
+}

@@ -1,0 +1,235 @@
+//! What is known from run to run: every log with how far it was read, every day with its tally, every finding with its life.
+//!
+//! A run's whole effect is one new ledger. All other files of a state are immutable and named in it; what it does not name
+//! is not there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::codec::{self, Kind};
+use crate::error::Result;
+use crate::input::{Mark, Packed, Print};
+use crate::time::Instant;
+
+/// A file of the state, by its name and content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateFile {
+    /// Its name in the folder of its kind.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+    /// BLAKE3 of it.
+    pub blake3: [u8; 32],
+}
+
+/// All that is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// The number of the run that wrote it, from 1.
+    pub run: u64,
+    /// When that was.
+    pub run_at_ns: i64,
+    /// Time as runs have seen it pass: see [`Ledger::pass`].
+    pub elapsed_s: u64,
+    /// The hash of that run's manifest, the head of the chain; none before the first.
+    pub head: Option<[u8; 32]>,
+    /// Tells the privacy key that the state is sealed with.
+    pub key_check: [u8; 32],
+    /// The digest of the register that the last run judged by.
+    pub register: Option<[u8; 32]>,
+    /// The digests of all registers that any run judged by.
+    pub registers: BTreeSet<[u8; 32]>,
+    /// The number of the next log that is new.
+    pub next_input: u64,
+    /// All logs that are known, by number.
+    pub inputs: Vec<KnownInput>,
+    /// All days that are kept.
+    pub days: BTreeMap<i64, Day>,
+    /// Days that were kept once: how often their reports were issued, so that no number is given twice.
+    pub revisions: BTreeMap<i64, u64>,
+    /// All findings there ever were.
+    pub findings: BTreeMap<String, Life>,
+    /// What of the register was used, and when last.
+    pub uses: Uses,
+    /// The last call ever counted.
+    pub last_call_ns: Option<i64>,
+}
+
+/// A log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownInput {
+    /// Its number.
+    pub id: u64,
+    /// Its source.
+    pub source: String,
+    /// What it was called when it was last seen.
+    pub path: String,
+    /// The format it is read in; none until it had a line to tell it from.
+    pub format: Option<String>,
+    /// How many lines were read.
+    pub lines: u64,
+    /// How far it was read, in decompressed bytes: the beginning of a line.
+    pub offset: u64,
+    /// How many bytes were there when it was last seen, decompressed.
+    pub seen_bytes: u64,
+    /// The last directive before the offset, where its format has such.
+    pub directive: Option<Vec<u8>>,
+    /// The first block of what was read: its length and BLAKE3.
+    pub head: (u32, [u8; 32]),
+    /// The last block of it.
+    pub tail: (u32, [u8; 32]),
+    /// Of one that is compressed: size and BLAKE3 of its ends as it lies.
+    pub packed: Option<(u64, [u8; 32])>,
+    /// Device and inode: a hint.
+    pub file: Option<(u64, u64)>,
+    /// When its content was last seen under any name, in the ledger's elapsed time.
+    pub seen_at_s: u64,
+    /// Whether it is gone or was rewritten, and that was told.
+    pub is_told: bool,
+}
+
+impl KnownInput {
+    /// By what it is known.
+    pub fn print(&self) -> Print {
+        let ((head_bytes, head), (tail_bytes, tail)) = (self.head, self.tail);
+        Print { head_bytes, head, tail_bytes, tail }
+    }
+
+    /// By what it is known as it lies, if it is compressed.
+    pub fn packed(&self) -> Option<Packed> {
+        self.packed.map(|(bytes, ends)| Packed { bytes, ends })
+    }
+
+    /// Takes over how far it was read now, `lines` further on.
+    pub fn advance(&mut self, mark: &Mark, lines: u64) {
+        let Print { head_bytes, head, tail_bytes, tail } = mark.print;
+        self.lines += lines;
+        self.offset = mark.end;
+        self.seen_bytes = mark.end + mark.pending_bytes;
+        self.directive.clone_from(&mark.directive);
+        (self.head, self.tail) = ((head_bytes, head), (tail_bytes, tail));
+        self.packed = mark.packed.map(|packed| (packed.bytes, packed.ends));
+        self.file = mark.file;
+    }
+}
+
+/// A day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Day {
+    /// How often its report was issued.
+    pub revision: u64,
+    /// Its tally.
+    pub segment: StateFile,
+    /// The ids of its records, by source, where repeats are sought and for as long as they are remembered.
+    pub repeats: Option<StateFile>,
+    /// Its calls.
+    pub calls: u64,
+    /// The registers it was judged by.
+    pub registers: BTreeSet<[u8; 32]>,
+}
+
+/// Where a finding is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stage {
+    /// First seen in this run.
+    New,
+    /// Seen before, and still.
+    Ongoing,
+    /// No longer.
+    Resolved,
+    /// Seen again after it was resolved.
+    Reopened,
+}
+
+impl Stage {
+    /// The word used in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Stage::New => "new",
+            Stage::Ongoing => "ongoing",
+            Stage::Resolved => "resolved",
+            Stage::Reopened => "reopened",
+        }
+    }
+}
+
+/// The life of a finding, and what is said of it once it no longer occurs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Life {
+    /// Its kind.
+    pub kind: String,
+    /// Its severity when it was last found.
+    pub severity: String,
+    /// Where it is.
+    pub stage: Stage,
+    /// When a run first reported it.
+    pub first_seen_ns: i64,
+    /// The run that last found it.
+    pub last_run: u64,
+    /// Whether any run found calls of it that were served.
+    pub was_served: bool,
+    /// The sources that its evidence came from.
+    pub sources: BTreeSet<String>,
+    /// Its partner, api and grant.
+    pub partner: Option<String>,
+    /// See `partner`.
+    pub api: Option<String>,
+    /// See `partner`.
+    pub grant: Option<String>,
+    /// The log it is about, if it is about one: its source and path.
+    pub log: Option<(String, String)>,
+    /// Since when it held, when it was last found.
+    pub since_ns: Option<i64>,
+    /// When access was last in order, likewise.
+    pub lapsed_at_ns: Option<i64>,
+    /// The last of its calls.
+    pub last_ns: Option<i64>,
+}
+
+/// What of the register was used: the numbers are of days.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Uses {
+    /// The last day on which a call was judged by each grant.
+    pub grants: BTreeMap<String, i64>,
+    /// The first and the last day of calls of (partner, api, operation).
+    pub operations: BTreeMap<(String, String, String), (i64, i64)>,
+    /// The last day on which each credential was presented, by digest; how reports show it.
+    pub credentials: BTreeMap<[u8; 32], (i64, String)>,
+    /// The partners of calls without an api that the register knows.
+    pub partners: BTreeMap<String, i64>,
+    /// The days on which calls presented a credential that the register knows.
+    pub telling_days: BTreeSet<i64>,
+}
+
+/// No gap between two runs counts for more than this, in seconds: a clock that jumped makes no run forget anything.
+const GAP_MAX_S: u64 = 36 * 3600;
+
+impl Ledger {
+    /// Lets time pass up to a run: what has passed since the run before, but no more than a day and a half and never less than
+    /// nothing. A log is forgotten by this time, not by the clock.
+    pub fn pass(&mut self, run_at: Instant) {
+        if self.run > 0 {
+            let gap = run_at.seconds_since(Instant::from_ns(self.run_at_ns));
+            self.elapsed_s += gap.min(GAP_MAX_S);
+        }
+    }
+
+    /// The file that holds it.
+    ///
+    /// # Errors
+    ///
+    /// As [`codec::encode`].
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        codec::encode(Kind::Ledger, self)
+    }
+
+    /// Reads what [`Ledger::encode`] wrote; `shown` is the file's name.
+    ///
+    /// # Errors
+    ///
+    /// As [`codec::decode`].
+    pub fn decode(shown: &str, file: &[u8]) -> Result<Ledger> {
+        codec::decode(shown, Kind::Ledger, file)
+    }
+}
