@@ -50,6 +50,45 @@ Environment:
   NO_COLOR  no colour, unless --color always asks for it"
     )]
     Audit(Box<AuditArgs>),
+    /// Report on what was appended since the last run, with saved state
+    #[command(
+        long_about = "Reads what was appended to the logs of overstay.toml since the last run, judges it, and keeps the counts: by day, in a \
+state folder. Every line is counted once, whatever becomes of the logs meanwhile: renamed, compressed, copied and truncated, \
+late. Reports of the run and of each day that it touched go to the folder of reports, and the run's is printed.\n\n\
+A run that is killed, or fails, leaves the state as it was; the next one reads what it would have read.",
+        after_help = "Examples:
+  overstay nightly
+      what overstay.toml in this folder says: from cron, or a systemd timer
+  overstay nightly --dry-run
+      the report that a run would give, writing nothing
+  overstay nightly --rebuild
+      forget what was counted, and read all logs that are there again
+  overstay report --since 2018-12-01 --until 2019-01-01
+      afterwards: any span of days that the state covers
+
+docs/nightly.md tells what is kept, and what is done about each thing that can become of a log."
+    )]
+    Nightly(Box<NightlyArgs>),
+    /// Report on any span of days that the saved state covers
+    #[command(after_help = "Examples:
+  overstay report
+      all days that are kept
+  overstay report --since 2018-12-01 --until 2019-01-01 --json
+      one month")]
+    Report(Box<ReportArgs>),
+    /// Check the chain of run manifests, the reports and the evidence
+    #[command(
+        long_about = "Checks that no run, report or line of evidence was changed or removed since: every run's manifest holds the hashes of its \
+reports and of the manifest before. Give the head that a run printed, kept where the one who could change reports can't.",
+        after_help = "Examples:
+  overstay verify
+  overstay verify --head 8a4f…
+      the head that some run printed: it must be in the chain
+
+Exit status: 0 if all of it is as it was; 2 if not. Logs that are gone can't be read
+again: that is told, and is no error."
+    )]
+    Verify(VerifyArgs),
     /// Print the judged calls, one JSON object a line
     #[command(
         long_about = "Prints the judged calls as a stream, one JSON object a line: logs by path, calls in the order of their lines.\n\n\
@@ -294,6 +333,110 @@ pub struct AuditArgs {
     /// Colour on the terminal
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = ColorArg::Auto)]
     pub color: ColorArg,
+}
+
+/// Where the configuration and the register are, for commands that keep state.
+#[derive(Args, Clone, Debug)]
+pub struct StateArgs {
+    /// The configuration [default: overstay.toml in the current folder]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// The register, whatever the config says: a folder of CSV tables
+    #[arg(long, value_name = "DIR")]
+    pub register: Option<String>,
+}
+
+/// Arguments of `nightly`.
+#[derive(Args, Clone, Debug)]
+pub struct NightlyArgs {
+    /// Where the configuration is
+    #[command(flatten)]
+    pub state: StateArgs,
+
+    /// How to read
+    #[command(flatten)]
+    pub how: HowArgs,
+
+    /// Where the run's report goes beside the folder of reports, as `audit` has it; repeatable
+    #[arg(long, value_name = "KIND[=PATH]")]
+    pub report: Vec<String>,
+
+    /// The same as --report json
+    #[arg(long)]
+    pub json: bool,
+
+    /// Exit with 1 if there is a finding of this severity or above: critical, high, medium, low, info
+    #[arg(long, value_name = "SEVERITY")]
+    pub fail_on: Option<String>,
+
+    /// Write nothing: no state, no reports, no key
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Forget what was counted and read all logs that are there again
+    #[arg(long)]
+    pub rebuild: bool,
+
+    /// The time of the run [default: now]
+    #[arg(long, value_name = "T")]
+    pub run_at: Option<String>,
+
+    /// Colour on the terminal
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = ColorArg::Auto)]
+    pub color: ColorArg,
+}
+
+/// Arguments of `report`.
+#[derive(Args, Clone, Debug)]
+pub struct ReportArgs {
+    /// Where the configuration is
+    #[command(flatten)]
+    pub state: StateArgs,
+
+    /// Only days from this one on
+    #[arg(long, value_name = "DAY")]
+    pub since: Option<String>,
+
+    /// Only days before this one
+    #[arg(long, value_name = "DAY")]
+    pub until: Option<String>,
+
+    /// Where the report goes, as `audit` has it; repeatable
+    #[arg(long, value_name = "KIND[=PATH]")]
+    pub report: Vec<String>,
+
+    /// The same as --report json
+    #[arg(long)]
+    pub json: bool,
+
+    /// Exit with 1 if there is a finding of this severity or above: critical, high, medium, low, info
+    #[arg(long, value_name = "SEVERITY")]
+    pub fail_on: Option<String>,
+
+    /// Worker threads [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=limits::THREADS_MAX as i64))]
+    pub threads: Option<u16>,
+
+    /// Colour on the terminal
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = ColorArg::Auto)]
+    pub color: ColorArg,
+}
+
+/// Arguments of `verify`.
+#[derive(Args, Clone, Debug)]
+pub struct VerifyArgs {
+    /// Where the configuration is
+    #[command(flatten)]
+    pub state: StateArgs,
+
+    /// The hash that some run printed as the head of the chain
+    #[arg(long, value_name = "HASH")]
+    pub head: Option<String>,
+
+    /// Do not read the evidence again: the logs are elsewhere
+    #[arg(long)]
+    pub no_evidence: bool,
 }
 
 /// Arguments of `calls`.

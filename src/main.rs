@@ -10,6 +10,7 @@ use overstay::error::{Error, Result};
 use overstay::render::for_terminal;
 use overstay::report::text::{bytes, counted};
 use overstay::run::{Ended, Status};
+use overstay::state::Disk;
 use overstay::{plan, run};
 
 #[expect(
@@ -93,6 +94,9 @@ impl Write for Stdout {
 fn run(cli: &Cli, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
     match &cli.command {
         Command::Audit(args) => run::audit(&plan::audit(args)?, stdout),
+        Command::Nightly(args) => run::nightly(plan::nightly(args)?, &Disk, stdout),
+        Command::Report(args) => run::report(&plan::report(args)?, stdout),
+        Command::Verify(_) => Err(Error::new("not there yet")),
         Command::Calls(args) => run::calls(&plan::calls(args)?, stdout),
         Command::Init(args) => run::init(&plan::init(args)?, stdout),
         Command::Check(args) => run::check(&plan::check(args)?, stdout),
@@ -151,6 +155,7 @@ fn say(cli: &Cli, ended: &Ended, started: Instant) {
     }
     let quiet = match &cli.command {
         Command::Audit(args) => args.read.how.quiet,
+        Command::Nightly(args) => args.how.quiet,
         Command::Calls(args) => args.read.how.quiet,
         Command::Init(args) => args.how.quiet,
         _ => true,

@@ -279,6 +279,12 @@ pub fn date(text: &[u8; 10]) -> Option<i64> {
     real.then(|| days_from_civil(year.into(), month, day))
 }
 
+/// The name of a day, given by its number since the epoch: `YYYY-MM-DD`.
+pub fn day_name(day: i64) -> String {
+    let (year, month, day) = civil_from_days(day);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
 /// Reads an offset `+HH:MM`, `+HHMM` or `+HH`, whole: seconds east of UTC.
 pub fn parse_offset(text: &[u8]) -> Option<i64> {
     let sign = match text.first()? {

@@ -69,9 +69,8 @@ impl ConfigFile {
 
     /// What the file says that this version has no use for, a line each.
     pub fn unused(&self) -> Vec<String> {
-        let Tables { state, privacy, anomaly, alert, .. } = &self.tables;
-        let tables =
-            [("state", state), ("privacy", privacy), ("anomaly", anomaly), ("alert", alert)];
+        let Tables { anomaly, alert, .. } = &self.tables;
+        let tables = [("anomaly", anomaly), ("alert", alert)];
         let given = tables.into_iter().filter(|(_, table)| table.is_some());
         let unused = given.map(|(name, _)| {
             format!("{}: [{name}] is not used by this version", self.path.display())
@@ -202,10 +201,10 @@ pub struct Tables {
     pub severity: BTreeMap<String, Spanned<String>>,
     /// `[[suppress]]`.
     pub suppress: Vec<Spanned<Suppress>>,
-    /// `[state]`: this version keeps none.
-    pub state: Option<toml::Table>,
-    /// `[privacy]`: this version stores nothing to encipher.
-    pub privacy: Option<toml::Table>,
+    /// `[state]`.
+    pub state: State,
+    /// `[privacy]`.
+    pub privacy: Privacy,
     /// `[anomaly]`: this version has no history to measure by.
     pub anomaly: Option<toml::Table>,
     /// `[alert]`: this version sends none.
@@ -237,7 +236,7 @@ pub struct Logs {
     pub expect: Option<ExpectWord>,
     /// Whether to look for repeats; absent: as its format is.
     pub dedupe: Option<bool>,
-    /// How long a run that keeps state looks back; this version keeps none.
+    /// For how long `nightly` remembers a log that is no longer there.
     pub lookback: Option<Spanned<String>>,
 }
 
@@ -260,10 +259,34 @@ impl From<ExpectWord> for Expect {
     }
 }
 
+/// `[state]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct State {
+    /// Its folder.
+    pub dir: Option<String>,
+    /// How many days are kept.
+    pub keep_days: Option<std::num::NonZeroU16>,
+    /// For how many days records are remembered, where repeats are sought.
+    pub repeat_days: Option<std::num::NonZeroU16>,
+    /// Whether calls are kept for judging them again; this version keeps none.
+    pub archive: Option<bool>,
+}
+
+/// `[privacy]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Privacy {
+    /// The file of the privacy key.
+    pub key_file: Option<String>,
+}
+
 /// `[report]`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
+    /// The folder of the reports that `nightly` keeps.
+    pub dir: Option<String>,
     /// `KIND[=PATH]`, as `--report`.
     #[serde(default)]
     pub outputs: Vec<Spanned<String>>,

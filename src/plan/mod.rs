@@ -4,6 +4,7 @@
 
 mod config;
 mod init;
+mod nightly;
 mod synth;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,9 @@ use toml::Spanned;
 
 pub use config::ConfigFile;
 pub use init::{Given, InitPlan, REGISTER_NAME, TABLE_NAMES, init};
+pub use nightly::{
+    NightlyPlan, NightlySource, ReportPlan, StatePlan, VerifyPlan, nightly, report, verify,
+};
 pub use synth::{Compress, LogsTo, SynthPlan, synth};
 
 use crate::call::Outcome;
@@ -30,7 +34,7 @@ use crate::register::may_be_table;
 use crate::render::CSV_TABLES;
 use crate::report::{Expect, Partial, PathsFrom};
 use crate::tally::By;
-use crate::time::Instant;
+use crate::time::{Instant, S_PER_DAY};
 
 /// The configuration that is looked for in the current folder.
 pub const CONFIG_NAME: &str = "overstay.toml";
@@ -332,7 +336,7 @@ pub fn audit(args: &AuditArgs) -> Result<AuditPlan> {
         )
         .hint("give --register DIR, or the configuration with --config FILE"));
     }
-    let outputs = outputs(args, config.as_ref())?;
+    let outputs = outputs_of(&args.report, args.json, config.as_ref())?;
     let mut problems = Problems::default();
     spare_files(&outputs, config.as_ref(), read.register.as_ref(), &logs, &mut problems);
     problems.told("the list of reports")?;
@@ -527,6 +531,8 @@ fn format_index(formats: &[Format], name: &str, place: &str) -> Result<Option<us
 /// A source of the config, with the files it claims.
 struct SourcePlan {
     name: String,
+    /// For how long a log is remembered that is no longer there, in seconds.
+    lookback_s: Option<u64>,
     expect: Option<Expect>,
     dedupe: Option<bool>,
     format: Option<usize>,
@@ -573,9 +579,8 @@ fn source_of(
             "{name}: paths: found nothing, expected files, folders or globs"
         )));
     }
-    if let Some(lookback) = &logs.lookback
-        && !is_span(lookback.get_ref())
-    {
+    let lookback_s = logs.lookback.as_ref().map(|text| span_s(text.get_ref()));
+    if let (Some(lookback), Some(None)) = (&logs.lookback, lookback_s) {
         let what = format!(
             "[[logs]] {name}: lookback: found `{}`, expected a number of days or hours such as 3d or 12h",
             lookback.get_ref()
@@ -595,6 +600,7 @@ fn source_of(
     };
     Ok(SourcePlan {
         name: name.to_owned(),
+        lookback_s: lookback_s.flatten(),
         expect: logs.expect.map(Expect::from),
         dedupe: logs.dedupe,
         format,
@@ -602,10 +608,14 @@ fn source_of(
     })
 }
 
-/// Whether a text is a span of time as configs have it: `3d`, `12h`.
-fn is_span(text: &str) -> bool {
-    let number = text.strip_suffix(['d', 'h']);
-    number.is_some_and(|number| number.parse::<u32>().is_ok_and(|n| n > 0))
+/// A span of time as configs have it, `3d` or `12h`, in seconds.
+fn span_s(text: &str) -> Option<u64> {
+    let (number, unit_s) = match text.strip_suffix('d') {
+        Some(days) => (days, S_PER_DAY as u64),
+        None => (text.strip_suffix('h')?, 3600),
+    };
+    let number: u32 = number.parse().ok()?;
+    (number > 0).then_some(u64::from(number) * unit_s)
 }
 
 fn read_plan(args: &ReadArgs, config: Option<&ConfigFile>) -> Result<(ReadPlan, Logs)> {
@@ -903,12 +913,13 @@ fn max_rejects(text: &str) -> Result<MaxRejects> {
     }
 }
 
-fn outputs(args: &AuditArgs, config: Option<&ConfigFile>) -> Result<Vec<Output>> {
+/// Where reports go: as the command line says, else as the configuration does, else to standard output.
+fn outputs_of(given: &[String], json: bool, config: Option<&ConfigFile>) -> Result<Vec<Output>> {
     let mut outputs: Vec<Output> = Vec::new();
-    for text in &args.report {
+    for text in given {
         outputs.push(output(text, Path::new(""))?);
     }
-    if args.json {
+    if json {
         outputs.push(Output { kind: OutputKind::Json, path: None });
     }
     if outputs.is_empty()

@@ -57,6 +57,25 @@ fn load_folder(dir: &Path) -> Result<Tables> {
     Ok(tables)
 }
 
+/// The files of a register's tables as they lie: name and content.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn table_files(source: &Source) -> Result<Vec<(String, Vec<u8>)>> {
+    let Source::Folder(dir) = source;
+    let names = table_names(dir)?;
+    let known = Table::ALL.iter().map(|table| format!("{}.csv", table.name()));
+    let there = known.filter(|name| names.contains(name));
+    there
+        .map(|name| {
+            let path = dir.join(&name);
+            let bytes = fs::read(&path).map_err(|error| Error::io(path.display(), error))?;
+            Ok((name, bytes))
+        })
+        .collect()
+}
+
 /// How files end that people mean as tables, or as packed ones, and that are not read.
 const OTHER_ENDINGS: [&str; 10] =
     ["tsv", "tab", "txt", "gz", "zst", "xz", "zip", "xlsx", "ods", "json"];

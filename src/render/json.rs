@@ -78,6 +78,7 @@ fn parts(report: &Report) -> Vec<Part<'_>> {
         flipped,
         coverage,
         nightly,
+        overstayed_people: _,
         ungranted: _,
     } = report;
     let mut parts = Vec::new();

@@ -254,12 +254,13 @@ pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
         findings,
         flipped: Vec::new(),
         nightly: facts.state.as_ref().map(|state| state.nightly.clone()),
+        overstayed_people: people.into(),
         ungranted: None,
         coverage: coverage(judge, rows, facts, &sources, &past.days, edges),
         inputs,
     };
     report.ungranted = judge.and_then(|judge| ungranted::ungranted(&report, judge.register));
-    report.headline = text::headline(&report, &people.into());
+    report.headline = text::headline(&report, &report.overstayed_people);
     report
 }
 

@@ -56,6 +56,7 @@ pub(crate) fn empty() -> Report {
         suppressions: Vec::new(),
         flipped: Vec::new(),
         nightly: None,
+        overstayed_people: Subjects::default(),
         partner: None,
         ungranted: None,
         coverage: Coverage {

@@ -71,6 +71,9 @@ pub struct Report {
     pub coverage: Coverage,
     /// Where it stands among the runs that keep state; null without saved state.
     pub nightly: Option<Nightly>,
+    /// The distinct people of all overstayed calls; said in the headline only.
+    #[serde(skip)]
+    pub overstayed_people: Subjects,
     /// Partners whose grants are still to be written; said to people only.
     #[serde(skip)]
     pub ungranted: Option<Ungranted>,

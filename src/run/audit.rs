@@ -7,7 +7,7 @@ use super::output::{Folders, Written, check_place, write_file};
 use super::read::{Reading, format_hint, formats_taken, pool, read, repeated, vain_dedupe};
 use super::{Ended, Status, load_register, partner_id, unknown_placeholders, vain_as_known_at};
 use crate::error::{Error, Result};
-use crate::findings::beginning;
+use crate::findings::{Severity, beginning};
 use crate::judge::Judge;
 use crate::plan::{AuditPlan, Display, Output, OutputKind};
 use crate::render::{self, CSV_TABLES, CsvTable, Screen};
@@ -65,7 +65,7 @@ pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     let warnings = warnings.chain(vain_dedupe(&plan.read, &facts));
     let warnings = warnings.chain(ambiguous(&report)).chain(partial);
     Ok(Ended {
-        status: status(&report, plan),
+        status: status(&report, plan.fail_on),
         warnings: warnings.collect(),
         hint: format_hint(facts.inputs.iter().map(|input| input.unknown_shapes.as_slice())),
         notes,
@@ -74,7 +74,7 @@ pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
 }
 
 /// Suppressions that hide nothing because what they name is the start of several ids, a line each.
-fn ambiguous(report: &Report) -> Vec<String> {
+pub(super) fn ambiguous(report: &Report) -> Vec<String> {
     let ids = || report.findings.iter().map(|finding| finding.id.as_str());
     let told = report.suppressions.iter().filter_map(|suppression| {
         let prefix = suppression.finding.as_deref()?;
@@ -86,10 +86,12 @@ fn ambiguous(report: &Report) -> Vec<String> {
     told.collect()
 }
 
-fn status(report: &Report, plan: &AuditPlan) -> Status {
+/// How a run ended that gave this report.
+pub(super) fn status(report: &Report, fail_on: Option<Severity>) -> Status {
     let grave = |finding: &report::Finding| {
         finding.suppressed_by.is_none()
-            && plan.fail_on.is_some_and(|fail_on| finding.severity >= fail_on)
+            && finding.status != Some("resolved")
+            && fail_on.is_some_and(|fail_on| finding.severity >= fail_on)
     };
     match report.status {
         report::Status::Partial => Status::Partial,
@@ -166,7 +168,7 @@ fn file_name(id: &str) -> String {
 
 /// Writes all reports. Files are written beside their places first: where one can't be, no report is made at all.
 /// Standard output comes last: a reader who closes it early does not keep the files from being written.
-fn write(
+pub(super) fn write(
     report: &Report,
     outputs: &[Output],
     display: Display,

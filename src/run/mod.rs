@@ -3,6 +3,11 @@
 mod read;
 mod repeats;
 mod audit;
+mod survey;
+mod uses;
+mod lives;
+mod nightly;
+mod report;
 mod calls;
 mod verify;
 mod init;
@@ -18,6 +23,8 @@ pub use check::check;
 pub use explain::explain;
 pub use formats::formats;
 pub use init::init;
+pub use nightly::nightly;
+pub use report::report;
 pub use synth::synth;
 
 use crate::error::{Error, Result};

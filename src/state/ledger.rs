@@ -196,10 +196,31 @@ pub struct Uses {
     pub operations: BTreeMap<(String, String, String), (i64, i64)>,
     /// The last day on which each credential was presented, by digest; how reports show it.
     pub credentials: BTreeMap<[u8; 32], (i64, String)>,
-    /// The partners of calls without an api that the register knows.
+    /// The last day of each partner's calls.
     pub partners: BTreeMap<String, i64>,
+    /// The last day of calls to each api that are of no partner, or for no operation, that the register knows.
+    pub apis: BTreeMap<String, i64>,
+    /// Likewise for operations.
+    pub words: BTreeMap<String, i64>,
+    /// The days with calls.
+    pub days: BTreeSet<i64>,
     /// The days on which calls presented a credential that the register knows.
     pub telling_days: BTreeSet<i64>,
+}
+
+impl Uses {
+    /// Forgets what was not used since a day.
+    pub fn forget_before(&mut self, day: i64) {
+        self.grants.retain(|_, last| *last >= day);
+        self.operations.retain(|_, (_, last)| *last >= day);
+        self.credentials.retain(|_, (last, _)| *last >= day);
+        for days in [&mut self.partners, &mut self.apis, &mut self.words] {
+            days.retain(|_, last| *last >= day);
+        }
+        for days in [&mut self.days, &mut self.telling_days] {
+            *days = days.split_off(&day);
+        }
+    }
 }
 
 /// No gap between two runs counts for more than this, in seconds: a clock that jumped makes no run forget anything.

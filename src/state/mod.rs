@@ -2,11 +2,15 @@
 
 mod codec;
 mod files;
+mod folder;
 mod ledger;
+mod manifest;
 mod seal;
 mod segment;
 
 pub use files::{Disk, Files};
+pub use folder::{Folder, run_folder};
 pub use ledger::{Day, KnownInput, Ledger, Life, Stage, StateFile, Uses};
+pub use manifest::{MANIFEST_NAME, MANIFEST_SCHEMA, Manifest, ManifestInput, ManifestReport};
 pub use seal::PrivacyKey;
 pub use segment::{Segment, SegmentInput, Tables};

@@ -98,6 +98,11 @@ impl<K: Key, V: Merge> Bounded<K, V> {
         }
     }
 
+    /// The values of the kept keys, in no order, and the sum of the others.
+    pub fn each(&self) -> (impl Iterator<Item = &V>, Option<&V>) {
+        (self.kept.values(), self.other.as_ref())
+    }
+
     /// All there is: the kept keys in order with their values, the key above which none is kept, and the sum of the others.
     pub fn into_parts(mut self) -> (Vec<(K, V)>, Option<K>, Option<V>) {
         self.prune();

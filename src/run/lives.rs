@@ -1,0 +1,141 @@
+//! The life of findings from run to run: new, ongoing, resolved, reopened.
+
+use std::collections::BTreeSet;
+
+use crate::findings::{Kind, Severity};
+use crate::report::{Finding, Report, Status, Subjects};
+use crate::state::{Ledger, Life, Stage};
+use crate::time::Instant;
+
+/// What a run saw, as far as it tells whether a finding is over.
+pub(super) struct Seen<'r> {
+    /// Its number.
+    pub(super) run: u64,
+    /// When it was.
+    pub(super) run_at: Instant,
+    /// The sources of which it counted calls.
+    pub(super) sources: BTreeSet<&'r str>,
+    /// The sources of which any run did.
+    pub(super) all_sources: BTreeSet<&'r str>,
+    /// The source of each input, by path.
+    pub(super) source_of: &'r dyn Fn(&str) -> Option<String>,
+}
+
+/// Takes the findings of a run over into the ledger, and says in the report where each is in its life. Those that are over are
+/// added to it.
+///
+/// One is over when a run that read all it was to read, and calls of the sources that the finding came from, found no served
+/// call of it.
+pub(super) fn live(ledger: &mut Ledger, report: &mut Report, seen: &Seen<'_>) {
+    let is_whole = report.status == Status::Complete;
+    let covers = |life: &Life| {
+        let sources = life.sources.iter().map(String::as_str);
+        // Nothing is known of where refused attempts came from: then all sources must have been heard.
+        is_whole
+            && match life.sources.is_empty() {
+                true => seen.all_sources.is_subset(&seen.sources),
+                false => sources.into_iter().all(|source| seen.sources.contains(source)),
+            }
+    };
+    for finding in &mut report.findings {
+        let needs_no_call = !finding.kind.is_of_calls();
+        let before = ledger.findings.get(&finding.id);
+        let occurs = needs_no_call || finding.served > 0;
+        let stage = match before.map(|life| (life.stage, life)) {
+            None => Stage::New,
+            Some((Stage::Resolved, _)) if occurs => Stage::Reopened,
+            Some((Stage::Resolved, _)) => Stage::Resolved,
+            Some((_, life)) if !occurs && life.was_served && covers(life) => Stage::Resolved,
+            Some(_) => Stage::Ongoing,
+        };
+        let first_seen_ns = before.map_or(seen.run_at.ns(), |life| life.first_seen_ns);
+        let mut sources = before.map(|life| life.sources.clone()).unwrap_or_default();
+        let of_evidence = finding.evidence.iter();
+        sources.extend(of_evidence.filter_map(|evidence| (seen.source_of)(&evidence.path)));
+        let was_served = finding.served > 0 || before.is_some_and(|life| life.was_served);
+        finding.status = Some(stage.as_str());
+        finding.first_seen = Some(Instant::from_ns(first_seen_ns));
+        let life = Life {
+            kind: finding.kind.as_str().to_owned(),
+            severity: finding.severity.as_str().to_owned(),
+            stage,
+            first_seen_ns,
+            last_run: seen.run,
+            was_served,
+            sources,
+            partner: finding.partner.clone(),
+            api: finding.api.clone(),
+            grant: finding.grant.clone(),
+            log: finding.log.as_ref().map(|log| (log.source.clone(), log.path.clone())),
+            since_ns: finding.since.map(Instant::ns),
+            lapsed_at_ns: finding.lapsed_at.map(Instant::ns),
+            last_ns: finding.last.map(Instant::ns),
+        };
+        ledger.findings.insert(finding.id.clone(), life);
+    }
+    let found: BTreeSet<String> =
+        report.findings.iter().map(|finding| finding.id.clone()).collect();
+    let mut over = Vec::new();
+    for (id, life) in &mut ledger.findings {
+        let is_open = life.stage != Stage::Resolved;
+        if is_open && !found.contains(id) && covers(life) {
+            life.stage = Stage::Resolved;
+            over.extend(resolved(id, life));
+        }
+    }
+    report.findings.extend(over);
+    report.findings.sort_by(|a, b| a.id.cmp(&b.id));
+}
+
+/// Says in a report where each of its findings is in its life, as the ledger has it.
+pub(super) fn tell(ledger: &Ledger, report: &mut Report) {
+    for finding in &mut report.findings {
+        let Some(life) = ledger.findings.get(&finding.id) else { continue };
+        finding.status = Some(life.stage.as_str());
+        finding.first_seen = Some(Instant::from_ns(life.first_seen_ns));
+    }
+}
+
+/// A finding that is over, as it was when it was last found. None of a kind that this version does not know.
+fn resolved(id: &str, life: &Life) -> Option<Finding> {
+    let instant = |ns: Option<i64>| ns.map(Instant::from_ns);
+    let mut finding = Finding {
+        id: id.to_owned(),
+        kind: Kind::from_name(&life.kind)?,
+        severity: Severity::from_name(&life.severity)?,
+        status: Some(Stage::Resolved.as_str()),
+        first_seen: Some(Instant::from_ns(life.first_seen_ns)),
+        suppressed_by: None,
+        partner: life.partner.clone(),
+        api: life.api.clone(),
+        data_class: None,
+        grant: life.grant.clone(),
+        operations: Vec::new(),
+        credentials: Vec::new(),
+        since: instant(life.since_ns),
+        lapsed_at: instant(life.lapsed_at_ns),
+        first: None,
+        last: instant(life.last_ns),
+        overstay_s: None,
+        served: 0,
+        denied: 0,
+        failed: 0,
+        hindsight: 0,
+        bytes_served: 0,
+        subjects: Subjects { count: 0, exact: true, low: 0, high: 0 },
+        log: None,
+        anomaly: None,
+        summary: String::new(),
+        evidence: Vec::new(),
+    };
+    let last =
+        finding.last.map_or_else(String::new, |last| format!(", whose last call was at {last}"));
+    let what = [("partner", &finding.partner), ("api", &finding.api), ("grant", &finding.grant)];
+    let what: Vec<String> = what
+        .into_iter()
+        .filter_map(|(word, name)| Some(format!("{word} {}", name.as_deref()?)))
+        .collect();
+    let of = if what.is_empty() { String::new() } else { format!(" of {}", what.join(", ")) };
+    finding.summary = format!("no longer found: {}{of}{last}", life.kind);
+    Some(finding)
+}

@@ -1,0 +1,754 @@
+//! `overstay nightly`: what was appended since the last run, judged, and kept.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+
+use super::audit::{ambiguous, status, write};
+use super::lives;
+use super::output::check_place;
+use super::read::{Reading, format_hint, formats_taken, pool, read, repeated, vain_dedupe};
+use super::survey::{Survey, survey};
+use super::uses::{mentioned, note_uses, used};
+use super::{Ended, load_register, unknown_placeholders};
+use crate::error::{Error, Result};
+use crate::findings::{Told, hex};
+use crate::input::Mark;
+use crate::judge::Judge;
+use crate::plan::{InputPlan, NightlyPlan, Output, RegisterPlan, StatePlan};
+use crate::register::{Register, Source, extended, table_files};
+use crate::render;
+use crate::report::{self, Facts, InputFacts, Nightly, NightlyDay, Partial, Report, StateFacts};
+use crate::state::{
+    Day, Files, Folder, KnownInput, Ledger, MANIFEST_NAME, MANIFEST_SCHEMA, Manifest,
+    ManifestInput, ManifestReport, PrivacyKey, Segment, SegmentInput, Tables, run_folder,
+};
+use crate::tally::{By, Tally};
+use crate::time::{Instant, S_PER_DAY, day_name};
+
+/// How far the clock may lie before the last run's, in seconds, and be put right: clocks are.
+const CLOCK_BACK_MAX_S: u64 = 3600;
+/// The name of a run's report, and of a day's behind `rev-N`.
+const REPORT: &str = "report";
+
+/// Reads what is new, judges and counts it, and commits it to the state; `files` is the file system that is written to.
+///
+/// # Errors
+///
+/// If no report can be made or committed. The state is as it was then.
+pub fn nightly(
+    plan: NightlyPlan,
+    files: &dyn Files,
+    stdout: &mut (dyn Write + Send),
+) -> Result<Ended> {
+    let pool = pool(&plan.read)?;
+    pool.install(|| {
+        let (run, register) = Run::begin(plan, files)?;
+        run.go(&register, stdout)
+    })
+}
+
+/// A run, once it is known what it goes on from.
+struct Run<'f> {
+    plan: NightlyPlan,
+    folder: Folder<'f>,
+    /// The ledger as this run leaves it.
+    ledger: Ledger,
+    /// When the run before was, if there was one.
+    last_run: Option<Instant>,
+    key: PrivacyKey,
+    /// Whether the key is to be written.
+    key_is_new: bool,
+    /// Whether the state was forgotten.
+    anew: bool,
+    /// Why the register of the plan is not the one that is judged by.
+    refused: Option<String>,
+    warnings: Vec<String>,
+}
+
+impl<'f> Run<'f> {
+    /// Locks the state, and settles what the run goes on from, and what it judges by.
+    fn begin(plan: NightlyPlan, files: &'f dyn Files) -> Result<(Run<'f>, Register)> {
+        let outputs = plan.outputs.iter().flat_map(Output::files).collect::<Vec<_>>();
+        outputs.iter().try_for_each(|path| check_place(path))?;
+        let (state, reports) = (&plan.state.state, &plan.state.reports);
+        let folder = match plan.dry_run {
+            true => Folder::look(state, reports, files),
+            false => Folder::lock(state, reports, files)?,
+        };
+        let mut warnings = plan.read.unused.clone();
+        let before = match folder.ledger() {
+            Err(error) if plan.rebuild => {
+                warnings.push(format!("the state can't be used, and is forgotten: {error}"));
+                None
+            }
+            before => before?,
+        };
+        if let Some(before) = &before {
+            check_clock(plan.run_at, before, &mut warnings)?;
+        }
+        let (key, key_is_new) = privacy_key(&plan, before.as_ref())?;
+        let last_good = before.as_ref().and_then(|ledger| ledger.register);
+        let (register, refused) = good_register(&plan, &folder, last_good)?;
+        let anew = plan.rebuild || before.is_none();
+        if !plan.dry_run {
+            folder.tidy(before.as_ref())?;
+        }
+        let last_run = before.as_ref().map(|ledger| Instant::from_ns(ledger.run_at_ns));
+        let mut ledger = match before {
+            Some(ledger) if !plan.rebuild => ledger,
+            Some(ledger) => forgotten(ledger),
+            None => anew_after(&folder)?,
+        };
+        ledger.pass(plan.run_at);
+        ledger.run += 1;
+        ledger.run_at_ns = plan.run_at.ns();
+        ledger.key_check = key.check();
+        let run = Run {
+            last_run: last_run.filter(|_| !anew),
+            plan,
+            folder,
+            ledger,
+            key,
+            key_is_new,
+            anew,
+            refused,
+            warnings,
+        };
+        Ok((run, register))
+    }
+
+    fn go(mut self, register: &Register, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
+        let found = survey(&self.plan, &self.ledger.inputs, self.ledger.elapsed_s, self.last_run)?;
+        if found.looked_at == 0 {
+            let reasons = found.unread.iter().map(|p| format!("{}: {}", p.path, p.reason));
+            let reasons: Vec<String> = reasons.collect();
+            return Err(Error::new(format!("no input could be read: {}", reasons.join("; ")))
+                .hint("nothing was changed"));
+        }
+        let Survey { to_read, waiting, told, unread, repeats, known, .. } = found;
+        self.ledger.inputs = known;
+        self.plan.read.unread = unread;
+        if let Some(refused) = &self.refused {
+            let path = self.plan.read.register.as_ref().map(|register| register.folder.display());
+            let path = path.map_or_else(String::new, |path| path.to_string());
+            let reason = format!("the register was refused, and the last good one used: {refused}");
+            self.plan.read.unread.push(Partial { path, reason });
+        }
+        let ids: Vec<Option<u64>> = to_read.iter().map(|to_read| to_read.known).collect();
+        self.plan.read.inputs = to_read
+            .into_iter()
+            .map(|to_read| {
+                let source = &self.plan.sources[to_read.source as usize];
+                let known = to_read.known.and_then(|id| self.known(id));
+                let formats = &self.plan.read.formats;
+                let as_before = known
+                    .and_then(|known| known.format.as_deref())
+                    .and_then(|name| formats.iter().position(|format| format.name() == name));
+                InputPlan {
+                    found: to_read.found,
+                    source: to_read.source,
+                    // What was told from the first lines stays so.
+                    format: source.format.or(as_before),
+                    dedupe: source.dedupe,
+                    start: to_read.start,
+                    lines_before: to_read.lines_before,
+                }
+            })
+            .collect();
+
+        let judge = Judge::new(register);
+        let Reading { tally, facts, volume, marks } = read(&self.plan.read, Some(&judge), None)?;
+        let days = tally.into_days(self.undated_day());
+        let inputs = self.note_inputs(&ids, &facts, &marks, &days);
+
+        for (day, tally) in &days {
+            note_uses(&mut self.ledger, &judge, *day, tally);
+        }
+        let sources: Vec<String> = facts.sources.iter().map(|(name, _)| name.clone()).collect();
+        let filed = filed(&days);
+        let mut new = BTreeMap::new();
+        for (day, tally) in days {
+            let mut of_day = inputs.clone();
+            for ((input, read), number) in of_day.iter_mut().zip(&facts.inputs).zip(0..) {
+                input.bytes = if filed.get(&number) == Some(&day) { read.bytes } else { 0 };
+            }
+            new.insert(day, Segment::store(&judge, tally, &sources, &of_day, &self.key)?);
+        }
+        let wide = extended(register, &mentioned(&self.ledger));
+        let wide_judge = wide.as_ref().map(Judge::new);
+        let judge = wide_judge.as_ref().unwrap_or(&judge);
+
+        let horizon = self.horizon();
+        let merged = self.merge_days(judge, &new, horizon)?;
+        let mut told = told;
+        told.extend(self.refused.as_ref().map(|_| Told::RegisterRefused));
+        let mut facts = facts;
+        self.add_waiting(&waiting, &mut facts);
+        let mut run_report = self.run_report(judge, &new, inputs, facts.clone(), told, &merged)?;
+        let source_of = |path: &str| {
+            let input = facts.inputs.iter().find(|input| input.path == path);
+            input.map(|input| input.source.clone())
+        };
+        let with_calls = run_report.coverage.sources.iter().filter(|source| source.calls > 0);
+        let with_calls: BTreeSet<String> = with_calls.map(|source| source.source.clone()).collect();
+        let all_sources: BTreeSet<String> = self
+            .ledger
+            .inputs
+            .iter()
+            .filter(|input| input.lines > 0)
+            .map(|input| input.source.clone())
+            .collect();
+        let seen = lives::Seen {
+            run: self.ledger.run,
+            run_at: self.plan.run_at,
+            sources: with_calls.iter().map(String::as_str).collect(),
+            all_sources: all_sources.iter().map(String::as_str).collect(),
+            source_of: &source_of,
+        };
+        lives::live(&mut self.ledger, &mut run_report, &seen);
+        // What is over is no finding that anyone need act on.
+        run_report.headline = report::text::headline(&run_report, &run_report.overstayed_people);
+        run_report.check()?;
+
+        let (reports, segments) = self.render(judge, &run_report, merged)?;
+        let ended = Ended {
+            status: status(&run_report, self.plan.fail_on),
+            warnings: self.told_warnings(&run_report, register, &facts),
+            hint: format_hint(facts.inputs.iter().map(|input| input.unknown_shapes.as_slice())),
+            notes: self.notes(&facts, &repeats),
+            read: Some(volume),
+        };
+        let head = self.commit(&run_report, &facts, register, reports, segments, horizon)?;
+        let mut ended = ended;
+        if let Some(head) = head {
+            ended.notes.push(format!("run {}, head of the chain: {head}", self.ledger.run));
+        }
+        write(&run_report, &self.plan.outputs, self.plan.display, stdout)?;
+        Ok(ended)
+    }
+
+    fn known(&self, id: u64) -> Option<&KnownInput> {
+        self.ledger.inputs.iter().find(|input| input.id == id)
+    }
+
+    /// The day under which lines are filed whose log has no call at all.
+    fn undated_day(&self) -> i64 {
+        let last_call = self.ledger.last_call_ns.map(Instant::from_ns);
+        By::Day.of(last_call.unwrap_or(self.plan.run_at))
+    }
+
+    /// The first day that is kept. Neither a clock that jumped nor a call with a wrong time makes it jump: the earlier of both
+    /// counts.
+    fn horizon(&self) -> i64 {
+        let run_day = By::Day.of(self.plan.run_at);
+        let last_day = self.ledger.last_call_ns.map(|ns| By::Day.of(Instant::from_ns(ns)));
+        last_day.map_or(run_day, |last| last.min(run_day)) - i64::from(self.plan.state.keep_days)
+            + 1
+    }
+
+    /// Notes how far each log was read, and gives them as segments know them.
+    fn note_inputs(
+        &mut self,
+        ids: &[Option<u64>],
+        facts: &Facts,
+        marks: &[Option<Mark>],
+        days: &BTreeMap<i64, Tally>,
+    ) -> Vec<SegmentInput> {
+        let places: BTreeMap<u64, usize> =
+            self.ledger.inputs.iter().zip(0..).map(|(input, place)| (input.id, place)).collect();
+        let mut inputs = Vec::new();
+        for (number, ((facts, mark), known)) in facts.inputs.iter().zip(marks).zip(ids).enumerate()
+        {
+            let place = known.and_then(|id| places.get(&id).copied());
+            let id = known.unwrap_or_else(|| {
+                self.ledger.next_input += 1;
+                self.ledger.next_input
+            });
+            let lines = days.values().filter_map(|tally| tally.inputs.get(&(number as u32)));
+            let lines: u64 = lines.map(|sums| sums.lines()).sum();
+            if let Some(mark) = mark {
+                let start = &self.plan.read.inputs[number];
+                let mut input = place
+                    .map(|place| self.ledger.inputs[place].clone())
+                    .unwrap_or_else(|| KnownInput {
+                        id,
+                        source: facts.source.clone(),
+                        path: facts.path.clone(),
+                        format: None,
+                        lines: start.lines_before,
+                        offset: 0,
+                        seen_bytes: 0,
+                        directive: None,
+                        head: (0, [0; 32]),
+                        tail: (0, [0; 32]),
+                        packed: None,
+                        file: None,
+                        seen_at_s: self.ledger.elapsed_s,
+                        is_told: false,
+                    });
+                input.format = facts.format.clone().or(input.format);
+                input.advance(mark, lines);
+                match place {
+                    Some(place) => self.ledger.inputs[place] = input,
+                    None => self.ledger.inputs.push(input),
+                }
+            }
+            inputs.push(SegmentInput {
+                path: facts.path.clone(),
+                source: facts.source.clone(),
+                id,
+                run: self.ledger.run,
+                format: facts.format.clone(),
+                compression: facts.compression.map(str::to_owned),
+                bytes: 0,
+            });
+        }
+        self.ledger.inputs.sort_by_key(|input| input.id);
+        inputs
+    }
+
+    /// The days that the run counted calls of, with what was counted of them before.
+    fn merge_days(
+        &self,
+        judge: &Judge<'_>,
+        new: &BTreeMap<i64, Segment>,
+        horizon: i64,
+    ) -> Result<Vec<MergedDay>> {
+        let mut merged = Vec::new();
+        for (&day, segment) in new {
+            let before = self.ledger.days.get(&day);
+            let issued = self.ledger.revisions.get(&day).copied();
+            let revision = before.map(|day| day.revision).or(issued).unwrap_or(0) + 1;
+            if before.is_none() && issued.is_some() && day < horizon {
+                // What was counted of it before is no longer kept: a report of the rest would be wrong.
+                let added = calls(&segment.tally(judge, &self.tables([segment]), &self.key, "")?);
+                merged.push(MergedDay { day, revision: revision - 1, added, whole: None });
+                continue;
+            }
+            let old = match before {
+                None => None,
+                Some(before) => {
+                    let (shown, bytes) = self.folder.read(&before.segment)?;
+                    Some((Segment::decode(&shown, &bytes)?, shown))
+                }
+            };
+            let tables = self.tables(old.iter().map(|(old, _)| old).chain([segment]));
+            let mut tally = segment.tally(judge, &tables, &self.key, "the day's new tally")?;
+            let added = calls(&tally);
+            if let Some((old, shown)) = &old {
+                tally.merge(old.tally(judge, &tables, &self.key, shown)?);
+            }
+            merged.push(MergedDay { day, revision, added, whole: Some((tally, tables)) });
+        }
+        Ok(merged)
+    }
+
+    fn tables<'s>(&self, segments: impl IntoIterator<Item = &'s Segment>) -> Tables {
+        let sources = self.plan.read.sources.iter().map(|(name, _)| name.clone());
+        Tables::new(segments, sources)
+    }
+
+    /// Adds logs of which nothing is new but the beginning of a line.
+    fn add_waiting(&self, waiting: &[u64], facts: &mut Facts) {
+        for input in waiting.iter().filter_map(|id| self.known(*id)) {
+            facts.inputs.push(InputFacts {
+                path: input.path.clone(),
+                source: input.source.clone(),
+                format: input.format.clone(),
+                pending_bytes: input.seen_bytes - input.offset,
+                ..InputFacts::default()
+            });
+        }
+    }
+
+    /// The report of what the run read.
+    fn run_report(
+        &self,
+        judge: &Judge<'_>,
+        new: &BTreeMap<i64, Segment>,
+        inputs: Vec<SegmentInput>,
+        facts: Facts,
+        told: Vec<Told>,
+        merged: &[MergedDay],
+    ) -> Result<Report> {
+        let sources = self.tables(new.values()).sources;
+        let tables = Tables { sources, inputs };
+        let mut tally = Tally::default();
+        for segment in new.values() {
+            tally.merge(segment.tally(judge, &tables, &self.key, "a day's new tally")?);
+        }
+        let days = merged.iter().map(|merged| NightlyDay {
+            day: day_name(merged.day),
+            revision: merged.revision,
+            calls: merged.calls(),
+            added: merged.added,
+        });
+        let state = StateFacts {
+            used: Some(used(&self.ledger, judge)),
+            told,
+            nightly: Nightly { days: days.collect(), ..self.stands() },
+        };
+        let facts = Facts { state: Some(state), sources: self.sources(&tables), ..facts };
+        Ok(report::build(Some(judge), tally, &facts))
+    }
+
+    /// Where reports of this run stand.
+    fn stands(&self) -> Nightly {
+        Nightly {
+            run: self.ledger.run,
+            run_at: Some(self.plan.run_at),
+            previous: self.ledger.head.map(|head| hex(&head)),
+            ..Nightly::default()
+        }
+    }
+
+    fn sources(&self, tables: &Tables) -> Vec<(String, Option<report::Expect>)> {
+        let declared = &self.plan.read.sources;
+        let expect = |name: &String| {
+            declared.iter().find(|(declared, _)| declared == name).and_then(|(_, expect)| *expect)
+        };
+        tables.sources.iter().map(|name| (name.clone(), expect(name))).collect()
+    }
+
+    /// All reports of the run, by path, and the segments of its days.
+    fn render(
+        &mut self,
+        judge: &Judge<'_>,
+        run_report: &Report,
+        merged: Vec<MergedDay>,
+    ) -> Result<(Vec<(String, Vec<u8>)>, Vec<NewDay>)> {
+        let mut reports = Vec::new();
+        let of_run = run_folder(self.ledger.run);
+        both(run_report, &format!("{of_run}/{REPORT}"), &mut reports)?;
+        let mut segments = Vec::new();
+        for MergedDay { day, revision, whole, .. } in merged {
+            let Some((tally, tables)) = whole else { continue };
+            let calls = calls(&tally);
+            let mut report = day_report(
+                judge,
+                tally.clone(),
+                &tables,
+                &Facts {
+                    sources: self.sources(&tables),
+                    config_digest: self.plan.read.config_digest.clone(),
+                    paths_from: self.plan.read.paths_from,
+                    severities: self.plan.read.severities.clone(),
+                    suppressions: self.plan.read.suppressions.clone(),
+                    ..Facts::default()
+                },
+                Nightly { day: Some(day_name(day)), revision: Some(revision), ..self.stands() },
+                day..day + 1,
+            );
+            lives::tell(&self.ledger, &mut report);
+            report.check()?;
+            both(&report, &format!("{}/rev-{revision}", day_name(day)), &mut reports)?;
+            let segment = Segment::store(judge, tally, &tables.sources, &tables.inputs, &self.key)?;
+            segments.push(NewDay { day, revision, calls, file: segment.encode()? });
+        }
+        reports.sort();
+        Ok((reports, segments))
+    }
+
+    /// Writes all of it, and makes it count. The head of the chain; none of a dry run.
+    fn commit(
+        &mut self,
+        run_report: &Report,
+        facts: &Facts,
+        register: &Register,
+        mut reports: Vec<(String, Vec<u8>)>,
+        segments: Vec<NewDay>,
+        horizon: i64,
+    ) -> Result<Option<String>> {
+        if self.plan.dry_run {
+            return Ok(None);
+        }
+        if self.key_is_new {
+            self.folder.write_key(&self.plan.state.key_file, &self.key.file())?;
+        }
+        if self.refused.is_none() {
+            let source =
+                self.plan.read.register.as_ref().map(|plan| Source::Folder(plan.folder.clone()));
+            if let Some(source) = source
+                && !self.folder.register(&register.digest).is_dir()
+            {
+                self.folder.write_register(&register.digest, &table_files(&source)?)?;
+            }
+        }
+        let run = self.ledger.run;
+        for NewDay { day, revision, calls, file } in segments {
+            let name = format!("{}.{run:06}", day_name(day));
+            let segment = self.folder.write(name, &file)?;
+            let mut registers = BTreeSet::from([register.digest]);
+            registers.extend(self.ledger.days.get(&day).iter().flat_map(|day| &day.registers));
+            let new = Day { revision, segment, repeats: None, calls, registers };
+            self.ledger.days.insert(day, new);
+        }
+        let gone: Vec<i64> = self.ledger.days.range(..horizon).map(|(day, _)| *day).collect();
+        for day in gone {
+            let revision = self.ledger.days.remove(&day).map_or(0, |day| day.revision);
+            self.ledger.revisions.insert(day, revision);
+        }
+        self.ledger.register = Some(register.digest);
+        self.ledger.registers.insert(register.digest);
+        self.ledger.uses.forget_before(horizon);
+
+        let manifest = Manifest {
+            schema: MANIFEST_SCHEMA.to_owned(),
+            program: run_report.program.clone(),
+            run,
+            run_at: self.plan.run_at.to_string(),
+            anew: self.anew,
+            register: hex(&register.digest),
+            config: self.plan.read.config_digest.clone(),
+            inputs: self.manifest_inputs(facts),
+            reports: reports
+                .iter()
+                .map(|(path, content)| ManifestReport::of(path, content))
+                .collect(),
+            previous: self.ledger.head.map(|head| hex(&head)),
+        };
+        let manifest = manifest.encode()?;
+        let head = *blake3::hash(&manifest).as_bytes();
+        self.ledger.head = Some(head);
+        reports.push((format!("{}/{MANIFEST_NAME}", run_folder(run)), manifest));
+        self.folder.write_reports(run, &reports)?;
+        self.folder.commit(&self.ledger)?;
+        self.folder.tidy(Some(&self.ledger))?;
+        Ok(Some(hex(&head)))
+    }
+
+    fn manifest_inputs(&self, facts: &Facts) -> Vec<ManifestInput> {
+        let starts = self.plan.read.inputs.iter().map(|input| input.start.offset);
+        let by_path: BTreeMap<(&str, &str), u64> = self
+            .ledger
+            .inputs
+            .iter()
+            .map(|input| ((input.path.as_str(), input.source.as_str()), input.id))
+            .collect();
+        facts
+            .inputs
+            .iter()
+            .zip(starts)
+            .map(|(input, from)| ManifestInput {
+                path: input.path.clone(),
+                source: input.source.clone(),
+                id: by_path.get(&(&*input.path, &*input.source)).copied().unwrap_or(0),
+                from,
+                until: from + input.bytes,
+                digest: input.digest.clone(),
+            })
+            .collect()
+    }
+
+    fn told_warnings(
+        &mut self,
+        report: &Report,
+        register: &Register,
+        facts: &Facts,
+    ) -> Vec<String> {
+        let mut told = std::mem::take(&mut self.warnings);
+        told.extend(unknown_placeholders(&self.plan.read.formats, register));
+        told.extend(vain_dedupe(&self.plan.read, facts));
+        told.extend(ambiguous(report));
+        told.extend(report.partial.iter().map(|p| format!("{}: {}", p.path, p.reason)));
+        told
+    }
+
+    fn notes(&self, facts: &Facts, repeats: &[(String, String)]) -> Vec<String> {
+        let mut notes = formats_taken(&self.plan.read, facts);
+        let found = repeats.iter().map(|(path, first)| (path.as_str(), first.as_str()));
+        let read = facts.inputs.iter();
+        let read = read.filter_map(|input| Some((input.path.as_str(), input.repeats.as_deref()?)));
+        notes.extend(repeated(found.chain(read)));
+        notes
+    }
+}
+
+/// A day that the run counted calls of.
+struct MergedDay {
+    day: i64,
+    revision: u64,
+    added: u64,
+    /// All that was ever counted of it; none if that is no longer kept.
+    whole: Option<(Tally, Tables)>,
+}
+
+impl MergedDay {
+    fn calls(&self) -> u64 {
+        self.whole.as_ref().map_or(self.added, |(tally, _)| calls(tally))
+    }
+}
+
+/// A day's new segment, to be written.
+struct NewDay {
+    day: i64,
+    revision: u64,
+    calls: u64,
+    file: Vec<u8>,
+}
+
+/// The day under which the bytes of each input are filed: the last of its calls, as other things that have none.
+fn filed(days: &BTreeMap<i64, Tally>) -> BTreeMap<u32, i64> {
+    let mut filed = BTreeMap::new();
+    for (&day, tally) in days {
+        filed.extend(tally.inputs.keys().map(|input| (*input, day)));
+    }
+    filed
+}
+
+/// All calls of a tally.
+pub(super) fn calls(tally: &Tally) -> u64 {
+    tally.inputs.values().map(|sums| sums.calls).sum()
+}
+
+/// A report of whole days, from a tally of them all.
+pub(super) fn day_report(
+    judge: &Judge<'_>,
+    tally: Tally,
+    tables: &Tables,
+    facts: &Facts,
+    nightly: Nightly,
+    days: std::ops::Range<i64>,
+) -> Report {
+    let start = |day: i64| Some(By::Day.span(day).start);
+    let state = StateFacts { nightly, ..StateFacts::default() };
+    let facts = Facts {
+        since: if days.start == i64::MIN { None } else { start(days.start) },
+        until: if days.end == i64::MAX { None } else { start(days.end) },
+        inputs: input_facts(tables),
+        state: Some(state),
+        ..facts.clone()
+    };
+    report::build(Some(judge), tally, &facts)
+}
+
+/// What is known of logs that were read in whatever run.
+pub(super) fn input_facts(tables: &Tables) -> Vec<InputFacts> {
+    let fact = |input: &SegmentInput| InputFacts {
+        path: input.path.clone(),
+        source: input.source.clone(),
+        format: input.format.clone(),
+        compression: match input.compression.as_deref() {
+            Some("gzip") => Some("gzip"),
+            Some("zstd") => Some("zstd"),
+            _ => None,
+        },
+        bytes: input.bytes,
+        ..InputFacts::default()
+    };
+    tables.inputs.iter().map(fact).collect()
+}
+
+/// A report as JSON and as Markdown.
+fn both(report: &Report, path: &str, reports: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
+    let in_words = |error| Error::io(path, error);
+    let mut json = Vec::new();
+    render::json(report, &mut json).map_err(in_words)?;
+    let mut markdown = Vec::new();
+    render::markdown(report, &mut markdown).map_err(in_words)?;
+    reports.push((format!("{path}.json"), json));
+    reports.push((format!("{path}.md"), markdown));
+    Ok(())
+}
+
+/// Refuses to run by a clock that lies before the last run's.
+fn check_clock(run_at: Instant, before: &Ledger, warnings: &mut Vec<String>) -> Result<()> {
+    let last = Instant::from_ns(before.run_at_ns);
+    let back_s = last.seconds_since(run_at);
+    if back_s > CLOCK_BACK_MAX_S {
+        return Err(Error::new(format!(
+            "the clock says {run_at}, and the last run was at {last}: it has jumped back, or had jumped ahead"
+        ))
+        .hint("put the clock right; where it is, and the last run's was not, give --run-at with an instant after that run once. Nothing was changed"));
+    }
+    let days = run_at.seconds_since(last) / S_PER_DAY as u64;
+    if days > 31 {
+        warnings.push(format!("the last run was {days} days ago, at {last}: is the clock right?"));
+    }
+    Ok(())
+}
+
+/// The privacy key, and whether it is a new one.
+fn privacy_key(plan: &NightlyPlan, before: Option<&Ledger>) -> Result<(PrivacyKey, bool)> {
+    if let Some(before) = before.filter(|_| !plan.rebuild) {
+        return Ok((key_of(&plan.state, before)?, false));
+    }
+    match PrivacyKey::read(&plan.state.key_file)? {
+        Some(key) => Ok((key, false)),
+        None => Ok((PrivacyKey::random()?, true)),
+    }
+}
+
+/// The privacy key that a state is sealed with.
+pub(super) fn key_of(plan: &StatePlan, ledger: &Ledger) -> Result<PrivacyKey> {
+    let shown = plan.key_file.display();
+    let hint = "restore it from a backup; without it the state can't be read, and `overstay nightly --rebuild` reads all logs that are there again";
+    match PrivacyKey::read(&plan.key_file)? {
+        Some(key) if key.check() == ledger.key_check => Ok(key),
+        Some(_) => Err(Error::new(format!(
+            "{shown}: found another privacy key than the one that the state is sealed with"
+        ))
+        .hint(hint)),
+        None => Err(Error::new(format!(
+            "{shown}: found no privacy key, and the state is sealed with one"
+        ))
+        .hint(hint)),
+    }
+}
+
+/// The register of the plan; if it has errors, the last one that had none, and why.
+fn good_register(
+    plan: &NightlyPlan,
+    folder: &Folder<'_>,
+    last_good: Option<[u8; 32]>,
+) -> Result<(Register, Option<String>)> {
+    let Some(of_plan) = &plan.read.register else {
+        return Err(Error::new("there is no register, and nothing to judge by"));
+    };
+    let refused = match load_register(of_plan) {
+        Ok(register) => return Ok((register, None)),
+        Err(error) => error,
+    };
+    let Some(digest) = last_good else { return Err(refused) };
+    let kept = RegisterPlan { folder: folder.register(&digest), ..of_plan.clone() };
+    let register = load_register(&kept)?;
+    if register.digest != digest {
+        return Err(Error::new(format!(
+            "{}: it is not the register that was judged by: it was changed",
+            kept.folder.display()
+        ))
+        .hint("mend the register of the configuration, or restore the state from a backup"));
+    }
+    Ok((register, Some(refused.with_hint())))
+}
+
+/// A ledger that has forgotten what was read, and not that it was.
+fn forgotten(before: Ledger) -> Ledger {
+    let mut revisions = before.revisions;
+    revisions.extend(before.days.iter().map(|(day, known)| (*day, known.revision)));
+    Ledger {
+        run: before.run,
+        run_at_ns: before.run_at_ns,
+        elapsed_s: before.elapsed_s,
+        head: before.head,
+        register: before.register,
+        registers: before.registers,
+        revisions,
+        findings: before.findings,
+        ..Ledger::default()
+    }
+}
+
+/// A new ledger: after the runs that reports tell of, if there are any.
+fn anew_after(folder: &Folder<'_>) -> Result<Ledger> {
+    let (run, revisions) = folder.history()?;
+    let mut ledger = Ledger { run, revisions, ..Ledger::default() };
+    if run > 0 {
+        let path = folder.reports().join(run_folder(run)).join(MANIFEST_NAME);
+        let file = std::fs::read(&path).map_err(|error| {
+            Error::io(path.display(), error).hint("the reports of earlier runs are there, and the chain of their manifests is broken; move them away to begin anew")
+        })?;
+        ledger.head = Some(*blake3::hash(&file).as_bytes());
+    }
+    Ok(ledger)
+}

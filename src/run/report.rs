@@ -1,0 +1,118 @@
+//! `overstay report`: any span of the days that are kept.
+
+use std::io::Write;
+
+use super::audit::{status, write};
+use super::lives;
+use super::nightly::{day_report, key_of};
+use super::output::check_place;
+use super::read::pool;
+use super::uses::mentioned;
+use super::{Ended, load_register};
+use crate::error::{Error, Result};
+use crate::findings::hex;
+use crate::judge::Judge;
+use crate::plan::{Output, ReportPlan};
+use crate::register::extended;
+use crate::report::{Expect, Facts, Nightly, NightlyDay};
+use crate::state::{Disk, Folder, Segment, Tables};
+use crate::tally::Tally;
+use crate::time::{Instant, day_name};
+
+/// Reports on the days of the plan, `stdout` being standard output.
+///
+/// # Errors
+///
+/// If there is no state, none of those days is kept, or no report can be made or written.
+pub fn report(plan: &ReportPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
+    let outputs = plan.outputs.iter().flat_map(Output::files).collect::<Vec<_>>();
+    outputs.iter().try_for_each(|path| check_place(path))?;
+    pool(&plan.read)?.install(|| of_state(plan, stdout))
+}
+
+fn of_state(plan: &ReportPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
+    let folder = Folder::look(&plan.state.state, &plan.state.reports, &Disk);
+    let Some(ledger) = folder.ledger()? else {
+        return Err(Error::new(format!(
+            "{}: there is no state, so there is nothing to report on",
+            plan.state.state.display()
+        ))
+        .hint("`overstay nightly` makes it; `overstay audit` reports on logs without one"));
+    };
+    let key = key_of(&plan.state, &ledger)?;
+    let Some(of_plan) = &plan.read.register else {
+        return Err(Error::new("there is no register, and nothing to judge by"));
+    };
+    let register = load_register(of_plan)?;
+    let mut warnings = plan.read.unused.clone();
+    if Some(register.digest) != ledger.register {
+        warnings.push(
+            "the register has changed since the last run: verdicts are those of the registers that calls were judged by"
+                .to_owned(),
+        );
+    }
+    let since = plan.since_day.unwrap_or(i64::MIN);
+    let until = plan.until_day.unwrap_or(i64::MAX);
+    let days: Vec<_> = ledger.days.range(since..until).collect();
+    let Some((first, _)) = days.first() else {
+        let kept = match (ledger.days.first_key_value(), ledger.days.last_key_value()) {
+            (Some((first, _)), Some((last, _))) => {
+                format!("the state keeps {} to {}", day_name(*first), day_name(*last))
+            }
+            _ => "the state keeps no day".to_owned(),
+        };
+        return Err(Error::new(format!("none of these days is kept: {kept}")));
+    };
+    if plan.since_day.is_some_and(|since| since < **first && ledger.revisions.contains_key(&since))
+    {
+        warnings.push(format!(
+            "days before {} are no longer kept (keep_days under [state])",
+            day_name(**first)
+        ));
+    }
+
+    let mut segments = Vec::new();
+    for (_, day) in &days {
+        let (shown, bytes) = folder.read(&day.segment)?;
+        segments.push((Segment::decode(&shown, &bytes)?, shown));
+    }
+    let sources = plan.read.sources.iter().map(|(name, _)| name.clone());
+    let tables = Tables::new(segments.iter().map(|(segment, _)| segment), sources);
+    let wide = extended(&register, &mentioned(&ledger));
+    let judge = Judge::new(wide.as_ref().unwrap_or(&register));
+    let mut tally = Tally::default();
+    for (segment, shown) in &segments {
+        tally.merge(segment.tally(&judge, &tables, &key, shown)?);
+    }
+    let expect = |name: &String| -> Option<Expect> {
+        plan.read.sources.iter().find(|(declared, _)| declared == name).and_then(|(_, e)| *e)
+    };
+    let facts = Facts {
+        sources: tables.sources.iter().map(|name| (name.clone(), expect(name))).collect(),
+        config_digest: plan.read.config_digest.clone(),
+        paths_from: plan.read.paths_from,
+        severities: plan.read.severities.clone(),
+        suppressions: plan.read.suppressions.clone(),
+        ..Facts::default()
+    };
+    let nightly = Nightly {
+        run: ledger.run,
+        run_at: Some(Instant::from_ns(ledger.run_at_ns)),
+        days: days
+            .iter()
+            .map(|(day, known)| NightlyDay {
+                day: day_name(**day),
+                revision: known.revision,
+                calls: known.calls,
+                added: 0,
+            })
+            .collect(),
+        previous: ledger.head.map(|head| hex(&head)),
+        ..Nightly::default()
+    };
+    let mut report = day_report(&judge, tally, &tables, &facts, nightly, since..until);
+    lives::tell(&ledger, &mut report);
+    report.check()?;
+    write(&report, &plan.outputs, plan.display, stdout)?;
+    Ok(Ended { warnings, ..Ended::new(status(&report, plan.fail_on)) })
+}

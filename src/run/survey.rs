@@ -1,0 +1,536 @@
+//! Which of the logs that are there are known, and what of them is new: the first phase of a run that keeps state.
+//!
+//! A log is known by its content, within its source, whatever it is called. Names and inodes decide only between logs whose
+//! content does not.
+//!
+//! | what is found | what it is taken for |
+//! | --- | --- |
+//! | the content that was read, and more behind it | the log, which grew: it is read on |
+//! | the content under another name only | the log, renamed, and perhaps compressed |
+//! | the content under two names, nothing but more of it in one | one log: it is read where there is more, and counts once |
+//! | the content under two names, other lines behind it in each | two logs: what they share counted once |
+//! | less than that content at the name that it had, or other content | a rewritten log; what is there is a new one |
+//! | other content at the name, of another file, the old one nowhere | a lost log; what is there is a new one |
+//! | a beginning of the content under another name | a copy that is not complete yet: nothing of it is new |
+//! | nothing at the name, the content nowhere | a log that is gone: lost if not all that was seen of it was read |
+//!
+//! What is less than [`limits::REPEATED_FILE_BYTES_MIN`] may be alike by chance: under a second name it is another log.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hashbrown::HashMap;
+use rayon::prelude::*;
+
+use crate::error::{Error, Problems, Result};
+use crate::findings::{Log, Told};
+use crate::input::{self, Compared, Found, Holds, Look, Packed, Print, Start};
+use crate::limits;
+use crate::plan::{NightlyPlan, NightlySource};
+use crate::report::Partial;
+use crate::state::KnownInput;
+use crate::tally::By;
+use crate::time::{Instant, civil_from_days};
+
+/// What there is to read, and what became of the rest.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    /// What is new, or may be.
+    pub(super) to_read: Vec<ToRead>,
+    /// Logs of which nothing is new but the beginning of a line that waits for its end, by their numbers.
+    pub(super) waiting: Vec<u64>,
+    /// What became of logs.
+    pub(super) told: Vec<Told>,
+    /// What can't be read now, or should be there and is not.
+    pub(super) unread: Vec<Partial>,
+    /// Logs whose content is that of another: both paths.
+    pub(super) repeats: Vec<(String, String)>,
+    /// All logs that are known, as they were found now.
+    pub(super) known: Vec<KnownInput>,
+    /// How many logs were looked at.
+    pub(super) looked_at: usize,
+}
+
+/// A log to be read.
+#[derive(Debug)]
+pub(super) struct ToRead {
+    pub(super) found: Found,
+    /// Its source's number.
+    pub(super) source: u32,
+    /// Its number in the ledger; none if it is new.
+    pub(super) known: Option<u64>,
+    pub(super) start: Start,
+    pub(super) lines_before: u64,
+}
+
+/// Looks at all logs of the plan. `known` are those of the runs before, `elapsed_s` the time by which they are forgotten;
+/// `last_run` is when the last run was.
+///
+/// # Errors
+///
+/// If a pattern is none, or a log is in two sources.
+pub(super) fn survey(
+    plan: &NightlyPlan,
+    known: &[KnownInput],
+    elapsed_s: u64,
+    last_run: Option<Instant>,
+) -> Result<Survey> {
+    let survey = survey_once(plan, known, elapsed_s, last_run)?;
+    if survey.told.is_empty() {
+        return Ok(survey);
+    }
+    // While one looks at one name after the other, logs may be renamed: what is missing may only have been missed.
+    survey_once(plan, known, elapsed_s, last_run)
+}
+
+fn survey_once(
+    plan: &NightlyPlan,
+    known: &[KnownInput],
+    elapsed_s: u64,
+    last_run: Option<Instant>,
+) -> Result<Survey> {
+    let mut survey = Survey { known: known.to_vec(), ..Survey::default() };
+    let mut problems = Problems::default();
+    let mut claimed: HashMap<std::path::PathBuf, &str> = HashMap::new();
+    for (source, number) in plan.sources.iter().zip(0..) {
+        let found = list(plan, source, last_run, &mut survey.unread, &mut problems);
+        for found in &found {
+            let Some(path) = found.canonical() else { continue };
+            if let Some(other) = claimed.insert(path, &source.name) {
+                let error = Error::new(format!(
+                    "{}: found in the sources {other} and {}, expected each log in one",
+                    found.shown, source.name
+                ));
+                problems
+                    .0
+                    .push(error.hint(
+                        "its calls would count twice; make the paths of one source narrower",
+                    ));
+                break;
+            }
+        }
+        let looks: Vec<Result<Look>> = found.par_iter().map(Look::at).collect();
+        survey.looked_at += found.len();
+        let mut logs = Vec::new();
+        let mut unreadable = BTreeSet::new();
+        for (found, look) in found.into_iter().zip(looks) {
+            match look {
+                Ok(look) => logs.push((found, look)),
+                Err(error) => {
+                    unreadable.insert(found.shown.clone());
+                    survey.unread.push(unread(&found, &error));
+                }
+            }
+        }
+        let mut of_source = OfSource {
+            source,
+            number,
+            logs: &logs,
+            unreadable: &unreadable,
+            elapsed_s,
+            survey: &mut survey,
+        };
+        of_source.recognise();
+    }
+    problems.told("the configuration")?;
+    // What nobody asks for any more is remembered as long as any: it may come back.
+    let lookback_s = |name: &str| {
+        let source = plan.sources.iter().find(|source| source.name == name);
+        source.map_or(u64::MAX, |source| source.lookback_s)
+    };
+    survey.known.retain(|input| elapsed_s - input.seen_at_s <= lookback_s(&input.source));
+    survey.to_read.sort_by(|a, b| (&a.found.shown, a.source).cmp(&(&b.found.shown, b.source)));
+    Ok(survey)
+}
+
+/// An error about a log, as what could not be read.
+fn unread(found: &Found, error: &Error) -> Partial {
+    let text = error.to_string();
+    let prefix = format!("{}: ", found.shown);
+    let reason = text.strip_prefix(&prefix).unwrap_or(&text).to_owned();
+    Partial { path: found.shown.clone(), reason }
+}
+
+/// The logs of a source.
+fn list(
+    plan: &NightlyPlan,
+    source: &NightlySource,
+    last_run: Option<Instant>,
+    unread: &mut Vec<Partial>,
+    problems: &mut Problems,
+) -> Vec<Found> {
+    let mut all = Vec::new();
+    for pattern in &source.patterns {
+        if pattern.contains("://") {
+            problems.0.push(
+                Error::new(format!("{pattern}: this version reads files, no URLs"))
+                    .hint("fetch them to a folder first"),
+            );
+            continue;
+        }
+        let mut findings = input::Findings::default();
+        for pattern in dated(pattern, source, plan.run_at, last_run) {
+            let found = problems.note(input::find(&pattern, Some(&plan.state.folder)));
+            let Some(found) = found else { break };
+            findings.found.extend(found.found);
+            findings.unreadable.extend(found.unreadable);
+        }
+        if findings.found.is_empty() && findings.unreadable.is_empty() {
+            unread.push(Partial {
+                path: pattern.clone(),
+                reason: format!("matches nothing (source {})", source.name),
+            });
+        }
+        unread
+            .extend(findings.unreadable.into_iter().map(|(path, reason)| Partial { path, reason }));
+        all.extend(findings.found);
+    }
+    input::once(all)
+}
+
+/// The patterns that a pattern with a date stands for: of the days since the last run, less how far its source looks back.
+/// Before there was any run, that of any day.
+fn dated(
+    pattern: &str,
+    source: &NightlySource,
+    run_at: Instant,
+    last_run: Option<Instant>,
+) -> Vec<String> {
+    let is_dated = ["{yyyy}", "{mm}", "{dd}"].iter().any(|part| pattern.contains(part));
+    let Some(last_run) = last_run.filter(|_| is_dated) else { return vec![pattern.to_owned()] };
+    let lookback_ns =
+        i64::try_from(source.lookback_s).unwrap_or(i64::MAX).saturating_mul(1_000_000_000);
+    let first = By::Day.of(last_run.min(run_at).saturating_sub_ns(lookback_ns));
+    // Clocks of gateways, and their midnights, may be ahead.
+    let last = By::Day.of(run_at.max(last_run)) + 1;
+    let mut patterns: Vec<String> = (first..=last)
+        .map(|day| {
+            let (year, month, day) = civil_from_days(day);
+            pattern
+                .replace("{yyyy}", &format!("{year:04}"))
+                .replace("{mm}", &format!("{month:02}"))
+                .replace("{dd}", &format!("{day:02}"))
+        })
+        .collect();
+    patterns.dedup();
+    patterns
+}
+
+/// A source whose logs are recognised.
+struct OfSource<'s> {
+    source: &'s NightlySource,
+    number: u32,
+    /// By name.
+    logs: &'s [(Found, Look)],
+    /// Names of those that can't be read now.
+    unreadable: &'s BTreeSet<String>,
+    elapsed_s: u64,
+    survey: &'s mut Survey,
+}
+
+/// What is known of a log beside its look.
+#[derive(Clone, Debug, Default)]
+struct Matches {
+    /// Known logs, all of whose content it holds, by their places.
+    whole: Vec<usize>,
+    /// Known logs that it begins like, and of which it holds less.
+    short: Vec<usize>,
+    /// The known log that it is as it lies, compressed.
+    exact: Option<usize>,
+}
+
+/// What a log was taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taken {
+    /// This known one.
+    For(usize),
+    /// No known one; what it shares with this known one was counted.
+    After(usize),
+    /// Nothing of it counts: the log at this place holds all of it.
+    Repeat(usize),
+    New,
+}
+
+impl OfSource<'_> {
+    fn recognise(&mut self) {
+        let places: Vec<usize> = (0..self.survey.known.len())
+            .filter(|&place| self.survey.known[place].source == self.source.name)
+            .collect();
+        let matches = self.matches(&places);
+        let taken = self.take(&places, &matches);
+        for (place, taken) in taken.iter().enumerate() {
+            self.settle(place, *taken, &matches[place]);
+        }
+        self.missing(&places, &taken);
+    }
+
+    /// For each log the known ones whose content it holds.
+    fn matches(&mut self, places: &[usize]) -> Vec<Matches> {
+        let known = &self.survey.known;
+        let mut by_head: HashMap<(u32, [u8; 32]), Vec<usize>> = HashMap::new();
+        let mut by_packed: HashMap<Packed, usize> = HashMap::new();
+        for &place in places {
+            let input = &known[place];
+            if input.offset > 0 {
+                by_head.entry(input.head).or_default().push(place);
+            }
+            by_packed.extend(input.packed().map(|packed| (packed, place)));
+        }
+        let matched: Vec<Result<Matches>> = self
+            .logs
+            .par_iter()
+            .map(|(found, look)| {
+                let exact = look.packed.and_then(|packed| by_packed.get(&packed).copied());
+                if let Some(place) = exact {
+                    let whole = vec![place];
+                    return Ok(Matches { whole, short: Vec::new(), exact });
+                }
+                let alike: Vec<usize> =
+                    look.heads().filter_map(|head| by_head.get(&head)).flatten().copied().collect();
+                if alike.is_empty() {
+                    return Ok(Matches::default());
+                }
+                let wanted: Vec<(u64, Print)> = alike
+                    .iter()
+                    .map(|&place| (known[place].offset, known[place].print()))
+                    .collect();
+                let holds = look.holds(found, &wanted)?;
+                let of = |wanted: Holds| {
+                    let places =
+                        alike.iter().zip(&holds).filter(move |(_, holds)| **holds == wanted);
+                    places.map(|(place, _)| *place).collect()
+                };
+                Ok(Matches { whole: of(Holds::Yes), short: of(Holds::Short), exact: None })
+            })
+            .collect();
+        let mut all = Vec::new();
+        for ((found, _), matches) in self.logs.iter().zip(matched) {
+            // One that can't be read any more is not new either: it is left to the next run.
+            all.push(matches.unwrap_or_else(|error| {
+                self.survey.unread.push(unread(found, &error));
+                Matches { exact: Some(usize::MAX), ..Matches::default() }
+            }));
+        }
+        all
+    }
+
+    fn take(&mut self, places: &[usize], matches: &[Matches]) -> Vec<Taken> {
+        let known = self.survey.known.clone();
+        let mut taken = vec![None; self.logs.len()];
+        let mut holder: BTreeMap<usize, usize> = BTreeMap::new();
+        let further = |&&place: &&usize| (known[place].offset, std::cmp::Reverse(known[place].id));
+        // Where it lay before.
+        for (log, (found, _)) in self.logs.iter().enumerate() {
+            let at_home = matches[log]
+                .whole
+                .iter()
+                .filter(|&&place| known[place].path == found.shown && !holder.contains_key(&place));
+            if let Some(&place) = at_home.max_by_key(further) {
+                taken[log] = Some(Taken::For(place));
+                holder.insert(place, log);
+            }
+        }
+        // Elsewhere: the same file first.
+        for by_file in [true, false] {
+            for (log, (_, look)) in self.logs.iter().enumerate() {
+                if taken[log].is_some() {
+                    continue;
+                }
+                let free = matches[log].whole.iter().filter(|&&place| {
+                    let same_file = look.file.is_some() && known[place].file == look.file;
+                    !holder.contains_key(&place) && (same_file || !by_file)
+                });
+                if let Some(&place) = free.max_by_key(further) {
+                    taken[log] = Some(Taken::For(place));
+                    holder.insert(place, log);
+                }
+            }
+        }
+        // Nothing was read of it yet: only its name tells.
+        for (log, (found, _)) in self.logs.iter().enumerate() {
+            let here = places.iter().find(|&&place| {
+                let input = &known[place];
+                input.offset == 0 && input.path == found.shown && !holder.contains_key(&place)
+            });
+            if let (None, Some(&place)) = (taken[log], here) {
+                taken[log] = Some(Taken::For(place));
+                holder.insert(place, log);
+            }
+        }
+        for log in 0..self.logs.len() {
+            if taken[log].is_none() {
+                taken[log] = Some(self.take_other(log, &matches[log], &known, &mut holder, &taken));
+            }
+        }
+        // A log that holds more than the one that had been taken for the known one has taken its place.
+        let mut all: Vec<Taken> =
+            taken.into_iter().map(|taken| taken.unwrap_or(Taken::New)).collect();
+        for log in 0..all.len() {
+            if let Taken::For(place) = all[log]
+                && let Some(&other) = holder.get(&place)
+                && other != log
+            {
+                all[log] = Taken::Repeat(other);
+            }
+        }
+        all
+    }
+
+    /// What a log is taken for whose content, or the beginning of it, is that of known logs that are found elsewhere.
+    fn take_other(
+        &mut self,
+        log: usize,
+        matches: &Matches,
+        known: &[KnownInput],
+        holder: &mut BTreeMap<usize, usize>,
+        taken: &[Option<Taken>],
+    ) -> Taken {
+        if matches.exact == Some(usize::MAX) {
+            return Taken::Repeat(log);
+        }
+        let enough = limits::REPEATED_FILE_BYTES_MIN as u64;
+        let whole = matches.whole.iter().max_by_key(|&&place| known[place].offset);
+        if let Some(&place) = whole.filter(|&&place| known[place].offset >= enough) {
+            let Some(&other) = holder.get(&place) else { return Taken::New };
+            if matches.exact.is_some() {
+                return Taken::Repeat(other);
+            }
+            return match input::compare(&self.logs[log].0, &self.logs[other].0, known[place].offset)
+            {
+                Ok(Compared::Within) => Taken::Repeat(other),
+                Ok(Compared::Beyond) => {
+                    holder.insert(place, log);
+                    Taken::For(place)
+                }
+                Ok(Compared::Apart) => Taken::After(place),
+                Err(error) => {
+                    self.survey.unread.push(unread(&self.logs[log].0, &error));
+                    Taken::Repeat(log)
+                }
+            };
+        }
+        let short = matches.short.iter().filter(|&&place| known[place].head.0 as u64 >= enough);
+        for &place in short {
+            let Some(&other) = holder.get(&place) else { continue };
+            if taken[other] != Some(Taken::For(place)) {
+                continue;
+            }
+            // A log may begin like another by chance: headers are alike.
+            if let Ok(Compared::Within) = input::compare(&self.logs[log].0, &self.logs[other].0, 0)
+            {
+                return Taken::Repeat(other);
+            }
+        }
+        Taken::New
+    }
+
+    /// Notes what a log was taken for, and what of it is to be read.
+    fn settle(&mut self, log: usize, taken: Taken, matches: &Matches) {
+        let (found, look) = &self.logs[log];
+        let (source, elapsed_s) = (self.number, self.elapsed_s);
+        let read = |known, start, lines_before| ToRead {
+            found: found.clone(),
+            source,
+            known,
+            start,
+            lines_before,
+        };
+        let start_of = |input: &KnownInput| Start {
+            offset: input.offset,
+            directive: input.directive.clone(),
+            print: input.print(),
+        };
+        match taken {
+            Taken::For(place) => {
+                let input = &mut self.survey.known[place];
+                input.path.clone_from(&found.shown);
+                input.seen_at_s = elapsed_s;
+                input.is_told = false;
+                if look.file.is_some() {
+                    input.file = look.file;
+                }
+                let nothing_new = match look.compression {
+                    Some(_) => matches.exact.is_some(),
+                    None => look.bytes == input.seen_bytes && input.packed.is_none(),
+                };
+                if nothing_new {
+                    if input.seen_bytes > input.offset {
+                        self.survey.waiting.push(input.id);
+                    }
+                } else {
+                    let (id, start, lines) = (input.id, start_of(input), input.lines);
+                    self.survey.to_read.push(read(Some(id), start, lines));
+                }
+            }
+            Taken::After(place) => {
+                let input = &self.survey.known[place];
+                let (start, lines) = (start_of(input), input.lines);
+                self.survey.to_read.push(read(None, start, lines));
+            }
+            Taken::Repeat(other) if other == log => {}
+            Taken::Repeat(other) => {
+                let first = self.logs[other].0.shown.clone();
+                self.survey.repeats.push((found.shown.clone(), first));
+                // It shows the content of each that it holds.
+                for &place in &matches.whole {
+                    self.survey.known[place].seen_at_s = elapsed_s;
+                }
+            }
+            Taken::New => self.survey.to_read.push(read(None, Start::default(), 0)),
+        }
+    }
+
+    /// What became of the known logs that are found nowhere.
+    fn missing(&mut self, places: &[usize], taken: &[Taken]) {
+        let holders: BTreeSet<usize> = taken
+            .iter()
+            .filter_map(|taken| match taken {
+                Taken::For(place) => Some(*place),
+                _ => None,
+            })
+            .collect();
+        let at: BTreeMap<&str, usize> = self
+            .logs
+            .iter()
+            .enumerate()
+            .map(|(log, (found, _))| (found.shown.as_str(), log))
+            .collect();
+        for &place in places.iter().filter(|place| !holders.contains(place)) {
+            let elapsed_s = self.elapsed_s;
+            let input = &mut self.survey.known[place];
+            if self.unreadable.contains(&input.path) {
+                input.seen_at_s = elapsed_s;
+                continue;
+            }
+            if input.is_told {
+                continue;
+            }
+            let log = || Log {
+                source: input.source.clone(),
+                path: input.path.clone(),
+                read_bytes: input.offset,
+                seen_bytes: input.seen_bytes,
+            };
+            let there = at.get(input.path.as_str()).map(|&log| (log, taken[log]));
+            let told = match there {
+                // Another known log has its name: it was at the end of a rotation.
+                Some((_, Taken::For(_) | Taken::Repeat(_) | Taken::After(_))) => {
+                    (input.seen_bytes > input.offset).then(|| Told::Lost(log()))
+                }
+                Some((other, Taken::New)) => {
+                    let look = &self.logs[other].1;
+                    let same_file = look.file.is_some() && look.file == input.file;
+                    let begins_alike = look.heads().any(|head| head == input.head);
+                    match same_file || begins_alike {
+                        true => Some(Told::Rewritten(log())),
+                        false => Some(Told::Lost(log())),
+                    }
+                }
+                None => (input.seen_bytes > input.offset).then(|| Told::Lost(log())),
+            };
+            if let Some(told) = told {
+                input.is_told = true;
+                self.survey.told.push(told);
+            }
+        }
+    }
+}

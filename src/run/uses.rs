@@ -1,0 +1,121 @@
+//! What of the register was used in all the time that is kept: noted with each run, so that no day need be read again to tell.
+
+use std::collections::BTreeSet;
+
+use crate::findings::{Days, Used};
+use crate::judge::Judge;
+use crate::register::{GrantId, Mentioned};
+use crate::state::Ledger;
+use crate::tally::Tally;
+use crate::time::Instant;
+
+/// Notes what the calls of a day used.
+// What is noted does not depend on the order.
+#[allow(clippy::iter_over_hash_type)]
+pub(super) fn note_uses(ledger: &mut Ledger, judge: &Judge<'_>, day: i64, tally: &Tally) {
+    let register = judge.register;
+    let uses = &mut ledger.uses;
+    let (named, other) = tally.named.each();
+    let cells = named.map(|named| &named.cells).chain(other.map(|named| &named.cells));
+    for (key, cell) in cells.chain([&tally.cells]).flat_map(|cells| &cells.0) {
+        let partner = key.partner.map(|id| register.partners[id.0 as usize].id.as_str());
+        if let Some(grant) = key.grant {
+            let grant = register.grants[grant.0 as usize].id.as_str();
+            note(&mut uses.grants, grant, day);
+        }
+        if let (Some(partner), Some(api), Some(operation)) = (partner, key.api, key.operation) {
+            let api = register.apis[api.0 as usize].id.clone();
+            let operation = judge.operations[operation.0 as usize].clone();
+            let days =
+                uses.operations.entry((partner.to_owned(), api, operation)).or_insert((day, day));
+            *days = (days.0.min(day), days.1.max(day));
+        } else {
+            if let Some(api) = key.api {
+                note(&mut uses.apis, &register.apis[api.0 as usize].id, day);
+            }
+            if let Some(operation) = key.operation {
+                note(&mut uses.words, &judge.operations[operation.0 as usize], day);
+            }
+        }
+        if let Some(partner) = partner {
+            note(&mut uses.partners, partner, day);
+        }
+        for credential in &cell.credentials {
+            let credential = &register.credentials[credential.0 as usize];
+            let known = uses.credentials.entry(credential.digest).or_insert((day, String::new()));
+            known.0 = known.0.max(day);
+            known.1.clone_from(&credential.shown);
+        }
+    }
+    for credential in tally.stale.keys() {
+        let credential = &register.credentials[credential.0 as usize];
+        let known = uses.credentials.entry(credential.digest).or_insert((day, String::new()));
+        known.0 = known.0.max(day);
+        known.1.clone_from(&credential.shown);
+    }
+    if tally.sources.values().any(|source| source.calls > 0) {
+        uses.days.insert(day);
+    }
+    if tally.sources.values().any(|source| source.tells_who) {
+        uses.telling_days.insert(day);
+    }
+    let last = tally.inputs.values().filter_map(|sums| sums.span.last).max();
+    ledger.last_call_ns = ledger.last_call_ns.max(last.map(Instant::ns));
+}
+
+fn note(days: &mut std::collections::BTreeMap<String, i64>, name: &str, day: i64) {
+    match days.get_mut(name) {
+        Some(known) => *known = (*known).max(day),
+        None => {
+            days.insert(name.to_owned(), day);
+        }
+    }
+}
+
+/// All names that what is kept may mention.
+pub(super) fn mentioned(ledger: &Ledger) -> Mentioned {
+    let uses = &ledger.uses;
+    let mut mentioned = Mentioned {
+        partners: uses.partners.keys().cloned().collect(),
+        apis: uses.apis.keys().cloned().collect(),
+        grants: uses.grants.keys().cloned().collect(),
+        operations: uses.words.keys().cloned().collect(),
+        credentials: uses
+            .credentials
+            .iter()
+            .map(|(digest, (_, shown))| (*digest, shown.clone()))
+            .collect(),
+    };
+    for (_, api, operation) in uses.operations.keys() {
+        mentioned.apis.insert(api.clone());
+        mentioned.operations.insert(operation.clone());
+    }
+    mentioned
+}
+
+/// What was used, in numbers of a judge.
+pub(super) fn used(ledger: &Ledger, judge: &Judge<'_>) -> Used {
+    let (uses, register) = (&ledger.uses, judge.register);
+    let called = uses.operations.keys().filter_map(|(partner, api, operation)| {
+        Some((register.partner_id(partner)?, register.api_id(api)?, operation.clone()))
+    });
+    let grants: BTreeSet<&str> = uses.grants.keys().map(String::as_str).collect();
+    let used_grants = (0..).map(GrantId).zip(&register.grants);
+    Used {
+        window_end: ledger.last_call_ns.map(Instant::from_ns),
+        days: Days {
+            numbers: uses.days.iter().copied().collect(),
+            tell_who: !uses.telling_days.is_empty(),
+        },
+        grants: used_grants
+            .filter(|(_, grant)| grants.contains(grant.id.as_str()))
+            .map(|(id, _)| id)
+            .collect(),
+        called: called.collect(),
+        credentials: uses
+            .credentials
+            .keys()
+            .filter_map(|digest| register.credential_id(digest))
+            .collect(),
+    }
+}
