@@ -21,6 +21,7 @@ mod init;
 mod synth;
 mod verdicts;
 mod properties;
+mod concatenation;
 mod real_logs;
 mod servers;
 mod reports;
