@@ -119,7 +119,9 @@ fn overstay(folder: &Path, arguments: &[&str]) -> Value {
         .output()
         .unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {stderr}");
+    // Before its first log has come, a source matches nothing: that makes a report partial.
+    let ends_well = output.status.code() == Some(0) || stderr.contains("matches nothing");
+    assert!(ends_well, "{arguments:?}: {:?} {stderr}", output.status);
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
@@ -150,7 +152,12 @@ fn but_places(mut report: Value) -> Value {
 fn nights_add_up_to_one_look_at_all() {
     let nights = vec(vec((turn(), turn()), 7), 1..5);
     let order = prop_oneof![Just(false), Just(true)];
-    let config = Config { cases: 250, failure_persistence: None, ..Config::default() };
+    let config = Config {
+        cases: 250,
+        failure_persistence: None,
+        max_shrink_iters: 300,
+        ..Config::default()
+    };
     TestRunner::new(config)
         .run(&(generate::case(), nights, order), |(case, nights, reverse)| {
             let case = twin::Case {
