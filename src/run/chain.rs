@@ -45,6 +45,9 @@ pub fn verify(plan: &VerifyPlan, stdout: &mut (dyn Write + Send)) -> Result<Ende
 /// A line of evidence: the log's number, its path, offset, length and hash.
 type Line = (Option<u64>, String, u64, u64, String);
 
+/// Lines of one log, each with a report that has it.
+type Lines<'l> = Vec<(&'l Line, &'l String)>;
+
 #[derive(Default)]
 struct Checking {
     problems: Vec<String>,
@@ -262,7 +265,7 @@ impl Checking {
             place: Place::File(plan.state.folder.join(path)),
             shown: path.to_owned(),
         };
-        let mut by_log: BTreeMap<(Option<u64>, &str), Vec<(&Line, &String)>> = BTreeMap::new();
+        let mut by_log: BTreeMap<(Option<u64>, &str), Lines<'_>> = BTreeMap::new();
         for (line, report) in &evidence {
             by_log.entry((line.0, &line.1)).or_default().push((line, report));
         }

@@ -17,6 +17,15 @@ use crate::time::{Instant, day_name};
 /// when, and whether hindsight tells.
 type Says = Vec<(Instant, String)>;
 
+/// Partner, api and operation.
+type What = (String, String, Option<String>);
+
+/// To whom a credential belonged: from when, until when.
+type Holders<'r> = Vec<(Option<Instant>, Option<Instant>, &'r str)>;
+
+/// A subject's word: whose, towards whom, for which api, when, given or not.
+type Word<'r> = (&'r str, Option<&'r str>, Option<&'r str>, Instant, bool);
+
 /// Compares the register that the days of a ledger were judged by last with the one they would be judged by now.
 ///
 /// # Errors
@@ -38,9 +47,8 @@ pub(super) fn changes(
     }
     let touches_all = !tables.is_empty();
     let mut days = BTreeSet::new();
-    let mut affected: BTreeMap<(String, String, Option<String>), u64> = BTreeMap::new();
-    let mut same: BTreeMap<(String, String, Option<String>), Option<(Says, Says)>> =
-        BTreeMap::new();
+    let mut affected: BTreeMap<What, u64> = BTreeMap::new();
+    let mut same: BTreeMap<What, Option<(Says, Says)>> = BTreeMap::new();
     for (&day, known) in &ledger.days {
         if touches_all {
             days.insert(day);
@@ -113,10 +121,7 @@ fn within(says: &Says, first: Instant, last: Instant) -> Vec<(Instant, &str)> {
 }
 
 /// To whom a credential belonged, and when.
-fn holders<'r>(
-    register: &'r Register,
-    digest: &[u8; 32],
-) -> Option<Vec<(Option<Instant>, Option<Instant>, &'r str)>> {
+fn holders<'r>(register: &'r Register, digest: &[u8; 32]) -> Option<Holders<'r>> {
     let id = register.credential_id(digest)?;
     let rows = register.credentials[id.0 as usize].rows.iter();
     let name = |id: crate::register::PartnerId| register.partners[id.0 as usize].id.as_str();
@@ -131,9 +136,7 @@ fn route_rows(register: &Register) -> BTreeSet<String> {
     .collect()
 }
 
-fn consent_rows(
-    register: &Register,
-) -> BTreeSet<(&str, Option<&str>, Option<&str>, Instant, bool)> {
+fn consent_rows(register: &Register) -> BTreeSet<Word<'_>> {
     let rows = register.consents.iter();
     let partner = |id: crate::register::PartnerId| register.partners[id.0 as usize].id.as_str();
     let api = |id: crate::register::ApiId| register.apis[id.0 as usize].id.as_str();

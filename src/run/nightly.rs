@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+use std::path::Path;
+
+use hashbrown::HashMap;
 
 use super::audit::{ambiguous, status, write};
 use super::changes::changes;
@@ -17,7 +20,7 @@ use crate::findings::{Told, hex};
 use crate::input::Mark;
 use crate::judge::Judge;
 use crate::plan::{InputPlan, NightlyPlan, Output, RegisterPlan, StatePlan};
-use crate::register::{Register, Source, extended, table_files};
+use crate::register::{self, Register, Source, extended, table_files};
 use crate::render;
 use crate::report::{
     self, Facts, InputFacts, Nightly, NightlyDay, Partial, RegisterChange, Report, StateFacts,
@@ -199,16 +202,15 @@ impl<'f> Run<'f> {
         let judge = wide_judge.as_ref().unwrap_or(&judge);
 
         let horizon = self.horizon();
-        let merged = self.merge_days(judge, &new, horizon)?;
+        let touched = self.touched(&new, horizon);
         let mut told = told;
         told.extend(self.refused.as_ref().map(|_| Told::RegisterRefused));
         let mut facts = facts;
         self.add_waiting(&waiting, &mut facts);
-        let mut run_report = self.run_report(judge, &new, inputs, facts.clone(), told, &merged)?;
-        let source_of = |path: &str| {
-            let input = facts.inputs.iter().find(|input| input.path == path);
-            input.map(|input| input.source.clone())
-        };
+        let mut run_report = self.run_report(judge, &new, inputs, facts.clone(), told, &touched)?;
+        let sources_by_path: HashMap<&str, &str> =
+            facts.inputs.iter().map(|input| (input.path.as_str(), input.source.as_str())).collect();
+        let source_of = |path: &str| sources_by_path.get(path).map(|source| (*source).to_owned());
         let with_calls = run_report.coverage.sources.iter().filter(|source| source.calls > 0);
         let with_calls: BTreeSet<String> = with_calls.map(|source| source.source.clone()).collect();
         let all_sources: BTreeSet<String> = self
@@ -230,7 +232,6 @@ impl<'f> Run<'f> {
         run_report.headline = report::text::headline(&run_report, &run_report.overstayed_people);
         run_report.check()?;
 
-        let (reports, segments) = self.render(judge, &run_report, merged, records)?;
         let ended = Ended {
             status: status(&run_report, self.plan.fail_on),
             warnings: self.told_warnings(&run_report, register, &facts),
@@ -238,9 +239,10 @@ impl<'f> Run<'f> {
             notes: self.notes(&facts, &repeats),
             read: Some(volume),
         };
-        let head = self.commit(&run_report, &facts, register, reports, segments, horizon)?;
         let mut ended = ended;
-        if let Some(head) = head {
+        if !self.plan.dry_run {
+            let counted = Counted { touched, new, records, horizon };
+            let head = self.commit(judge, &run_report, &facts, counted)?;
             ended.notes.push(format!("run {}, head of the chain: {head}", self.ledger.run));
         }
         write(&run_report, &self.plan.outputs, self.plan.display, stdout)?;
@@ -263,7 +265,8 @@ impl<'f> Run<'f> {
     }
 
     fn known(&self, id: u64) -> Option<&KnownInput> {
-        self.ledger.inputs.iter().find(|input| input.id == id)
+        let place = self.ledger.inputs.binary_search_by_key(&id, |input| input.id).ok()?;
+        self.ledger.inputs.get(place)
     }
 
     /// The day under which lines are filed whose log has no call at all.
@@ -351,40 +354,41 @@ impl<'f> Run<'f> {
         inputs
     }
 
-    /// The days that the run counted calls of, with what was counted of them before.
-    fn merge_days(
-        &self,
-        judge: &Judge<'_>,
-        new: &BTreeMap<i64, Segment>,
-        horizon: i64,
-    ) -> Result<Vec<MergedDay>> {
-        let mut merged = Vec::new();
-        for (&day, segment) in new {
+    /// The days that the run counted calls of.
+    fn touched(&self, new: &BTreeMap<i64, Segment>, horizon: i64) -> Vec<Touched> {
+        let touched = new.iter().map(|(&day, segment)| {
             let before = self.ledger.days.get(&day);
             let issued = self.ledger.revisions.get(&day).copied();
-            let revision = before.map(|day| day.revision).or(issued).unwrap_or(0) + 1;
-            if before.is_none() && issued.is_some() && day < horizon {
-                // What was counted of it before is no longer kept: a report of the rest would be wrong.
-                let added = calls(&segment.tally(judge, &self.tables([segment]), &self.key, "")?);
-                merged.push(MergedDay { day, revision: revision - 1, added, whole: None });
-                continue;
+            // What was counted of it before may no longer be kept: a report of the rest would be wrong.
+            let is_issued = before.is_some() || issued.is_none() || day >= horizon;
+            let last = before.map(|day| day.revision).or(issued).unwrap_or(0);
+            let added = segment.calls();
+            Touched {
+                day,
+                revision: last + u64::from(is_issued),
+                added,
+                calls: before.map_or(0, |before| before.calls) + added,
+                is_issued,
             }
-            let old = match before {
-                None => None,
-                Some(before) => {
-                    let (shown, bytes) = self.folder.read(&before.segment)?;
-                    Some((Segment::decode(&shown, &bytes)?, shown))
-                }
-            };
-            let tables = self.tables(old.iter().map(|(old, _)| old).chain([segment]));
-            let mut tally = segment.tally(judge, &tables, &self.key, "the day's new tally")?;
-            let added = calls(&tally);
-            if let Some((old, shown)) = &old {
-                tally.merge(old.tally(judge, &tables, &self.key, shown)?);
+        });
+        touched.collect()
+    }
+
+    /// All that was ever counted of a day.
+    fn whole_day(&self, judge: &Judge<'_>, day: i64, new: &Segment) -> Result<(Tally, Tables)> {
+        let old = match self.ledger.days.get(&day) {
+            None => None,
+            Some(before) => {
+                let (shown, bytes) = self.folder.read(&before.segment)?;
+                Some((Segment::decode(&shown, &bytes)?, shown))
             }
-            merged.push(MergedDay { day, revision, added, whole: Some((tally, tables)) });
+        };
+        let tables = self.tables(old.iter().map(|(old, _)| old).chain([new]));
+        let mut tally = new.tally(judge, &tables, &self.key, "the day's new tally")?;
+        if let Some((old, shown)) = &old {
+            tally.merge(old.tally(judge, &tables, &self.key, shown)?);
         }
-        Ok(merged)
+        Ok((tally, tables))
     }
 
     fn tables<'s>(&self, segments: impl IntoIterator<Item = &'s Segment>) -> Tables {
@@ -413,7 +417,7 @@ impl<'f> Run<'f> {
         inputs: Vec<SegmentInput>,
         facts: Facts,
         told: Vec<Told>,
-        merged: &[MergedDay],
+        touched: &[Touched],
     ) -> Result<Report> {
         let sources = self.tables(new.values()).sources;
         let tables = Tables { sources, inputs };
@@ -421,11 +425,11 @@ impl<'f> Run<'f> {
         for segment in new.values() {
             tally.merge(segment.tally(judge, &tables, &self.key, "a day's new tally")?);
         }
-        let days = merged.iter().map(|merged| NightlyDay {
-            day: day_name(merged.day),
-            revision: merged.revision,
-            calls: merged.calls(),
-            added: merged.added,
+        let days = touched.iter().map(|touched| NightlyDay {
+            day: day_name(touched.day),
+            revision: touched.revision,
+            calls: touched.calls,
+            added: touched.added,
         });
         let state = StateFacts {
             used: Some(used(&self.ledger, judge)),
@@ -440,7 +444,10 @@ impl<'f> Run<'f> {
         for (input, known) in facts.inputs.iter_mut().zip(&tables.inputs) {
             input.id = Some(known.id);
         }
-        Ok(report::build(Some(judge), tally, &facts))
+        let mut report = report::build(Some(judge), tally, &facts);
+        // Those that only wait were added last.
+        report.inputs.sort_by(|a, b| (&a.path, &a.source).cmp(&(&b.path, &b.source)));
+        Ok(report)
     }
 
     /// Where reports of this run stand.
@@ -461,48 +468,70 @@ impl<'f> Run<'f> {
         tables.sources.iter().map(|name| (name.clone(), expect(name))).collect()
     }
 
-    /// All reports of the run, by path, and the segments of its days.
-    fn render(
+    /// Counts a day's new calls with those that are known: writes its tally, its records and its report.
+    fn write_day(
         &mut self,
         judge: &Judge<'_>,
-        run_report: &Report,
-        merged: Vec<MergedDay>,
-        mut records: BTreeMap<i64, BTreeSet<RecordId>>,
-    ) -> Result<(Vec<(String, Vec<u8>)>, Vec<NewDay>)> {
-        let mut reports = Vec::new();
-        let of_run = run_folder(self.ledger.run);
-        both(run_report, &format!("{of_run}/{REPORT}"), &mut reports)?;
-        let mut segments = Vec::new();
-        for MergedDay { day, revision, whole, .. } in merged {
-            let Some((tally, tables)) = whole else { continue };
-            let calls = calls(&tally);
-            let mut report = day_report(
-                judge,
-                tally.clone(),
-                &tables,
-                &Facts {
-                    sources: self.sources(&tables),
-                    config_digest: self.plan.read.config_digest.clone(),
-                    paths_from: self.plan.read.paths_from,
-                    severities: self.plan.read.severities.clone(),
-                    suppressions: self.plan.read.suppressions.clone(),
-                    ..Facts::default()
-                },
-                Nightly { day: Some(day_name(day)), revision: Some(revision), ..self.stands() },
-                day..day + 1,
-            );
-            lives::tell(&self.ledger, &mut report);
-            report.check()?;
-            both(&report, &format!("{}/rev-{revision}", day_name(day)), &mut reports)?;
-            let segment = Segment::store(judge, tally, &tables.sources, &tables.inputs, &self.key)?;
-            let records = match records.remove(&day) {
-                Some(records) => self.records_file(day, records)?,
-                None => None,
-            };
-            segments.push(NewDay { day, revision, calls, file: segment.encode()?, records });
-        }
-        reports.sort();
-        Ok((reports, segments))
+        touched: &Touched,
+        new: &Segment,
+        records: Option<BTreeSet<RecordId>>,
+        written: &mut Vec<ManifestReport>,
+    ) -> Result<()> {
+        let (day, run) = (touched.day, self.ledger.run);
+        let (tally, tables) = self.whole_day(judge, day, new)?;
+        let facts = Facts {
+            sources: self.sources(&tables),
+            config_digest: self.plan.read.config_digest.clone(),
+            paths_from: self.plan.read.paths_from,
+            severities: self.plan.read.severities.clone(),
+            suppressions: self.plan.read.suppressions.clone(),
+            ..Facts::default()
+        };
+        let stands =
+            Nightly { day: Some(day_name(day)), revision: Some(touched.revision), ..self.stands() };
+        let of_day = day..day + 1;
+        let mut report = day_report(judge, tally.clone(), &tables, &facts, stands, of_day);
+        lives::tell(&self.ledger, &mut report);
+        report.check()?;
+        let path = format!("{}/rev-{}", day_name(day), touched.revision);
+        self.write_report(&report, &path, written)?;
+
+        let name = format!("{}.{run:06}", day_name(day));
+        let records = match records {
+            Some(records) => self.records_file(day, records)?,
+            None => None,
+        };
+        let before = self.ledger.days.get(&day);
+        let repeats = match records {
+            Some(records) => Some(self.folder.write(format!("{name}.repeats"), &records)?),
+            // No new ones: the old ones stay.
+            None => before.and_then(|known| known.repeats.clone()),
+        };
+        let remembers = before.is_none_or(|known| known.remembers);
+        let mut registers = BTreeSet::from([judge.register.digest]);
+        registers.extend(before.iter().flat_map(|day| &day.registers));
+        let segment = Segment::store(judge, tally, &tables.sources, &tables.inputs, &self.key)?;
+        let segment = self.folder.write(name, &segment.encode()?)?;
+        let (revision, calls) = (touched.revision, touched.calls);
+        let new = Day { revision, segment, repeats, remembers, calls, registers };
+        self.ledger.days.insert(day, new);
+        Ok(())
+    }
+
+    /// Writes a report as JSON and as Markdown.
+    fn write_report(
+        &self,
+        report: &Report,
+        path: &str,
+        written: &mut Vec<ManifestReport>,
+    ) -> Result<()> {
+        let in_words = |error| Error::io(path, error);
+        let (mut json, mut markdown) = (Vec::new(), Vec::new());
+        render::json(report, &mut json).map_err(in_words)?;
+        render::markdown(report, &mut markdown).map_err(in_words)?;
+        let files = [(format!("{path}.json"), json), (format!("{path}.md"), markdown)];
+        written.extend(files.iter().map(|(path, content)| ManifestReport::of(path, content)));
+        self.folder.write_reports(self.ledger.run, &files)
     }
 
     /// The file of a day's records, with those that are known already; none of a day that is too long ago to be remembered, or
@@ -520,45 +549,39 @@ impl<'f> Run<'f> {
         Records(all.into_iter().collect()).encode(&self.key).map(Some)
     }
 
-    /// Writes all of it, and makes it count. The head of the chain; none of a dry run.
+    /// Writes all of it, and makes it count. The head of the chain.
     fn commit(
         &mut self,
+        judge: &Judge<'_>,
         run_report: &Report,
         facts: &Facts,
-        register: &Register,
-        mut reports: Vec<(String, Vec<u8>)>,
-        segments: Vec<NewDay>,
-        horizon: i64,
-    ) -> Result<Option<String>> {
-        if self.plan.dry_run {
-            return Ok(None);
-        }
+        counted: Counted,
+    ) -> Result<String> {
+        let Counted { touched, mut new, mut records, horizon } = counted;
         if self.key_is_new {
             self.folder.write_key(&self.plan.state.key_file, &self.key.file())?;
         }
-        if self.refused.is_none() {
-            let source =
-                self.plan.read.register.as_ref().map(|plan| Source::Folder(plan.folder.clone()));
-            if let Some(source) = source
-                && !self.folder.register(&register.digest).is_dir()
-            {
-                self.folder.write_register(&register.digest, &table_files(&source)?)?;
-            }
+        let digest = judge.register.digest;
+        let source = self.plan.read.register.as_ref();
+        let source = source.map(|plan| Source::Folder(plan.folder.clone()));
+        if let Some(source) = source.filter(|_| self.refused.is_none())
+            && !self.folder.register(&digest).is_dir()
+        {
+            // What is kept must be what was judged by, whatever somebody writes meanwhile.
+            let is_same = |folder: &Path| {
+                let tables = register::load(&Source::Folder(folder.to_owned()))?;
+                let propagation_s = judge.register.propagation_s;
+                Ok(register::build(&tables, None, propagation_s).digest == digest)
+            };
+            self.folder.write_register(&digest, &table_files(&source)?, &is_same)?;
         }
         let run = self.ledger.run;
-        for NewDay { day, revision, calls, file, records } in segments {
-            let name = format!("{}.{run:06}", day_name(day));
-            let repeats = match records {
-                Some(records) => Some(self.folder.write(format!("{name}.repeats"), &records)?),
-                // No new ones: the old ones stay.
-                None => self.ledger.days.get(&day).and_then(|known| known.repeats.clone()),
-            };
-            let segment = self.folder.write(name, &file)?;
-            let mut registers = BTreeSet::from([register.digest]);
-            registers.extend(self.ledger.days.get(&day).iter().flat_map(|day| &day.registers));
-            let remembers = self.ledger.days.get(&day).is_none_or(|known| known.remembers);
-            let new = Day { revision, segment, repeats, remembers, calls, registers };
-            self.ledger.days.insert(day, new);
+        let mut reports = Vec::new();
+        self.write_report(run_report, &format!("{}/{REPORT}", run_folder(run)), &mut reports)?;
+        for touched in touched.iter().filter(|touched| touched.is_issued) {
+            let Some(segment) = new.remove(&touched.day) else { continue };
+            let records = records.remove(&touched.day);
+            self.write_day(judge, touched, &segment, records, &mut reports)?;
         }
         let gone: Vec<i64> = self.ledger.days.range(..horizon).map(|(day, _)| *day).collect();
         for day in gone {
@@ -570,33 +593,31 @@ impl<'f> Run<'f> {
             known.repeats = None;
             known.remembers = false;
         }
-        self.ledger.register = Some(register.digest);
-        self.ledger.registers.insert(register.digest);
+        self.ledger.register = Some(digest);
+        self.ledger.registers.insert(digest);
         self.ledger.uses.forget_before(horizon);
 
+        reports.sort_by(|a, b| a.path.cmp(&b.path));
         let manifest = Manifest {
             schema: MANIFEST_SCHEMA.to_owned(),
             program: run_report.program.clone(),
             run,
             run_at: self.plan.run_at.to_string(),
             anew: self.anew,
-            register: hex(&register.digest),
+            register: hex(&digest),
             config: self.plan.read.config_digest.clone(),
             inputs: self.manifest_inputs(facts),
-            reports: reports
-                .iter()
-                .map(|(path, content)| ManifestReport::of(path, content))
-                .collect(),
+            reports,
             previous: self.ledger.head.map(|head| hex(&head)),
         };
         let manifest = manifest.encode()?;
         let head = *blake3::hash(&manifest).as_bytes();
         self.ledger.head = Some(head);
-        reports.push((format!("{}/{MANIFEST_NAME}", run_folder(run)), manifest));
-        self.folder.write_reports(run, &reports)?;
+        let path = format!("{}/{MANIFEST_NAME}", run_folder(run));
+        self.folder.write_reports(run, &[(path, manifest)])?;
         self.folder.commit(&self.ledger)?;
         self.folder.tidy(Some(&self.ledger))?;
-        Ok(Some(hex(&head)))
+        Ok(hex(&head))
     }
 
     fn manifest_inputs(&self, facts: &Facts) -> Vec<ManifestInput> {
@@ -647,28 +668,26 @@ impl<'f> Run<'f> {
 }
 
 /// A day that the run counted calls of.
-struct MergedDay {
+struct Touched {
     day: i64,
+    /// How often its report was issued, this time included.
     revision: u64,
+    /// Its calls of this run, and all of them.
     added: u64,
-    /// All that was ever counted of it; none if that is no longer kept.
-    whole: Option<(Tally, Tables)>,
-}
-
-impl MergedDay {
-    fn calls(&self) -> u64 {
-        self.whole.as_ref().map_or(self.added, |(tally, _)| calls(tally))
-    }
-}
-
-/// A day's new segment, to be written.
-struct NewDay {
-    day: i64,
-    revision: u64,
     calls: u64,
-    file: Vec<u8>,
-    /// The file of its records, if there are new ones.
-    records: Option<Vec<u8>>,
+    /// Whether its report is issued: not if what was counted before is no longer kept.
+    is_issued: bool,
+}
+
+/// What a run counted, to be written.
+struct Counted {
+    touched: Vec<Touched>,
+    /// The new tallies, by day.
+    new: BTreeMap<i64, Segment>,
+    /// The new records, by day.
+    records: BTreeMap<i64, BTreeSet<RecordId>>,
+    /// The first day that is kept.
+    horizon: i64,
 }
 
 /// The day under which the bytes of each input are filed: the last of its calls, as other things that have none.
@@ -678,11 +697,6 @@ fn filed(days: &BTreeMap<i64, Tally>) -> BTreeMap<u32, i64> {
         filed.extend(tally.inputs.keys().map(|input| (*input, day)));
     }
     filed
-}
-
-/// All calls of a tally.
-pub(super) fn calls(tally: &Tally) -> u64 {
-    tally.inputs.values().map(|sums| sums.calls).sum()
 }
 
 /// A report of whole days, from a tally of them all.
@@ -722,18 +736,6 @@ pub(super) fn input_facts(tables: &Tables) -> Vec<InputFacts> {
         ..InputFacts::default()
     };
     tables.inputs.iter().map(fact).collect()
-}
-
-/// A report as JSON and as Markdown.
-fn both(report: &Report, path: &str, reports: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
-    let in_words = |error| Error::io(path, error);
-    let mut json = Vec::new();
-    render::json(report, &mut json).map_err(in_words)?;
-    let mut markdown = Vec::new();
-    render::markdown(report, &mut markdown).map_err(in_words)?;
-    reports.push((format!("{path}.json"), json));
-    reports.push((format!("{path}.md"), markdown));
-    Ok(())
 }
 
 /// Refuses to run by a clock that lies before the last run's.

@@ -366,12 +366,12 @@ impl OfSource<'_> {
         // A log that holds more than the one that had been taken for the known one has taken its place.
         let mut all: Vec<Taken> =
             taken.into_iter().map(|taken| taken.unwrap_or(Taken::New)).collect();
-        for log in 0..all.len() {
-            if let Taken::For(place) = all[log]
+        for (log, taken) in all.iter_mut().enumerate() {
+            if let Taken::For(place) = *taken
                 && let Some(&other) = holder.get(&place)
                 && other != log
             {
-                all[log] = Taken::Repeat(other);
+                *taken = Taken::Repeat(other);
             }
         }
         all

@@ -210,12 +210,18 @@ impl<'f> Folder<'f> {
         self.files.sync_dir(path).map_err(|error| not_written(path, error))
     }
 
-    /// Keeps a register, table by table, if it is not kept yet: first under a name that says it is not all there.
+    /// Keeps a register, table by table, if it is not kept yet: first under a name that says it is not all there, where `is_same`
+    /// tells whether it is the one.
     ///
     /// # Errors
     ///
-    /// Those of the file system.
-    pub fn write_register(&self, digest: &[u8; 32], tables: &[(String, Vec<u8>)]) -> Result<()> {
+    /// Those of the file system and of `is_same`, and if it is another.
+    pub fn write_register(
+        &self,
+        digest: &[u8; 32],
+        tables: &[(String, Vec<u8>)],
+        is_same: &dyn Fn(&Path) -> Result<bool>,
+    ) -> Result<()> {
         let place = self.register(digest);
         if place.is_dir() {
             return Ok(());
@@ -225,6 +231,10 @@ impl<'f> Folder<'f> {
         self.files.create_dir(&new).map_err(|error| not_written(&new, error))?;
         for (name, bytes) in tables {
             self.write_to(&new.join(name), bytes, true)?;
+        }
+        if !is_same(&new)? {
+            return Err(Error::new("the register was changed while it was read")
+                .hint("run again; nothing counts of this run: the state is as it was before"));
         }
         self.sync(&new)?;
         self.files.rename(&new, &place).map_err(|error| not_written(&place, error))?;

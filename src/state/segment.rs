@@ -483,6 +483,11 @@ impl Segment {
         &self.sources
     }
 
+    /// All its calls.
+    pub fn calls(&self) -> u64 {
+        self.input_sums.iter().map(|(_, sums)| sums.calls).sum()
+    }
+
     /// What was judged of calls that the register had words for.
     pub fn judged(&self) -> impl Iterator<Item = JudgedSums<'_>> {
         self.cells.iter().filter_map(|cell| {

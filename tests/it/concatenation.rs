@@ -129,7 +129,11 @@ fn but_places(mut report: Value) -> Value {
     let members = report.as_object_mut().unwrap();
     members.remove("inputs");
     members.remove("nightly");
-    // The first line tells how many inputs there were.
+    // The first line tells how many inputs there were, and without a line whether there were any.
+    if members["accounting"]["lines"] == 0 {
+        members.insert("headline".to_owned(), Value::Null);
+        return report;
+    }
     let headline = members["headline"].as_str().unwrap();
     let from = headline.split_once(" from ").and_then(|(before, rest)| {
         let (count, after) = rest.split_once(' ')?;

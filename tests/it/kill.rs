@@ -387,7 +387,10 @@ fn a_run_that_stops_at_any_step_has_not_been() {
         assert!(place.run(run_at, &Disk));
         assert_eq!(difference(&place.tree(), &tree), "");
     }
-    println!("stopped at each of {all_steps:?} steps, in {} ways", STOPS.len());
+    #[allow(clippy::print_stderr, reason = "what was done belongs to the result")]
+    {
+        eprintln!("stopped at each of {all_steps:?} steps, in {} ways", STOPS.len());
+    }
     assert!(all_steps.iter().all(|steps| *steps > 20), "{all_steps:?}");
 }
 
@@ -441,9 +444,12 @@ fn a_run_that_is_killed_at_any_moment_has_not_been() {
             difference(&found, expected)
         );
     }
-    println!(
-        "{killed} of {KILLS} runs were killed, {counted} had counted by then; a run takes {takes:?}"
-    );
+    #[allow(clippy::print_stderr, reason = "what was done belongs to the result")]
+    {
+        eprintln!(
+            "{killed} of {KILLS} runs were killed, {counted} had counted by then; a run takes {takes:?}"
+        );
+    }
     assert!(killed > KILLS / 2 && killed > counted, "{killed} were killed, {counted} counted");
     assert!(takes > Duration::from_millis(1));
 }
