@@ -26,4 +26,5 @@ mod servers;
 mod reports;
 mod hygiene;
 mod repeats;
+mod rotation;
 mod twin;
