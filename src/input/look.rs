@@ -106,6 +106,24 @@ impl Look {
     }
 }
 
+/// How much a log holds, decompressed, and the print of all that.
+///
+/// # Errors
+/// Those of reading it, and where its compression ends early: then it may not be all there yet.
+pub fn whole(found: &Found) -> Result<(u64, Print)> {
+    let (mut ends, mut bytes) = (Ends::default(), 0);
+    let drained = Input::open(found, &OPTIONS)?.drain(|piece| {
+        ends.push(piece);
+        bytes += piece.len() as u64;
+        Ok(ControlFlow::Continue(()))
+    });
+    let outcome = drained.map_err(|error| Error::io(&found.shown, error))?;
+    match outcome.fault {
+        Some(fault) => Err(Error::new(format!("{}: {}", found.shown, fault.reason()))),
+        None => Ok((bytes, Print::of_ends(&ends.head, &ends.tail))),
+    }
+}
+
 /// The first block of a compressed log; less where it is damaged.
 fn decoded_head(found: &Found) -> Result<Vec<u8>> {
     let mut head = Vec::new();

@@ -283,6 +283,7 @@ impl<'f> Run<'f> {
                         tail: (0, [0; 32]),
                         packed: None,
                         file: None,
+                        is_renamed: false,
                         seen_at_s: self.ledger.elapsed_s,
                         is_told: false,
                     });
