@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -199,10 +200,17 @@ struct Rotation {
     is_late: bool,
     /// Whether logrotate goes on only when the writer has opened the new file.
     waits: bool,
+    /// Whether runs begin while logrotate is at it.
+    is_at_once: bool,
 }
 
-const BY_RENAMING: Rotation =
-    Rotation { directives: "create", copies: false, is_late: false, waits: false };
+const BY_RENAMING: Rotation = Rotation {
+    directives: "create",
+    copies: false,
+    is_late: false,
+    waits: false,
+    is_at_once: false,
+};
 
 struct Nights {
     case: Case,
@@ -214,6 +222,8 @@ struct Nights {
     rejected: u64,
     /// How often a run saw a line without its end.
     pending: u64,
+    /// How many runs found logs changing.
+    partial: u64,
     /// How many unfinished lines vanished with the files that they ended.
     vanished: u64,
     lost: u64,
@@ -261,6 +271,7 @@ impl Nights {
             counted: 0,
             rejected: 0,
             pending: 0,
+            partial: 0,
             vanished: 0,
             lost: 0,
         }
@@ -276,16 +287,20 @@ impl Nights {
         if self.rotation.is_late {
             self.writer.order(|orders| orders.keeps_old = true);
         }
+        let output = self.case.finish(self.logrotate(night, minute)).expect_status(0);
+        assert_eq!(output.stderr, "", "logrotate");
+        self.vanished += before.difference(&self.torn()).count() as u64;
+        self.look();
+    }
+
+    fn logrotate(&self, night: u32, minute: u32) -> Command {
         let when = format!("{} 00:{minute:02}:00", date(night));
         let conf = self.case.path("rotate.conf").display().to_string();
         let state = self.case.path("rotate.state").display().to_string();
         let arguments = [&*when, LOGROTATE, "--force", "--state", &state, &conf];
         let mut command = self.case.tool("/usr/bin/faketime", &arguments);
         command.env("TZ", "UTC");
-        let output = self.case.finish(command).expect_status(0);
-        assert_eq!(output.stderr, "", "logrotate");
-        self.vanished += before.difference(&self.torn()).count() as u64;
-        self.look();
+        command
     }
 
     /// The unfinished last lines of copies, which nobody goes on with.
@@ -308,19 +323,51 @@ impl Nights {
     fn run(&mut self, night: u32, hour: u32) -> Output {
         self.look();
         let at_least = self.readable.calls.len() as u64;
-        let run_at = format!("{}T{hour:02}:30:00Z", date(night));
-        let arguments = ["nightly", "--json", "--run-at", &run_at, "--max-rejects", "100%"];
-        let output = self.case.run(&arguments).expect_status(0);
+        let output = self.case.finish(self.nightly(night, hour)).expect_status(0);
         self.look();
         let at_most = self.readable.calls.len() as u64;
-        let report = output.report();
-        self.counted += number_of(&report["accounting"]["calls"]);
-        self.rejected += number_of(&report["accounting"]["rejected"]);
+        self.note(&output.report());
         assert!(
             (at_least..=at_most).contains(&self.counted),
             "night {night}, {hour}:30: {} counted, expected {at_least} to {at_most}",
             self.counted
         );
+        output
+    }
+
+    fn nightly(&self, night: u32, hour: u32) -> Command {
+        let run_at = format!("{}T{hour:02}:30:00Z", date(night));
+        let arguments = ["nightly", "--json", "--run-at", &run_at, "--max-rejects", "100%"];
+        self.case.command(&arguments)
+    }
+
+    /// Runs while logrotate does, from `later` on after that was started. What changed while it was looked at is left to the
+    /// next run, which the exit status tells.
+    fn at_once(&mut self, night: u32, later: Duration) {
+        self.look();
+        let before = self.torn();
+        let logrotate = self.logrotate(night, 5).spawn().unwrap();
+        std::thread::sleep(later);
+        let output = self.case.finish(self.nightly(night, 1));
+        assert!(logrotate.wait_with_output().unwrap().status.success());
+        assert!(matches!(output.status.code(), Some(0 | 3)), "{}", output.status);
+        self.partial += u64::from(output.status.code() == Some(3));
+        self.vanished += before.difference(&self.torn()).count() as u64;
+        self.note(&output.report());
+        self.look();
+        let at_most = self.readable.calls.len() as u64;
+        assert!(
+            self.rotation.copies || self.counted <= at_most,
+            "night {night}: {} counted, expected no more than {at_most}",
+            self.counted
+        );
+        drop(output);
+    }
+
+    /// Notes what a run reported.
+    fn note(&mut self, report: &Value) {
+        self.counted += number_of(&report["accounting"]["calls"]);
+        self.rejected += number_of(&report["accounting"]["rejected"]);
         let inputs = report["inputs"].as_array().unwrap();
         self.pending += inputs.iter().filter(|input| input["pending_bytes"] != 0).count() as u64;
         let findings = report["findings"].as_array().unwrap();
@@ -329,7 +376,6 @@ impl Nights {
             assert!(self.rotation.copies, "{finding}");
             self.lost += 1;
         }
-        output
     }
 
     fn nights(&mut self) {
@@ -347,6 +393,9 @@ impl Nights {
             }
             std::thread::sleep(Duration::from_millis(20));
             match night % 7 {
+                0 | 1 | 4 | 5 if self.rotation.is_at_once => {
+                    self.at_once(night, Duration::from_millis(u64::from(night) * 11 % 50));
+                }
                 // In either order, twice, one without the other.
                 0 | 4 => {
                     self.rotate(night, 5);
@@ -397,13 +446,28 @@ fn check(name: &str, rotation: Rotation) {
     let last = nights.run(NIGHTS, 1);
     let mut there = Readable::default();
     there.look(&nights.case.path("logs"));
-    let Nights { case, rotation, readable, counted, rejected, pending, vanished, lost, .. } =
-        nights;
+    let Nights { case, rotation, readable, counted, rejected, pending, partial, .. } = &nights;
 
     let report = case.run(&["report", "--json"]).expect_status(0).report();
     let calls = readable.calls.len() as u64;
-    assert_eq!(report["accounting"]["calls"], calls);
-    assert_eq!(counted, calls, "calls of all runs");
+    let destroyed = u64::from(written) - calls;
+    eprintln!(
+        "{name}: {written} lines written, {destroyed} destroyed by copytruncate, {} torn by it; {counted} counted; \
+         unfinished lines seen {pending} times; {partial} runs partial",
+        readable.junk.len()
+    );
+    assert_eq!(report["accounting"]["calls"], *counted, "calls of all runs");
+    assert_eq!(report["accounting"]["rejected"], *rejected);
+    assert!(*pending > 0, "no run saw an unfinished line");
+    assert!(there.calls.len() as u64 * 2 < calls, "old files did not vanish");
+    drop(last);
+    if rotation.copies && rotation.is_at_once {
+        // What is destroyed between copy and truncation may have been read before.
+        assert!((calls..=u64::from(written)).contains(counted), "{calls} readable");
+        assert!(nights.lost <= nights.vanished);
+        return;
+    }
+    assert_eq!(*counted, calls);
     let usage = report["usage"].as_array().unwrap();
     let bytes: u64 = usage.iter().map(|row| number_of(&row["bytes"])).sum();
     assert_eq!(bytes, readable.bytes(), "bytes of all calls");
@@ -415,22 +479,11 @@ fn check(name: &str, rotation: Rotation) {
         .filter(|(_, calls)| *calls > 0)
         .collect();
     assert_eq!(days, readable.by_day());
-
-    let destroyed = u64::from(written) - calls;
-    eprintln!(
-        "{name}: {written} lines written, {destroyed} destroyed by copytruncate, {calls} counted, {} torn by it; \
-         unfinished lines seen {pending} times",
-        readable.junk.len()
-    );
-    assert!(pending > 0, "no run saw an unfinished line");
-    assert!(there.calls.len() as u64 * 2 < calls, "old files did not vanish");
-    assert_eq!(rejected, readable.junk.len() as u64);
-    assert_eq!(report["accounting"]["rejected"], rejected);
-    assert_eq!(lost, vanished, "unfinished lines that vanished");
+    assert_eq!(*rejected, readable.junk.len() as u64);
+    assert_eq!(nights.lost, nights.vanished, "unfinished lines that vanished");
     if !rotation.copies {
-        assert_eq!((destroyed, rejected), (0, 0));
+        assert_eq!((destroyed, *rejected), (0, 0));
     }
-    drop(last);
 }
 
 #[test]
@@ -985,4 +1038,22 @@ fn of_a_log_that_shrinks_while_it_is_read_nothing_is_committed() {
         return;
     }
     panic!("no run saw the log shrink");
+}
+
+#[test]
+fn logrotate_renames_and_compresses_while_a_run_looks() {
+    let directives = "create\ncompress";
+    check(
+        "compress, at once",
+        Rotation { directives, waits: true, is_at_once: true, ..BY_RENAMING },
+    );
+}
+
+#[test]
+fn logrotate_copies_and_truncates_while_a_run_looks() {
+    let directives = "copytruncate";
+    check(
+        "copytruncate, at once",
+        Rotation { directives, copies: true, is_at_once: true, ..BY_RENAMING },
+    );
 }
