@@ -19,6 +19,8 @@ pub struct Look {
     pub bytes: u64,
     /// Device and inode, where there are such: a hint.
     pub file: Option<(u64, u64)>,
+    /// Which file was looked at.
+    pub version: Version,
     /// All of it as it lies, if it is compressed.
     pub packed: Option<Packed>,
     /// Its first block, decompressed.
@@ -65,8 +67,10 @@ impl Look {
         if !metadata.is_file() {
             return Err(Error::new(format!("{}: is no regular file", found.shown)));
         }
-        let Version { file: hint, bytes, .. } = Version::of(&metadata);
-        let first = block(&mut file, 0, MARK_BYTES as u64).map_err(in_words)?;
+        let version = Version::of(&metadata);
+        let Version { file: hint, bytes, .. } = version;
+        // What comes meanwhile is not looked at either.
+        let first = block(&mut file, 0, bytes.min(MARK_BYTES as u64)).map_err(in_words)?;
         let compression = Compression::recognise(&first);
         let (head, packed) = match compression {
             None => (first, None),
@@ -75,7 +79,7 @@ impl Look {
                 (decoded_head(found)?, Some(packed))
             }
         };
-        Ok(Look { compression, bytes, file: hint, packed, head })
+        Ok(Look { compression, bytes, file: hint, version, packed, head })
     }
 
     /// The hashes of its first blocks by their lengths, as [`Print`]s have them, the longest first.

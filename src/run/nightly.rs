@@ -150,6 +150,7 @@ impl<'f> Run<'f> {
                     // What was told from the first lines stays so.
                     format: source.format.or(as_before),
                     dedupe: source.dedupe,
+                    version: Some(to_read.version),
                     start: to_read.start,
                     lines_before: to_read.lines_before,
                 }

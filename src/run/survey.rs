@@ -25,7 +25,7 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Problems, Result};
 use crate::findings::{Log, Told};
-use crate::input::{self, Compared, Found, Holds, Look, Packed, Print, Start};
+use crate::input::{self, Compared, Found, Holds, Look, Packed, Print, Start, Version};
 use crate::limits;
 use crate::plan::{NightlyPlan, NightlySource};
 use crate::report::Partial;
@@ -56,6 +56,8 @@ pub(super) struct Survey {
 #[derive(Debug)]
 pub(super) struct ToRead {
     pub(super) found: Found,
+    /// What it was taken for is true of this file, as it was.
+    pub(super) version: Version,
     /// Its source's number.
     pub(super) source: u32,
     /// Its number in the ledger; none if it is new.
@@ -463,6 +465,7 @@ impl OfSource<'_> {
         let (source, elapsed_s) = (self.number, self.elapsed_s);
         let read = |known, start, lines_before| ToRead {
             found: found.clone(),
+            version: look.version,
             source,
             known,
             start,
