@@ -354,17 +354,6 @@ impl OfSource<'_> {
                 }
             }
         }
-        // Nothing was read of it yet: only its name tells.
-        for (log, (found, _)) in self.logs.iter().enumerate() {
-            let here = places.iter().find(|&&place| {
-                let input = &known[place];
-                input.offset == 0 && input.path == found.shown && !holder.contains_key(&place)
-            });
-            if let (None, Some(&place)) = (taken[log], here) {
-                taken[log] = Some(Taken::For(place));
-                holder.insert(place, log);
-            }
-        }
         let mut alike: HashMap<[u8; 32], Vec<usize>> = HashMap::new();
         for (log, taken) in taken.iter().enumerate() {
             if let (Some(_), Some(first)) = (taken, self.first(log)) {
@@ -376,6 +365,17 @@ impl OfSource<'_> {
                 let alike = self.first(log).and_then(|first| alike.get(&first));
                 let alike = alike.map_or(&[][..], Vec::as_slice);
                 taken[log] = Some(self.take_other(log, &matches[log], &known, &mut holder, alike));
+            }
+        }
+        // Nothing was read of it yet, and its content is no other's: only its name tells.
+        for (log, (found, _)) in self.logs.iter().enumerate() {
+            let here = places.iter().find(|&&place| {
+                let input = &known[place];
+                input.offset == 0 && input.path == found.shown && !holder.contains_key(&place)
+            });
+            if let (Some(Taken::New), Some(&place)) = (taken[log], here) {
+                taken[log] = Some(Taken::For(place));
+                holder.insert(place, log);
             }
         }
         // A log that holds more than the one that had been taken for the known one has taken its place.
