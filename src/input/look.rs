@@ -67,7 +67,8 @@ impl Look {
         if !metadata.is_file() {
             return Err(Error::new(format!("{}: is no regular file", found.shown)));
         }
-        let version = Version::of(&metadata);
+        // Logs that are looked at are being written; what lies before a start is compared where it counts.
+        let version = Version { modified: None, ..Version::of(&metadata) };
         let Version { file: hint, bytes, .. } = version;
         // What comes meanwhile is not looked at either.
         let first = block(&mut file, 0, bytes.min(MARK_BYTES as u64)).map_err(in_words)?;
@@ -86,6 +87,12 @@ impl Look {
     pub fn heads(&self) -> impl Iterator<Item = (u32, [u8; 32])> + '_ {
         let head = |length: usize| (length as u32, hash(&self.head[..length]));
         head_lengths(self.head.len()).map(head)
+    }
+
+    /// Whether the first blocks of both are alike, as far as the shorter goes.
+    pub fn begins_like(&self, other: &Look) -> bool {
+        let common = self.head.len().min(other.head.len());
+        self.head[..common] == other.head[..common]
     }
 
     /// Whether the log holds what was read of others, each given by its end and its print; it begins like all of them.

@@ -11,7 +11,7 @@
 //! | the content under two names, other lines behind it in each | two logs: what they share counted once |
 //! | less than that content at the name that it had, or other content | a rewritten log; what is there is a new one |
 //! | other content at the name, of another file, the old one nowhere | a lost log; what is there is a new one |
-//! | a beginning of the content under another name | a copy that is not complete yet: nothing of it is new |
+//! | a beginning of the content, or of a new log, under another name | a copy that is not complete yet: nothing of it is new |
 //! | the same, the content nowhere, and its file begun anew | a copy that was complete before the last lines that were read: the log, renamed |
 //! | other content at the name, the log renamed before and read to its end, others renamed now | nothing: its rotation came to an end |
 //! | nothing at the name, the content nowhere | a log that is gone: lost if not all that was seen of it was read |
@@ -367,6 +367,7 @@ impl OfSource<'_> {
                 taken[log] = Some(self.take_other(log, &matches[log], &known, &mut holder, alike));
             }
         }
+        self.take_beginnings(&mut taken);
         // Nothing was read of it yet, and its content is no other's: only its name tells.
         for (log, (found, _)) in self.logs.iter().enumerate() {
             let here = places.iter().find(|&&place| {
@@ -390,6 +391,32 @@ impl OfSource<'_> {
             }
         }
         all
+    }
+
+    /// New logs that are the beginnings of others that are new: copies that are not complete yet. (Those that are as long as the
+    /// others are found where logs are read.)
+    fn take_beginnings(&self, taken: &mut [Option<Taken>]) {
+        let mut alike: BTreeMap<[u8; 32], Vec<usize>> = BTreeMap::new();
+        for (log, taken) in taken.iter().enumerate() {
+            if let (Some(Taken::New), Some(first)) = (taken, self.first(log)) {
+                alike.entry(first).or_default().push(log);
+            }
+        }
+        for group in alike.into_values() {
+            for &log in &group {
+                let is_within = |other: usize| {
+                    let [(one, look), (further, other)] = [&self.logs[log], &self.logs[other]];
+                    look.begins_like(other)
+                        && matches!(input::compare(further, one, 0), Ok(Compared::Beyond))
+                };
+                let mut others = group.iter().copied().filter(|&other| {
+                    other != log && taken[other] == Some(Taken::New) && is_within(other)
+                });
+                if let Some(other) = others.next() {
+                    taken[log] = Some(Taken::Repeat(other));
+                }
+            }
+        }
     }
 
     /// The hash of as much of the beginning of a log as tells it from others; none where it holds less.
@@ -434,6 +461,9 @@ impl OfSource<'_> {
             };
         }
         for &other in alike {
+            if !self.logs[log].1.begins_like(&self.logs[other].1) {
+                continue;
+            }
             // A log may begin like another by chance: headers are alike.
             if let Ok(Compared::Within) = input::compare(&self.logs[log].0, &self.logs[other].0, 0)
             {

@@ -1021,6 +1021,25 @@ fn a_copy_that_was_made_before_the_last_lines_that_were_read_is_known() {
 }
 
 #[test]
+fn a_copy_of_a_new_log_that_is_not_complete_is_no_new_log() {
+    let copy = lines(0..60) + &lines(60..61)[..50];
+    // Whichever comes first by name.
+    for (long, short) in [("logs/a.log", "logs/b.log"), ("logs/b.log", "logs/a.log")] {
+        let case = kept().file(long, lines(0..65)).file(short, &copy);
+        let (output, _) = quiet_run(&case, 0, 65);
+        drop(
+            output
+                .expect_stderr(&[&format!("{short} has the same content as {long}: counted once")]),
+        );
+        append(&case, short, &lines(60..61)[50..]);
+        quiet_run(&case, 1, 0);
+        append(&case, short, lines(61..70));
+        quiet_run(&case, 2, 5);
+        holds(&case, 0..70);
+    }
+}
+
+#[test]
 fn a_copy_of_which_nothing_was_there_yet_is_known() {
     // The copy is as long as what was read, or shorter; or there is no truncation.
     for copied in [65, 60, 0] {
