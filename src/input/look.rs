@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use super::print::{block, hash, head_lengths};
 use super::source::Ends;
-use super::{Compression, Found, Input, Io, Options, Packed, Place, Print, Version};
+use super::{Compression, Found, Input, Io, Options, Packed, Place, Print, Start, Version};
 use crate::error::{Error, Result};
 use crate::limits::{DECODED_CHUNK_BYTES, MARK_BYTES};
 
@@ -181,11 +181,11 @@ fn holds_decoded(found: &Found, others: &[(u64, Print)]) -> Result<Vec<Holds>> {
     Ok(holds)
 }
 
-/// Compares what two logs hold from an offset on, decompressed.
+/// Compares what two logs hold from an offset on, decompressed, as they were when they were looked at.
 ///
 /// # Errors
-/// Those of reading them.
-pub fn compare(first: &Found, second: &Found, from: u64) -> Result<Compared> {
+/// Those of reading them, and where one is another file by now.
+pub fn compare(first: &(Found, Look), second: &(Found, Look), from: u64) -> Result<Compared> {
     let mut readers = [Following::open(first, from)?, Following::open(second, from)?];
     loop {
         let [one, other] = &mut readers;
@@ -213,8 +213,8 @@ struct Following {
 }
 
 impl Following {
-    fn open(found: &Found, from: u64) -> Result<Following> {
-        let input = Input::open(found, &OPTIONS)?;
+    fn open((found, look): &(Found, Look), from: u64) -> Result<Following> {
+        let input = Input::open_again(found, &OPTIONS, &Start::default(), &look.version)?;
         let mut following = Following {
             shown: found.shown.clone(),
             reader: input.into_reader(),

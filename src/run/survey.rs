@@ -405,8 +405,8 @@ impl OfSource<'_> {
         for group in alike.into_values() {
             for &log in &group {
                 let is_within = |other: usize| {
-                    let [(one, look), (further, other)] = [&self.logs[log], &self.logs[other]];
-                    look.begins_like(other)
+                    let [one, further] = [&self.logs[log], &self.logs[other]];
+                    one.1.begins_like(&further.1)
                         && matches!(input::compare(further, one, 0), Ok(Compared::Beyond))
                 };
                 let mut others = group.iter().copied().filter(|&other| {
@@ -446,8 +446,7 @@ impl OfSource<'_> {
             if matches.exact.is_some() {
                 return Taken::Repeat(other);
             }
-            return match input::compare(&self.logs[log].0, &self.logs[other].0, known[place].offset)
-            {
+            return match input::compare(&self.logs[log], &self.logs[other], known[place].offset) {
                 Ok(Compared::Within) => Taken::Repeat(other),
                 Ok(Compared::Beyond) => {
                     holder.insert(place, log);
@@ -465,8 +464,7 @@ impl OfSource<'_> {
                 continue;
             }
             // A log may begin like another by chance: headers are alike.
-            if let Ok(Compared::Within) = input::compare(&self.logs[log].0, &self.logs[other].0, 0)
-            {
+            if let Ok(Compared::Within) = input::compare(&self.logs[log], &self.logs[other], 0) {
                 return Taken::Repeat(other);
             }
         }

@@ -646,8 +646,7 @@ fn a_log_that_was_renamed_is_read_on() {
 
 #[test]
 fn a_log_that_was_renamed_and_compressed_is_read_on() {
-    let pack: [(&str, fn(String) -> Vec<u8>); 2] = [("gz", gzip), ("zst", zstd)];
-    for (ending, pack) in pack {
+    for (ending, pack) in [("gz", gzip as fn(String) -> Vec<u8>), ("zst", zstd)] {
         let case = kept().file("logs/a.log", lines(0..10));
         quiet_run(&case, 0, 10);
         fs::remove_file(case.path("logs/a.log")).unwrap();
