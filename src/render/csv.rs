@@ -20,7 +20,24 @@ pub struct CsvTable {
 }
 
 /// All tables, by name.
-pub const CSV_TABLES: [CsvTable; 15] = [
+pub const CSV_TABLES: [CsvTable; 17] = [
+    CsvTable {
+        name: "affected",
+        columns: &["partner", "api", "operation", "calls"],
+        rows: |report| {
+            let row = |affected: &crate::report::Affected| {
+                vec![
+                    text(&affected.partner),
+                    text(&affected.api),
+                    optional(affected.operation.as_deref()),
+                    affected.calls.to_string(),
+                ]
+            };
+            let nightly = report.nightly.as_ref();
+            let change = nightly.and_then(|nightly| nightly.register_change.as_ref());
+            change.map_or_else(Vec::new, |change| change.affected.iter().map(row).collect())
+        },
+    },
     CsvTable {
         name: "apis",
         columns: &[
@@ -59,6 +76,21 @@ pub const CSV_TABLES: [CsvTable; 15] = [
                 row
             };
             report.apis.iter().map(row).collect()
+        },
+    },
+    CsvTable {
+        name: "days",
+        columns: &["day", "revision", "calls", "added"],
+        rows: |report| {
+            let row = |day: &crate::report::NightlyDay| {
+                vec![
+                    text(&day.day),
+                    day.revision.to_string(),
+                    day.calls.to_string(),
+                    day.added.to_string(),
+                ]
+            };
+            report.nightly.iter().flat_map(|nightly| &nightly.days).map(row).collect()
         },
     },
     CsvTable {
@@ -159,11 +191,16 @@ pub const CSV_TABLES: [CsvTable; 15] = [
             "subjects_exact",
             "subjects_low",
             "subjects_high",
+            "log_source",
+            "log_path",
+            "log_read_bytes",
+            "log_seen_bytes",
             "summary",
         ],
         rows: |report| {
             let row = |finding: &crate::report::Finding| {
                 let Subjects { count, exact, low, high } = finding.subjects;
+                let log = finding.log.as_ref();
                 vec![
                     finding.id.clone(),
                     finding.kind.as_str().to_owned(),
@@ -191,6 +228,10 @@ pub const CSV_TABLES: [CsvTable; 15] = [
                     exact.to_string(),
                     low.to_string(),
                     high.to_string(),
+                    optional(log.map(|log| log.source.as_str())),
+                    optional(log.map(|log| log.path.as_str())),
+                    number(log.map(|log| log.read_bytes)),
+                    number(log.map(|log| log.seen_bytes)),
                     text(&finding.summary),
                 ]
             };
@@ -225,6 +266,7 @@ pub const CSV_TABLES: [CsvTable; 15] = [
             "rejected",
             "outside_window",
             "duplicates",
+            "repeats_unchecked",
             "pending_bytes",
             "gap_bytes",
             "first",
@@ -247,6 +289,7 @@ pub const CSV_TABLES: [CsvTable; 15] = [
                     input.rejected.to_string(),
                     input.outside_window.to_string(),
                     input.duplicates.to_string(),
+                    input.repeats_unchecked.to_string(),
                     input.pending_bytes.to_string(),
                     input.gap_bytes.to_string(),
                     instant(input.first),
@@ -338,6 +381,8 @@ pub const CSV_TABLES: [CsvTable; 15] = [
                 crate::report::Status::Partial => "partial",
             };
             let (window, register, lines) = (&report.window, &report.register, &report.accounting);
+            let nightly = report.nightly.as_ref();
+            let change = nightly.and_then(|nightly| nightly.register_change.as_ref());
             let rows = [
                 ("schema", report.schema.to_owned()),
                 ("program", report.program.clone()),
@@ -357,6 +402,26 @@ pub const CSV_TABLES: [CsvTable; 15] = [
                 ("accounting_rejected", lines.rejected.to_string()),
                 ("accounting_outside_window", lines.outside_window.to_string()),
                 ("accounting_duplicates", lines.duplicates.to_string()),
+                ("nightly_run", number(nightly.map(|nightly| nightly.run))),
+                ("nightly_run_at", instant(nightly.and_then(|nightly| nightly.run_at))),
+                ("nightly_day", optional(nightly.and_then(|nightly| nightly.day.as_deref()))),
+                ("nightly_revision", number(nightly.and_then(|nightly| nightly.revision))),
+                (
+                    "nightly_previous",
+                    optional(nightly.and_then(|nightly| nightly.previous.as_deref())),
+                ),
+                (
+                    "nightly_register_change_from",
+                    optional(change.map(|change| change.from.as_str())),
+                ),
+                (
+                    "nightly_register_change_days",
+                    change.map_or_else(String::new, |c| list(&c.days)),
+                ),
+                (
+                    "nightly_register_change_tables",
+                    change.map_or_else(String::new, |c| c.tables.join("|")),
+                ),
             ];
             rows.into_iter().map(|(key, value)| vec![key.to_owned(), value]).collect()
         },
@@ -543,13 +608,16 @@ mod tests {
 
     #[test]
     fn columns_are_the_keys_of_the_json_report() {
-        let report = fixtures::small();
+        // Its first finding is about a log, so that all keys are there.
+        let report = fixtures::nightly();
         let json = serde_json::to_value(&report).unwrap();
         for table in CSV_TABLES {
             let rows = match table.name {
                 "rejects" => &json["rejects"]["sample"],
                 "sources" => &json["coverage"]["sources"],
-                "evidence" => &json["findings"][0]["evidence"],
+                "evidence" => &json["findings"][1]["evidence"],
+                "days" => &json["nightly"]["days"],
+                "affected" => &json["nightly"]["register_change"]["affected"],
                 // Not rows of the JSON report; looked at below.
                 "report" | "partial" | "gaps" => continue,
                 name => &json[name],
@@ -589,6 +657,53 @@ mod tests {
         assert_eq!(of("since"), json["since"].as_str().unwrap());
         assert_eq!(of("status"), "");
         assert_eq!(of("subjects_count"), json["subjects"]["count"].to_string());
+    }
+
+    #[test]
+    fn a_run_that_keeps_state() {
+        let table = |report: &Report, name: &str| -> Vec<Vec<String>> {
+            let records = written(report, name).into_iter().skip(1);
+            records.map(|record| record.iter().map(str::to_owned).collect()).collect()
+        };
+        let report = fixtures::nightly();
+        let days = [
+            ["2018-12-17", "3", "7", "0"],
+            ["2018-12-18", "2", "13000", "12011"],
+            ["2018-12-19", "1", "1", "1"],
+        ];
+        assert_eq!(table(&report, "days"), days);
+        let affected = [["reelhouse", "messages", "read", "1204"], ["seekly", "location", "", "1"]];
+        assert_eq!(table(&report, "affected"), affected);
+        let lost = &written(&report, "findings")[1];
+        let columns =
+            CSV_TABLES.into_iter().find(|table| table.name == "findings").unwrap().columns;
+        let of = |name: &str| &lost[columns.iter().position(|column| *column == name).unwrap()];
+        assert_eq!((of("kind"), of("status")), ("log-lost", "new"));
+        assert_eq!(of("first_seen"), "2018-12-19T02:00:00Z");
+        assert_eq!((of("log_source"), of("log_path")), ("edge", "edge.log"));
+        assert_eq!((of("log_read_bytes"), of("log_seen_bytes")), ("10000", "12000"));
+        let of_report = |report: &Report| {
+            let rows = table(report, "report").into_iter();
+            let rows = rows.filter(|row| row[0].starts_with("nightly_"));
+            rows.map(|row| row[1].clone()).collect::<Vec<_>>()
+        };
+        let days = (1..=12).map(|day| format!("2018-12-{day:02}")).collect::<Vec<_>>().join("|");
+        let (before, register) = ("a".repeat(64), "d".repeat(64));
+        let run = ["12", "2018-12-19T02:00:00Z", "", "", &before, &register, &days, "routes"];
+        assert_eq!(of_report(&report), run);
+        let day = ["12", "2018-12-19T02:00:00Z", "2018-12-18", "2", &before, "", "", ""];
+        assert_eq!(of_report(&fixtures::day()), day);
+        // An audit knows of none of it.
+        assert_eq!(of_report(&fixtures::small()), [""; 8]);
+        assert!(table(&fixtures::small(), "days").is_empty());
+        // A log's name is hostile text.
+        let hostile = fixtures::poisoned(report, "=1\u{202e}");
+        let mut out = Vec::new();
+        for table in CSV_TABLES {
+            csv(&hostile, table, &mut out).unwrap();
+        }
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains(",edge.log=1\\u{202e},") && !text.contains('\u{202e}'), "{text}");
     }
 
     #[test]

@@ -244,8 +244,10 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
-    fn all() -> [Report; 5] {
+    fn all() -> [Report; 7] {
         [
+            fixtures::nightly(),
+            fixtures::day(),
             fixtures::full(),
             fixtures::small(),
             fixtures::empty(),
@@ -325,11 +327,13 @@ mod tests {
     #[test]
     fn the_schema_misses_every_key_and_minds_every_type() {
         let schema = schema();
-        let value: Value = serde_json::from_str(&text(&fixtures::small())).unwrap();
-        let spoiled = spoiled(&value);
-        assert!(spoiled.len() > 300, "every array of the fixture has a row");
-        for (what, value) in spoiled {
-            assert!(!schema.is_valid(&value), "{what}");
+        for report in [fixtures::small(), fixtures::nightly(), fixtures::day()] {
+            let value: Value = serde_json::from_str(&text(&report)).unwrap();
+            let spoiled = spoiled(&value);
+            assert!(spoiled.len() > 300, "every array of the fixture has a row");
+            for (what, value) in spoiled {
+                assert!(!schema.is_valid(&value), "{what}");
+            }
         }
     }
 

@@ -6,9 +6,12 @@
 use std::io::{self, Write};
 
 use super::escape::for_terminal;
-use super::terminal::{gravity, nameless_sources, parties, reach, read_line, unused_line};
-use crate::report::text::{bytes, counted, duration, latency, people, thousands, to_the_second};
-use crate::report::{End, Finding, Partner, Report, Status};
+use super::terminal::{in_order, nameless_sources, parties, reach, read_line, unused_line};
+use crate::report::text::{
+    affected_by_tables, bytes, counted, duration, latency, people, register_change, standing,
+    thousands, to_the_second,
+};
+use crate::report::{Affected, End, Finding, Partner, RegisterChange, Report, Status};
 use crate::time::Instant;
 
 /// Writes the whole report.
@@ -24,7 +27,7 @@ pub fn markdown(report: &Report, out: &mut dyn Write) -> io::Result<()> {
             writeln!(out, "- {}: {}", code(&partial.path), prose(&partial.reason))?;
         }
     }
-    about(report, out)?;
+    about(report, None, out)?;
     for told in nameless_sources(report) {
         writeln!(out, "\n{}", prose(&told))?;
     }
@@ -34,8 +37,7 @@ pub fn markdown(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     if report.register.digest.is_none() {
         unjudged(report, out)?;
     }
-    let findings: Vec<&Finding> = report.findings.iter().collect();
-    findings_table(&findings, true, out)?;
+    findings_table(report.findings.iter().collect(), true, out)?;
     ends_table(&report.ends.iter().collect::<Vec<_>>(), true, out)?;
     let called: Vec<&Partner> = report.partners.iter().filter(|p| p.calls > 0).collect();
     let rows = called.iter().map(|partner| partner_row(partner)).collect();
@@ -46,6 +48,8 @@ pub fn markdown(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "\nWithout any call: {}", silent.join(", "))?;
     }
     exceptions_table(report, None, out)?;
+    affected_table(report, None, out)?;
+    days_table(report, out)?;
     let rows = report.suppressions.iter().map(|suppression| {
         let what = suppression.finding.clone().unwrap_or_else(|| {
             let kind = suppression.kind.map(crate::findings::Kind::as_str);
@@ -146,14 +150,14 @@ pub fn markdown_partner(report: &Report, partner: &Partner, out: &mut dyn Write)
     if report.status == Status::Partial {
         writeln!(out, "\n**Partial**: not all logs were read; see the whole report.")?;
     }
-    about(report, out)?;
+    about(report, Some(&partner.partner), out)?;
     let of_partner = |name: &Option<String>| name.as_deref() == Some(partner.partner.as_str());
-    let findings: Vec<&Finding> =
-        report.findings.iter().filter(|finding| of_partner(&finding.partner)).collect();
-    findings_table(&findings, false, out)?;
+    let findings = report.findings.iter().filter(|finding| of_partner(&finding.partner));
+    findings_table(findings.collect(), false, out)?;
     let ends: Vec<&End> = report.ends.iter().filter(|end| end.partner == partner.partner).collect();
     ends_table(&ends, false, out)?;
     exceptions_table(report, Some(&partner.partner), out)?;
+    affected_table(report, Some(&partner.partner), out)?;
     table("Calls", &PARTNER_COLUMNS, vec![partner_row(partner)], out)?;
     let usage = report.usage.iter().filter(|row| of_partner(&row.partner)).map(|row| {
         vec![
@@ -184,10 +188,22 @@ pub fn markdown_partner(report: &Report, partner: &Partner, out: &mut dyn Write)
     table("Use", &columns, usage.collect(), out)
 }
 
-/// Which time, register and logs a report is about.
-fn about(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+/// Which run, time, register and logs a report is about; for one partner without what is about others alone.
+fn about(report: &Report, partner: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
     let at = |at: Option<Instant>| at.map_or_else(|| "-".to_owned(), to_the_second);
     writeln!(out, "\n| | |\n| --- | --- |")?;
+    if let Some(nightly) = &report.nightly {
+        let label = if nightly.day.is_some() { "Day" } else { "Run" };
+        writeln!(out, "| {label} | {} |", prose(&standing(nightly)))?;
+    }
+    if let Some(change) = changed_register(report).filter(|change| {
+        partner.is_none() || !change.tables.is_empty() || affected_of(change, partner).count() > 0
+    }) {
+        let tables =
+            affected_by_tables(change).map_or_else(String::new, |told| format!("; {told}"));
+        let told = register_change(change, &change.from);
+        writeln!(out, "| Register change | {} |", prose(&format!("{told}{tables}")))?;
+    }
     writeln!(out, "| Calls | {} to {} |", at(report.window.first), at(report.window.last))?;
     if report.window.since.is_some() || report.window.until.is_some() {
         let (since, until) = (at(report.window.since), at(report.window.until));
@@ -216,32 +232,60 @@ fn about(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     )
 }
 
+fn changed_register(report: &Report) -> Option<&RegisterChange> {
+    report.nightly.as_ref().and_then(|nightly| nightly.register_change.as_ref())
+}
+
+/// What a change of the register touches, all or one partner's.
+fn affected_of<'r>(
+    change: &'r RegisterChange,
+    partner: Option<&str>,
+) -> impl Iterator<Item = &'r Affected> {
+    change.affected.iter().filter(move |row| partner.is_none_or(|p| row.partner == p))
+}
+
+fn affected_table(report: &Report, partner: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
+    let Some(change) = changed_register(report) else { return Ok(()) };
+    let rows = affected_of(change, partner).map(|row| {
+        vec![
+            code(&row.partner),
+            code(&row.api),
+            row.operation.as_deref().map_or_else(|| "(any that no grant names)".to_owned(), code),
+            thousands(row.calls),
+        ]
+    });
+    let columns = ["Partner", "API", "Operation", "Calls"];
+    table("Verdicts that the change of the register may touch", &columns, rows.collect(), out)
+}
+
+/// The days of a run, all of them.
+fn days_table(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let days = report.nightly.iter().flat_map(|nightly| &nightly.days);
+    let rows = days.map(|day| {
+        vec![code(&day.day), day.revision.to_string(), thousands(day.calls), thousands(day.added)]
+    });
+    table("Days", &["Day", "Revision", "Calls", "Added by this run"], rows.collect(), out)
+}
+
 fn findings_table(
-    findings: &[&Finding],
+    findings: Vec<&Finding>,
     with_partner: bool,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let mut findings = findings.to_vec();
-    findings.sort_by(|a, b| gravity(b).cmp(&gravity(a)).then_with(|| a.id.cmp(&b.id)));
-    let columns: &[&str] = match with_partner {
-        true => &[
-            "Severity",
-            "Kind",
-            "Partner",
-            "API",
-            "People",
-            "Overstay",
-            "Finding",
-            "What",
-            "Answered by",
-        ],
-        false => {
-            &["Severity", "Kind", "API", "People", "Overstay", "Finding", "What", "Answered by"]
-        }
-    };
+    let findings = in_order(findings);
+    // Without saved state none has one.
+    let with_status = findings.iter().any(|finding| finding.status.is_some());
+    let mut columns = vec!["Severity", "Kind"];
+    columns.extend(with_status.then_some(["Status", "First seen"]).into_iter().flatten());
+    columns.extend(with_partner.then_some("Partner"));
+    columns.extend(["API", "People", "Overstay", "Finding", "What", "Answered by"]);
     let rows = findings.iter().map(|finding| {
         let ((who, what), (reached, unit)) = (parties(finding), reach(finding));
         let mut row = vec![finding.severity.as_str().to_owned(), finding.kind.as_str().to_owned()];
+        if with_status {
+            row.push(finding.status.unwrap_or("-").to_owned());
+            row.push(finding.first_seen.map_or_else(|| "-".to_owned(), to_the_second));
+        }
         if with_partner {
             row.push(optional(who));
         }
@@ -255,7 +299,7 @@ fn findings_table(
         ]);
         row
     });
-    table("Findings", columns, rows.collect(), out)
+    table("Findings", &columns, rows.collect(), out)
 }
 
 fn ends_table(ends: &[&End], with_partner: bool, out: &mut dyn Write) -> io::Result<()> {
@@ -491,9 +535,11 @@ mod tests {
             let mut outside = prose.split('`').step_by(2);
             assert!(outside.all(|text| !becomes_link(text)), "{prose}");
         }
-        let poisoned = fixtures::poisoned(fixtures::full(), "<b>|`[x](y)\u{202e}");
-        let (_, strange) = cells(&whole(&poisoned));
-        assert_eq!(strange, [""; 0]);
+        for report in [fixtures::full(), fixtures::nightly(), fixtures::day()] {
+            let poisoned = fixtures::poisoned(report, "<b>|`[x](y)\u{202e}");
+            let (_, strange) = cells(&whole(&poisoned));
+            assert_eq!(strange, [""; 0]);
+        }
     }
 
     #[test]
@@ -517,6 +563,60 @@ mod tests {
         ] {
             has(cell);
         }
+    }
+
+    #[test]
+    fn a_run_that_keeps_state() {
+        let report = fixtures::nightly();
+        let text = whole(&report);
+        let digest = "d".repeat(64);
+        let change = format!(
+            "| Register change | changed since {digest}: verdicts of 12 days may be others now \
+             (2018-12-01 … 2018-12-12); what changed in routes may touch any call |\n"
+        );
+        for line in [
+            "| Run | 12 at 2018-12-19T02:00:00Z: 2018-12-17 rev 3, 2018-12-18 rev 2 (+12,011 calls), \
+             2018-12-19 rev 1 (+1 call) |\n",
+            &change,
+            "| Severity | Kind | Status | First seen | Partner | API | People | Overstay | Finding | What | Answered by |\n",
+            "| high | log-lost | new | 2018-12-19T02:00:00Z | - | `edge.log` | -  | - | `os-22222222222b` | \
+             edge.log (source edge) is gone: 10,000 of 12,000 bytes seen were read, and nobody can tell what was \
+             written after | - |\n",
+            "\n## Verdicts that the change of the register may touch\n\n| Partner | API | Operation | Calls |\n\
+             | --- | --- | --- | --- |\n| `reelhouse` | `messages` | `read` | 1,204 |\n\
+             | `seekly` | `location` | (any that no grant names) | 1 |\n",
+            "\n## Days\n\n| Day | Revision | Calls | Added by this run |\n| --- | --- | --- | --- |\n\
+             | `2018-12-17` | 3 | 7 | 0 |\n| `2018-12-18` | 2 | 13,000 | 12,011 |\n| `2018-12-19` | 1 | 1 | 1 |\n",
+        ] {
+            assert!(text.contains(line), "{line}{text}");
+        }
+        // What is resolved comes last, however grave it was.
+        let at = |id: &str| text.find(id).unwrap();
+        let order =
+            ["os-7f3k2mq4t6xa", "os-44444444444d", "os-22222222222b", "os-33333333333c"].map(at);
+        assert!(order.is_sorted(), "{text}");
+        assert!(whole(&fixtures::day()).contains("| Day | 2018-12-18, rev 2, run 12 |\n"));
+        let audit = whole(&fixtures::small());
+        assert!(!audit.contains("| Run |") && !audit.contains("| Status | First seen |"));
+    }
+
+    #[test]
+    fn a_partners_page_tells_what_of_a_change_is_about_it() {
+        let page = |report: &Report| {
+            let mut out = Vec::new();
+            markdown_partner(report, &report.partners[0], &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let mut report = fixtures::nightly();
+        let text = page(&report);
+        assert!(text.contains("| Register change | ") && !text.contains("seekly"), "{text}");
+        assert!(text.contains("| `reelhouse` | `messages` | `read` | 1,204 |\n"), "{text}");
+        let change = report.nightly.as_mut().unwrap().register_change.as_mut().unwrap();
+        change.affected.remove(0);
+        assert!(page(&report).contains("| Register change | "), "the routes may touch it");
+        let change = report.nightly.as_mut().unwrap().register_change.as_mut().unwrap();
+        change.tables.clear();
+        assert!(!page(&report).contains("| Register change | "), "others' alone");
     }
 
     #[test]

@@ -19,7 +19,8 @@ use crate::findings::{Kind, Severity};
 use crate::judge::Verdict;
 use crate::limits;
 use crate::report::text::{
-    bytes, counted, duration, latency, people, people_of, thousands, to_the_second,
+    affected, affected_by_tables, bytes, counted, duration, latency, people, people_of,
+    register_change, standing, thousands, to_the_second,
 };
 use crate::report::{
     End, EndStatus, Finding, Partner, Register, Report, SourceCoverage, Status, Usage, Window,
@@ -47,6 +48,8 @@ const ROWS_MAX: usize = 50;
 const INFO_MAX: usize = 10;
 /// Findings of any severity. Names that only a hostile log brings must not bury the graver ones above them.
 const FINDINGS_MAX: usize = 500;
+/// Findings listed that are resolved: what is over needs no room, and what is just over is news.
+const RESOLVED_MAX: usize = 10;
 /// Ends listed that were not cut.
 const ENDS_MAX: usize = 20;
 /// Partial inputs listed.
@@ -85,6 +88,7 @@ pub fn terminal(report: &Report, screen: &Screen, out: &mut dyn Write) -> io::Re
     headline(&mut page, report)?;
     partial(&mut page, report)?;
     page.blank()?;
+    run_lines(&mut page, report)?;
     if judged {
         findings(&mut page, report)?;
         page.labelled("ENDS", &ends_line(report))?;
@@ -273,25 +277,48 @@ fn partial(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     }
 }
 
-/// The findings, the gravest first, on one line each where the screen is wide enough.
-fn findings(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
-    let mut open: Vec<&Finding> =
-        report.findings.iter().filter(|finding| finding.suppressed_by.is_none()).collect();
-    if open.is_empty() {
-        let hidden = report.findings.len() as u64;
-        let text = match hidden {
-            0 => "No findings.".to_owned(),
-            _ => {
-                format!("No findings but {}.", counted(hidden, "suppressed one", "suppressed ones"))
-            }
-        };
-        return page.wrapped(0, &text, Style::new());
+/// Where the report stands among the runs that keep state, and whether the register is another since.
+fn run_lines(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    let Some(nightly) = &report.nightly else { return Ok(()) };
+    let label = if nightly.day.is_some() { "DAY" } else { "RUN" };
+    page.labelled(label, &for_terminal(&standing(nightly)))?;
+    if let Some(change) = &nightly.register_change {
+        let told = register_change(change, &shown_digest(page, &change.from));
+        page.labelled("REGISTER", &for_terminal(&told))?;
+        for told in [affected(change), affected_by_tables(change)].into_iter().flatten() {
+            page.labelled("", &for_terminal(&told))?;
+        }
     }
-    open.sort_by(|a, b| gravity(b).cmp(&gravity(a)).then_with(|| a.id.cmp(&b.id)));
+    page.blank()
+}
+
+/// The findings on one line each where the screen is wide enough, as [`in_order`] has them.
+fn findings(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
+    let (hidden, listed): (Vec<&Finding>, Vec<&Finding>) =
+        report.findings.iter().partition(|finding| finding.suppressed_by.is_some());
+    let mut open = in_order(listed);
+    let mut resolved = open.split_off(open.partition_point(|finding| !finding.is_resolved()));
+    if open.is_empty() {
+        let but: Vec<String> = [(hidden.len(), "suppressed"), (resolved.len(), "resolved")]
+            .into_iter()
+            .filter(|(n, _)| *n > 0)
+            .map(|(n, what)| counted(n as u64, &format!("{what} one"), &format!("{what} ones")))
+            .collect();
+        let text = match but.is_empty() {
+            true => "No findings.".to_owned(),
+            false => format!("No findings but {}.", but.join(" and ")),
+        };
+        page.wrapped(0, &text, Style::new())?;
+        if resolved.is_empty() {
+            return Ok(());
+        }
+    }
     let graver = open.iter().filter(|finding| finding.severity > Severity::Info).count();
     let left_out = open.split_off((graver + INFO_MAX).min(FINDINGS_MAX).min(open.len()));
+    let over = resolved.split_off(RESOLVED_MAX.min(resolved.len()));
+    let listed = [open, resolved].concat();
 
-    let mut columns = finding_columns(&open);
+    let mut columns = finding_columns(&listed);
     if least_width(&columns) <= page.width {
         page.table(&columns, natural_width(&columns))?;
     } else {
@@ -301,39 +328,57 @@ fn findings(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         let (first, second) = columns.split_at(FIRST_LINE_COLUMNS);
         let laid = lay_out(first, page.width, page.colour);
         page.line(&laid.heading)?;
-        // Over the ids, which are of one width, and what follows them.
-        let ids = natural_width(&second[..1]);
-        let over_ids = format!("{:ids$}  {}", second[0].title, second[1].title);
+        // Statuses and ids, which are of one width, stand under their titles, and so does what follows them.
+        let (ids, others) = second.split_at(second.len() - COLUMNS_AFTER_ID);
+        let laid_ids = lay_out(ids, UNLIMITED, false);
+        let ids = natural_width(ids);
+        let over_ids = format!("{:ids$}  {}", laid_ids.heading, others[0].title);
         let titles = laid.left_out.iter().map(|&column| first[column].title);
         let titles = titles.chain([over_ids.as_str()]);
-        let titles = titles.chain(second[2..].iter().map(|column| column.title));
+        let titles = titles.chain(others[1..].iter().map(|column| column.title));
         page.indented(titles, BOLD)?;
         for (i, row) in laid.rows.iter().enumerate() {
             page.line(row)?;
             // What found no place on the first line comes on the second: nothing is lost.
-            let pieces = laid.left_out.iter().map(|&column| &first[column]).chain(second);
-            let pieces = pieces.map(|column| column.cells[i].text.trim());
-            let pieces = pieces.filter(|text| !text.is_empty() && *text != "-");
-            page.indented(pieces, Style::new())?;
+            let text = |column: &'_ Column| column.cells[i].text.trim().to_owned();
+            let pieces = laid.left_out.iter().map(|&column| text(&first[column]));
+            let pieces = pieces.chain([laid_ids.rows[i].clone()]).chain(others.iter().map(text));
+            let pieces: Vec<String> =
+                pieces.filter(|text| !text.is_empty() && *text != "-").collect();
+            page.indented(pieces.iter().map(String::as_str), Style::new())?;
         }
     }
-    match left_out.first() {
-        None => Ok(()),
-        Some(first) => {
-            let severity = first.severity;
-            let more = counted(left_out.len() as u64, "more finding", "more findings");
-            let or_less = if severity == Severity::Info { "" } else { " or less" };
-            page.note(&format!("{more} of severity {severity}{or_less}; {MORE}"))
+    if let Some(first) = left_out.first() {
+        let severity = first.severity;
+        let more = counted(left_out.len() as u64, "more finding", "more findings");
+        let or_less = if severity == Severity::Info { "" } else { " or less" };
+        page.note(&format!("{more} of severity {severity}{or_less}; {MORE}"))?;
+    }
+    match over.len() as u64 {
+        0 => Ok(()),
+        n => {
+            let more = counted(n, "more resolved finding", "more resolved findings");
+            page.note(&format!("{more}; {MORE}"))
         }
     }
+}
+
+/// The findings, the gravest first, and those last that are resolved.
+pub(super) fn in_order(mut findings: Vec<&Finding>) -> Vec<&Finding> {
+    findings.sort_by(|a, b| {
+        let resolved = a.is_resolved().cmp(&b.is_resolved());
+        resolved.then_with(|| gravity(b).cmp(&gravity(a))).then_with(|| a.id.cmp(&b.id))
+    });
+    findings
 }
 
 /// What makes a finding come before another: severity, people, overstay.
-pub(super) fn gravity(finding: &Finding) -> (Severity, u64, Option<u64>) {
+fn gravity(finding: &Finding) -> (Severity, u64, Option<u64>) {
     (finding.severity, finding.subjects.count, finding.overstay_s)
 }
 
-/// Who is concerned and what was used: credentials stand where there is no partner, or no api.
+/// Who is concerned and what was used: credentials stand where there is no partner, or no api, and logs where there is
+/// neither.
 pub(super) fn parties(finding: &Finding) -> (Option<&str>, Option<&str>) {
     let credential = finding.credentials.first().map(String::as_str);
     match finding.kind {
@@ -341,12 +386,17 @@ pub(super) fn parties(finding: &Finding) -> (Option<&str>, Option<&str>) {
         Kind::Verdict(Verdict::StaleCredential) | Kind::UnusedCredential => {
             (finding.partner.as_deref(), credential)
         }
+        Kind::LogRewritten | Kind::LogLost => {
+            (None, finding.log.as_ref().map(|log| log.path.as_str()))
+        }
         _ => (finding.partner.as_deref(), finding.api.as_deref()),
     }
 }
 
 /// How many of the columns share the first line on a narrow screen.
 const FIRST_LINE_COLUMNS: usize = 6;
+/// How many come after the id.
+const COLUMNS_AFTER_ID: usize = 2;
 
 fn finding_columns(findings: &[&Finding]) -> Vec<Column> {
     let whole = |title| Column::left(title, Need::Whole);
@@ -358,27 +408,34 @@ fn finding_columns(findings: &[&Finding]) -> Vec<Column> {
         name("API"),
         whole("PEOPLE"),
         whole("OVERSTAY"),
-        whole("ID"),
-        whole("OPERATIONS"),
-        whole("CALLS"),
     ];
+    // Without saved state none has one.
+    let with_status = findings.iter().any(|finding| finding.status.is_some());
+    columns.extend(with_status.then(|| whole("STATUS")));
+    columns.extend([whole("ID"), whole("OPERATIONS"), whole("CALLS")]);
     let reach: Vec<(String, &str)> = findings.iter().map(|finding| reach(finding)).collect();
     let number_width = reach.iter().map(|(number, _)| width(number)).max().unwrap_or(0);
     for (finding, (number, unit)) in findings.iter().zip(reach) {
-        let style = style_of(finding.severity);
+        let style = match finding.is_resolved() {
+            true => Style::new().dimmed(),
+            false => style_of(finding.severity),
+        };
         let (who, what) = parties(finding);
         let operations = finding.operations.join(", ");
-        let row: [Cell; 9] = [
+        let mut row: Vec<Cell> = vec![
             styled(finding.severity.as_str().to_uppercase(), style),
             finding.kind.as_str().to_owned().into(),
             cell(who),
             cell(what),
             format!("{number:>number_width$} {unit}").trim_end().to_owned().into(),
             finding.overstay_s.map_or_else(|| "-".to_owned(), duration).into(),
+        ];
+        row.extend(with_status.then(|| cell(finding.status)));
+        row.extend([
             cell(Some(&finding.id)),
             for_terminal(&operations).into_owned().into(),
             calls_of(finding, unit).into(),
-        ];
+        ]);
         for (column, cell) in columns.iter_mut().zip(row) {
             column.cells.push(cell);
         }
@@ -407,8 +464,11 @@ pub(super) fn reach(finding: &Finding) -> (String, &'static str) {
     (thousands(n), unit)
 }
 
-/// The finding's calls by outcome, but for those that `reach` has shown already.
+/// The finding's calls by outcome, but for those that `reach` has shown already; of one without calls what it is about.
 fn calls_of(finding: &Finding, shown: &str) -> String {
+    if let Some(log) = &finding.log {
+        return format!("read {} of {}", bytes(log.read_bytes), bytes(log.seen_bytes));
+    }
     if !finding.kind.is_of_calls() {
         return finding
             .grant
@@ -470,6 +530,7 @@ pub(super) fn unused_line(report: &Report) -> Option<String> {
     };
     let is_unused = |finding: &Finding| {
         matches!(finding.kind, Kind::UnusedGrant | Kind::UnusedOperation | Kind::UnusedCredential)
+            && !finding.is_resolved()
     };
     let told = report.partners.iter().any(|partner| partner.calls > 0);
     match days < least {
@@ -551,6 +612,16 @@ pub(super) fn read_line(report: &Report) -> String {
             "input that repeats another",
             "inputs that repeat others",
         ),
+        (
+            report.inputs.iter().map(|input| input.repeats_unchecked).sum(),
+            "call of a day too old to look for repeats",
+            "calls of days too old to look for repeats",
+        ),
+        (
+            report.inputs.iter().filter(|input| input.pending_bytes > 0).count() as u64,
+            "unfinished last line left to the next run",
+            "unfinished last lines left to the next run",
+        ),
     ] {
         if n > 0 {
             parts.push(counted(n, one, many));
@@ -627,12 +698,17 @@ fn scope_lines(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         counted(*apis, "api", "apis"),
         counted(*grants, "grant", "grants"),
     ];
-    let digest = match digest.get(..DIGEST_SHOWN) {
-        Some(short) if page.width != UNLIMITED => format!("{short}…"),
-        _ => digest.clone(),
-    };
+    let digest = shown_digest(page, digest);
     let text = format!("{known} {}, digest {digest}", counts.join(", "));
     page.labelled("REGISTER", text.trim_start())
+}
+
+/// The digest, or on a screen its start.
+fn shown_digest(page: &Page<'_>, digest: &str) -> String {
+    match digest.get(..DIGEST_SHOWN) {
+        Some(short) if page.width != UNLIMITED => format!("{short}…"),
+        _ => digest.to_owned(),
+    }
 }
 
 fn partners(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
@@ -1029,7 +1105,7 @@ fn rejects(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
 
 /// Where to go from here: the gravest finding's calls, and what its kind means.
 fn next(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
-    let open = report.findings.iter().filter(|finding| finding.suppressed_by.is_none());
+    let open = report.findings.iter().filter(|finding| finding.is_open());
     let gravest = open.max_by(|a, b| gravity(a).cmp(&gravity(b)).then_with(|| b.id.cmp(&a.id)));
     let Some(finding) = gravest else {
         return Ok(());
@@ -1063,6 +1139,8 @@ mod tests {
             fixtures::empty(),
             fixtures::partial(),
             fixtures::unjudged(),
+            fixtures::nightly(),
+            fixtures::day(),
             no_partner_calls,
         ]
     }
@@ -1191,12 +1269,15 @@ next: overstay explain after-revocation
             "dormant-api",
             "without-consent",
             "purpose-ended", // critical: people, id
+            "register-refused",
             "out-of-scope",
             "stale-credential",
             "hindsight",
             "unknown-credential",
             "after-expiry",
             "standing-access",
+            "log-rewritten",
+            "log-lost",
             "unlisted-api",
             "consent-overridden",
             "before-grant",
@@ -1208,6 +1289,83 @@ next: overstay explain after-revocation
             "propagating",
         ];
         assert_eq!(kinds[..expected.len()], expected);
+    }
+
+    #[test]
+    fn a_run_that_keeps_state() {
+        let expected = r#"
+1 of 1 partner overstayed: 3 served calls, 2 people. Longest: reelhouse, 1 y 13
+d.
+
+RUN         12 at 2018-12-19T02:00:00Z: 2018-12-17 rev 3, 2018-12-18 rev 2
+            (+12,011 calls), 2018-12-19 rev 1 (+1 call)
+REGISTER    changed since dddddddddddd…: verdicts of 12 days may be others now
+            (2018-12-01 … 2018-12-12)
+            reelhouse messages read (1,204 calls), seekly location * (1 call)
+            what changed in routes may touch any call
+
+SEVERITY  KIND              PARTNER    API       PEOPLE    OVERSTAY
+          STATUS    ID               OPERATIONS  CALLS
+CRITICAL  after-revocation  reelhouse  messages  2 people  1 y 13 d
+          ongoing   os-7f3k2mq4t6xa  delete, read  3 served, 1 denied
+CRITICAL  register-refused  -          -         -         -
+          reopened  os-44444444444d
+HIGH      log-lost          -          edge.log  -         -
+          new       os-22222222222b  read 9.7 KiB of 11.7 KiB
+CRITICAL  dormant-api       reelhouse  messages  2 people  1 y 13 d
+          resolved  os-33333333333c  delete, read  3 served, 1 denied
+ENDS        1: 1 open
+EXCEPTIONS  1     SUPPRESSED  0 (1 expired)
+UNUSED      not looked for: 1 day with calls, and it takes 30
+READ        2 hours with calls, 1 source (completeness not declared), 1 reject,
+            2 calls of days too old to look for repeats, 1 unfinished last line
+            left to the next run
+WINDOW      2018-12-18T09:00:00Z to 2018-12-18T10:30:00Z
+REGISTER    1 partner, 1 api, 1 grant, digest eeeeeeeeeeee…
+"#;
+        let text = shown(&fixtures::nightly(), 80, false);
+        assert!(text.starts_with(&expected[1..]), "{text}");
+        assert!(text.contains("\nnext: overstay explain after-revocation\n"));
+
+        let wide = shown(&fixtures::nightly(), 140, false);
+        for line in [
+            "SEVERITY  KIND              PARTNER    API       PEOPLE    OVERSTAY  STATUS    ID               OPERATIONS    CALLS\n",
+            "HIGH      log-lost          -          edge.log  -         -         new       os-22222222222b                read 9.7 KiB of 11.7 KiB\n",
+        ] {
+            assert!(wide.contains(line), "{line}{wide}");
+        }
+    }
+
+    #[test]
+    fn the_report_on_a_day() {
+        let text = shown(&fixtures::day(), 80, false);
+        let expected = "13\nd.\n\nDAY         2018-12-18, rev 2, run 12\n\nSEVERITY  KIND ";
+        assert!(text.contains(expected), "{text}");
+    }
+
+    #[test]
+    fn what_is_resolved_is_no_open_finding() {
+        let mut report = fixtures::nightly();
+        for finding in &mut report.findings {
+            finding.status = Some("resolved");
+        }
+        report.findings[0].suppressed_by = Some("api-governance".to_owned());
+        let text = shown(&report, 80, false);
+        let expected = "\nNo findings but 1 suppressed one and 3 resolved ones.\nSEVERITY  KIND ";
+        assert!(text.contains(expected), "{text}");
+        assert!(!text.contains("os-22222222222b") && !text.contains("next:"), "{text}");
+
+        report.findings = (0..12).map(|_| report.findings[1].clone()).collect();
+        let text = shown(&report, 80, false);
+        assert!(text.contains("\nNo findings but 12 resolved ones.\n"), "{text}");
+        assert!(text.contains("\n… 2 more resolved findings; --json lists all\n"), "{text}");
+        // One that was unused once says nothing of what is unused now.
+        report.findings =
+            vec![Finding { status: Some("resolved"), ..fixtures::finding("os-", "unused-grant") }];
+        report.coverage.days_read = 40;
+        assert_eq!(unused_line(&report).unwrap(), "nothing, by 40 days with calls");
+        report.findings[0].status = Some("new");
+        assert_eq!(unused_line(&report), None);
     }
 
     #[test]

@@ -84,6 +84,7 @@ fn input(path: &str, calls: u64) -> Input {
         rejected: 0,
         outside_window: 0,
         duplicates: 0,
+        repeats_unchecked: 0,
         pending_bytes: 0,
         gap_bytes: 0,
         first: (calls > 0).then(|| at("2018-12-18T09:00:00Z")),
@@ -163,6 +164,7 @@ pub(crate) fn finding(id: &str, kind: &str) -> Finding {
             length: 119,
             blake3: hex('b'),
             at: at("2018-12-18T09:00:00Z"),
+            input: None,
         }],
     };
     if !kind.is_of_calls() {
@@ -176,6 +178,25 @@ pub(crate) fn finding(id: &str, kind: &str) -> Finding {
             bytes_served: 0,
             subjects: exactly(0),
             evidence: Vec::new(),
+            ..finding
+        };
+    }
+    if matches!(kind, Kind::LogRewritten | Kind::LogLost | Kind::RegisterRefused) {
+        let is_of_log = kind != Kind::RegisterRefused;
+        finding = Finding {
+            partner: None,
+            api: None,
+            data_class: None,
+            grant: None,
+            operations: Vec::new(),
+            credentials: Vec::new(),
+            since: None,
+            log: is_of_log.then(|| FindingLog {
+                source: "edge".to_owned(),
+                path: "edge.log".to_owned(),
+                read_bytes: 10_000,
+                seen_bytes: 12_000,
+            }),
             ..finding
         };
     }
@@ -458,6 +479,70 @@ pub(crate) fn partial() -> Report {
     report
 }
 
+/// A run that keeps state: of each status a finding, and a register that is not the one of the run before.
+pub(crate) fn nightly() -> Report {
+    let mut report = small();
+    let first_seen = Some(at("2018-12-01T02:00:00Z"));
+    let with = |finding, status, first_seen| Finding { status, first_seen, ..finding };
+    let now = Some(at("2018-12-19T02:00:00Z"));
+    report.findings = vec![
+        with(finding("os-22222222222b", "log-lost"), Some("new"), now),
+        with(finding("os-33333333333c", "dormant-api"), Some("resolved"), first_seen),
+        with(finding("os-44444444444d", "register-refused"), Some("reopened"), first_seen),
+        with(finding("os-7f3k2mq4t6xa", "after-revocation"), Some("ongoing"), first_seen),
+    ];
+    report.inputs[0].repeats_unchecked = 2;
+    report.inputs[0].pending_bytes = 17;
+    let day = |day: &str, revision, calls, added| NightlyDay {
+        day: day.to_owned(),
+        revision,
+        calls,
+        added,
+    };
+    let affected = |partner: &str, api: &str, operation: Option<&str>, calls| Affected {
+        partner: partner.to_owned(),
+        api: api.to_owned(),
+        operation: operation.map(str::to_owned),
+        calls,
+    };
+    report.nightly = Some(Nightly {
+        run: 12,
+        run_at: now,
+        day: None,
+        revision: None,
+        days: vec![
+            day("2018-12-17", 3, 7, 0),
+            day("2018-12-18", 2, 13_000, 12_011),
+            day("2018-12-19", 1, 1, 1),
+        ],
+        register_change: Some(RegisterChange {
+            from: hex('d'),
+            days: (1..=12).map(|day| format!("2018-12-{day:02}")).collect(),
+            affected: vec![
+                affected("reelhouse", "messages", Some("read"), 1204),
+                affected("seekly", "location", None, 1),
+            ],
+            tables: vec!["routes"],
+        }),
+        previous: some(&hex('a')),
+    });
+    report.headline = text::headline(&report, &exactly(2));
+    report
+}
+
+/// The report on one of its days.
+pub(crate) fn day() -> Report {
+    let mut report = nightly();
+    report.nightly = report.nightly.map(|nightly| Nightly {
+        day: some("2018-12-18"),
+        revision: Some(2),
+        days: vec![nightly.days[1].clone()],
+        register_change: None,
+        ..nightly
+    });
+    report
+}
+
 /// Logs without a register.
 pub(crate) fn unjudged() -> Report {
     let mut report = small();
@@ -543,6 +628,10 @@ pub(crate) fn poisoned(mut report: Report, poison: &str) -> Report {
         {
             spoil_some(text);
         }
+        if let Some(log) = &mut finding.log {
+            spoil(&mut log.source);
+            spoil(&mut log.path);
+        }
         finding.suppressed_by.iter_mut().for_each(spoil);
         finding.operations.iter_mut().for_each(spoil);
         finding.credentials.iter_mut().for_each(spoil);
@@ -563,6 +652,20 @@ pub(crate) fn poisoned(mut report: Report, poison: &str) -> Report {
     }
     for source in &mut report.coverage.sources {
         spoil(&mut source.source);
+    }
+    if let Some(nightly) = &mut report.nightly {
+        nightly.day.iter_mut().for_each(spoil);
+        nightly.days.iter_mut().for_each(|day| spoil(&mut day.day));
+        nightly.previous.iter_mut().for_each(spoil);
+        if let Some(change) = &mut nightly.register_change {
+            spoil(&mut change.from);
+            change.days.iter_mut().for_each(spoil);
+            for affected in &mut change.affected {
+                spoil(&mut affected.partner);
+                spoil(&mut affected.api);
+                spoil_some(&mut affected.operation);
+            }
+        }
     }
     report
 }

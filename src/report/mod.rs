@@ -563,6 +563,18 @@ pub struct Finding {
     pub evidence: Vec<Evidence>,
 }
 
+impl Finding {
+    /// Whether it is resolved: the last whole run that looked found nothing of it any more.
+    pub fn is_resolved(&self) -> bool {
+        self.status == Some("resolved")
+    }
+
+    /// Whether someone still has to act on it: no suppression hides it, and it is not resolved.
+    pub fn is_open(&self) -> bool {
+        self.suppressed_by.is_none() && !self.is_resolved()
+    }
+}
+
 /// A log that a finding is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct FindingLog {
@@ -602,6 +614,9 @@ pub struct Evidence {
     pub blake3: String,
     /// The call's instant.
     pub at: Instant,
+    /// The log's number in the ledger, the same whatever it is called; only where state is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<u64>,
 }
 
 /// A grant that overrides missing consent.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Finding, Partner, Report, Status, Subjects};
+use super::{Affected, Finding, Nightly, Partner, RegisterChange, Report, Status, Subjects};
 use crate::findings::Kind;
 use crate::judge::Verdict;
 use crate::limits::SUBJECTS_EXACT_MAX;
@@ -61,7 +61,7 @@ fn headline_of_partner(report: &Report, partner: &str, people: &Subjects) -> Str
 
 /// What keeps a headline without an overstay from being an all-clear.
 fn but_findings(report: &Report) -> String {
-    let open = || report.findings.iter().filter(|finding| finding.suppressed_by.is_none());
+    let open = || report.findings.iter().filter(|finding| finding.is_open());
     let Some(gravest) = open().map(|finding| finding.severity).max() else { return String::new() };
     match open().count() as u64 {
         1 => format!(" But there is 1 finding, of severity {gravest}."),
@@ -181,6 +181,73 @@ fn partial_sentence(report: &Report) -> String {
         0 => "PARTIAL: not everything was read.".to_owned(),
         n => format!("PARTIAL: {} of {} {fault}.", thousands(n), counted(all, "input", "inputs")),
     }
+}
+
+/// Days named of a run; the rest is counted.
+const DAYS_MAX: usize = 10;
+/// What of a change of the register is named; the rest is counted.
+const AFFECTED_MAX: usize = 8;
+
+/// Where the report stands among the runs: of one day `2018-12-18, rev 2, run 12`, else
+/// `12 at 2018-12-19T02:00:00Z: 2018-12-18 rev 2 (+12,011 calls)`.
+pub fn standing(nightly: &Nightly) -> String {
+    if let Some(day) = &nightly.day {
+        let revision = nightly.revision.map_or_else(String::new, |n| format!(", rev {n}"));
+        return format!("{day}{revision}, run {}", nightly.run);
+    }
+    let mut text = nightly.run.to_string();
+    if let Some(at) = nightly.run_at {
+        text.push_str(&format!(" at {}", to_the_second(at)));
+    }
+    let days = nightly.days.iter().map(|day| match day.added {
+        0 => format!("{} rev {}", day.day, day.revision),
+        added => {
+            format!("{} rev {} (+{})", day.day, day.revision, counted(added, "call", "calls"))
+        }
+    });
+    match nightly.days.is_empty() {
+        true => text.push_str(": no calls added"),
+        false => text.push_str(&format!(": {}", first_of(days, DAYS_MAX))),
+    }
+    text
+}
+
+/// What a change of the register since `from` means for days before:
+/// `changed since 7af0: verdicts of 12 days may be others now (2018-12-01 … 2018-12-12)`.
+pub fn register_change(change: &RegisterChange, from: &str) -> String {
+    let days = match &change.days[..] {
+        [] => return format!("changed since {from}: no verdict given before may be another now"),
+        [day] => day.clone(),
+        [first, .., last] => format!("{first} … {last}"),
+    };
+    let count = counted(change.days.len() as u64, "day", "days");
+    format!("changed since {from}: verdicts of {count} may be others now ({days})")
+}
+
+/// What verdicts these are, as far as can be told: `reelhouse messages read (1,204 calls)`; `*` stands for all operations
+/// that no grant names.
+pub fn affected(change: &RegisterChange) -> Option<String> {
+    let names = change.affected.iter().map(|Affected { partner, api, operation, calls }| {
+        let operation = operation.as_deref().unwrap_or("*");
+        format!("{partner} {api} {operation} ({})", counted(*calls, "call", "calls"))
+    });
+    (!change.affected.is_empty()).then(|| first_of(names, AFFECTED_MAX))
+}
+
+/// What else a change of the register may touch, where calls don't tell.
+pub fn affected_by_tables(change: &RegisterChange) -> Option<String> {
+    (!change.tables.is_empty())
+        .then(|| format!("what changed in {} may touch any call", change.tables.join(", ")))
+}
+
+/// So many of the texts, and how many more there are.
+fn first_of(texts: impl ExactSizeIterator<Item = String>, most: usize) -> String {
+    let more = texts.len().saturating_sub(most);
+    let mut text = texts.take(most).collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        text.push_str(&format!(" and {} more", thousands(more as u64)));
+    }
+    text
 }
 
 /// The finding in a sentence, without a final period. Its own `summary` is not looked at.
@@ -457,6 +524,7 @@ pub fn to_the_second(at: Instant) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::NightlyDay;
     use crate::report::fixtures::{self, exactly};
 
     #[test]
@@ -511,6 +579,12 @@ mod tests {
         );
         report.findings[0].suppressed_by = Some("api-governance".to_owned());
         assert!(!headline(&report, &people).contains("finding"));
+        // Nor is one counted that is resolved.
+        report.findings[0].suppressed_by = None;
+        report.findings[0].status = Some("resolved");
+        assert!(!headline(&report, &people).contains("finding"));
+        report.findings[0].status = Some("reopened");
+        assert!(headline(&report, &people).contains("But there is 1 finding"));
         report.partial.clear();
         assert!(headline(&report, &people).ends_with(" PARTIAL: not everything was read."));
 
@@ -535,6 +609,58 @@ mod tests {
             headline(&fixtures::unjudged(), &people),
             "Nothing was judged: there is no register. Counted: 4 calls, 1 credential, 1 path."
         );
+    }
+
+    #[test]
+    fn runs_and_days() {
+        let mut nightly = fixtures::nightly().nightly.unwrap();
+        assert_eq!(
+            standing(&nightly),
+            "12 at 2018-12-19T02:00:00Z: 2018-12-17 rev 3, 2018-12-18 rev 2 (+12,011 calls), \
+             2018-12-19 rev 1 (+1 call)"
+        );
+        nightly.days = (1..=12)
+            .map(|day| NightlyDay { day: format!("d{day}"), revision: day, calls: 9, added: 1 })
+            .collect();
+        let text = standing(&nightly);
+        assert!(text.ends_with(", d10 rev 10 (+1 call) and 2 more"), "{text}");
+        nightly.days.truncate(10);
+        assert!(standing(&nightly).ends_with(", d10 rev 10 (+1 call)"));
+        nightly.days.clear();
+        assert_eq!(standing(&nightly), "12 at 2018-12-19T02:00:00Z: no calls added");
+        let nightly = fixtures::day().nightly.unwrap();
+        assert_eq!(standing(&nightly), "2018-12-18, rev 2, run 12");
+    }
+
+    #[test]
+    fn what_a_change_of_the_register_touches() {
+        let nightly = fixtures::nightly().nightly.unwrap();
+        let mut change = nightly.register_change.unwrap();
+        assert_eq!(
+            register_change(&change, "abc"),
+            "changed since abc: verdicts of 12 days may be others now (2018-12-01 … 2018-12-12)"
+        );
+        let told = "reelhouse messages read (1,204 calls), seekly location * (1 call)";
+        assert_eq!(affected(&change).unwrap(), told);
+        assert_eq!(
+            affected_by_tables(&change).unwrap(),
+            "what changed in routes may touch any call"
+        );
+        change.affected =
+            (0..10).map(|i| Affected { calls: i, ..change.affected[0].clone() }).collect();
+        let text = affected(&change).unwrap();
+        assert!(text.ends_with("(7 calls) and 2 more"), "{text}");
+        change.days.truncate(1);
+        assert_eq!(
+            register_change(&change, "abc"),
+            "changed since abc: verdicts of 1 day may be others now (2018-12-01)"
+        );
+        let none = RegisterChange::default();
+        assert_eq!(
+            register_change(&none, "abc"),
+            "changed since abc: no verdict given before may be another now"
+        );
+        assert_eq!((affected(&none), affected_by_tables(&none)), (None, None));
     }
 
     #[test]
@@ -617,6 +743,18 @@ mod tests {
                 "reelhouse holds grant g on messages also for delete, read, and never called that",
             ),
             ("unused-credential", "reelhouse holds credential …k7Qa, and no call presented it"),
+            (
+                "log-rewritten",
+                "edge.log (source edge) no longer holds what was read of it, 9.7 KiB; what it holds now was read as a new log",
+            ),
+            (
+                "log-lost",
+                "edge.log (source edge) is gone: 10,000 of 12,000 bytes seen were read, and nobody can tell what was written after",
+            ),
+            (
+                "register-refused",
+                "the register has errors: the last good one was used in its place",
+            ),
         ];
         let kinds: Vec<&str> = Kind::all().map(Kind::as_str).collect();
         assert_eq!(kinds, expected.map(|(kind, _)| kind));

@@ -6,8 +6,10 @@ mod audit;
 mod survey;
 mod uses;
 mod lives;
+mod changes;
 mod nightly;
 mod report;
+mod chain;
 mod calls;
 mod verify;
 mod init;
@@ -19,6 +21,7 @@ mod output;
 
 pub use audit::audit;
 pub use calls::calls;
+pub use chain::verify;
 pub use check::check;
 pub use explain::explain;
 pub use formats::formats;

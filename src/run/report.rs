@@ -54,7 +54,8 @@ fn of_state(plan: &ReportPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     let since = plan.since_day.unwrap_or(i64::MIN);
     let until = plan.until_day.unwrap_or(i64::MAX);
     let days: Vec<_> = ledger.days.range(since..until).collect();
-    let Some((first, _)) = days.first() else {
+    let is_span = plan.since_day.is_some() || plan.until_day.is_some();
+    if days.is_empty() && is_span {
         let kept = match (ledger.days.first_key_value(), ledger.days.last_key_value()) {
             (Some((first, _)), Some((last, _))) => {
                 format!("the state keeps {} to {}", day_name(*first), day_name(*last))
@@ -62,12 +63,13 @@ fn of_state(plan: &ReportPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
             _ => "the state keeps no day".to_owned(),
         };
         return Err(Error::new(format!("none of these days is kept: {kept}")));
-    };
-    if plan.since_day.is_some_and(|since| since < **first && ledger.revisions.contains_key(&since))
-    {
+    }
+    // Of days before these only the number of their reports is known.
+    let dropped = ledger.revisions.range(since..).next().map(|(day, _)| *day);
+    if let (Some(_), Some((first, _))) = (dropped, ledger.days.first_key_value()) {
         warnings.push(format!(
             "days before {} are no longer kept (keep_days under [state])",
-            day_name(**first)
+            day_name(*first)
         ));
     }
 

@@ -12,7 +12,7 @@ const FORM: &str = r#"{
  "register": {"digest": null, "partners": null, "credentials": null, "apis": null, "grants": null, "as_known_at": null},
  "inputs": [{"path": null, "source": null, "format": null, "compression": null, "bytes": null, "digest": null,
    "lines": null, "blank": null, "calls": null, "rejected": null, "outside_window": null, "duplicates": null,
-   "pending_bytes": null, "gap_bytes": null, "first": null, "last": null, "complete": null}],
+   "repeats_unchecked": null, "pending_bytes": null, "gap_bytes": null, "first": null, "last": null, "complete": null}],
  "accounting": {"lines": null, "blank": null, "calls": null, "rejected": null, "outside_window": null, "duplicates": null},
  "rejects": {"by_reason": {"too-long": null, "not-utf8": null, "malformed": null, "no-time": null, "no-target": null,
    "bad-value": null}, "sample": [{"path": null, "line": null, "offset": null, "reason": null, "shape": null}]},
@@ -32,14 +32,15 @@ const FORM: &str = r#"{
    "partner": null, "api": null, "data_class": null, "grant": null, "operations": [], "credentials": [], "since": null,
    "lapsed_at": null, "first": null, "last": null, "overstay_s": null, "served": null, "denied": null, "failed": null,
    "hindsight": null, "bytes_served": null, "subjects": {"count": null, "exact": null, "low": null, "high": null},
-   "anomaly": null, "summary": null,
+   "log": null, "anomaly": null, "summary": null,
    "evidence": [{"path": null, "offset": null, "length": null, "blake3": null, "at": null}]}],
  "exceptions": [{"grant": null, "partner": null, "api": null, "justification": null, "calls": null, "subjects": null}],
  "suppressions": [{"owner": null, "reason": null, "until": null, "expired": null, "hides": null}],
  "flipped": [],
  "coverage": {"sources": [{"source": null, "expect": null, "hours_expected": null, "hours_seen": null,
    "gaps": [{"from": null, "until": null}], "calls": null, "anonymous": null}],
-   "partners_without_calls": null, "grants_without_calls": null}
+   "partners_without_calls": null, "grants_without_calls": null},
+ "nightly": null
 }"#;
 
 /// Names in `value` what the form has and it lacks, and what null stands for an array or an object.
@@ -110,6 +111,8 @@ fn no_key_of_the_contract_is_ever_missing() {
         let mut lacking = Vec::new();
         lacks(&form, &report, "", &mut lacking);
         assert!(lacking.is_empty(), "{arguments:?}: {lacking:?}");
+        // An audit keeps no state.
+        assert_eq!(report["nightly"], Value::Null);
     }
     // The sample has an item of every array, but those that a good run leaves empty.
     let report = case.run(&["audit", "--json", "-q", "--config", sample]).report();

@@ -21,6 +21,8 @@ mod init;
 mod synth;
 mod verdicts;
 mod properties;
+mod concatenation;
+mod kill;
 mod real_logs;
 mod servers;
 mod reports;

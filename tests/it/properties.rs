@@ -392,7 +392,7 @@ fn tallies_merge_in_any_order() {
 }
 
 /// The lines around the first that differ.
-fn difference(program: &str, twin: &str) -> String {
+pub fn difference(program: &str, twin: &str) -> String {
     let (program, twin): (Vec<&str>, Vec<&str>) =
         (program.lines().collect(), twin.lines().collect());
     let at = program.iter().zip(&twin).take_while(|(a, b)| a == b).count();

@@ -124,7 +124,7 @@ fn findings_carry_what_the_scenes_cannot_know() {
         let (prefix, rest) = id.split_at(3);
         assert_eq!((prefix, rest.len()), ("os-", 12), "{id}");
         assert!(rest.chars().all(|c| matches!(c, 'a'..='z' | '2'..='7')), "{id}");
-        for absent in ["status", "first_seen", "anomaly"] {
+        for absent in ["status", "first_seen", "log", "anomaly"] {
             assert_eq!(finding[absent], Value::Null, "{id}: {absent}");
         }
         let evidence = rows(&finding["evidence"]);

@@ -151,6 +151,7 @@ pub fn report(case: &Case) -> told::Report {
         suppressions: Vec::new(),
         flipped: Vec::new(),
         coverage: coverage(case, &listed, &all),
+        nightly: None,
         window,
     }
 }
@@ -218,6 +219,7 @@ fn input(read: &Read) -> told::Input {
         rejected: count(&|fate| matches!(fate, Fate::Rejected(_))) as u64,
         outside_window: count(&|fate| *fate == Fate::OutsideWindow) as u64,
         duplicates: count(&|fate| *fate == Fate::Duplicate) as u64,
+        repeats_unchecked: 0,
         pending_bytes: 0,
         gap_bytes: read.gap_bytes,
         first: at.clone().min(),
@@ -704,6 +706,7 @@ fn finding(known: &Rows, key: &FindingKey, covered: &[Covered]) -> told::Finding
         hindsight: hindsight as u64,
         bytes_served: bytes_of(&served),
         subjects: subjects_of(&served),
+        log: None,
         anomaly: None,
         summary: String::new(),
         evidence: evidence(&served),
@@ -746,6 +749,7 @@ fn evidence(served: &[&Counted]) -> Vec<report::Evidence> {
                 length: c.content.len() as u64,
                 blake3: hex(blake3::hash(&c.content).as_bytes()),
                 at: c.at(),
+                input: None,
             });
         }
     }

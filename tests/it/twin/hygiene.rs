@@ -220,6 +220,7 @@ fn without_calls(key: &FindingKey) -> Finding {
         hindsight: 0,
         bytes_served: 0,
         subjects: Subjects { count: 0, exact: true, low: 0, high: 0 },
+        log: None,
         anomaly: None,
         summary: String::new(),
         evidence: Vec::new(),

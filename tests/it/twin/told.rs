@@ -38,6 +38,8 @@ pub struct Report {
     pub suppressions: Vec<()>,
     pub flipped: Vec<()>,
     pub coverage: Coverage,
+    /// Of runs that keep state only.
+    pub nightly: Option<()>,
 }
 
 /// One input.
@@ -55,6 +57,8 @@ pub struct Input {
     pub rejected: u64,
     pub outside_window: u64,
     pub duplicates: u64,
+    /// Calls of days that are no longer remembered: without state there are none.
+    pub repeats_unchecked: u64,
     pub pending_bytes: u64,
     pub gap_bytes: u64,
     pub first: Option<Instant>,
@@ -90,6 +94,8 @@ pub struct Finding {
     pub hindsight: u64,
     pub bytes_served: u64,
     pub subjects: Subjects,
+    /// Of runs that keep state only.
+    pub log: Option<()>,
     pub anomaly: Option<()>,
     pub summary: String,
     pub evidence: Vec<Evidence>,
