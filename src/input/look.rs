@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use super::print::{block, hash, head_lengths};
 use super::source::Ends;
-use super::{Compression, Found, Input, Io, Options, Packed, Place, Print, Version};
+use super::{Compression, Found, Input, Io, Options, Packed, Place, Print, Start, Version};
 use crate::error::{Error, Result};
 use crate::limits::{DECODED_CHUNK_BYTES, MARK_BYTES};
 
@@ -19,6 +19,8 @@ pub struct Look {
     pub bytes: u64,
     /// Device and inode, where there are such: a hint.
     pub file: Option<(u64, u64)>,
+    /// Which file was looked at.
+    pub version: Version,
     /// All of it as it lies, if it is compressed.
     pub packed: Option<Packed>,
     /// Its first block, decompressed.
@@ -65,8 +67,11 @@ impl Look {
         if !metadata.is_file() {
             return Err(Error::new(format!("{}: is no regular file", found.shown)));
         }
-        let Version { file: hint, bytes, .. } = Version::of(&metadata);
-        let first = block(&mut file, 0, MARK_BYTES as u64).map_err(in_words)?;
+        // Logs that are looked at are being written; what lies before a start is compared where it counts.
+        let version = Version { modified: None, ..Version::of(&metadata) };
+        let Version { file: hint, bytes, .. } = version;
+        // What comes meanwhile is not looked at either.
+        let first = block(&mut file, 0, bytes.min(MARK_BYTES as u64)).map_err(in_words)?;
         let compression = Compression::recognise(&first);
         let (head, packed) = match compression {
             None => (first, None),
@@ -75,13 +80,19 @@ impl Look {
                 (decoded_head(found)?, Some(packed))
             }
         };
-        Ok(Look { compression, bytes, file: hint, packed, head })
+        Ok(Look { compression, bytes, file: hint, version, packed, head })
     }
 
     /// The hashes of its first blocks by their lengths, as [`Print`]s have them, the longest first.
     pub fn heads(&self) -> impl Iterator<Item = (u32, [u8; 32])> + '_ {
         let head = |length: usize| (length as u32, hash(&self.head[..length]));
         head_lengths(self.head.len()).map(head)
+    }
+
+    /// Whether the first blocks of both are alike, as far as the shorter goes.
+    pub fn begins_like(&self, other: &Look) -> bool {
+        let common = self.head.len().min(other.head.len());
+        self.head[..common] == other.head[..common]
     }
 
     /// Whether the log holds what was read of others, each given by its end and its print; it begins like all of them.
@@ -103,6 +114,24 @@ impl Look {
             Ok(if is { Holds::Yes } else { Holds::No })
         });
         holds.collect::<io::Result<_>>().map_err(in_words)
+    }
+}
+
+/// How much a log holds, decompressed, and the print of all that.
+///
+/// # Errors
+/// Those of reading it, and where its compression ends early: then it may not be all there yet.
+pub fn whole(found: &Found) -> Result<(u64, Print)> {
+    let (mut ends, mut bytes) = (Ends::default(), 0);
+    let drained = Input::open(found, &OPTIONS)?.drain(|piece| {
+        ends.push(piece);
+        bytes += piece.len() as u64;
+        Ok(ControlFlow::Continue(()))
+    });
+    let outcome = drained.map_err(|error| Error::io(&found.shown, error))?;
+    match outcome.fault {
+        Some(fault) => Err(Error::new(format!("{}: {}", found.shown, fault.reason()))),
+        None => Ok((bytes, Print::of_ends(&ends.head, &ends.tail))),
     }
 }
 
@@ -152,11 +181,11 @@ fn holds_decoded(found: &Found, others: &[(u64, Print)]) -> Result<Vec<Holds>> {
     Ok(holds)
 }
 
-/// Compares what two logs hold from an offset on, decompressed.
+/// Compares what two logs hold from an offset on, decompressed, as they were when they were looked at.
 ///
 /// # Errors
-/// Those of reading them.
-pub fn compare(first: &Found, second: &Found, from: u64) -> Result<Compared> {
+/// Those of reading them, and where one is another file by now.
+pub fn compare(first: &(Found, Look), second: &(Found, Look), from: u64) -> Result<Compared> {
     let mut readers = [Following::open(first, from)?, Following::open(second, from)?];
     loop {
         let [one, other] = &mut readers;
@@ -184,8 +213,8 @@ struct Following {
 }
 
 impl Following {
-    fn open(found: &Found, from: u64) -> Result<Following> {
-        let input = Input::open(found, &OPTIONS)?;
+    fn open((found, look): &(Found, Look), from: u64) -> Result<Following> {
+        let input = Input::open_again(found, &OPTIONS, &Start::default(), &look.version)?;
         let mut following = Following {
             shown: found.shown.clone(),
             reader: input.into_reader(),

@@ -39,7 +39,7 @@ use crate::limits;
 pub use self::find::{Findings, Found, Place, find, once, would_find};
 pub use self::grown::Grown;
 pub use self::lines::{Line, Lines, Piece};
-pub use self::look::{Compared, Holds, Look, compare, spans};
+pub use self::look::{Compared, Holds, Look, compare, spans, whole};
 pub use self::print::{Packed, Print};
 pub use self::source::Compression;
 
@@ -186,6 +186,7 @@ pub struct Version {
     /// Device and inode, where there are such.
     file: Option<(u64, u64)>,
     bytes: u64,
+    /// None: whenever. It changes a moment before the size does, where somebody writes.
     modified: Option<std::time::SystemTime>,
 }
 
@@ -203,7 +204,8 @@ impl Version {
 
     /// Whether what is there now is that file, with more behind it at most.
     fn is_continued_by(&self, now: &Version) -> bool {
-        let is_same = now.bytes == self.bytes && now.modified == self.modified;
+        let is_same =
+            now.bytes == self.bytes && (self.modified.is_none() || now.modified == self.modified);
         now.file == self.file && (is_same || now.bytes > self.bytes)
     }
 }
@@ -264,7 +266,8 @@ impl Input {
                         let shown = &found.shown;
                         return Err(Error::new(format!("{shown}: is another file than before")));
                     }
-                    version = Some(*before);
+                    let modified = before.modified.or(version.and_then(|now| now.modified));
+                    version = Some(Version { modified, ..*before });
                 }
                 let size = version.map(|version| version.bytes);
                 let again = match options.resumable {

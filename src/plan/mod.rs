@@ -27,7 +27,7 @@ use crate::cli::{
 use crate::error::{Error, Problems, Result};
 use crate::findings::{Kind, Severities, Severity, Suppression};
 use crate::formats::Format;
-use crate::input::{self, Found, Io, Start};
+use crate::input::{self, Found, Io, Start, Version};
 use crate::limits;
 use crate::nearest::did_you_mean;
 use crate::register::may_be_table;
@@ -67,6 +67,8 @@ pub struct InputPlan {
     pub format: Option<usize>,
     /// Whether records of its source that repeat others count once; `None`: as its format has it.
     pub dedupe: Option<bool>,
+    /// Which file it is, and how much of it counts, if it was looked at before; else that is settled when it is opened.
+    pub version: Option<Version>,
     /// Where to begin.
     pub start: Start,
     /// How many lines lie before that.
@@ -861,6 +863,7 @@ impl Gathered {
                 format: log_format
                     .unwrap_or_else(|| source.and_then(|index| sources[index].format)),
                 dedupe: source.and_then(|index| sources[index].dedupe),
+                version: None,
                 start: Start::default(),
                 lines_before: 0,
             })

@@ -171,6 +171,7 @@ impl<'f> Run<'f> {
                     // What was told from the first lines stays so.
                     format: source.format.or(as_before),
                     dedupe: source.dedupe,
+                    version: Some(to_read.version),
                     start: to_read.start,
                     lines_before: to_read.lines_before,
                 }
@@ -330,6 +331,7 @@ impl<'f> Run<'f> {
                         grown: (0, Vec::new()),
                         packed: None,
                         file: None,
+                        is_renamed: false,
                         seen_at_s: self.ledger.elapsed_s,
                         is_told: false,
                     });

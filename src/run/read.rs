@@ -249,7 +249,7 @@ pub(super) fn open<'p>(
     input: &InputPlan,
     before: Option<&Version>,
 ) -> std::result::Result<Opened<'p>, Box<InputFacts>> {
-    let opened = match before {
+    let opened = match before.or(input.version.as_ref()) {
         None => Input::open_at(&input.found, &plan.options, &input.start),
         Some(before) => Input::open_again(&input.found, &plan.options, &input.start, before),
     };

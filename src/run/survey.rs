@@ -11,7 +11,9 @@
 //! | the content under two names, other lines behind it in each | two logs: what they share counted once |
 //! | less than that content at the name that it had, or other content | a rewritten log; what is there is a new one |
 //! | other content at the name, of another file, the old one nowhere | a lost log; what is there is a new one |
-//! | a beginning of the content under another name | a copy that is not complete yet: nothing of it is new |
+//! | a beginning of the content, or of a new log, under another name | a copy that is not complete yet: nothing of it is new |
+//! | the same, the content nowhere, and its file begun anew | a copy that was complete before the last lines that were read: the log, renamed |
+//! | other content at the name, the log renamed before and read to its end, others renamed now | nothing: its rotation came to an end |
 //! | nothing at the name, the content nowhere | a log that is gone: lost if not all that was seen of it was read |
 //!
 //! What is less than [`limits::REPEATED_FILE_BYTES_MIN`] may be alike by chance: under a second name it is another log.
@@ -24,7 +26,7 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Problems, Result};
 use crate::findings::{Log, Told};
-use crate::input::{self, Compared, Found, Holds, Look, Packed, Print, Start};
+use crate::input::{self, Compared, Found, Holds, Look, Packed, Print, Start, Version};
 use crate::limits;
 use crate::plan::NightlySource;
 use crate::report::Partial;
@@ -55,6 +57,8 @@ pub(super) struct Survey {
 #[derive(Debug)]
 pub(super) struct ToRead {
     pub(super) found: Found,
+    /// What it was taken for is true of this file, as it was.
+    pub(super) version: Version,
     /// Its source's number.
     pub(super) source: u32,
     /// Its number in the ledger; none if it is new.
@@ -132,6 +136,7 @@ fn survey_once(
             logs: &logs,
             unreadable: &unreadable,
             elapsed_s,
+            has_renamed: false,
             survey: &mut survey,
         };
         of_source.recognise();
@@ -226,6 +231,8 @@ struct OfSource<'s> {
     /// Names of those that can't be read now.
     unreadable: &'s BTreeSet<String>,
     elapsed_s: u64,
+    /// Whether a log of it was found under another name than before.
+    has_renamed: bool,
     survey: &'s mut Survey,
 }
 
@@ -245,6 +252,8 @@ struct Matches {
 enum Taken {
     /// This known one.
     For(usize),
+    /// This known one, of which it lacks the last that was read.
+    Cut(usize),
     /// No known one; what it shares with this known one was counted.
     After(usize),
     /// Nothing of it counts: the log at this place holds all of it.
@@ -347,20 +356,29 @@ impl OfSource<'_> {
                 }
             }
         }
-        // Nothing was read of it yet: only its name tells.
+        let mut alike: HashMap<[u8; 32], Vec<usize>> = HashMap::new();
+        for (log, taken) in taken.iter().enumerate() {
+            if let (Some(_), Some(first)) = (taken, self.first(log)) {
+                alike.entry(first).or_default().push(log);
+            }
+        }
+        for log in 0..self.logs.len() {
+            if taken[log].is_none() {
+                let alike = self.first(log).and_then(|first| alike.get(&first));
+                let alike = alike.map_or(&[][..], Vec::as_slice);
+                taken[log] = Some(self.take_other(log, &matches[log], &known, &mut holder, alike));
+            }
+        }
+        self.take_beginnings(&mut taken);
+        // Nothing was read of it yet, and its content is no other's: only its name tells.
         for (log, (found, _)) in self.logs.iter().enumerate() {
             let here = places.iter().find(|&&place| {
                 let input = &known[place];
                 input.offset == 0 && input.path == found.shown && !holder.contains_key(&place)
             });
-            if let (None, Some(&place)) = (taken[log], here) {
+            if let (Some(Taken::New), Some(&place)) = (taken[log], here) {
                 taken[log] = Some(Taken::For(place));
                 holder.insert(place, log);
-            }
-        }
-        for log in 0..self.logs.len() {
-            if taken[log].is_none() {
-                taken[log] = Some(self.take_other(log, &matches[log], &known, &mut holder, &taken));
             }
         }
         // A log that holds more than the one that had been taken for the known one has taken its place.
@@ -377,14 +395,48 @@ impl OfSource<'_> {
         all
     }
 
-    /// What a log is taken for whose content, or the beginning of it, is that of known logs that are found elsewhere.
+    /// New logs that are the beginnings of others that are new: copies that are not complete yet. (Those that are as long as the
+    /// others are found where logs are read.)
+    fn take_beginnings(&self, taken: &mut [Option<Taken>]) {
+        let mut alike: BTreeMap<[u8; 32], Vec<usize>> = BTreeMap::new();
+        for (log, taken) in taken.iter().enumerate() {
+            if let (Some(Taken::New), Some(first)) = (taken, self.first(log)) {
+                alike.entry(first).or_default().push(log);
+            }
+        }
+        for group in alike.into_values() {
+            for &log in &group {
+                let is_within = |other: usize| {
+                    let [one, further] = [&self.logs[log], &self.logs[other]];
+                    one.1.begins_like(&further.1)
+                        && matches!(input::compare(further, one, 0), Ok(Compared::Beyond))
+                };
+                let mut others = group.iter().copied().filter(|&other| {
+                    other != log && taken[other] == Some(Taken::New) && is_within(other)
+                });
+                if let Some(other) = others.next() {
+                    taken[log] = Some(Taken::Repeat(other));
+                }
+            }
+        }
+    }
+
+    /// The hash of as much of the beginning of a log as tells it from others; none where it holds less.
+    fn first(&self, log: usize) -> Option<[u8; 32]> {
+        let mut heads = self.logs[log].1.heads();
+        let first = heads.find(|(bytes, _)| *bytes as usize == limits::REPEATED_FILE_BYTES_MIN);
+        first.map(|(_, hash)| hash)
+    }
+
+    /// What a log is taken for whose content, or the beginning of it, is that of known logs that are found elsewhere;
+    /// `alike` begin like it and were taken for known ones.
     fn take_other(
         &mut self,
         log: usize,
         matches: &Matches,
         known: &[KnownInput],
         holder: &mut BTreeMap<usize, usize>,
-        taken: &[Option<Taken>],
+        alike: &[usize],
     ) -> Taken {
         if matches.exact == Some(usize::MAX) {
             return Taken::Repeat(log);
@@ -396,8 +448,7 @@ impl OfSource<'_> {
             if matches.exact.is_some() {
                 return Taken::Repeat(other);
             }
-            return match input::compare(&self.logs[log].0, &self.logs[other].0, known[place].offset)
-            {
+            return match input::compare(&self.logs[log], &self.logs[other], known[place].offset) {
                 Ok(Compared::Within) => Taken::Repeat(other),
                 Ok(Compared::Beyond) => {
                     holder.insert(place, log);
@@ -410,19 +461,32 @@ impl OfSource<'_> {
                 }
             };
         }
-        let short = matches.short.iter().filter(|&&place| known[place].head.0 as u64 >= enough);
-        for &place in short {
-            let Some(&other) = holder.get(&place) else { continue };
-            if taken[other] != Some(Taken::For(place)) {
+        for &other in alike {
+            if !self.logs[log].1.begins_like(&self.logs[other].1) {
                 continue;
             }
             // A log may begin like another by chance: headers are alike.
-            if let Ok(Compared::Within) = input::compare(&self.logs[log].0, &self.logs[other].0, 0)
-            {
+            if let Ok(Compared::Within) = input::compare(&self.logs[log], &self.logs[other], 0) {
                 return Taken::Repeat(other);
             }
         }
+        let cut = matches.short.iter().filter(|&&place| {
+            known[place].head.0 as u64 >= enough
+                && !holder.contains_key(&place)
+                && self.was_truncated(&known[place], log)
+        });
+        if let Some(&place) = cut.max_by_key(|&&place| known[place].offset) {
+            holder.insert(place, log);
+            return Taken::Cut(place);
+        }
         Taken::New
+    }
+
+    /// Whether the file that a known log was lies at its name still, with other content; `but` is not that.
+    fn was_truncated(&self, known: &KnownInput, but: usize) -> bool {
+        self.logs.iter().enumerate().any(|(log, (found, look))| {
+            log != but && found.shown == known.path && look.file == known.file
+        })
     }
 
     /// Notes what a log was taken for, and what of it is to be read.
@@ -431,6 +495,7 @@ impl OfSource<'_> {
         let (source, elapsed_s) = (self.number, self.elapsed_s);
         let read = |known, start, lines_before| ToRead {
             found: found.clone(),
+            version: look.version,
             source,
             known,
             start,
@@ -438,10 +503,9 @@ impl OfSource<'_> {
         };
         match taken {
             Taken::For(place) => {
+                self.has_renamed |= self.survey.known[place].path != found.shown;
                 let input = &mut self.survey.known[place];
-                input.path.clone_from(&found.shown);
-                input.seen_at_s = elapsed_s;
-                input.is_told = false;
+                found_as(input, &found.shown, elapsed_s);
                 if look.file.is_some() {
                     input.file = look.file;
                 }
@@ -456,6 +520,23 @@ impl OfSource<'_> {
                 } else {
                     let (id, start, lines) = (input.id, input.start(), input.lines);
                     self.survey.to_read.push(read(Some(id), start, lines));
+                }
+            }
+            Taken::Cut(place) => {
+                self.has_renamed = true;
+                match input::whole(found) {
+                    Ok((bytes, print)) => {
+                        let input = &mut self.survey.known[place];
+                        found_as(input, &found.shown, elapsed_s);
+                        // All of it was read, and all that it lacks was read before that was destroyed.
+                        (input.offset, input.seen_bytes) = (bytes, bytes);
+                        input.head = (print.head_bytes, print.head);
+                        input.tail = (print.tail_bytes, print.tail);
+                        input.grown = (0, Vec::new());
+                        input.packed = look.packed.map(|packed| (packed.bytes, packed.ends));
+                        input.file = look.file;
+                    }
+                    Err(error) => self.survey.unread.push(unread(found, &error)),
                 }
             }
             Taken::After(place) => {
@@ -481,7 +562,7 @@ impl OfSource<'_> {
         let holders: BTreeSet<usize> = taken
             .iter()
             .filter_map(|taken| match taken {
-                Taken::For(place) => Some(*place),
+                Taken::For(place) | Taken::Cut(place) => Some(*place),
                 _ => None,
             })
             .collect();
@@ -510,18 +591,23 @@ impl OfSource<'_> {
             let there = at.get(input.path.as_str()).map(|&log| (log, taken[log]));
             let told = match there {
                 // Another known log has its name: it was at the end of a rotation.
-                Some((_, Taken::For(_) | Taken::Repeat(_) | Taken::After(_))) => {
-                    (input.seen_bytes > input.offset).then(|| Told::Lost(log()))
-                }
                 Some((other, Taken::New)) => {
                     let look = &self.logs[other].1;
                     let same_file = look.file.is_some() && look.file == input.file;
                     let begins_alike = look.heads().any(|head| head == input.head);
-                    match same_file || begins_alike {
-                        true => Some(Told::Rewritten(log())),
-                        false => Some(Told::Lost(log())),
+                    // Rotations between two runs may have moved a log past the last name, and what no run has seen yet to its
+                    // name. The number of a file that is gone is given to a new one, and so tells nothing then.
+                    let is_at_end =
+                        self.has_renamed && input.is_renamed && input.seen_bytes == input.offset;
+                    match (begins_alike, is_at_end) {
+                        (true, _) => Some(Told::Rewritten(log())),
+                        (false, true) => None,
+                        (false, false) if same_file => Some(Told::Rewritten(log())),
+                        (false, false) => Some(Told::Lost(log())),
                     }
                 }
+                // Another known log has its name: it was at the end of a rotation.
+                Some(_) => (input.seen_bytes > input.offset).then(|| Told::Lost(log())),
                 None => (input.seen_bytes > input.offset).then(|| Told::Lost(log())),
             };
             if let Some(told) = told {
@@ -530,4 +616,14 @@ impl OfSource<'_> {
             }
         }
     }
+}
+
+/// Notes that a known log was found, and where.
+fn found_as(input: &mut KnownInput, path: &str, elapsed_s: u64) {
+    if input.path != path {
+        input.is_renamed = true;
+        path.clone_into(&mut input.path);
+    }
+    input.seen_at_s = elapsed_s;
+    input.is_told = false;
 }

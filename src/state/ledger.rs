@@ -85,6 +85,8 @@ pub struct KnownInput {
     pub packed: Option<(u64, [u8; 32])>,
     /// Device and inode: a hint.
     pub file: Option<(u64, u64)>,
+    /// Whether it was ever found under another name than before.
+    pub is_renamed: bool,
     /// When its content was last seen under any name, in the ledger's elapsed time.
     pub seen_at_s: u64,
     /// Whether it is gone or was rewritten, and that was told.

@@ -1483,7 +1483,12 @@ const MANY: usize = 300_000;
 /// Starts the program on `big.log`, waits until it has it open (or mapped), lets `change` loose on it, and tells
 /// how it ended.
 #[cfg(target_os = "linux")]
-fn changed_while_read(case: &Case, arguments: &[&str], mapped: bool, change: &dyn Fn()) -> Output {
+pub fn changed_while_read(
+    case: &Case,
+    arguments: &[&str],
+    mapped: bool,
+    change: &dyn Fn(),
+) -> Output {
     let mut command = case.command(arguments);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let shown = format!("{command:?}");

@@ -29,4 +29,5 @@ mod servers;
 mod reports;
 mod hygiene;
 mod repeats;
+mod rotation;
 mod twin;
