@@ -35,7 +35,7 @@ use self::source::{Raw, Source};
 use crate::error::{Error, Result};
 use crate::limits;
 
-pub use self::find::{Findings, Found, Place, find, once, would_find};
+pub use self::find::{Findings, Found, Place, find, once, resolved, would_find};
 pub use self::lines::{Line, Lines, Piece};
 pub use self::look::{Compared, Holds, Look, compare};
 pub use self::print::{Packed, Print};

@@ -22,6 +22,7 @@ mod synth;
 mod verdicts;
 mod properties;
 mod concatenation;
+mod nightly;
 mod real_logs;
 mod servers;
 mod reports;
