@@ -96,7 +96,7 @@ fn run(cli: &Cli, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
         Command::Audit(args) => run::audit(&plan::audit(args)?, stdout),
         Command::Nightly(args) => run::nightly(plan::nightly(args)?, &Disk, stdout),
         Command::Report(args) => run::report(&plan::report(args)?, stdout),
-        Command::Verify(_) => Err(Error::new("not there yet")),
+        Command::Verify(args) => run::verify(&plan::verify(args)?, stdout),
         Command::Calls(args) => run::calls(&plan::calls(args)?, stdout),
         Command::Init(args) => run::init(&plan::init(args)?, stdout),
         Command::Check(args) => run::check(&plan::check(args)?, stdout),
@@ -156,6 +156,7 @@ fn say(cli: &Cli, ended: &Ended, started: Instant) {
     let quiet = match &cli.command {
         Command::Audit(args) => args.read.how.quiet,
         Command::Nightly(args) => args.how.quiet,
+        Command::Verify(_) => false,
         Command::Calls(args) => args.read.how.quiet,
         Command::Init(args) => args.how.quiet,
         _ => true,

@@ -218,3 +218,37 @@ impl Following {
         Ok(!self.ahead().is_empty())
     }
 }
+
+/// What lies at places of a log, decompressed: each given by offset and length, in the order of offsets. None where the log ends
+/// before.
+///
+/// # Errors
+/// Where it can't be opened or read.
+pub fn spans(found: &Found, wanted: &[(u64, u64)]) -> Result<Vec<Option<Vec<u8>>>> {
+    let in_words = |error| Error::io(&found.shown, error);
+    let whole = |bytes: Vec<u8>, length: u64| Some(bytes).filter(|b| b.len() as u64 == length);
+    let look = Look::at(found)?;
+    if let (None, Place::File(path)) = (look.compression, &found.place) {
+        let mut file = File::open(path).map_err(in_words)?;
+        let span = |&(offset, length): &(u64, u64)| {
+            block(&mut file, offset, length).map(|bytes| whole(bytes, length))
+        };
+        return wanted.iter().map(span).collect::<io::Result<_>>().map_err(in_words);
+    }
+    let mut all = vec![Vec::new(); wanted.len()];
+    let mut passed = 0u64;
+    let drained = Input::open(found, &OPTIONS)?.drain(|bytes| {
+        let until = passed + bytes.len() as u64;
+        for (span, &(offset, length)) in all.iter_mut().zip(wanted) {
+            let (from, to) = (offset.max(passed), offset.saturating_add(length).min(until));
+            if from < to {
+                span.extend(&bytes[(from - passed) as usize..(to - passed) as usize]);
+            }
+        }
+        passed = until;
+        let is_done = wanted.iter().all(|(offset, length)| offset.saturating_add(*length) <= until);
+        Ok(if is_done { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    });
+    drained.map_err(in_words)?;
+    Ok(all.into_iter().zip(wanted).map(|(span, (_, length))| whole(span, *length)).collect())
+}

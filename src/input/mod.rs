@@ -37,7 +37,7 @@ use crate::limits;
 
 pub use self::find::{Findings, Found, Place, find, once, resolved, would_find};
 pub use self::lines::{Line, Lines, Piece};
-pub use self::look::{Compared, Holds, Look, compare};
+pub use self::look::{Compared, Holds, Look, compare, spans};
 pub use self::print::{Packed, Print};
 pub use self::source::Compression;
 

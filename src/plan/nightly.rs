@@ -107,6 +107,10 @@ pub struct ReportPlan {
 /// The plan of `verify`.
 #[derive(Debug)]
 pub struct VerifyPlan {
+    /// How many threads.
+    pub read: ReadPlan,
+    /// The sources, by name.
+    pub sources: Vec<NightlySource>,
     /// Where what is kept lies.
     pub state: StatePlan,
     /// A head of the chain that someone noted.
@@ -141,17 +145,7 @@ pub fn nightly(args: &NightlyArgs) -> Result<NightlyPlan> {
     spare_files(&outputs, Some(&config), read.register.as_ref(), &logs, &mut problems);
     spare_logs(&config, &state, &configured, &mut problems);
     problems.told("the configuration")?;
-    let mut sources: Vec<NightlySource> = configured
-        .into_iter()
-        .map(|source| NightlySource {
-            name: source.name,
-            patterns: source.patterns,
-            format: source.format,
-            dedupe: source.dedupe,
-            lookback_s: source.lookback_s.unwrap_or(LOOKBACK_S),
-        })
-        .collect();
-    sources.sort_by(|a, b| a.name.cmp(&b.name));
+    let sources = nightly_sources(configured);
     let given = instant("--run-at", args.run_at.as_deref())?;
     Ok(NightlyPlan {
         read,
@@ -227,7 +221,29 @@ pub fn verify(args: &VerifyArgs) -> Result<VerifyPlan> {
             "--head: found `{head}`, expected the 64 hex digits that a run printed as the head of the chain"
         )));
     }
-    Ok(VerifyPlan { state: state_plan(&config)?, head, no_evidence: args.no_evidence })
+    let (read, configured) = read_plan(&args.state, &config)?;
+    Ok(VerifyPlan {
+        read,
+        sources: nightly_sources(configured),
+        state: state_plan(&config)?,
+        head,
+        no_evidence: args.no_evidence,
+    })
+}
+
+fn nightly_sources(configured: Vec<SourcePlan>) -> Vec<NightlySource> {
+    let mut sources: Vec<NightlySource> = configured
+        .into_iter()
+        .map(|source| NightlySource {
+            name: source.name,
+            patterns: source.patterns,
+            format: source.format,
+            dedupe: source.dedupe,
+            lookback_s: source.lookback_s.unwrap_or(LOOKBACK_S),
+        })
+        .collect();
+    sources.sort_by(|a, b| a.name.cmp(&b.name));
+    sources
 }
 
 fn configuration(args: &StateArgs) -> Result<ConfigFile> {

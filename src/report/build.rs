@@ -90,6 +90,8 @@ pub struct InputFacts {
     pub unopened: bool,
     /// The shapes of its first lines, where that is because no format could be told.
     pub unknown_shapes: Vec<String>,
+    /// Its number among the logs that are known, where state is kept.
+    pub id: Option<u64>,
 }
 
 /// The findings of a tally.
@@ -756,6 +758,7 @@ fn finding_rows(
             length: proof.length,
             blake3: findings::hex(&proof.blake3),
             at: proof.at,
+            input: facts.inputs[proof.place.input as usize].id,
         });
         let api = found.api_id.map(|id| &judge.register.apis[id.0 as usize]);
         let mut finding = Finding {

@@ -164,6 +164,7 @@ pub(crate) fn finding(id: &str, kind: &str) -> Finding {
             length: 119,
             blake3: hex('b'),
             at: at("2018-12-18T09:00:00Z"),
+            input: None,
         }],
     };
     if !kind.is_of_calls() {

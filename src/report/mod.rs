@@ -614,6 +614,9 @@ pub struct Evidence {
     pub blake3: String,
     /// The call's instant.
     pub at: Instant,
+    /// The log's number in the ledger, the same whatever it is called; only where state is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<u64>,
 }
 
 /// A grant that overrides missing consent.

@@ -8,6 +8,7 @@ mod uses;
 mod lives;
 mod nightly;
 mod report;
+mod chain;
 mod calls;
 mod verify;
 mod init;
@@ -19,6 +20,7 @@ mod output;
 
 pub use audit::audit;
 pub use calls::calls;
+pub use chain::verify;
 pub use check::check;
 pub use explain::explain;
 pub use formats::formats;

@@ -120,7 +120,14 @@ impl<'f> Run<'f> {
     }
 
     fn go(mut self, register: &Register, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
-        let found = survey(&self.plan, &self.ledger.inputs, self.ledger.elapsed_s, self.last_run)?;
+        let found = survey(
+            &self.plan.sources,
+            &self.plan.state.folder,
+            Some(self.plan.run_at),
+            &self.ledger.inputs,
+            self.ledger.elapsed_s,
+            self.last_run,
+        )?;
         if found.looked_at == 0 {
             let reasons = found.unread.iter().map(|p| format!("{}: {}", p.path, p.reason));
             let reasons: Vec<String> = reasons.collect();
@@ -400,7 +407,10 @@ impl<'f> Run<'f> {
             told,
             nightly: Nightly { days: days.collect(), ..self.stands() },
         };
-        let facts = Facts { state: Some(state), sources: self.sources(&tables), ..facts };
+        let mut facts = Facts { state: Some(state), sources: self.sources(&tables), ..facts };
+        for (input, known) in facts.inputs.iter_mut().zip(&tables.inputs) {
+            input.id = Some(known.id);
+        }
         Ok(report::build(Some(judge), tally, &facts))
     }
 
@@ -646,6 +656,7 @@ pub(super) fn input_facts(tables: &Tables) -> Vec<InputFacts> {
             _ => None,
         },
         bytes: input.bytes,
+        id: Some(input.id),
         ..InputFacts::default()
     };
     tables.inputs.iter().map(fact).collect()

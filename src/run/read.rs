@@ -489,6 +489,7 @@ impl Counting<'_> {
             repeats: None,
             unopened: false,
             unknown_shapes: Vec::new(),
+            id: None,
         };
         (tally, facts, outcome.mark)
     }

@@ -17,6 +17,7 @@
 //! What is less than [`limits::REPEATED_FILE_BYTES_MIN`] may be alike by chance: under a second name it is another log.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use hashbrown::HashMap;
 use rayon::prelude::*;
@@ -25,7 +26,7 @@ use crate::error::{Error, Problems, Result};
 use crate::findings::{Log, Told};
 use crate::input::{self, Compared, Found, Holds, Look, Packed, Print, Start};
 use crate::limits;
-use crate::plan::{NightlyPlan, NightlySource};
+use crate::plan::NightlySource;
 use crate::report::Partial;
 use crate::state::KnownInput;
 use crate::tally::By;
@@ -62,37 +63,41 @@ pub(super) struct ToRead {
     pub(super) lines_before: u64,
 }
 
-/// Looks at all logs of the plan. `known` are those of the runs before, `elapsed_s` the time by which they are forgotten;
-/// `last_run` is when the last run was.
+/// Looks at all logs of the sources, whose paths start from a folder. `known` are those of the runs before, `elapsed_s` the time
+/// by which they are forgotten; `last_run` is when the last run was, `run_at` when this one is.
 ///
 /// # Errors
 ///
 /// If a pattern is none, or a log is in two sources.
 pub(super) fn survey(
-    plan: &NightlyPlan,
+    sources: &[NightlySource],
+    folder: &Path,
+    run_at: Option<Instant>,
     known: &[KnownInput],
     elapsed_s: u64,
     last_run: Option<Instant>,
 ) -> Result<Survey> {
-    let survey = survey_once(plan, known, elapsed_s, last_run)?;
+    let dates = run_at.zip(last_run);
+    let survey = survey_once(sources, folder, dates, known, elapsed_s)?;
     if survey.told.is_empty() {
         return Ok(survey);
     }
     // While one looks at one name after the other, logs may be renamed: what is missing may only have been missed.
-    survey_once(plan, known, elapsed_s, last_run)
+    survey_once(sources, folder, dates, known, elapsed_s)
 }
 
 fn survey_once(
-    plan: &NightlyPlan,
+    sources: &[NightlySource],
+    folder: &Path,
+    dates: Option<(Instant, Instant)>,
     known: &[KnownInput],
     elapsed_s: u64,
-    last_run: Option<Instant>,
 ) -> Result<Survey> {
     let mut survey = Survey { known: known.to_vec(), ..Survey::default() };
     let mut problems = Problems::default();
     let mut claimed: HashMap<std::path::PathBuf, &str> = HashMap::new();
-    for (source, number) in plan.sources.iter().zip(0..) {
-        let found = list(plan, source, last_run, &mut survey.unread, &mut problems);
+    for (source, number) in sources.iter().zip(0..) {
+        let found = list(source, folder, dates, &mut survey.unread, &mut problems);
         for found in &found {
             let Some(path) = found.canonical() else { continue };
             if let Some(other) = claimed.insert(path, &source.name) {
@@ -134,7 +139,7 @@ fn survey_once(
     problems.told("the configuration")?;
     // What nobody asks for any more is remembered as long as any: it may come back.
     let lookback_s = |name: &str| {
-        let source = plan.sources.iter().find(|source| source.name == name);
+        let source = sources.iter().find(|source| source.name == name);
         source.map_or(u64::MAX, |source| source.lookback_s)
     };
     survey.known.retain(|input| elapsed_s - input.seen_at_s <= lookback_s(&input.source));
@@ -152,9 +157,9 @@ fn unread(found: &Found, error: &Error) -> Partial {
 
 /// The logs of a source.
 fn list(
-    plan: &NightlyPlan,
     source: &NightlySource,
-    last_run: Option<Instant>,
+    folder: &Path,
+    dates: Option<(Instant, Instant)>,
     unread: &mut Vec<Partial>,
     problems: &mut Problems,
 ) -> Vec<Found> {
@@ -168,8 +173,8 @@ fn list(
             continue;
         }
         let mut findings = input::Findings::default();
-        for pattern in dated(pattern, source, plan.run_at, last_run) {
-            let found = problems.note(input::find(&pattern, Some(&plan.state.folder)));
+        for pattern in dated(pattern, source, dates) {
+            let found = problems.note(input::find(&pattern, Some(folder)));
             let Some(found) = found else { break };
             findings.found.extend(found.found);
             findings.unreadable.extend(found.unreadable);
@@ -189,14 +194,11 @@ fn list(
 
 /// The patterns that a pattern with a date stands for: of the days since the last run, less how far its source looks back.
 /// Before there was any run, that of any day.
-fn dated(
-    pattern: &str,
-    source: &NightlySource,
-    run_at: Instant,
-    last_run: Option<Instant>,
-) -> Vec<String> {
+fn dated(pattern: &str, source: &NightlySource, dates: Option<(Instant, Instant)>) -> Vec<String> {
     let is_dated = ["{yyyy}", "{mm}", "{dd}"].iter().any(|part| pattern.contains(part));
-    let Some(last_run) = last_run.filter(|_| is_dated) else { return vec![pattern.to_owned()] };
+    let Some((run_at, last_run)) = dates.filter(|_| is_dated) else {
+        return vec![pattern.to_owned()];
+    };
     let lookback_ns =
         i64::try_from(source.lookback_s).unwrap_or(i64::MAX).saturating_mul(1_000_000_000);
     let first = By::Day.of(last_run.min(run_at).saturating_sub_ns(lookback_ns));

@@ -23,6 +23,7 @@ mod verdicts;
 mod properties;
 mod concatenation;
 mod nightly;
+mod kill;
 mod real_logs;
 mod servers;
 mod reports;

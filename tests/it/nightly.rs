@@ -10,7 +10,7 @@ use std::process::Stdio;
 use serde_json::{Value, json};
 
 use crate::concatenation::but_places;
-use crate::harness::{Case, Output, adds_up, gzip};
+use crate::harness::{Case, Output, adds_up, gzip, repository};
 
 const KEY: &str =
     "overstay-key-1:0707070707070707070707070707070707070707070707070707070707070707\n";
@@ -1315,4 +1315,51 @@ fn what_is_removed_from_the_register_is_named_in_old_days() {
     // And once more without anything new.
     nightly(&case, NEXT, &[]).expect_status(0);
     assert_eq!(usage(&report(&case, &[])), usage(&sum));
+}
+
+#[test]
+fn the_commands_of_the_readme_run() {
+    let readme = fs::read_to_string(repository("README.md")).unwrap();
+    let section = readme.split("\n## Every night\n").nth(1).unwrap();
+    let commands: Vec<&str> = section.split("```").nth(1).unwrap().trim().lines().collect();
+    let case = Case::new();
+    let sample = repository("sample-logs");
+    for entry in walkdir::WalkDir::new(&sample).into_iter().map(Result::unwrap) {
+        if entry.file_type().is_file() {
+            let name = entry.path().strip_prefix(&sample).unwrap().to_str().unwrap();
+            case.write(name, fs::read(entry.path()).unwrap());
+        }
+    }
+    let run = |command: &str| {
+        let words: Vec<&str> = command.split(' ').collect();
+        assert_eq!(words[0], "overstay");
+        case.run(&words[1..]).expect_status(0).stdout.clone()
+    };
+    let [night, span] = commands[..] else { panic!("{commands:?}") };
+    // The first night has it all, and the report shown above.
+    let first = run(&format!("{night} --run-at 2018-12-20T02:00:00Z"));
+    assert!(first.starts_with("8 of 14 partners overstayed: 2,927 served calls, ~1,203 people."));
+    let two_days = run(span);
+    assert!(two_days.contains("WINDOW      2018-12-18T"), "{two_days}");
+}
+
+/// The units as they are shipped, where systemd is there to look at them.
+#[test]
+fn the_units_for_systemd_are_well_formed() {
+    let case = Case::new();
+    if !is_possible(&case, "systemd-analyze", &["--version"]) {
+        return skipped("there is no systemd-analyze");
+    }
+    let service = fs::read_to_string(repository("docs/systemd/overstay.service")).unwrap();
+    let program = env!("CARGO_BIN_EXE_overstay");
+    case.write("overstay.service", service.replace("/usr/local/bin/overstay", program));
+    fs::copy(repository("docs/systemd/overstay.timer"), case.path("overstay.timer")).unwrap();
+    let arguments = ["verify", "--man=no", "./overstay.service", "./overstay.timer"];
+    let output = case.finish(case.tool("systemd-analyze", &arguments)).expect_status(0);
+    assert_eq!(output.stderr, "");
+    // What it starts is wrong usage neither.
+    let line = service.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+    let words: Vec<&str> = line.split(' ').skip(1).collect();
+    let output = case.run(&words).expect_status(2);
+    output.expect_stderr(&["error: /etc/overstay/overstay.toml: "]);
 }

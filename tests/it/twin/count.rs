@@ -749,6 +749,7 @@ fn evidence(served: &[&Counted]) -> Vec<report::Evidence> {
                 length: c.content.len() as u64,
                 blake3: hex(blake3::hash(&c.content).as_bytes()),
                 at: c.at(),
+                input: None,
             });
         }
     }
