@@ -1340,7 +1340,10 @@ fn the_commands_of_the_readme_run() {
     let first = run(&format!("{night} --run-at 2018-12-20T02:00:00Z"));
     assert!(first.starts_with("8 of 14 partners overstayed: 2,927 served calls, ~1,203 people."));
     let two_days = run(span);
-    assert!(two_days.contains("WINDOW      2018-12-18T"), "{two_days}");
+    assert!(
+        two_days.contains("since 2018-12-18T00:00:00Z, until 2018-12-20T00:00:00Z;"),
+        "{two_days}"
+    );
 }
 
 /// The units as they are shipped, where systemd is there to look at them.
