@@ -238,7 +238,8 @@ impl Mapped {
             next: AtomicUsize::new(0),
             chunk_bytes: options.chunk_bytes.max(1),
             line_bytes_max,
-            digest: options.digest,
+            // Of one that is read on another time it is made without reading all of it.
+            digest: options.digest && !options.resumable,
             mapping,
         }
     }

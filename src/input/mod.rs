@@ -10,6 +10,7 @@
 mod buffer;
 mod cut;
 mod find;
+mod grown;
 mod gzip;
 mod lines;
 mod look;
@@ -36,6 +37,7 @@ use crate::error::{Error, Result};
 use crate::limits;
 
 pub use self::find::{Findings, Found, Place, find, once, resolved, would_find};
+pub use self::grown::Grown;
 pub use self::lines::{Line, Lines, Piece};
 pub use self::look::{Compared, Holds, Look, compare, spans};
 pub use self::print::{Packed, Print};
@@ -82,6 +84,8 @@ pub struct Start {
     pub directive: Option<Vec<u8>>,
     /// What must lie before it, or it is another log.
     pub print: Print,
+    /// What was hashed of it before, if it is not compressed.
+    pub grown: Grown,
 }
 
 /// What makes a line of a log's bytes.
@@ -127,6 +131,8 @@ pub struct Mark {
     pub directive: Option<Vec<u8>>,
     /// What lies before the end.
     pub print: Print,
+    /// What was hashed of the log, if it is not compressed and a digest was asked for.
+    pub grown: Grown,
     /// Of a log that is compressed: all of it as it lies.
     pub packed: Option<Packed>,
     /// Device and inode, where there are such: a hint.
@@ -170,6 +176,8 @@ pub struct Input {
     start: Start,
     /// The file once more, where its ends are to be looked at when it was read.
     file: Option<File>,
+    /// Whether a digest of it was asked for.
+    digest: bool,
 }
 
 /// Which file it was that was opened, and how much of it there was: all that is read of it.
@@ -266,7 +274,13 @@ impl Input {
                 let input = Input::from_file(file, size, start, options, line_bytes_max);
                 let input = input.map_err(in_words)?;
                 input
-                    .map(|input| Input { version, file: again, start: start.clone(), ..input })
+                    .map(|input| Input {
+                        version,
+                        file: again,
+                        start: start.clone(),
+                        digest: options.digest,
+                        ..input
+                    })
                     .ok_or_else(|| {
                         let (shown, offset) = (&found.shown, start.offset);
                         Error::new(format!(
@@ -356,6 +370,7 @@ impl Input {
                 is_small: length - from <= options.chunk_bytes,
                 start: Start::default(),
                 file: None,
+                digest: false,
             })),
             // Not every file system can map; all can be read.
             Err(_) if options.io == Io::Auto => {
@@ -397,6 +412,7 @@ impl Input {
             version: None,
             start: Start::default(),
             file: None,
+            digest: false,
         })
     }
 
@@ -516,15 +532,18 @@ impl Input {
             _ => {}
         }
         let (bytes, file) = (self.feed.bytes(), self.file.as_ref());
-        let mark = match file.map(|file| self.mark(file)).transpose() {
-            Ok(mark) => mark,
-            Err(error) => return void(Fault::Unfinished(crate::error::io_words(&error))),
+        let (mark, digest) = match file {
+            None => (None, digest),
+            Some(file) => match self.mark(file, digest) {
+                Ok((mark, digest)) => (Some(mark), digest),
+                Err(error) => return void(Fault::Unfinished(crate::error::io_words(&error))),
+            },
         };
         Outcome { value: value.unwrap_or_else(|| done(empty())), bytes, digest, fault, mark }
     }
 
-    /// How far it was read.
-    fn mark(&self, file: &File) -> io::Result<Mark> {
+    /// How far it was read, and its digest, which is `digest` if it is compressed.
+    fn mark(&self, file: &File, digest: Option<String>) -> io::Result<(Mark, Option<String>)> {
         let ReadTo { end, pending_bytes, directive, ends } = self.feed.read_to();
         let mut file = file;
         let (print, packed) = match ends {
@@ -534,8 +553,16 @@ impl Input {
             }
             None => (Print::of_plain(&mut file, end)?, None),
         };
+        let (digest, grown) = match self.size {
+            // What was there before need not be read again.
+            Some(size) if self.digest && packed.is_none() => {
+                let (hash, grown) = self.start.grown.grow(&mut file, end, size)?;
+                (Some(hash.to_hex().to_string()), grown)
+            }
+            _ => (digest, Grown::default()),
+        };
         let file = self.version.and_then(|version| version.file);
-        Ok(Mark { end, pending_bytes, directive, print, packed, file })
+        Ok((Mark { end, pending_bytes, directive, print, grown, packed, file }, digest))
     }
 
     /// Hands over all decompressed bytes in order, a byte order mark included, until `sink` breaks it off. How they are
@@ -878,7 +905,7 @@ mod tests {
             (Io::Read, Some(gzip as fn(&[u8]) -> Vec<u8>)),
             (Io::Auto, Some(zstd)),
         ] {
-            let options = Options { io, chunk_bytes, digest: false, resumable: true };
+            let options = Options { io, chunk_bytes, digest: true, resumable: true };
             let mut all = Seen { lines: Vec::new(), gap_bytes: 0, bytes: 0, fault: None };
             let mut start = Start::default();
             for cut in cuts.iter().copied().chain([data.len()]) {
@@ -907,6 +934,8 @@ mod tests {
                 let mut pieces = outcome.value;
                 pieces.sort_by_key(|(index, _, _)| *index);
                 let mark = outcome.mark.unwrap();
+                let digest = blake3::hash(&content).to_hex().to_string();
+                assert_eq!(outcome.digest, Some(digest), "{io:?} {cut} {data:?}");
                 assert_eq!(outcome.fault, None);
                 assert_eq!(mark.end - start.offset, outcome.bytes, "{io:?} {cut} {data:?}");
                 assert_eq!(mark.end + mark.pending_bytes, cut as u64, "{io:?} {cut} {data:?}");
@@ -915,7 +944,12 @@ mod tests {
                 all.lines.extend(seen.lines);
                 all.gap_bytes += seen.gap_bytes;
                 all.bytes += seen.bytes;
-                start = Start { offset: mark.end, directive: mark.directive, print: mark.print };
+                start = Start {
+                    offset: mark.end,
+                    directive: mark.directive,
+                    print: mark.print,
+                    grown: mark.grown,
+                };
             }
             let bytes = if finished == 0 && start.offset == 0 { 0 } else { finished as u64 };
             let expected = Seen { lines: lines.clone(), gap_bytes, bytes, fault: None };
@@ -949,7 +983,7 @@ mod tests {
         let input = Input::open(&found, &options).unwrap();
         let outcome = input.fold(&|_| {}, || (), |(), _| {}, |()| (), |(), ()| ());
         let Mark { end, print, .. } = outcome.mark.unwrap();
-        let start = Start { offset: end, directive: None, print };
+        let start = Start { offset: end, print, ..Start::default() };
         for (content, fits) in [
             (&b"one\ntwo\nthree\n"[..], true),
             (b"one\ntwo\n", true),

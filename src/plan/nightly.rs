@@ -131,6 +131,7 @@ pub fn nightly(args: &NightlyArgs) -> Result<NightlyPlan> {
     read.by = By::Day;
     read = how(&args.how, read)?;
     read.options.resumable = true;
+    read.options.digest = true;
     if configured.is_empty() {
         return Err(Error::new(format!("{}: there are no logs to read", config.path.display()))
             .hint("name them under [[logs]]: `source` and `paths`"));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::output::{Folders, Written, check_place, write_file};
 use super::read::{Reading, format_hint, formats_taken, pool, read, repeated, vain_dedupe};
+use super::repeats::Before;
 use super::{Ended, Status, load_register, partner_id, unknown_placeholders, vain_as_known_at};
 use crate::error::{Error, Result};
 use crate::findings::{Severity, beginning};
@@ -36,7 +37,9 @@ pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
         (None, _) => None,
     };
     let (facts, volume, report) = pool.install(|| {
-        let Reading { tally, facts, volume, .. } = read(&plan.read, judge.as_ref(), only)?;
+        let nothing_before = |_: &_| Ok(Before::default());
+        let Reading { tally, facts, volume, .. } =
+            read(&plan.read, judge.as_ref(), only, &nothing_before)?;
         let report = report::build(judge.as_ref(), tally.into_whole(), &facts);
         report.check()?;
         write(&report, &plan.outputs, plan.display, stdout)?;

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use serde::Serialize;
 
 use super::read::{self, Opened, Reading};
-use super::repeats::Repeats;
+use super::repeats::{Before, Repeats};
 use super::verify::verify;
 use super::{Ended, Status, Volume, load_register, partner_id, vain_as_known_at};
 use crate::call::{Call, Reason};
@@ -67,7 +67,8 @@ fn stream(
     let (mut shapes, mut told) = (Vec::new(), Vec::new());
     warnings.extend(plan.unread.iter().map(|p| format!("{}: {}", p.path, p.reason)));
     let bar = read::progress_bar(plan);
-    let repeats = pool.install(|| Repeats::seek(plan, &bar));
+    let nothing_before = |_: &_| Ok(Before::default());
+    let repeats = pool.install(|| Repeats::seek(plan, &bar, &nothing_before))?;
     let (mut repeated, mut stood_for) = (Vec::new(), HashSet::new());
     for (index, input) in plan.inputs.iter().enumerate() {
         let ready = repeats.of(index);
@@ -179,7 +180,8 @@ struct Wanted {
 
 /// Reads the logs once to learn which findings there are.
 fn find(plan: &ReadPlan, judge: &Judge<'_>, prefix: &str) -> Result<Wanted> {
-    let Reading { tally, facts, .. } = read::read(plan, Some(judge), None)?;
+    let Reading { tally, facts, .. } =
+        read::read(plan, Some(judge), None, &|_| Ok(Before::default()))?;
     let Judgement { found, apart } = judgement(judge, tally.into_whole(), &facts);
     let matching = beginning(prefix, found.iter().map(|found| found.id.as_str()));
     let kind = |id: &str| found.iter().find(|found| found.id == id).map(|found| found.kind);

@@ -6,6 +6,7 @@ mod audit;
 mod survey;
 mod uses;
 mod lives;
+mod changes;
 mod nightly;
 mod report;
 mod chain;

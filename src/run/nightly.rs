@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
 use super::audit::{ambiguous, status, write};
+use super::changes::changes;
 use super::lives;
 use super::output::check_place;
 use super::read::{Reading, format_hint, formats_taken, pool, read, repeated, vain_dedupe};
+use super::repeats::{Before, RecordId};
 use super::survey::{Survey, survey};
 use super::uses::{mentioned, note_uses, used};
 use super::{Ended, load_register, unknown_placeholders};
@@ -17,10 +19,12 @@ use crate::judge::Judge;
 use crate::plan::{InputPlan, NightlyPlan, Output, RegisterPlan, StatePlan};
 use crate::register::{Register, Source, extended, table_files};
 use crate::render;
-use crate::report::{self, Facts, InputFacts, Nightly, NightlyDay, Partial, Report, StateFacts};
+use crate::report::{
+    self, Facts, InputFacts, Nightly, NightlyDay, Partial, RegisterChange, Report, StateFacts,
+};
 use crate::state::{
     Day, Files, Folder, KnownInput, Ledger, MANIFEST_NAME, MANIFEST_SCHEMA, Manifest,
-    ManifestInput, ManifestReport, PrivacyKey, Segment, SegmentInput, Tables, run_folder,
+    ManifestInput, ManifestReport, PrivacyKey, Records, Segment, SegmentInput, Tables, run_folder,
 };
 use crate::tally::{By, Tally};
 use crate::time::{Instant, S_PER_DAY, day_name};
@@ -64,6 +68,8 @@ struct Run<'f> {
     anew: bool,
     /// Why the register of the plan is not the one that is judged by.
     refused: Option<String>,
+    /// What a change of the register would touch.
+    change: Option<RegisterChange>,
     warnings: Vec<String>,
 }
 
@@ -96,6 +102,10 @@ impl<'f> Run<'f> {
             folder.tidy(before.as_ref())?;
         }
         let last_run = before.as_ref().map(|ledger| Instant::from_ns(ledger.run_at_ns));
+        let change = match &before {
+            Some(before) if !plan.rebuild => change(&plan, &folder, before, &register)?,
+            _ => None,
+        };
         let mut ledger = match before {
             Some(ledger) if !plan.rebuild => ledger,
             Some(ledger) => forgotten(ledger),
@@ -114,6 +124,7 @@ impl<'f> Run<'f> {
             key_is_new,
             anew,
             refused,
+            change,
             warnings,
         };
         Ok((run, register))
@@ -166,7 +177,9 @@ impl<'f> Run<'f> {
             .collect();
 
         let judge = Judge::new(register);
-        let Reading { tally, facts, volume, marks } = read(&self.plan.read, Some(&judge), None)?;
+        let remembered = |days: &BTreeSet<i64>| self.remembered(days);
+        let Reading { tally, facts, volume, marks, records } =
+            read(&self.plan.read, Some(&judge), None, &remembered)?;
         let days = tally.into_days(self.undated_day());
         let inputs = self.note_inputs(&ids, &facts, &marks, &days);
 
@@ -219,7 +232,7 @@ impl<'f> Run<'f> {
         run_report.headline = report::text::headline(&run_report, &run_report.overstayed_people);
         run_report.check()?;
 
-        let (reports, segments) = self.render(judge, &run_report, merged)?;
+        let (reports, segments) = self.render(judge, &run_report, merged, records)?;
         let ended = Ended {
             status: status(&run_report, self.plan.fail_on),
             warnings: self.told_warnings(&run_report, register, &facts),
@@ -246,6 +259,21 @@ impl<'f> Run<'f> {
         Ok(ended)
     }
 
+    /// The records of days that were counted before.
+    fn remembered(&self, days: &BTreeSet<i64>) -> Result<Before> {
+        let mut remembered = Before::default();
+        let known = days.iter().filter_map(|day| Some((*day, self.ledger.days.get(day)?)));
+        for (day, known) in known {
+            if !known.remembers {
+                remembered.forgotten.insert(day);
+            } else if let Some(file) = &known.repeats {
+                let (shown, bytes) = self.folder.read(file)?;
+                remembered.records.extend(Records::decode(&shown, &bytes, &self.key)?.0);
+            }
+        }
+        Ok(remembered)
+    }
+
     fn known(&self, id: u64) -> Option<&KnownInput> {
         self.ledger.inputs.iter().find(|input| input.id == id)
     }
@@ -259,10 +287,18 @@ impl<'f> Run<'f> {
     /// The first day that is kept. Neither a clock that jumped nor a call with a wrong time makes it jump: the earlier of both
     /// counts.
     fn horizon(&self) -> i64 {
+        self.days_back(self.plan.state.keep_days)
+    }
+
+    /// The first day of which records are remembered.
+    fn repeats_horizon(&self) -> i64 {
+        self.days_back(self.plan.state.repeat_days)
+    }
+
+    fn days_back(&self, days: u32) -> i64 {
         let run_day = By::Day.of(self.plan.run_at);
         let last_day = self.ledger.last_call_ns.map(|ns| By::Day.of(Instant::from_ns(ns)));
-        last_day.map_or(run_day, |last| last.min(run_day)) - i64::from(self.plan.state.keep_days)
-            + 1
+        last_day.map_or(run_day, |last| last.min(run_day)) - i64::from(days) + 1
     }
 
     /// Notes how far each log was read, and gives them as segments know them.
@@ -300,6 +336,7 @@ impl<'f> Run<'f> {
                         directive: None,
                         head: (0, [0; 32]),
                         tail: (0, [0; 32]),
+                        grown: (0, Vec::new()),
                         packed: None,
                         file: None,
                         seen_at_s: self.ledger.elapsed_s,
@@ -405,7 +442,11 @@ impl<'f> Run<'f> {
         let state = StateFacts {
             used: Some(used(&self.ledger, judge)),
             told,
-            nightly: Nightly { days: days.collect(), ..self.stands() },
+            nightly: Nightly {
+                days: days.collect(),
+                register_change: self.change.clone(),
+                ..self.stands()
+            },
         };
         let mut facts = Facts { state: Some(state), sources: self.sources(&tables), ..facts };
         for (input, known) in facts.inputs.iter_mut().zip(&tables.inputs) {
@@ -438,6 +479,7 @@ impl<'f> Run<'f> {
         judge: &Judge<'_>,
         run_report: &Report,
         merged: Vec<MergedDay>,
+        mut records: BTreeMap<i64, BTreeSet<RecordId>>,
     ) -> Result<(Vec<(String, Vec<u8>)>, Vec<NewDay>)> {
         let mut reports = Vec::new();
         let of_run = run_folder(self.ledger.run);
@@ -465,10 +507,29 @@ impl<'f> Run<'f> {
             report.check()?;
             both(&report, &format!("{}/rev-{revision}", day_name(day)), &mut reports)?;
             let segment = Segment::store(judge, tally, &tables.sources, &tables.inputs, &self.key)?;
-            segments.push(NewDay { day, revision, calls, file: segment.encode()? });
+            let records = match records.remove(&day) {
+                Some(records) => self.records_file(day, records)?,
+                None => None,
+            };
+            segments.push(NewDay { day, revision, calls, file: segment.encode()?, records });
         }
         reports.sort();
         Ok((reports, segments))
+    }
+
+    /// The file of a day's records, with those that are known already; none of a day that is too long ago to be remembered, or
+    /// of which some are forgotten.
+    fn records_file(&self, day: i64, records: BTreeSet<RecordId>) -> Result<Option<Vec<u8>>> {
+        let known = self.ledger.days.get(&day);
+        if day < self.repeats_horizon() || known.is_some_and(|known| !known.remembers) {
+            return Ok(None);
+        }
+        let mut all = records;
+        if let Some(file) = known.and_then(|known| known.repeats.as_ref()) {
+            let (shown, bytes) = self.folder.read(file)?;
+            all.extend(Records::decode(&shown, &bytes, &self.key)?.0);
+        }
+        Records(all.into_iter().collect()).encode(&self.key).map(Some)
     }
 
     /// Writes all of it, and makes it count. The head of the chain; none of a dry run.
@@ -497,18 +558,29 @@ impl<'f> Run<'f> {
             }
         }
         let run = self.ledger.run;
-        for NewDay { day, revision, calls, file } in segments {
+        for NewDay { day, revision, calls, file, records } in segments {
             let name = format!("{}.{run:06}", day_name(day));
+            let repeats = match records {
+                Some(records) => Some(self.folder.write(format!("{name}.repeats"), &records)?),
+                // No new ones: the old ones stay.
+                None => self.ledger.days.get(&day).and_then(|known| known.repeats.clone()),
+            };
             let segment = self.folder.write(name, &file)?;
             let mut registers = BTreeSet::from([register.digest]);
             registers.extend(self.ledger.days.get(&day).iter().flat_map(|day| &day.registers));
-            let new = Day { revision, segment, repeats: None, calls, registers };
+            let remembers = self.ledger.days.get(&day).is_none_or(|known| known.remembers);
+            let new = Day { revision, segment, repeats, remembers, calls, registers };
             self.ledger.days.insert(day, new);
         }
         let gone: Vec<i64> = self.ledger.days.range(..horizon).map(|(day, _)| *day).collect();
         for day in gone {
             let revision = self.ledger.days.remove(&day).map_or(0, |day| day.revision);
             self.ledger.revisions.insert(day, revision);
+        }
+        let forgotten = ..self.repeats_horizon();
+        for (_, known) in self.ledger.days.range_mut(forgotten) {
+            known.repeats = None;
+            known.remembers = false;
         }
         self.ledger.register = Some(register.digest);
         self.ledger.registers.insert(register.digest);
@@ -607,6 +679,8 @@ struct NewDay {
     revision: u64,
     calls: u64,
     file: Vec<u8>,
+    /// The file of its records, if there are new ones.
+    records: Option<Vec<u8>>,
 }
 
 /// The day under which the bytes of each input are filed: the last of its calls, as other things that have none.
@@ -761,6 +835,23 @@ fn in_a_line(refused: &Error) -> String {
     let errors = errors.join("; ");
     let space = if errors.is_empty() { "" } else { " " };
     format!("{head}{space}{errors}{more} (`overstay check` tells all that is wrong with it)")
+}
+
+/// What the register would touch of the days that were judged before, if it is another than they were judged by.
+fn change(
+    plan: &NightlyPlan,
+    folder: &Folder<'_>,
+    before: &Ledger,
+    register: &Register,
+) -> Result<Option<RegisterChange>> {
+    let (Some(digest), Some(of_plan)) = (before.register, &plan.read.register) else {
+        return Ok(None);
+    };
+    if digest == register.digest {
+        return Ok(None);
+    }
+    let kept = RegisterPlan { folder: folder.register(&digest), ..of_plan.clone() };
+    changes(folder, before, &load_register(&kept)?, register).map(Some)
 }
 
 /// A ledger that has forgotten what was read, and not that it was.

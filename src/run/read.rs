@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 
 use super::Volume;
-use super::repeats::Repeats;
+use super::repeats::{Before, RecordId, Repeats};
 use crate::call::{Call, Parsed, Reason};
 use crate::error::{Error, Result};
 use crate::formats::{self, Format};
@@ -31,6 +31,8 @@ pub(super) struct Reading {
     pub(super) volume: Volume,
     /// How far each input was read, where reading goes on another time.
     pub(super) marks: Vec<Option<Mark>>,
+    /// Records that later ones may repeat, by day.
+    pub(super) records: BTreeMap<i64, BTreeSet<RecordId>>,
 }
 
 /// What became of an input.
@@ -42,18 +44,19 @@ struct Done {
 }
 
 /// Reads all inputs of the plan, on the current thread pool. Without a judge nothing is judged. Of calls that are not `only`
-/// this partner's nothing is counted but that they were read.
+/// this partner's nothing is counted but that they were read. `remembered` gives records of days that were counted before.
 ///
 /// # Errors
 ///
-/// If none of them could be read.
+/// If none of them could be read, and those of `remembered`.
 pub(super) fn read(
     plan: &ReadPlan,
     judge: Option<&Judge<'_>>,
     only: Option<PartnerId>,
+    remembered: &dyn Fn(&BTreeSet<i64>) -> Result<Before>,
 ) -> Result<Reading> {
     let bar = progress_bar(plan);
-    let repeats = Repeats::seek(plan, &bar);
+    let repeats = Repeats::seek(plan, &bar, remembered)?;
     let idle = Mutex::default();
     let counting = Counting { plan, judge, only, repeats: &repeats, bar: &bar, idle };
     let groups = repeats.groups();
@@ -93,7 +96,12 @@ pub(super) fn read(
         partner: only,
         state: None,
     };
-    Ok(Reading { tally, facts, volume, marks })
+    let counts = |input: u32| {
+        let facts: &InputFacts = &facts.inputs[input as usize];
+        !facts.unopened && tally.input(input).lines() > 0
+    };
+    let records = repeats.by_day(counts);
+    Ok(Reading { tally, facts, volume, marks, records })
 }
 
 /// The error if no input at all could be read.
@@ -622,6 +630,10 @@ impl Reader<'_> {
         {
             self.sums(&mut work.tally).duplicates += 1;
             return;
+        }
+        if self.seek.is_some_and(|(repeats, _)| repeats.is_unchecked(&call)) {
+            let sums = work.tally.of(call.at).inputs.entry(self.input).or_default();
+            sums.repeats_unchecked += 1;
         }
         let place = Place { source: self.source, input: self.input, offset };
         match self.judge {

@@ -3,13 +3,13 @@
 //! Two things are sought: whole files of one source with the same content (`x` beside `x.gz`), and, where a source or
 //! its format asks for it, records that are equal in all that calls are made of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::ops::ControlFlow;
 use std::sync::{Mutex, PoisonError};
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use indicatif::ProgressBar;
 use rayon::prelude::*;
 
@@ -20,13 +20,26 @@ use crate::input::{Compression, Fault, Found, Input, Io, Line, Options, Piece, V
 use crate::limits;
 use crate::parse::Scratch;
 use crate::plan::{InputPlan, ReadPlan};
-use crate::report::InputFacts;
+use crate::report::{Expect, InputFacts};
+use crate::tally::By;
 
 /// What was found.
 pub(super) struct Repeats<'p> {
     /// Of each input of the plan.
     inputs: Vec<Ready<'p>>,
     firsts: Firsts,
+    before: Before,
+    /// By their numbers.
+    sources: &'p [(String, Option<Expect>)],
+}
+
+/// What is remembered of records that were counted before.
+#[derive(Debug, Default)]
+pub(super) struct Before {
+    /// Those of the days that were asked for.
+    pub(super) records: HashSet<RecordId>,
+    /// The days among these of which calls were counted and records are no longer known.
+    pub(super) forgotten: BTreeSet<i64>,
 }
 
 /// An input of which is known whether and how it is to be read.
@@ -94,8 +107,17 @@ impl<'p> Ready<'p> {
 }
 
 impl<'p> Repeats<'p> {
-    /// Looks for repeats among all inputs of the plan, on the current thread pool.
-    pub(super) fn seek(plan: &'p ReadPlan, bar: &ProgressBar) -> Repeats<'p> {
+    /// Looks for repeats among all inputs of the plan, on the current thread pool; `remembered` gives the records that were
+    /// counted before.
+    ///
+    /// # Errors
+    ///
+    /// Those of `remembered`.
+    pub(super) fn seek(
+        plan: &'p ReadPlan,
+        bar: &ProgressBar,
+        remembered: &dyn Fn(&BTreeSet<i64>) -> Result<Before>,
+    ) -> Result<Repeats<'p>> {
         let files = whole_files(plan);
         let firsts = Shards::default();
         let inputs = (0..plan.inputs.len()).into_par_iter().with_max_len(1).map(|index| {
@@ -113,7 +135,24 @@ impl<'p> Repeats<'p> {
             ready
         });
         let inputs = inputs.collect();
-        Repeats { inputs, firsts: firsts.into_firsts() }
+        let firsts = firsts.into_firsts();
+        let days: BTreeSet<i64> = firsts.all().map(|(_, first)| first.day).collect();
+        let before = if days.is_empty() { Before::default() } else { remembered(&days)? };
+        Ok(Repeats { inputs, firsts, before, sources: &plan.sources })
+    }
+
+    /// The records that were found, by day: those that lie in one of the inputs.
+    pub(super) fn by_day(&self, counts: impl Fn(u32) -> bool) -> BTreeMap<i64, BTreeSet<RecordId>> {
+        let mut by_day: BTreeMap<i64, BTreeSet<RecordId>> = BTreeMap::new();
+        for (id, first) in self.firsts.all().filter(|(_, first)| counts(first.at.0)) {
+            by_day.entry(first.day).or_default().insert(*id);
+        }
+        by_day
+    }
+
+    /// Whether a call is of a day whose records are no longer remembered.
+    pub(super) fn is_unchecked(&self, call: &Call<'_>) -> bool {
+        call.request_id.is_some() && self.before.forgotten.contains(&By::Day.of(call.at))
     }
 
     /// What is known of an input.
@@ -132,8 +171,11 @@ impl<'p> Repeats<'p> {
 
     /// Whether a call of a source repeats one that lies before it, by input and offset.
     pub(super) fn is_repeat(&self, source: u32, call: &Call<'_>, input: u32, offset: u64) -> bool {
-        let id = record_id(source, call);
-        id.and_then(|id| self.firsts.get(&id)).is_some_and(|first| first != (input, offset))
+        let id = record_id(&self.sources[source as usize].0, call);
+        id.is_some_and(|id| {
+            self.before.records.contains(&id)
+                || self.firsts.get(&id).is_some_and(|first| first != (input, offset))
+        })
     }
 }
 
@@ -204,7 +246,9 @@ fn look<'p>(
             seen
         },
     );
-    outcome.value.into_iter().for_each(|(id, offset)| firsts.note(id, (index, offset)));
+    for (id, offset, day) in outcome.value {
+        firsts.note(id, First { at: (index, offset), day });
+    }
 }
 
 /// Leaves what was opened for when it is read.
@@ -230,7 +274,7 @@ fn note(
     format: Option<&crate::formats::Format>,
     piece: Piece<'_>,
     scratch: &mut Scratch,
-    seen: &mut Vec<(RecordId, u64)>,
+    seen: &mut Vec<(RecordId, u64, i64)>,
 ) {
     let Some(format) = format else { return };
     format.begin(piece.directive, scratch);
@@ -241,18 +285,18 @@ fn note(
         }
         if let Ok(call) = parsed(Some(format), bytes, scratch)
             && within(call.at, plan)
-            && let Some(id) = record_id(source, &call)
+            && let Some(id) = record_id(&plan.sources[source as usize].0, &call)
         {
-            seen.push((id, offset));
+            seen.push((id, offset, By::Day.of(call.at)));
         }
     }
 }
 
 /// Equal for calls of one source that are equal in every field.
-type RecordId = [u8; 16];
+pub(super) type RecordId = [u8; 16];
 
 /// None for a call that the platform gave no id: two of them may be alike and two.
-fn record_id(source: u32, call: &Call<'_>) -> Option<RecordId> {
+fn record_id(source: &str, call: &Call<'_>) -> Option<RecordId> {
     let Call {
         at,
         credential,
@@ -274,7 +318,8 @@ fn record_id(source: u32, call: &Call<'_>) -> Option<RecordId> {
     request_id.as_ref()?;
     // Half of it is what a partner sends, who must not be able to make a call look like another.
     let mut hasher = blake3::Hasher::new();
-    hasher.update(&source.to_le_bytes());
+    hasher.update(&(source.len() as u64).to_le_bytes());
+    hasher.update(source.as_bytes());
     hasher.update(&at.ns().to_le_bytes());
     hasher.update(outcome.as_str().as_bytes());
     let Sourced { before: subject, after: subject_after, .. } = subject;
@@ -317,17 +362,29 @@ fn record_id(source: u32, call: &Call<'_>) -> Option<RecordId> {
 /// Input and offset.
 type At = (u32, u64);
 
+/// Where a record lies first, and of which day it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct First {
+    at: At,
+    day: i64,
+}
+
 /// Where each record lies first.
-struct Firsts(Vec<HashMap<RecordId, At>>);
+struct Firsts(Vec<HashMap<RecordId, First>>);
 
 impl Firsts {
     fn get(&self, id: &RecordId) -> Option<At> {
-        self.0.get(shard(id)).and_then(|shard| shard.get(id)).copied()
+        self.0.get(shard(id)).and_then(|shard| shard.get(id)).map(|first| first.at)
+    }
+
+    /// All of them, in no order.
+    fn all(&self) -> impl Iterator<Item = (&RecordId, &First)> {
+        self.0.iter().flatten()
     }
 }
 
 /// The same while it is being learnt, so that threads seldom wait for each other.
-struct Shards(Vec<Mutex<HashMap<RecordId, At>>>);
+struct Shards(Vec<Mutex<HashMap<RecordId, First>>>);
 
 const SHARDS: usize = 64;
 
@@ -342,10 +399,10 @@ impl Default for Shards {
 }
 
 impl Shards {
-    fn note(&self, id: RecordId, at: At) {
+    fn note(&self, id: RecordId, first: First) {
         let mut firsts = self.0[shard(&id)].lock().unwrap_or_else(PoisonError::into_inner);
-        let first = firsts.entry(id).or_insert(at);
-        *first = at.min(*first);
+        let known = firsts.entry(id).or_insert(first);
+        *known = first.min(*known);
     }
 
     fn into_firsts(self) -> Firsts {
@@ -372,7 +429,10 @@ pub(super) fn whole_files(plan: &ReadPlan) -> Vec<Option<(usize, u64)>> {
     // One that is alone is not even opened.
     let several = of_source.into_values().filter(|inputs| inputs.len() > 1).flatten();
     let found = |index: &usize| &plan.inputs[*index].found;
-    let candidates: Vec<usize> = several.filter(|index| !found(index).is_stream()).collect();
+    // What is read on is known already.
+    let is_new = |index: &usize| plan.inputs[*index].start.offset == 0;
+    let candidates: Vec<usize> =
+        several.filter(|index| is_new(index) && !found(index).is_stream()).collect();
     let beginnings: Vec<Beginning> = candidates
         .into_par_iter()
         .filter_map(|index| Beginning::of(index, found(&index)))

@@ -436,11 +436,6 @@ impl OfSource<'_> {
             start,
             lines_before,
         };
-        let start_of = |input: &KnownInput| Start {
-            offset: input.offset,
-            directive: input.directive.clone(),
-            print: input.print(),
-        };
         match taken {
             Taken::For(place) => {
                 let input = &mut self.survey.known[place];
@@ -459,13 +454,13 @@ impl OfSource<'_> {
                         self.survey.waiting.push(input.id);
                     }
                 } else {
-                    let (id, start, lines) = (input.id, start_of(input), input.lines);
+                    let (id, start, lines) = (input.id, input.start(), input.lines);
                     self.survey.to_read.push(read(Some(id), start, lines));
                 }
             }
             Taken::After(place) => {
                 let input = &self.survey.known[place];
-                let (start, lines) = (start_of(input), input.lines);
+                let (start, lines) = (input.start(), input.lines);
                 self.survey.to_read.push(read(None, start, lines));
             }
             Taken::Repeat(other) if other == log => {}

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::codec::{self, Kind};
 use crate::error::Result;
-use crate::input::{Mark, Packed, Print};
+use crate::input::{Grown, Mark, Packed, Print, Start};
 use crate::time::Instant;
 
 /// A file of the state, by its name and content.
@@ -79,6 +79,8 @@ pub struct KnownInput {
     pub head: (u32, [u8; 32]),
     /// The last block of it.
     pub tail: (u32, [u8; 32]),
+    /// What was hashed of it, if it is not compressed: how many bytes, and the subtrees of their hash.
+    pub grown: (u64, Vec<[u8; 32]>),
     /// Of one that is compressed: size and BLAKE3 of its ends as it lies.
     pub packed: Option<(u64, [u8; 32])>,
     /// Device and inode: a hint.
@@ -96,6 +98,17 @@ impl KnownInput {
         Print { head_bytes, head, tail_bytes, tail }
     }
 
+    /// Where reading goes on.
+    pub fn start(&self) -> Start {
+        let (bytes, subtrees) = self.grown.clone();
+        Start {
+            offset: self.offset,
+            directive: self.directive.clone(),
+            print: self.print(),
+            grown: Grown { bytes, subtrees },
+        }
+    }
+
     /// By what it is known as it lies, if it is compressed.
     pub fn packed(&self) -> Option<Packed> {
         self.packed.map(|(bytes, ends)| Packed { bytes, ends })
@@ -109,6 +122,7 @@ impl KnownInput {
         self.seen_bytes = mark.end + mark.pending_bytes;
         self.directive.clone_from(&mark.directive);
         (self.head, self.tail) = ((head_bytes, head), (tail_bytes, tail));
+        self.grown = (mark.grown.bytes, mark.grown.subtrees.clone());
         self.packed = mark.packed.map(|packed| (packed.bytes, packed.ends));
         self.file = mark.file;
     }
@@ -121,8 +135,10 @@ pub struct Day {
     pub revision: u64,
     /// Its tally.
     pub segment: StateFile,
-    /// The ids of its records, by source, where repeats are sought and for as long as they are remembered.
+    /// The ids of its records, if there are any that later ones may repeat.
     pub repeats: Option<StateFile>,
+    /// Whether these are still all: not for longer than records are remembered.
+    pub remembers: bool,
     /// Its calls.
     pub calls: u64,
     /// The registers it was judged by.

@@ -13,4 +13,4 @@ pub use folder::{Folder, run_folder};
 pub use ledger::{Day, KnownInput, Ledger, Life, Stage, StateFile, Uses};
 pub use manifest::{MANIFEST_NAME, MANIFEST_SCHEMA, Manifest, ManifestInput, ManifestReport};
 pub use seal::PrivacyKey;
-pub use segment::{Segment, SegmentInput, Tables};
+pub use segment::{JudgedSums, Records, Segment, SegmentInput, Tables};

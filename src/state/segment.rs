@@ -66,6 +66,23 @@ pub struct Segment {
     sealed: Vec<u8>,
 }
 
+/// What was judged of some calls of a partner to an api.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JudgedSums<'s> {
+    /// The partner.
+    pub partner: &'s str,
+    /// The api.
+    pub api: &'s str,
+    /// The operation, if the register had a word for it.
+    pub operation: Option<&'s str>,
+    /// The first of them.
+    pub first: Instant,
+    /// The last of them.
+    pub last: Instant,
+    /// How many.
+    pub calls: u64,
+}
+
 /// What the seal of subjects is about.
 const SUBJECTS: &[u8] = b"subjects of a day";
 
@@ -466,6 +483,39 @@ impl Segment {
         &self.sources
     }
 
+    /// What was judged of calls that the register had words for.
+    pub fn judged(&self) -> impl Iterator<Item = JudgedSums<'_>> {
+        self.cells.iter().filter_map(|cell| {
+            let of = |id: Option<u32>, names: &'_ [String]| -> Option<usize> {
+                id.map(|id| id as usize).filter(|id| *id < names.len())
+            };
+            Some(JudgedSums {
+                partner: &self.partners[of(cell.key.partner, &self.partners)?],
+                api: &self.apis[of(cell.key.api, &self.apis)?],
+                operation: of(cell.key.operation, &self.operations)
+                    .map(|id| self.operations[id].as_str()),
+                first: Instant::from_ns(cell.first_ns),
+                last: Instant::from_ns(cell.latest.at_ns),
+                calls: cell.calls,
+            })
+        })
+    }
+
+    /// The digests of the credentials that the register knew.
+    pub fn credentials(&self) -> impl Iterator<Item = &[u8; 32]> {
+        self.credentials.iter().map(|credential| &credential.digest)
+    }
+
+    /// The digests of those that it did not.
+    pub fn unknown(&self) -> impl Iterator<Item = &[u8; 32]> {
+        self.unknown.kept.iter().map(|(digest, _)| digest)
+    }
+
+    /// The apis that it did not list.
+    pub fn unlisted(&self) -> impl Iterator<Item = &str> {
+        self.named.kept.iter().filter_map(|(names, _)| names.api.as_deref())
+    }
+
     /// The tally in numbers of a judge whose register names all that it names. `tables` gives the numbers of its sources and
     /// inputs. `shown` is its file's name.
     ///
@@ -492,6 +542,38 @@ impl Segment {
         loaded.ok_or_else(|| {
             Error::new(format!("{shown}: what it holds does not fit together"))
                 .hint("this is a fault of overstay itself, please report it; `overstay nightly --rebuild` reads all logs again")
+        })
+    }
+}
+
+/// The ids of a day's records, ascending: what later ones may repeat.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Records(pub Vec<[u8; 16]>);
+
+/// What the seal of records is about.
+const RECORDS: &[u8] = b"records of a day";
+
+impl Records {
+    /// The file that holds them.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::store`] and [`Segment::encode`].
+    pub fn encode(&self, key: &PrivacyKey) -> Result<Vec<u8>> {
+        codec::encode(Kind::Repeats, &key.seal(RECORDS, &codec::pack(&self.0)?)?)
+    }
+
+    /// Reads what [`Records::encode`] wrote; `shown` is the file's name.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::decode`], and if the key is another.
+    pub fn decode(shown: &str, file: &[u8], key: &PrivacyKey) -> Result<Records> {
+        let sealed: Vec<u8> = codec::decode(shown, Kind::Repeats, file)?;
+        let opened = key.open(RECORDS, &sealed).and_then(|opened| codec::unpack(&opened));
+        opened.map(Records).ok_or_else(|| {
+            Error::new(format!("{shown}: the privacy key does not open it"))
+                .hint("restore the key that the state was written with: key_file under [privacy]")
         })
     }
 }

@@ -1,0 +1,144 @@
+//! What a change of the register would touch of the days that were judged before it.
+//!
+//! Their calls are no longer at hand, only their sums; so nothing is judged again. But the register that they were judged by is
+//! kept, and what two registers say can be compared where the calls of each day lie.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::error::Result;
+use crate::findings::hex;
+use crate::judge::{Judge, Step};
+use crate::register::Register;
+use crate::report::{Affected, RegisterChange};
+use crate::state::{Folder, Ledger, Segment};
+use crate::time::{Instant, day_name};
+
+/// What one register says of (partner, api, operation), in words that another has too: from when, what, by which grant, since
+/// when, and whether hindsight tells.
+type Says = Vec<(Instant, String)>;
+
+/// Compares the register that the days of a ledger were judged by last with the one they would be judged by now.
+///
+/// # Errors
+///
+/// If a day's tally can't be read.
+pub(super) fn changes(
+    folder: &Folder<'_>,
+    ledger: &Ledger,
+    old: &Register,
+    new: &Register,
+) -> Result<RegisterChange> {
+    let (before, now) = (Judge::new(old), Judge::new(new));
+    let mut tables = BTreeSet::new();
+    if route_rows(old) != route_rows(new) {
+        tables.insert("routes");
+    }
+    if consent_rows(old) != consent_rows(new) {
+        tables.insert("consents");
+    }
+    let touches_all = !tables.is_empty();
+    let mut days = BTreeSet::new();
+    let mut affected: BTreeMap<(String, String, Option<String>), u64> = BTreeMap::new();
+    let mut same: BTreeMap<(String, String, Option<String>), Option<(Says, Says)>> =
+        BTreeMap::new();
+    for (&day, known) in &ledger.days {
+        if touches_all {
+            days.insert(day);
+        }
+        let (shown, bytes) = folder.read(&known.segment)?;
+        let segment = Segment::decode(&shown, &bytes)?;
+        for sums in segment.judged() {
+            let what =
+                (sums.partner.to_owned(), sums.api.to_owned(), sums.operation.map(str::to_owned));
+            let differ = same.entry(what.clone()).or_insert_with(|| {
+                let operation = sums.operation.unwrap_or_default();
+                let of = |judge: &Judge<'_>| says(judge, sums.partner, sums.api, operation);
+                let (old, new) = (of(&before), of(&now));
+                (old != new).then_some((old, new))
+            });
+            let Some((old, new)) = differ else { continue };
+            if within(old, sums.first, sums.last) != within(new, sums.first, sums.last) {
+                days.insert(day);
+                *affected.entry(what).or_default() += sums.calls;
+            }
+        }
+        let moved =
+            segment.credentials().any(|digest| holders(old, digest) != holders(new, digest));
+        let known_now = segment.unknown().any(|digest| new.credential_id(digest).is_some());
+        if moved || known_now {
+            days.insert(day);
+            tables.insert("credentials");
+        }
+        if segment.unlisted().any(|api| new.api_id(api).is_some()) {
+            days.insert(day);
+            tables.insert("apis");
+        }
+    }
+    Ok(RegisterChange {
+        from: hex(&old.digest),
+        days: days.into_iter().map(day_name).collect(),
+        affected: affected
+            .into_iter()
+            .map(|((partner, api, operation), calls)| Affected { partner, api, operation, calls })
+            .collect(),
+        tables: tables.into_iter().collect(),
+    })
+}
+
+/// What a register says, step by step.
+fn says(judge: &Judge<'_>, partner: &str, api: &str, operation: &str) -> Says {
+    let register = judge.register;
+    let (Some(partner), Some(api)) = (register.partner_id(partner), register.api_id(api)) else {
+        return Vec::new();
+    };
+    let row = register.apis[api.0 as usize].versions.last().map(|version| &version.row);
+    let access = row.map(|row| (row.open, row.consent_required, judge.propagation_s(api)));
+    let timeline = &judge.timelines[judge.timelines.find(partner, api, operation)];
+    let told = |step: &Step| {
+        let grant = step.axes.grant.map(|id| register.grants[id.0 as usize].id.as_str());
+        let Step { axes, hindsight, lapsed_at, .. } = step;
+        let (axis, since, dormant) = (axes.axis, axes.since, axes.dormant_since);
+        let overrides = axes.overriding.map(|id| register.grants[id.0 as usize].id.as_str());
+        let words = (axis, grant, since, dormant, hindsight, lapsed_at, overrides, access);
+        (step.from, format!("{words:?}"))
+    };
+    timeline.steps.iter().map(told).collect()
+}
+
+/// What of it holds for calls between two instants, both included.
+fn within(says: &Says, first: Instant, last: Instant) -> Vec<(Instant, &str)> {
+    let begun = says.iter().rposition(|(from, _)| *from <= first).unwrap_or(0);
+    let holds = says.iter().skip(begun).take_while(|(from, _)| *from <= last);
+    holds.map(|(from, words)| ((*from).max(first), words.as_str())).collect()
+}
+
+/// To whom a credential belonged, and when.
+fn holders<'r>(
+    register: &'r Register,
+    digest: &[u8; 32],
+) -> Option<Vec<(Option<Instant>, Option<Instant>, &'r str)>> {
+    let id = register.credential_id(digest)?;
+    let rows = register.credentials[id.0 as usize].rows.iter();
+    let name = |id: crate::register::PartnerId| register.partners[id.0 as usize].id.as_str();
+    Some(rows.map(|row| (row.valid_from, row.valid_until, name(row.partner))).collect())
+}
+
+fn route_rows(register: &Register) -> BTreeSet<String> {
+    let rows = register.routes.rows().iter();
+    rows.map(|route| {
+        format!("{:?}", (&route.host, &route.method, &route.template, &route.api, &route.operation))
+    })
+    .collect()
+}
+
+fn consent_rows(
+    register: &Register,
+) -> BTreeSet<(&str, Option<&str>, Option<&str>, Instant, bool)> {
+    let rows = register.consents.iter();
+    let partner = |id: crate::register::PartnerId| register.partners[id.0 as usize].id.as_str();
+    let api = |id: crate::register::ApiId| register.apis[id.0 as usize].id.as_str();
+    rows.map(|row| {
+        (row.subject.as_str(), row.partner.map(partner), row.api.map(api), row.at, row.given)
+    })
+    .collect()
+}
