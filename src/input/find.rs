@@ -78,8 +78,9 @@ pub fn find(pattern: &str, base: Option<&Path>) -> Result<Findings> {
 /// Whether a pattern would find a file that is not there yet. Its path is without links and relative parts.
 pub fn would_find(pattern: &str, base: Option<&Path>, path: &Path) -> bool {
     let base = base.filter(|base| !base.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // A folder that is not there yet may come to be with the file.
     let is_below = |folder: &Path| {
-        fs::canonicalize(folder).is_ok_and(|folder| {
+        resolved(folder).is_some_and(|folder| {
             path.strip_prefix(&folder).is_ok_and(|below| {
                 below.components().all(|part| !is_hidden(Path::new(part.as_os_str())))
             })
@@ -98,7 +99,10 @@ pub fn would_find(pattern: &str, base: Option<&Path>, path: &Path) -> bool {
     let parts: Vec<Component<'_>> = Path::new(&whole).components().collect();
     let literal =
         parts.iter().take_while(|part| !is_glob(&part.as_os_str().to_string_lossy())).count();
-    let Ok(folder) = fs::canonicalize(parts[..literal].iter().collect::<PathBuf>()) else {
+    if literal == parts.len() {
+        return is_below(Path::new(&whole));
+    }
+    let Some(folder) = resolved(&parts[..literal].iter().collect::<PathBuf>()) else {
         return false;
     };
     let rest = parts[literal..].iter().collect::<PathBuf>();
@@ -108,6 +112,15 @@ pub fn would_find(pattern: &str, base: Option<&Path>, path: &Path) -> bool {
         path.ancestors().any(|matched| {
             matches_strictly(&glob, matched, STRICT) && (matched == path || is_below(matched))
         })
+    })
+}
+
+/// A path without links and relative parts, also of what is not there yet: then the nearest folder around it tells.
+pub fn resolved(path: &Path) -> Option<PathBuf> {
+    path.ancestors().find_map(|part| {
+        let part = if part.as_os_str().is_empty() { Path::new(".") } else { part };
+        let known = fs::canonicalize(part).ok()?;
+        Some(known.join(path.strip_prefix(part).unwrap_or(path)))
     })
 }
 
@@ -345,18 +358,30 @@ mod tests {
             "lo*",
             "a.log",
             "none/*",
+            "new",
+            "ne*",
+            "new/*",
             "-",
             "logs/*.gz",
         ] {
-            for name in
-                ["logs/x.log", "logs/2018/x.log", "x.log", "x.json", "logs/.x.log", "logs/x.gz"]
-            {
+            for name in [
+                "logs/x.log",
+                "logs/2018/x.log",
+                "x.log",
+                "x.json",
+                "logs/.x.log",
+                "logs/x.gz",
+                "new/x.log",
+                "new/.er/x.log",
+            ] {
                 let path = fs::canonicalize(base).unwrap().join(name);
                 let would = would_find(pattern, Some(base), &path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
                 fs::write(&path, "").unwrap();
                 let found = find(pattern, Some(base)).unwrap().found;
                 let does = found.iter().any(|found| found.canonical().as_ref() == Some(&path));
                 fs::remove_file(&path).unwrap();
+                let _ = fs::remove_dir_all(base.join("new"));
                 assert_eq!(would, does, "{pattern} {name}");
             }
         }

@@ -36,7 +36,7 @@ use self::source::{Raw, Source};
 use crate::error::{Error, Result};
 use crate::limits;
 
-pub use self::find::{Findings, Found, Place, find, once, would_find};
+pub use self::find::{Findings, Found, Place, find, once, resolved, would_find};
 pub use self::grown::Grown;
 pub use self::lines::{Line, Lines, Piece};
 pub use self::look::{Compared, Holds, Look, compare, spans, whole};

@@ -1,6 +1,6 @@
 //! The plans of the commands that keep state, or look at it: where that lies, and what the sources of the logs are.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::{
     ConfigFile, Display, Gathered, Logs, Output, ReadPlan, SourcePlan, configured_outputs, display,
@@ -71,6 +71,8 @@ pub struct NightlyPlan {
     pub state: StatePlan,
     /// The time of the run.
     pub run_at: Instant,
+    /// Whether a person gave it: it may then lie before the last run's.
+    pub is_run_at_given: bool,
     /// Where the run's report goes beside the folder of reports.
     pub outputs: Vec<Output>,
     /// What standard output can show.
@@ -145,15 +147,13 @@ pub fn nightly(args: &NightlyArgs) -> Result<NightlyPlan> {
     spare_logs(&config, &state, &configured, &mut problems);
     problems.told("the configuration")?;
     let sources = nightly_sources(configured);
-    let run_at = match instant("--run-at", args.run_at.as_deref())? {
-        Some(run_at) => run_at,
-        None => now(),
-    };
+    let given = instant("--run-at", args.run_at.as_deref())?;
     Ok(NightlyPlan {
         read,
         sources,
         state,
-        run_at,
+        run_at: given.unwrap_or_else(now),
+        is_run_at_given: given.is_some(),
         outputs,
         display: display(args.color),
         fail_on: args.fail_on.as_deref().map(severity).transpose()?,
@@ -323,14 +323,7 @@ fn spare_logs(
     problems: &mut Problems,
 ) {
     for (folder, what) in [(&state.state, "the state"), (&state.reports, "reports")] {
-        // What is not there yet is told by the folder around it.
-        let known = folder.ancestors().find_map(|part| {
-            let part = if part.as_os_str().is_empty() { Path::new(".") } else { part };
-            let known = std::fs::canonicalize(part).ok()?;
-            let rest = folder.strip_prefix(part).unwrap_or(folder);
-            Some(known.join(rest))
-        });
-        let Some(known) = known else { continue };
+        let Some(known) = input::resolved(folder) else { continue };
         for source in sources {
             for pattern in &source.patterns {
                 let files = [known.join("ledger"), known.join("runs/000001/report.json")];

@@ -568,9 +568,11 @@ fn api_rows(
 ) -> Vec<Api> {
     let Some(judge) = judge else { return Vec::new() };
     let mut sums: Vec<Sums<'_>> = judge.register.apis.iter().map(|_| Sums::default()).collect();
+    let mut judged = vec![false; judge.register.apis.len()];
     for row in rows {
         if let Some(api) = row.key.api {
             sums[api.0 as usize].add(row, partner_ref(Some(judge), row.key.partner));
+            judged[api.0 as usize] |= row.key.verdict != Some(Verdict::UnlistedApi);
         }
     }
     let row = |(id, api): (crate::register::ApiId, &crate::register::Api)| {
@@ -592,7 +594,9 @@ fn api_rows(
             last: sums.span.last,
         }
     };
-    let rows = judge.register.listed_apis().map(row);
+    // One that is no longer listed, but was when calls to it were judged, is listed for these.
+    let apis = (0..).map(crate::register::ApiId).zip(&judge.register.apis);
+    let rows = apis.filter(|(id, api)| api.is_listed() || judged[id.0 as usize]).map(row);
     // Of one partner: those that it called.
     rows.filter(|row| only.is_none() || row.calls > 0).collect()
 }

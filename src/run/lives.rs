@@ -30,6 +30,10 @@ pub(super) fn live(ledger: &mut Ledger, report: &mut Report, seen: &Seen<'_>) {
     let is_whole = report.status == Status::Complete;
     let covers = |life: &Life| {
         let sources = life.sources.iter().map(String::as_str);
+        // Whether the register is refused does not depend on logs.
+        if life.kind == Kind::RegisterRefused.as_str() {
+            return true;
+        }
         // Nothing is known of where refused attempts came from: then all sources must have been heard.
         is_whole
             && match life.sources.is_empty() {

@@ -34,6 +34,8 @@ use crate::time::{Instant, S_PER_DAY, day_name};
 
 /// How far the clock may lie before the last run's, in seconds, and be put right: clocks are.
 const CLOCK_BACK_MAX_S: u64 = 3600;
+/// How many errors of a register that is refused stand in the report.
+const REGISTER_ERRORS_TOLD: usize = 3;
 /// The name of a run's report, and of a day's behind `rev-N`.
 const REPORT: &str = "report";
 
@@ -93,7 +95,7 @@ impl<'f> Run<'f> {
             before => before?,
         };
         if let Some(before) = &before {
-            check_clock(plan.run_at, before, &mut warnings)?;
+            check_clock(&plan, before, &mut warnings)?;
         }
         let (key, key_is_new) = privacy_key(&plan, before.as_ref())?;
         let last_good = before.as_ref().and_then(|ledger| ledger.register);
@@ -246,7 +248,17 @@ impl<'f> Run<'f> {
             let head = self.commit(judge, &run_report, &facts, counted)?;
             ended.notes.push(format!("run {}, head of the chain: {head}", self.ledger.run));
         }
-        write(&run_report, &self.plan.outputs, self.plan.display, stdout)?;
+        write(&run_report, &self.plan.outputs, self.plan.display, stdout).map_err(|error| {
+            if self.plan.dry_run || error.is_closed_pipe() {
+                return error;
+            }
+            let place = self.folder.reports().join(run_folder(self.ledger.run));
+            error.hint(format!(
+                "run {} counts all the same, and its report is in {}",
+                self.ledger.run,
+                place.display()
+            ))
+        })?;
         Ok(ended)
     }
 
@@ -740,15 +752,21 @@ pub(super) fn input_facts(tables: &Tables) -> Vec<InputFacts> {
     tables.inputs.iter().map(fact).collect()
 }
 
-/// Refuses to run by a clock that lies before the last run's.
-fn check_clock(run_at: Instant, before: &Ledger, warnings: &mut Vec<String>) -> Result<()> {
+/// Refuses to run by a clock that lies before the last run's, unless a person says what time it is: a run whose clock had jumped
+/// ahead would have all others refused until that time comes.
+fn check_clock(plan: &NightlyPlan, before: &Ledger, warnings: &mut Vec<String>) -> Result<()> {
+    let run_at = plan.run_at;
     let last = Instant::from_ns(before.run_at_ns);
     let back_s = last.seconds_since(run_at);
-    if back_s > CLOCK_BACK_MAX_S {
+    if back_s > CLOCK_BACK_MAX_S && plan.is_run_at_given {
+        warnings.push(format!(
+            "--run-at {run_at} is before the last run, which was at {last}: taken as it was given"
+        ));
+    } else if back_s > CLOCK_BACK_MAX_S {
         return Err(Error::new(format!(
             "the clock says {run_at}, and the last run was at {last}: it has jumped back, or had jumped ahead"
         ))
-        .hint("put the clock right; where it is, and the last run's was not, give --run-at with an instant after that run once. Nothing was changed"));
+        .hint("put the clock right; where it is, and the last run's was not, give the right time once with --run-at. Nothing was changed"));
     }
     let days = run_at.seconds_since(last) / S_PER_DAY as u64;
     if days > 31 {
@@ -808,7 +826,19 @@ fn good_register(
         ))
         .hint("mend the register of the configuration, or restore the state from a backup"));
     }
-    Ok((register, Some(refused.with_hint())))
+    Ok((register, Some(in_a_line(&refused))))
+}
+
+/// What is wrong with a register, as far as it fits on a line.
+fn in_a_line(refused: &Error) -> String {
+    let text = refused.to_string();
+    let mut lines = text.lines();
+    let told: Vec<&str> = lines.by_ref().take(1 + REGISTER_ERRORS_TOLD).collect();
+    let (head, errors) = told.split_first().unwrap_or((&"", &[]));
+    let more = if lines.next().is_some() { "; …" } else { "" };
+    let errors = errors.join("; ");
+    let space = if errors.is_empty() { "" } else { " " };
+    format!("{head}{space}{errors}{more} (`overstay check` tells all that is wrong with it)")
 }
 
 /// What the register would touch of the days that were judged before, if it is another than they were judged by.

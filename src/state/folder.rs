@@ -83,11 +83,10 @@ impl<'f> Folder<'f> {
         }
         let path = folder.state.join(LOCK);
         let in_words = |error| Error::io(path.display(), error);
+        let hint = "the state folder must be writable; nothing was changed";
         let mut options = fs::OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false);
-        let mut lock = options.open(&path).map_err(|error| {
-            in_words(error).hint("the state folder must be writable; nothing was changed")
-        })?;
+        let mut lock = options.open(&path).map_err(|error| in_words(error).hint(hint))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => {
@@ -110,7 +109,7 @@ impl<'f> Folder<'f> {
             .set_len(0)
             .and_then(|()| lock.seek(SeekFrom::Start(0)))
             .and_then(|_| writeln!(lock, "{}", std::process::id()));
-        told.map_err(in_words)?;
+        told.map_err(|error| in_words(error).hint(hint))?;
         Ok(Folder { _lock: Some(lock), ..folder })
     }
 
@@ -137,9 +136,14 @@ impl<'f> Folder<'f> {
     pub fn read(&self, file: &StateFile) -> Result<(String, Vec<u8>)> {
         let path = self.state.join(SEGMENTS).join(&file.name);
         let shown = path.display().to_string();
-        let bytes = fs::read(&path).map_err(|error| {
-            Error::io(&shown, error).hint("restore the state folder from a backup, or forget it and read all logs again with `overstay nightly --rebuild`")
-        })?;
+        let hint = "restore the state folder from a backup, or forget it and read all logs again with `overstay nightly --rebuild`";
+        let bytes = fs::read(&path).map_err(|error| Error::io(&shown, error).hint(hint))?;
+        if *blake3::hash(&bytes).as_bytes() != file.blake3 {
+            return Err(Error::new(format!(
+                "{shown}: it is not the file that the ledger names: it was changed"
+            ))
+            .hint(hint));
+        }
         Ok((shown, bytes))
     }
 
@@ -147,15 +151,9 @@ impl<'f> Folder<'f> {
     ///
     /// # Errors
     ///
-    /// As [`Folder::read`], and if it is another.
+    /// As [`Folder::read`].
     pub fn check(&self, file: &StateFile) -> Result<()> {
-        let (shown, bytes) = self.read(file)?;
-        if *blake3::hash(&bytes).as_bytes() == file.blake3 {
-            return Ok(());
-        }
-        Err(Error::new(format!(
-            "{shown}: it is not the file that the ledger names: it was changed"
-        )))
+        self.read(file).map(drop)
     }
 
     /// Where a register lies that was judged by.

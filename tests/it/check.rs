@@ -230,10 +230,10 @@ fn words_that_stand_for_one_where_several_were_meant_are_odd() {
 #[test]
 fn what_this_version_has_no_use_for_is_named() {
     let case = tidy()
-        .file("overstay.toml", "[register]\nsource = \"register\"\n[state]\ndir = \"state\"\n");
+        .file("overstay.toml", "[register]\nsource = \"register\"\n[anomaly]\nhistory_days = 9\n");
     let output = check(&case, &[]).expect_status(0);
     assert!(
-        output.stdout.contains("warning: overstay.toml: [state] is not used by this version\n")
+        output.stdout.contains("warning: overstay.toml: [anomaly] is not used by this version\n")
     );
 }
 

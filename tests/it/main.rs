@@ -22,6 +22,7 @@ mod synth;
 mod verdicts;
 mod properties;
 mod concatenation;
+mod nightly;
 mod kill;
 mod verify;
 mod real_logs;
