@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use hashbrown::HashMap;
+use rayon::prelude::*;
 
 use super::audit::{ambiguous, status, write};
 use super::changes::changes;
@@ -192,17 +193,19 @@ impl<'f> Run<'f> {
         }
         let sources: Vec<String> = facts.sources.iter().map(|(name, _)| name.clone()).collect();
         let filed = filed(&days);
-        let mut new = BTreeMap::new();
+        let (mut new, mut of_run) = (BTreeMap::new(), Tally::default());
         for (day, tally) in days {
+            of_run.merge(tally.clone());
             let mut of_day = inputs.clone();
             for ((input, read), number) in of_day.iter_mut().zip(&facts.inputs).zip(0..) {
                 input.bytes = if filed.get(&number) == Some(&day) { read.bytes } else { 0 };
             }
-            new.insert(day, Segment::store(&judge, tally, &sources, &of_day, &self.key)?);
+            new.insert(day, Segment::store(&judge, tally, &sources, &of_day));
         }
         let wide = extended(register, &mentioned(&self.ledger));
         let wide_judge = wide.as_ref().map(Judge::new);
-        let judge = wide_judge.as_ref().unwrap_or(&judge);
+        let of_register = judge;
+        let judge = wide_judge.as_ref().unwrap_or(&of_register);
 
         let horizon = self.horizon();
         let touched = self.touched(&new, horizon);
@@ -210,7 +213,8 @@ impl<'f> Run<'f> {
         told.extend(self.refused.as_ref().map(|_| Told::RegisterRefused));
         let mut facts = facts;
         self.add_waiting(&waiting, &mut facts);
-        let mut run_report = self.run_report(judge, &new, inputs, facts.clone(), told, &touched)?;
+        let mut run_report =
+            self.run_report(&of_register, of_run, &inputs, facts.clone(), told, &touched);
         let sources_by_path: HashMap<&str, &str> =
             facts.inputs.iter().map(|input| (input.path.as_str(), input.source.as_str())).collect();
         let source_of = |path: &str| sources_by_path.get(path).map(|source| (*source).to_owned());
@@ -398,10 +402,12 @@ impl<'f> Run<'f> {
             }
         };
         let tables = self.tables(old.iter().map(|(old, _)| old).chain([new]));
-        let mut tally = new.tally(judge, &tables, &self.key, "the day's new tally")?;
-        if let Some((old, shown)) = &old {
-            tally.merge(old.tally(judge, &tables, &self.key, shown)?);
-        }
+        let (tally, old) = rayon::join(
+            || new.tally(judge, &tables, &self.key, "the day's new tally"),
+            || old.map(|(old, shown)| old.tally(judge, &tables, &self.key, &shown)).transpose(),
+        );
+        let mut tally = tally?;
+        old?.into_iter().for_each(|old| tally.merge(old));
         Ok((tally, tables))
     }
 
@@ -427,18 +433,12 @@ impl<'f> Run<'f> {
     fn run_report(
         &self,
         judge: &Judge<'_>,
-        new: &BTreeMap<i64, Segment>,
-        inputs: Vec<SegmentInput>,
+        tally: Tally,
+        inputs: &[SegmentInput],
         facts: Facts,
         told: Vec<Told>,
         touched: &[Touched],
-    ) -> Result<Report> {
-        let sources = self.tables(new.values()).sources;
-        let tables = Tables { sources, inputs };
-        let mut tally = Tally::default();
-        for segment in new.values() {
-            tally.merge(segment.tally(judge, &tables, &self.key, "a day's new tally")?);
-        }
+    ) -> Report {
         let days = touched.iter().map(|touched| NightlyDay {
             day: day_name(touched.day),
             revision: touched.revision,
@@ -454,14 +454,14 @@ impl<'f> Run<'f> {
                 ..self.stands()
             },
         };
-        let mut facts = Facts { state: Some(state), sources: self.sources(&tables), ..facts };
-        for (input, known) in facts.inputs.iter_mut().zip(&tables.inputs) {
+        let mut facts = Facts { state: Some(state), ..facts };
+        for (input, known) in facts.inputs.iter_mut().zip(inputs) {
             input.id = Some(known.id);
         }
         let mut report = report::build(Some(judge), tally, &facts);
         // Those that only wait were added last.
         report.inputs.sort_by(|a, b| (&a.path, &a.source).cmp(&(&b.path, &b.source)));
-        Ok(report)
+        report
     }
 
     /// Where reports of this run stand.
@@ -482,70 +482,85 @@ impl<'f> Run<'f> {
         tables.sources.iter().map(|name| (name.clone(), expect(name))).collect()
     }
 
-    /// Counts a day's new calls with those that are known: writes its tally, its records and its report.
-    fn write_day(
-        &mut self,
+    /// Counts a day's new calls with those that are known, and makes its report.
+    fn prepare_day(
+        &self,
         judge: &Judge<'_>,
         touched: &Touched,
         new: &Segment,
         records: Option<BTreeSet<RecordId>>,
-        written: &mut Vec<ManifestReport>,
-    ) -> Result<()> {
-        let (day, run) = (touched.day, self.ledger.run);
+    ) -> Result<PreparedDay> {
+        let day = touched.day;
         let (tally, tables) = self.whole_day(judge, day, new)?;
-        let facts = Facts {
-            sources: self.sources(&tables),
-            config_digest: self.plan.read.config_digest.clone(),
-            paths_from: self.plan.read.paths_from,
-            severities: self.plan.read.severities.clone(),
-            suppressions: self.plan.read.suppressions.clone(),
-            ..Facts::default()
-        };
-        let stands =
-            Nightly { day: Some(day_name(day)), revision: Some(touched.revision), ..self.stands() };
-        let of_day = day..day + 1;
-        let mut report = day_report(judge, tally.clone(), &tables, &facts, stands, of_day);
-        lives::tell(&self.ledger, &mut report);
-        report.check()?;
-        let path = format!("{}/rev-{}", day_name(day), touched.revision);
-        self.write_report(&report, &path, written)?;
-
-        let name = format!("{}.{run:06}", day_name(day));
+        let again = tally.clone();
+        // What takes long, side by side.
+        let (reports, segment) = rayon::join(
+            || {
+                let facts = Facts {
+                    sources: self.sources(&tables),
+                    config_digest: self.plan.read.config_digest.clone(),
+                    paths_from: self.plan.read.paths_from,
+                    severities: self.plan.read.severities.clone(),
+                    suppressions: self.plan.read.suppressions.clone(),
+                    ..Facts::default()
+                };
+                let stands = Nightly {
+                    day: Some(day_name(day)),
+                    revision: Some(touched.revision),
+                    ..self.stands()
+                };
+                let of_day = day..day + 1;
+                let mut report = day_report(judge, again, &tables, &facts, stands, of_day);
+                lives::tell(&self.ledger, &mut report);
+                report.check()?;
+                rendered(&report, &format!("{}/rev-{}", day_name(day), touched.revision))
+            },
+            || {
+                let (sources, inputs) = (&tables.sources, &tables.inputs);
+                Segment::store(judge, tally, sources, inputs).encode(&self.key)
+            },
+        );
         let records = match records {
             Some(records) => self.records_file(day, records)?,
             None => None,
         };
+        Ok(PreparedDay { reports: reports?, segment: segment?, records })
+    }
+
+    /// Writes what was made of a day: its tally, its records and its reports.
+    fn write_day(
+        &mut self,
+        touched: &Touched,
+        prepared: PreparedDay,
+        digest: [u8; 32],
+        written: &mut Vec<ManifestReport>,
+    ) -> Result<()> {
+        let (day, run) = (touched.day, self.ledger.run);
+        self.write_reports(&prepared.reports, written)?;
+        let name = format!("{}.{run:06}", day_name(day));
         let before = self.ledger.days.get(&day);
-        let repeats = match records {
+        let repeats = match prepared.records {
             Some(records) => Some(self.folder.write(format!("{name}.repeats"), &records)?),
             // No new ones: the old ones stay.
             None => before.and_then(|known| known.repeats.clone()),
         };
         let remembers = before.is_none_or(|known| known.remembers);
-        let mut registers = BTreeSet::from([judge.register.digest]);
+        let mut registers = BTreeSet::from([digest]);
         registers.extend(before.iter().flat_map(|day| &day.registers));
-        let segment = Segment::store(judge, tally, &tables.sources, &tables.inputs, &self.key)?;
-        let segment = self.folder.write(name, &segment.encode()?)?;
+        let segment = self.folder.write(name, &prepared.segment)?;
         let (revision, calls) = (touched.revision, touched.calls);
         let new = Day { revision, segment, repeats, remembers, calls, registers };
         self.ledger.days.insert(day, new);
         Ok(())
     }
 
-    /// Writes a report as JSON and as Markdown.
-    fn write_report(
+    fn write_reports(
         &self,
-        report: &Report,
-        path: &str,
+        files: &[(String, Vec<u8>)],
         written: &mut Vec<ManifestReport>,
     ) -> Result<()> {
-        let in_words = |error| Error::io(path, error);
-        let (mut json, mut markdown) = (Vec::new(), Vec::new());
-        render::json(report, &mut json).map_err(in_words)?;
-        render::markdown(report, &mut markdown).map_err(in_words)?;
-        let files = [(format!("{path}.json"), json), (format!("{path}.md"), markdown)];
         written.extend(files.iter().map(|(path, content)| ManifestReport::of(path, content)));
-        self.folder.write_reports(self.ledger.run, &files)
+        self.folder.write_reports(self.ledger.run, files)
     }
 
     /// The file of a day's records, with those that are known already; none of a day that is too long ago to be remembered, or
@@ -591,11 +606,29 @@ impl<'f> Run<'f> {
         }
         let run = self.ledger.run;
         let mut reports = Vec::new();
-        self.write_report(run_report, &format!("{}/{REPORT}", run_folder(run)), &mut reports)?;
-        for touched in touched.iter().filter(|touched| touched.is_issued) {
-            let Some(segment) = new.remove(&touched.day) else { continue };
-            let records = records.remove(&touched.day);
-            self.write_day(judge, touched, &segment, records, &mut reports)?;
+        let of_run = rendered(run_report, &format!("{}/{REPORT}", run_folder(run)))?;
+        self.write_reports(&of_run, &mut reports)?;
+        // As many days at a time as there are threads: of no more are all sums in memory.
+        let issued: Vec<&Touched> = touched.iter().filter(|touched| touched.is_issued).collect();
+        for some in issued.chunks(rayon::current_num_threads()) {
+            let parts = some.iter().map(|touched| {
+                (
+                    *touched,
+                    new.remove(&touched.day).unwrap_or_default(),
+                    records.remove(&touched.day),
+                )
+            });
+            let parts: Vec<_> = parts.collect();
+            let this = &*self;
+            let prepared: Vec<Result<PreparedDay>> = parts
+                .into_par_iter()
+                .map(|(touched, segment, records)| {
+                    this.prepare_day(judge, touched, &segment, records)
+                })
+                .collect();
+            for (touched, prepared) in some.iter().zip(prepared) {
+                self.write_day(touched, prepared?, digest, &mut reports)?;
+            }
         }
         let gone: Vec<i64> = self.ledger.days.range(..horizon).map(|(day, _)| *day).collect();
         for day in gone {
@@ -691,6 +724,24 @@ struct Touched {
     calls: u64,
     /// Whether its report is issued: not if what was counted before is no longer kept.
     is_issued: bool,
+}
+
+/// What was made of a day, to be written.
+struct PreparedDay {
+    reports: [(String, Vec<u8>); 2],
+    segment: Vec<u8>,
+    /// The file of its records, if there are new ones.
+    records: Option<Vec<u8>>,
+}
+
+/// A report as JSON and as Markdown, by path.
+fn rendered(report: &Report, path: &str) -> Result<[(String, Vec<u8>); 2]> {
+    let in_words = |error| Error::io(path, error);
+    let (mut json, mut markdown) = (Vec::new(), Vec::new());
+    let (json_made, markdown_made) =
+        rayon::join(|| render::json(report, &mut json), || render::markdown(report, &mut markdown));
+    json_made.and(markdown_made).map_err(in_words)?;
+    Ok([(format!("{path}.json"), json), (format!("{path}.md"), markdown)])
 }
 
 /// What a run counted, to be written.

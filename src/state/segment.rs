@@ -64,6 +64,9 @@ pub struct Segment {
     rejects: Vec<StoredReject>,
     /// All sets of subjects, in the order in which what has them is stored; sealed.
     sealed: Vec<u8>,
+    /// The same of a segment that was just made, before it is sealed.
+    #[serde(skip)]
+    open: Option<Vec<StoredSubjects>>,
 }
 
 /// What was judged of some calls of a partner to an api.
@@ -315,10 +318,6 @@ impl Mentions {
 
 impl Segment {
     /// Stores a tally of one day. `inputs` and `sources` are those that it refers to by number.
-    ///
-    /// # Errors
-    ///
-    /// As [`PrivacyKey::seal`].
     // What hash maps give is sorted at once.
     #[allow(clippy::iter_over_hash_type)]
     pub fn store(
@@ -326,8 +325,7 @@ impl Segment {
         tally: Tally,
         sources: &[String],
         inputs: &[SegmentInput],
-        key: &PrivacyKey,
-    ) -> Result<Segment> {
+    ) -> Segment {
         let Tally { cells, named, unknown, stale, partners, apis, series, .. } = tally;
         let (named, named_ceiling, named_other) = named.into_parts();
         let (unknown, unknown_ceiling, unknown_other) = unknown.into_parts();
@@ -451,17 +449,20 @@ impl Segment {
                 shape: reject.shape.clone(),
             })
             .collect();
-        segment.sealed = key.seal(SUBJECTS, &codec::pack(&storing.subjects)?)?;
-        Ok(segment)
+        segment.open = Some(storing.subjects);
+        segment
     }
 
-    /// The file that holds it.
+    /// The file that holds it, sealed.
     ///
     /// # Errors
     ///
-    /// As [`codec::encode`].
-    pub fn encode(&self) -> Result<Vec<u8>> {
-        codec::encode(Kind::Segment, self)
+    /// If it can't be encoded, or is longer than the cipher allows.
+    pub fn encode(mut self, key: &PrivacyKey) -> Result<Vec<u8>> {
+        if let Some(subjects) = self.open.take() {
+            self.sealed = key.seal(SUBJECTS, &codec::pack(&subjects)?)?;
+        }
+        codec::encode(Kind::Segment, &self)
     }
 
     /// Reads what [`Segment::encode`] wrote; `shown` is the file's name.
@@ -534,11 +535,17 @@ impl Segment {
         key: &PrivacyKey,
         shown: &str,
     ) -> Result<Tally> {
-        let sealed = key.open(SUBJECTS, &self.sealed).ok_or_else(|| {
-            Error::new(format!("{shown}: the privacy key does not open it"))
-                .hint("restore the key that the state was written with: key_file under [privacy]")
-        })?;
-        let subjects: Option<Vec<StoredSubjects>> = codec::unpack(&sealed);
+        let subjects: Option<Vec<StoredSubjects>> = match &self.open {
+            Some(subjects) => Some(subjects.clone()),
+            None => {
+                let opened = key.open(SUBJECTS, &self.sealed).ok_or_else(|| {
+                    Error::new(format!("{shown}: the privacy key does not open it")).hint(
+                        "restore the key that the state was written with: key_file under [privacy]",
+                    )
+                })?;
+                codec::unpack(&opened)
+            }
+        };
         let loaded = subjects.and_then(|subjects| {
             let mut loading = Loading::new(self, judge, tables, subjects)?;
             let tally = loading.tally(self)?;
