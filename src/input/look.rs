@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use super::print::{block, hash, head_lengths};
 use super::source::Ends;
-use super::{Compression, Found, Input, Io, Options, Packed, Place, Print, Start, Version};
+use super::{Compression, Found, Grown, Input, Io, Options, Packed, Place, Print, Start, Version};
 use crate::error::{Error, Result};
 use crate::limits::{DECODED_CHUNK_BYTES, MARK_BYTES};
 
@@ -246,6 +246,23 @@ impl Following {
         }
         Ok(!self.ahead().is_empty())
     }
+}
+
+/// Whether a log that is not compressed still begins with all that was hashed of it.
+///
+/// # Errors
+/// Where it can't be opened or read.
+pub fn begins_with(found: &Found, grown: &Grown) -> Result<bool> {
+    let Place::File(path) = &found.place else { return Ok(false) };
+    let in_words = |error| Error::io(&found.shown, error);
+    let mut file = File::open(path).map_err(in_words)?;
+    // Behind the last chunk that was hashed lies at least a byte more.
+    let until = grown.bytes + 1;
+    if file.metadata().map_err(in_words)?.len() < until {
+        return Ok(false);
+    }
+    let (_, now) = Grown::default().grow(&mut file, until, until).map_err(in_words)?;
+    Ok(now == *grown)
 }
 
 /// What lies at places of a log, decompressed: each given by offset and length, in the order of offsets. None where the log ends

@@ -39,7 +39,7 @@ use crate::limits;
 pub use self::find::{Findings, Found, Place, find, once, resolved, would_find};
 pub use self::grown::Grown;
 pub use self::lines::{Line, Lines, Piece};
-pub use self::look::{Compared, Holds, Look, compare, spans, whole};
+pub use self::look::{Compared, Holds, Look, begins_with, compare, spans, whole};
 pub use self::print::{Packed, Print};
 pub use self::source::Compression;
 

@@ -52,9 +52,20 @@ pub struct Facts {
     pub state: Option<StateFacts>,
 }
 
+/// When sources were heard last, for those of which calls are expected.
+#[derive(Clone, Debug)]
+pub struct Silence {
+    /// The last hour with a call, by source.
+    pub last_heard: BTreeMap<String, Instant>,
+    /// Until when calls should have come.
+    pub until: Instant,
+}
+
 /// What is known from run to run.
 #[derive(Clone, Debug, Default)]
 pub struct StateFacts {
+    /// When sources were heard last; none: nothing is said of what comes after the report's calls.
+    pub silence: Option<Silence>,
     /// What of the register was used in all the time that is kept; none: by what the tally has.
     pub used: Option<Used>,
     /// What became of logs, and of the register.
@@ -814,6 +825,12 @@ fn coverage(
     let empty = tally::SourceSums::default();
     let sources = (0..).zip(&facts.sources).map(|(index, (source, expect))| {
         let sums = sums.get(&index).unwrap_or(&empty);
+        let silence = facts.state.as_ref().and_then(|state| state.silence.as_ref());
+        let edges = match silence {
+            // What is silent since is not only so within the calls that came.
+            Some(silence) => edges_since(*expect, edges, silence, source, &sums.hours),
+            None => edges,
+        };
         let seen = seen(*expect, &sums.hours, edges);
         SourceCoverage {
             source: source.clone(),
@@ -853,6 +870,27 @@ fn coverage(
         }),
         days_read: days.numbers.len() as u64,
     }
+}
+
+/// The edges that a source's hours are expected in: from its first call in the report, or after its last before that, to where
+/// calls should have come until.
+fn edges_since(
+    expect: Option<Expect>,
+    edges: Option<Edges>,
+    silence: &Silence,
+    source: &str,
+    hours: &BTreeSet<i64>,
+) -> Option<Edges> {
+    let last = silence.last_heard.get(source).copied();
+    let hours_in_unit = if expect == Some(Expect::Daily) { 24 } else { 1 };
+    let after =
+        |at: Instant| Instant::from_hour((at.hour().div_euclid(hours_in_unit) + 1) * hours_in_unit);
+    let start = match (edges, hours.is_empty()) {
+        (Some(edges), false) => edges.start,
+        (edges, _) => last.map(after).or(edges.map(|edges| edges.start))?,
+    };
+    let end = edges.map_or(silence.until, |edges| edges.end.max(silence.until));
+    (start < end).then_some(Edges { start, end })
 }
 
 /// Which of the hours expected hold a call.

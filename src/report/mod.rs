@@ -10,7 +10,7 @@ pub mod text;
 #[cfg(test)]
 pub(crate) mod fixtures;
 
-pub use build::{Expect, Facts, InputFacts, Judgement, StateFacts, build, judgement};
+pub use build::{Expect, Facts, InputFacts, Judgement, Silence, StateFacts, build, judgement};
 pub use ungranted::Ungranted;
 
 use serde::{Deserialize, Serialize};

@@ -165,7 +165,19 @@ fn headline_without_calls(report: &Report) -> String {
 }
 
 fn partial_sentence(report: &Report) -> String {
-    let bad: BTreeSet<&str> = report.partial.iter().map(|partial| partial.path.as_str()).collect();
+    // The register is no input.
+    let refused = report
+        .findings
+        .iter()
+        .any(|finding| finding.kind == Kind::RegisterRefused && !finding.is_resolved());
+    let of_logs = report
+        .partial
+        .iter()
+        .filter(|partial| !(refused && partial.reason.starts_with(REGISTER_REFUSED)));
+    let bad: BTreeSet<&str> = of_logs.map(|partial| partial.path.as_str()).collect();
+    if bad.is_empty() && refused {
+        return "PARTIAL: the register was refused, and the last good one used.".to_owned();
+    }
     let all: BTreeSet<&str> = report.inputs.iter().map(|input| input.path.as_str()).collect();
     let all = all.union(&bad).count() as u64;
     // One that was read to its end is partial for its rejects.
@@ -182,6 +194,9 @@ fn partial_sentence(report: &Report) -> String {
         n => format!("PARTIAL: {} of {} {fault}.", thousands(n), counted(all, "input", "inputs")),
     }
 }
+
+/// How the reason begins for which a report is partial whose register was refused.
+pub const REGISTER_REFUSED: &str = "the register was refused";
 
 /// Days named of a run; the rest is counted.
 const DAYS_MAX: usize = 10;

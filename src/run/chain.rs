@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
 
+use rayon::prelude::*;
 use serde::Deserialize;
 
 use super::read::pool;
@@ -265,6 +266,22 @@ impl Checking {
             place: Place::File(plan.state.folder.join(path)),
             shown: path.to_owned(),
         };
+        // Of a log that is not compressed the hash of all that was read is known.
+        let found_now = there.known.par_iter().filter(|input| input.seen_at_s == now_s);
+        let changed: Vec<String> = found_now
+            .filter_map(|input| {
+                let grown = input.start().grown;
+                let is_hashed = grown.bytes > 0 && input.packed().is_none();
+                let is_changed =
+                    || !input::begins_with(&place(&input.path), &grown).unwrap_or(true);
+                (is_hashed && is_changed()).then(|| input.path.clone())
+            })
+            .collect();
+        self.problems.extend(
+            changed.into_iter().map(|path| {
+                format!("{path}: what was read of it was changed: its hash is another")
+            }),
+        );
         let mut by_log: BTreeMap<(Option<u64>, &str), Lines<'_>> = BTreeMap::new();
         for (line, report) in &evidence {
             by_log.entry((line.0, &line.1)).or_default().push((line, report));
@@ -290,7 +307,7 @@ impl Checking {
                     true => same += 1,
                     // Elsewhere another log may lie under its name by now.
                     false if is_found || rewritten => self.problems.push(format!(
-                        "{path_now}: the line at {} is no longer the one that {report} has as evidence",
+                        "{path_now}: the line at byte {} is no longer the one that {report} has as evidence",
                         line.2
                     )),
                     false => {

@@ -1,9 +1,9 @@
 //! The life of findings from run to run: new, ongoing, resolved, reopened.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::findings::{Kind, Severity};
-use crate::report::{Finding, Report, Status, Subjects};
+use crate::report::{Finding, FindingLog, Report, Status, Subjects};
 use crate::state::{Ledger, Life, Stage};
 use crate::time::Instant;
 
@@ -13,8 +13,8 @@ pub(super) struct Seen<'r> {
     pub(super) run: u64,
     /// When it was.
     pub(super) run_at: Instant,
-    /// The sources of which it counted calls.
-    pub(super) sources: BTreeSet<&'r str>,
+    /// The sources of which it counted calls, with the last of them.
+    pub(super) sources: BTreeMap<&'r str, Instant>,
     /// The sources of which any run did.
     pub(super) all_sources: BTreeSet<&'r str>,
     /// The source of each input, by path.
@@ -29,16 +29,20 @@ pub(super) struct Seen<'r> {
 pub(super) fn live(ledger: &mut Ledger, report: &mut Report, seen: &Seen<'_>) {
     let is_whole = report.status == Status::Complete;
     let covers = |life: &Life| {
-        let sources = life.sources.iter().map(String::as_str);
         // Whether the register is refused does not depend on logs.
         if life.kind == Kind::RegisterRefused.as_str() {
             return true;
         }
+        // What came late, of days before the finding's last call, does not tell that it is over.
+        let is_later = |source: &str| {
+            let last = life.last_ns.map(Instant::from_ns);
+            seen.sources.get(source).is_some_and(|heard| last.is_none_or(|last| last < *heard))
+        };
         // Nothing is known of where refused attempts came from: then all sources must have been heard.
         is_whole
             && match life.sources.is_empty() {
-                true => seen.all_sources.is_subset(&seen.sources),
-                false => sources.into_iter().all(|source| seen.sources.contains(source)),
+                true => seen.all_sources.iter().all(|source| is_later(source)),
+                false => life.sources.iter().all(|source| is_later(source)),
             }
     };
     for finding in &mut report.findings {
@@ -127,7 +131,12 @@ fn resolved(id: &str, life: &Life) -> Option<Finding> {
         hindsight: 0,
         bytes_served: 0,
         subjects: Subjects { count: 0, exact: true, low: 0, high: 0 },
-        log: None,
+        log: life.log.as_ref().map(|(source, path)| FindingLog {
+            source: source.clone(),
+            path: path.clone(),
+            read_bytes: 0,
+            seen_bytes: 0,
+        }),
         anomaly: None,
         summary: String::new(),
         evidence: Vec::new(),

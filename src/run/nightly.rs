@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::audit::{ambiguous, status, write};
 use super::changes::changes;
 use super::lives;
-use super::output::check_place;
+use super::output::{Folders, check_place};
 use super::read::{Reading, format_hint, formats_taken, pool, read, repeated, vain_dedupe};
 use super::repeats::{Before, RecordId};
 use super::survey::{Survey, survey};
@@ -23,8 +23,10 @@ use crate::judge::Judge;
 use crate::plan::{InputPlan, NightlyPlan, Output, RegisterPlan, StatePlan};
 use crate::register::{self, Register, Source, extended, table_files};
 use crate::render;
+use crate::report::text::{REGISTER_REFUSED, counted};
 use crate::report::{
-    self, Facts, InputFacts, Nightly, NightlyDay, Partial, RegisterChange, Report, StateFacts,
+    self, Facts, InputFacts, Nightly, NightlyDay, Partial, RegisterChange, Report, Silence,
+    StateFacts,
 };
 use crate::state::{
     Day, Files, Folder, KnownInput, Ledger, MANIFEST_NAME, MANIFEST_SCHEMA, Manifest,
@@ -75,11 +77,16 @@ struct Run<'f> {
     /// What a change of the register would touch.
     change: Option<RegisterChange>,
     warnings: Vec<String>,
+    /// Folders that were made for outputs.
+    made: Folders,
+    /// The days that were kept before all was read anew.
+    days_before: Vec<i64>,
 }
 
 impl<'f> Run<'f> {
     /// Locks the state, and settles what the run goes on from, and what it judges by.
     fn begin(plan: NightlyPlan, files: &'f dyn Files) -> Result<(Run<'f>, Register)> {
+        let made = Folders::make(plan.outputs.iter().flat_map(Output::folders))?;
         let outputs = plan.outputs.iter().flat_map(Output::files).collect::<Vec<_>>();
         outputs.iter().try_for_each(|path| check_place(path))?;
         let (state, reports) = (&plan.state.state, &plan.state.reports);
@@ -102,6 +109,21 @@ impl<'f> Run<'f> {
         let last_good = before.as_ref().and_then(|ledger| ledger.register);
         let (register, refused) = good_register(&plan, &folder, last_good)?;
         let anew = plan.rebuild || before.is_none();
+        if let Some(before) = &before
+            && folder
+                .last_manifest(before.run)
+                .map(|hash| Some(hash) != before.head)
+                .unwrap_or(true)
+        {
+            warnings.push(format!(
+                "the manifest of run {} is not the one that it wrote: `overstay verify` tells more",
+                before.run
+            ));
+        }
+        let days_before: Vec<i64> = match (&before, plan.rebuild) {
+            (Some(before), true) => before.days.keys().copied().collect(),
+            _ => Vec::new(),
+        };
         if !plan.dry_run {
             folder.tidy(before.as_ref())?;
         }
@@ -120,6 +142,8 @@ impl<'f> Run<'f> {
         ledger.run_at_ns = plan.run_at.ns();
         ledger.key_check = key.check();
         let run = Run {
+            days_before,
+            made,
             last_run: last_run.filter(|_| !anew),
             plan,
             folder,
@@ -155,7 +179,7 @@ impl<'f> Run<'f> {
         if let Some(refused) = &self.refused {
             let path = self.plan.read.register.as_ref().map(|register| register.folder.display());
             let path = path.map_or_else(String::new, |path| path.to_string());
-            let reason = format!("the register was refused, and the last good one used: {refused}");
+            let reason = format!("{REGISTER_REFUSED}, and the last good one used: {refused}");
             self.plan.read.unread.push(Partial { path, reason });
         }
         let ids: Vec<Option<u64>> = to_read.iter().map(|to_read| to_read.known).collect();
@@ -188,10 +212,10 @@ impl<'f> Run<'f> {
         let days = tally.into_days(self.undated_day());
         let inputs = self.note_inputs(&ids, &facts, &marks, &days);
 
-        for (day, tally) in &days {
-            note_uses(&mut self.ledger, &judge, *day, tally);
-        }
         let sources: Vec<String> = facts.sources.iter().map(|(name, _)| name.clone()).collect();
+        for (day, tally) in &days {
+            note_uses(&mut self.ledger, &judge, *day, tally, &sources);
+        }
         let filed = filed(&days);
         let (mut new, mut of_run) = (BTreeMap::new(), Tally::default());
         for (day, tally) in days {
@@ -209,6 +233,14 @@ impl<'f> Run<'f> {
 
         let horizon = self.horizon();
         let touched = self.touched(&new, horizon);
+        let lost = self.days_before.iter().filter(|day| !new.contains_key(day));
+        let lost: Vec<String> = lost.map(|day| day_name(*day)).collect();
+        if let (Some(first), Some(last)) = (lost.first(), lost.last()) {
+            let count = counted(lost.len() as u64, "day", "days");
+            self.warnings.push(format!(
+                "{count} that were kept, {first} to {last}, are in none of the logs that are there: their counts are gone from the state, not from their reports"
+            ));
+        }
         let mut told = told;
         told.extend(self.refused.as_ref().map(|_| Told::RegisterRefused));
         let mut facts = facts;
@@ -218,8 +250,12 @@ impl<'f> Run<'f> {
         let sources_by_path: HashMap<&str, &str> =
             facts.inputs.iter().map(|input| (input.path.as_str(), input.source.as_str())).collect();
         let source_of = |path: &str| sources_by_path.get(path).map(|source| (*source).to_owned());
-        let with_calls = run_report.coverage.sources.iter().filter(|source| source.calls > 0);
-        let with_calls: BTreeSet<String> = with_calls.map(|source| source.source.clone()).collect();
+        let mut heard: BTreeMap<String, Instant> = BTreeMap::new();
+        for input in &run_report.inputs {
+            let Some(last) = input.last else { continue };
+            let known = heard.entry(input.source.clone()).or_insert(last);
+            *known = last.max(*known);
+        }
         let all_sources: BTreeSet<String> = self
             .ledger
             .inputs
@@ -230,7 +266,7 @@ impl<'f> Run<'f> {
         let seen = lives::Seen {
             run: self.ledger.run,
             run_at: self.plan.run_at,
-            sources: with_calls.iter().map(String::as_str).collect(),
+            sources: heard.iter().map(|(source, last)| (source.as_str(), *last)).collect(),
             all_sources: all_sources.iter().map(String::as_str).collect(),
             source_of: &source_of,
         };
@@ -263,6 +299,7 @@ impl<'f> Run<'f> {
                 place.display()
             ))
         })?;
+        self.made.keep();
         Ok(ended)
     }
 
@@ -445,8 +482,17 @@ impl<'f> Run<'f> {
             calls: touched.calls,
             added: touched.added,
         });
+        let last_heard = &self.ledger.uses.sources;
         let state = StateFacts {
             used: Some(used(&self.ledger, judge)),
+            // Of the day of the run nobody knows yet what will come of it.
+            silence: Some(Silence {
+                last_heard: last_heard
+                    .iter()
+                    .map(|(source, ns)| (source.clone(), Instant::from_ns(*ns)))
+                    .collect(),
+                until: By::Day.span(By::Day.of(self.plan.run_at)).start,
+            }),
             told,
             nightly: Nightly {
                 days: days.collect(),

@@ -5,15 +5,16 @@ use std::io::Write;
 use super::audit::{status, write};
 use super::lives;
 use super::nightly::{day_report, key_of};
-use super::output::check_place;
+use super::output::{Folders, check_place};
 use super::read::pool;
 use super::uses::mentioned;
 use super::{Ended, load_register};
 use crate::error::{Error, Result};
 use crate::findings::hex;
 use crate::judge::Judge;
-use crate::plan::{Output, ReportPlan};
+use crate::plan::{Output, RegisterPlan, ReportPlan};
 use crate::register::extended;
+use crate::report::text::counted;
 use crate::report::{Expect, Facts, Nightly, NightlyDay};
 use crate::state::{Disk, Folder, Segment, Tables};
 use crate::tally::Tally;
@@ -25,9 +26,12 @@ use crate::time::{Instant, day_name};
 ///
 /// If there is no state, none of those days is kept, or no report can be made or written.
 pub fn report(plan: &ReportPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
+    let made = Folders::make(plan.outputs.iter().flat_map(Output::folders))?;
     let outputs = plan.outputs.iter().flat_map(Output::files).collect::<Vec<_>>();
     outputs.iter().try_for_each(|path| check_place(path))?;
-    pool(&plan.read)?.install(|| of_state(plan, stdout))
+    let ended = pool(&plan.read)?.install(|| of_state(plan, stdout))?;
+    made.keep();
+    Ok(ended)
 }
 
 fn of_state(plan: &ReportPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
@@ -43,8 +47,18 @@ fn of_state(plan: &ReportPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     let Some(of_plan) = &plan.read.register else {
         return Err(Error::new("there is no register, and nothing to judge by"));
     };
-    let register = load_register(of_plan)?;
     let mut warnings = plan.read.unused.clone();
+    let register = match (load_register(of_plan), ledger.register) {
+        (Ok(register), _) => register,
+        (Err(error), None) => return Err(error),
+        // What was counted was judged already.
+        (Err(error), Some(digest)) => {
+            warnings
+                .push(format!("the register can't be used, and the last good one was: {error}"));
+            let kept = RegisterPlan { folder: folder.register(&digest), ..of_plan.clone() };
+            load_register(&kept)?
+        }
+    };
     if Some(register.digest) != ledger.register {
         warnings.push(
             "the register has changed since the last run: verdicts are those of the registers that calls were judged by"
@@ -64,12 +78,16 @@ fn of_state(plan: &ReportPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
         };
         return Err(Error::new(format!("none of these days is kept: {kept}")));
     }
-    // Of days before these only the number of their reports is known.
-    let dropped = ledger.revisions.range(since..).next().map(|(day, _)| *day);
-    if let (Some(_), Some((first, _))) = (dropped, ledger.days.first_key_value()) {
+    // Of days that were kept once only the number of their reports is known.
+    let dropped =
+        ledger.revisions.range(since..until).filter(|(day, _)| !ledger.days.contains_key(day));
+    let dropped: Vec<i64> = dropped.map(|(day, _)| *day).collect();
+    if let (Some(first), Some(last)) = (dropped.first(), dropped.last()) {
         warnings.push(format!(
-            "days before {} are no longer kept (keep_days under [state])",
-            day_name(*first)
+            "{} of this time, {} to {}, are no longer kept (keep_days under [state], or --rebuild without their logs); their reports are",
+            counted(dropped.len() as u64, "day", "days"),
+            day_name(*first),
+            day_name(*last)
         ));
     }
 

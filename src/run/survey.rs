@@ -599,7 +599,9 @@ impl OfSource<'_> {
                     // name. The number of a file that is gone is given to a new one, and so tells nothing then.
                     let is_at_end =
                         self.has_renamed && input.is_renamed && input.seen_bytes == input.offset;
-                    match (begins_alike, is_at_end) {
+                    // An editor writes a new file of about that size; after a rotation a log begins anew.
+                    let is_as_long = look.compression.is_none() && look.bytes >= input.offset / 2;
+                    match (begins_alike || is_as_long && !is_at_end, is_at_end) {
                         (true, _) => Some(Told::Rewritten(log())),
                         (false, true) => None,
                         (false, false) if same_file => Some(Told::Rewritten(log())),

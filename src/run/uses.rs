@@ -12,7 +12,13 @@ use crate::time::Instant;
 /// Notes what the calls of a day used.
 // What is noted does not depend on the order.
 #[allow(clippy::iter_over_hash_type)]
-pub(super) fn note_uses(ledger: &mut Ledger, judge: &Judge<'_>, day: i64, tally: &Tally) {
+pub(super) fn note_uses(
+    ledger: &mut Ledger,
+    judge: &Judge<'_>,
+    day: i64,
+    tally: &Tally,
+    sources: &[String],
+) {
     let register = judge.register;
     let uses = &mut ledger.uses;
     let (named, other) = tally.named.each();
@@ -52,6 +58,12 @@ pub(super) fn note_uses(ledger: &mut Ledger, judge: &Judge<'_>, day: i64, tally:
         let known = uses.credentials.entry(credential.digest).or_insert((day, String::new()));
         known.0 = known.0.max(day);
         known.1.clone_from(&credential.shown);
+    }
+    for (source, sums) in &tally.sources {
+        let Some(hour) = sums.hours.last() else { continue };
+        let at_ns = Instant::from_hour(*hour).ns();
+        let known = uses.sources.entry(sources[*source as usize].clone()).or_insert(at_ns);
+        *known = at_ns.max(*known);
     }
     if tally.sources.values().any(|source| source.calls > 0) {
         uses.days.insert(day);

@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use super::files::Files;
 use super::ledger::{Ledger, StateFile};
+use super::manifest::MANIFEST_NAME;
 use crate::error::{Error, Result};
 use crate::findings::hex;
 
@@ -352,6 +353,17 @@ impl<'f> Folder<'f> {
         }
         self.step(&new, |files, new| files.link(to, new))?;
         self.step(&place, |files, place| files.rename(&new, place))
+    }
+
+    /// The hash of a run's manifest.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system.
+    pub fn last_manifest(&self, run: u64) -> Result<[u8; 32]> {
+        let path = self.reports.join(run_folder(run)).join(MANIFEST_NAME);
+        let file = fs::read(&path).map_err(|error| Error::io(path.display(), error))?;
+        Ok(*blake3::hash(&file).as_bytes())
     }
 
     /// What reports tell of runs of which no ledger is left: the number of the last, and how often each day was issued.

@@ -220,6 +220,8 @@ pub struct Uses {
     pub apis: BTreeMap<String, i64>,
     /// Likewise for operations.
     pub words: BTreeMap<String, i64>,
+    /// The last hour with a call of each source.
+    pub sources: BTreeMap<String, i64>,
     /// The days with calls.
     pub days: BTreeSet<i64>,
     /// The days on which calls presented a credential that the register knows.
