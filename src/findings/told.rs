@@ -16,6 +16,8 @@ pub struct Log {
     pub read_bytes: u64,
     /// How many bytes were seen there last.
     pub seen_bytes: u64,
+    /// Its number: two logs may have lain at one path.
+    pub id: u64,
 }
 
 /// One thing found out.
@@ -38,9 +40,11 @@ impl Told {
             Told::RegisterRefused => (Kind::RegisterRefused, None),
         };
         // What makes it one problem is where the log lay.
+        let number = log.map_or_else(String::new, |log| log.id.to_string());
         let identity = log.map_or_else(Identity::default, |log| Identity {
             partner: &log.source,
             api: &log.path,
+            credential: &number,
             ..Identity::default()
         });
         Found { log: log.cloned(), ..without_calls(id(kind, identity), kind, severities) }

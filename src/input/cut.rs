@@ -528,7 +528,12 @@ impl Stream {
                 length *= 2;
             }
         }
-        whole_lines(self.source.ahead(), self.source.ended())
+        let ahead = self.source.ahead();
+        match self.is_resumable && self.source.may_grow() {
+            // The beginning of a line looks like another line.
+            true => &ahead[..memrchr(b'\n', ahead).map_or(0, |at| at + 1)],
+            false => whole_lines(ahead, self.source.ended()),
+        }
     }
 
     /// See [`Feed::drain`].

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use super::{
-    ConfigFile, Display, Gathered, Logs, Output, ReadPlan, SourcePlan, configured_outputs, display,
-    find_config, formats_of, how, instant, outputs_of, register_plan, severity, sources_of,
-    spare_files,
+    ConfigFile, Display, Gathered, Logs, Output, OutputKind, ReadPlan, SourcePlan,
+    configured_outputs, display, find_config, formats_of, how, instant, outputs_of, register_plan,
+    severity, sources_of, spare_files,
 };
 use crate::cli::{NightlyArgs, ReportArgs, StateArgs, VerifyArgs};
 use crate::error::{Error, Problems, Result};
@@ -136,7 +136,14 @@ pub fn nightly(args: &NightlyArgs) -> Result<NightlyPlan> {
         return Err(Error::new(format!("{}: there are no logs to read", config.path.display()))
             .hint("name them under [[logs]]: `source` and `paths`"));
     }
-    let outputs = outputs_of(&args.report, args.json, Some(&config))?;
+    let mut outputs = outputs_of(&args.report, args.json, Some(&config))?;
+    if args.dry_run {
+        // No files: then what would have gone there is shown.
+        outputs.retain(|output| output.path.is_none());
+        if outputs.is_empty() {
+            outputs.push(Output { kind: OutputKind::Terminal, path: None });
+        }
+    }
     let mut problems = Problems::default();
     let patterns = configured.iter().flat_map(|source| &source.patterns);
     let logs = Logs {

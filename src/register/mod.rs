@@ -24,7 +24,7 @@ pub use credential::{Remembered, Shown, credential_digest, mask};
 pub use extend::{Mentioned, extended};
 pub use problem::{Level, Problem};
 pub use routes::{Match, Route, Routes, Scratch, Segment, Template, operation_of_method};
-pub use source::{Source, load, may_be_table, table_files};
+pub use source::{Source, load, may_be_table, of_files, table_files};
 pub use tables::Tables;
 pub use target::{Target, legible_host, normalise};
 pub use unrouted::{is_id, is_version, template_of};

@@ -29,20 +29,8 @@ pub fn load(source: &Source) -> Result<Tables> {
 }
 
 fn load_folder(dir: &Path) -> Result<Tables> {
-    let mut tables = Tables::default();
     let names = table_names(dir)?;
-    for table in Table::ALL {
-        let name = format!("{}.csv", table.name());
-        let path = dir.join(&name);
-        tables.set_file(table, path.display().to_string());
-        if names.contains(&name) {
-            let bytes = fs::read(&path).map_err(|error| Error::io(path.display(), error))?;
-            read_csv(&mut tables, table, &bytes);
-        } else if table.is_needed() {
-            let problem = Problem::error(tables.file(table), "found no such file, which is needed");
-            tables.refuse(table, problem);
-        }
-    }
+    let mut tables = of_files(dir, &table_files(&Source::Folder(dir.to_owned()))?);
     for name in &names {
         let stem = stem(name);
         if Table::ALL.iter().any(|table| *name == format!("{}.csv", table.name())) {
@@ -53,8 +41,24 @@ fn load_folder(dir: &Path) -> Result<Tables> {
         let problem = Problem::error(&dir.join(name).display().to_string(), message);
         tables.problems.push(problem.hint(format!("make it \"{known}.csv\" or move it away")));
     }
-    tables.sort();
     Ok(tables)
+}
+
+/// The tables of files as they lie, each with its name; `dir` is where they are said to be.
+pub fn of_files(dir: &Path, files: &[(String, Vec<u8>)]) -> Tables {
+    let mut tables = Tables::default();
+    for table in Table::ALL {
+        let name = format!("{}.csv", table.name());
+        tables.set_file(table, dir.join(&name).display().to_string());
+        if let Some((_, bytes)) = files.iter().find(|(file, _)| *file == name) {
+            read_csv(&mut tables, table, bytes);
+        } else if table.is_needed() {
+            let problem = Problem::error(tables.file(table), "found no such file, which is needed");
+            tables.refuse(table, problem);
+        }
+    }
+    tables.sort();
+    tables
 }
 
 /// The files of a register's tables as they lie: name and content.

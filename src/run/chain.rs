@@ -7,6 +7,7 @@ use std::path::Path;
 use rayon::prelude::*;
 use serde::Deserialize;
 
+use super::nightly::key_of;
 use super::read::pool;
 use super::survey::survey;
 use super::{Ended, Status};
@@ -14,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::findings::{Told, hex};
 use crate::input::{self, Found, Place};
 use crate::plan::VerifyPlan;
-use crate::register::{self, Source};
+use crate::register;
 use crate::report::text::counted;
 use crate::state::{Disk, Folder, Ledger, MANIFEST_NAME, Manifest, run_folder};
 
@@ -90,6 +91,14 @@ impl Checking {
             .hint("`overstay nightly` writes them"));
         }
         let heads = self.manifests(folder.reports(), last);
+        let latest = folder.reports().join("latest");
+        if std::fs::read_link(&latest).ok().as_deref() != Some(Path::new(&run_folder(last))) {
+            self.problems.push(format!(
+                "{}: it does not lead to the last run, {}",
+                latest.display(),
+                run_folder(last)
+            ));
+        }
         match (&plan.head, heads.last()) {
             (None, Some((run, head))) => {
                 self.notes.push(format!(
@@ -231,9 +240,17 @@ impl Checking {
                 }
             }
         }
+        let key = match key_of(&plan.state, ledger) {
+            Ok(key) => key,
+            Err(error) => {
+                self.warnings
+                    .push(format!("the registers that are kept were not checked: {error}"));
+                return;
+            }
+        };
         for digest in &ledger.registers {
             let path = folder.register(digest);
-            let tables = register::load(&Source::Folder(path.clone()));
+            let tables = folder.kept_tables(digest, &key);
             let same = tables.map(|tables| register::build(&tables, None, 0).digest == *digest);
             match same {
                 Ok(true) => {}
@@ -252,8 +269,7 @@ impl Checking {
         let known = ledger.map(|ledger| ledger.inputs.as_slice()).unwrap_or_default();
         // Marks what is found now.
         let now_s = ledger.map_or(0, |ledger| ledger.elapsed_s) + 1;
-        let last_run = ledger.map(|ledger| crate::time::Instant::from_ns(ledger.run_at_ns));
-        let there = survey(&plan.sources, &plan.state.folder, last_run, known, now_s, last_run)?;
+        let there = survey(&plan.sources, &plan.state.folder, None, known, now_s, None)?;
         for told in &there.told {
             if let Told::Rewritten(log) = told {
                 self.problems.push(format!(

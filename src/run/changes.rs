@@ -77,7 +77,15 @@ pub(super) fn changes(
             days.insert(day);
             tables.insert("credentials");
         }
-        if segment.unlisted().any(|api| new.api_id(api).is_some()) {
+        // Who may call an api without a grant is nobody's timeline.
+        let access = |register: &Register, api: &str| {
+            let row =
+                register.api_id(api).map(|id| &register.apis[id.0 as usize])?.versions.last()?;
+            Some((row.row.open, row.row.consent_required, row.row.dormant_since))
+        };
+        let has_changed = |api: &str| access(old, api) != access(new, api);
+        let newly_listed = segment.unlisted().any(|api| new.api_id(api).is_some());
+        if newly_listed || segment.apis().any(has_changed) {
             days.insert(day);
             tables.insert("apis");
         }

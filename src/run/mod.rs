@@ -100,10 +100,18 @@ pub struct Volume {
 ///
 /// If it can't be read, or has errors: all of them at once.
 fn load_register(plan: &RegisterPlan) -> Result<Register> {
-    let tables = load_tables(plan)?;
+    checked_register(plan, &load_tables(plan)?)
+}
+
+/// The register of tables that were read.
+///
+/// # Errors
+///
+/// If they have errors: all of them at once.
+fn checked_register(plan: &RegisterPlan, tables: &Tables) -> Result<Register> {
     let (problems, register) = rayon::join(
-        || register::check(&tables),
-        || register::build(&tables, plan.as_known_at, plan.propagation_s),
+        || register::check(tables),
+        || register::build(tables, plan.as_known_at, plan.propagation_s),
     );
     let errors: Vec<_> =
         problems.into_iter().filter(|problem| problem.level == Level::Error).collect();

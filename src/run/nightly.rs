@@ -15,7 +15,7 @@ use super::read::{Reading, format_hint, formats_taken, pool, read, repeated, vai
 use super::repeats::{Before, RecordId};
 use super::survey::{Survey, survey};
 use super::uses::{mentioned, note_uses, used};
-use super::{Ended, load_register, unknown_placeholders};
+use super::{Ended, checked_register, load_register, unknown_placeholders};
 use crate::error::{Error, Result};
 use crate::findings::{Told, hex};
 use crate::input::Mark;
@@ -107,7 +107,7 @@ impl<'f> Run<'f> {
         }
         let (key, key_is_new) = privacy_key(&plan, before.as_ref())?;
         let last_good = before.as_ref().and_then(|ledger| ledger.register);
-        let (register, refused) = good_register(&plan, &folder, last_good)?;
+        let (register, refused) = good_register(&plan, &folder, &key, last_good)?;
         let anew = plan.rebuild || before.is_none();
         if let Some(before) = &before
             && folder
@@ -129,7 +129,7 @@ impl<'f> Run<'f> {
         }
         let last_run = before.as_ref().map(|ledger| Instant::from_ns(ledger.run_at_ns));
         let change = match &before {
-            Some(before) if !plan.rebuild => change(&plan, &folder, before, &register)?,
+            Some(before) if !plan.rebuild => change(&plan, &folder, &key, before, &register)?,
             _ => None,
         };
         let mut ledger = match before {
@@ -137,6 +137,22 @@ impl<'f> Run<'f> {
             Some(ledger) => forgotten(ledger),
             None => anew_after(&folder)?,
         };
+        let (last, issued) = folder.history()?;
+        if last > ledger.run {
+            // Nothing that is there is written over.
+            warnings.push(format!(
+                "the state is of run {}, and there are reports of run {last}: it was restored, or they share a folder with another state; what was read since is read again",
+                ledger.run
+            ));
+            ledger.run = last;
+            ledger.head = Some(folder.last_manifest(last)?);
+            for (day, revision) in issued {
+                match ledger.days.get_mut(&day) {
+                    Some(known) => known.revision = known.revision.max(revision),
+                    None => drop(ledger.revisions.insert(day, revision)),
+                }
+            }
+        }
         ledger.pass(plan.run_at);
         ledger.run += 1;
         ledger.run_at_ns = plan.run_at.ns();
@@ -277,7 +293,7 @@ impl<'f> Run<'f> {
 
         let ended = Ended {
             status: status(&run_report, self.plan.fail_on),
-            warnings: self.told_warnings(&run_report, register, &facts),
+            warnings: Vec::new(),
             hint: format_hint(facts.inputs.iter().map(|input| input.unknown_shapes.as_slice())),
             notes: self.notes(&facts, &repeats),
             read: Some(volume),
@@ -285,9 +301,15 @@ impl<'f> Run<'f> {
         let mut ended = ended;
         if !self.plan.dry_run {
             let counted = Counted { touched, new, records, horizon };
-            let head = self.commit(judge, &run_report, &facts, counted)?;
+            let head = self.commit(judge, &run_report, &facts, counted).inspect_err(|_| {
+                // What was written is in nobody's way; but on a full disk it is room.
+                if let Ok(ledger) = self.folder.ledger() {
+                    let _ = self.folder.tidy(ledger.as_ref());
+                }
+            })?;
             ended.notes.push(format!("run {}, head of the chain: {head}", self.ledger.run));
         }
+        ended.warnings = self.told_warnings(&run_report, register, &facts);
         write(&run_report, &self.plan.outputs, self.plan.display, stdout).map_err(|error| {
             if self.plan.dry_run || error.is_closed_pipe() {
                 return error;
@@ -388,7 +410,9 @@ impl<'f> Run<'f> {
                         seen_at_s: self.ledger.elapsed_s,
                         is_told: false,
                     });
-                input.format = facts.format.clone().or(input.format);
+                if mark.end > 0 {
+                    input.format = facts.format.clone().or(input.format);
+                }
                 input.advance(mark, lines);
                 match place {
                     Some(place) => self.ledger.inputs[place] = input,
@@ -643,12 +667,13 @@ impl<'f> Run<'f> {
             && !self.folder.register(&digest).is_dir()
         {
             // What is kept must be what was judged by, whatever somebody writes meanwhile.
-            let is_same = |folder: &Path| {
-                let tables = register::load(&Source::Folder(folder.to_owned()))?;
-                let propagation_s = judge.register.propagation_s;
-                Ok(register::build(&tables, None, propagation_s).digest == digest)
-            };
-            self.folder.write_register(&digest, &table_files(&source)?, &is_same)?;
+            let files = table_files(&source)?;
+            let tables = register::of_files(Path::new(""), &files);
+            if register::build(&tables, None, judge.register.propagation_s).digest != digest {
+                return Err(Error::new("the register was changed while it was read")
+                    .hint("run again; nothing counts of this run: the state is as it was before"));
+            }
+            self.folder.write_register(&digest, &files, &self.key)?;
         }
         let run = self.ledger.run;
         let mut reports = Vec::new();
@@ -709,7 +734,11 @@ impl<'f> Run<'f> {
         let path = format!("{}/{MANIFEST_NAME}", run_folder(run));
         self.folder.write_reports(run, &[(path, manifest)])?;
         self.folder.commit(&self.ledger)?;
-        self.folder.tidy(Some(&self.ledger))?;
+        // It counts by now: what can't be put in order will be by the next run.
+        if let Err(error) = self.folder.tidy(Some(&self.ledger)) {
+            self.warnings
+                .push(format!("the run counts, but its reports are not all in place: {error}"));
+        }
         Ok(hex(&head))
     }
 
@@ -904,6 +933,7 @@ pub(super) fn key_of(plan: &StatePlan, ledger: &Ledger) -> Result<PrivacyKey> {
 fn good_register(
     plan: &NightlyPlan,
     folder: &Folder<'_>,
+    key: &PrivacyKey,
     last_good: Option<[u8; 32]>,
 ) -> Result<(Register, Option<String>)> {
     let Some(of_plan) = &plan.read.register else {
@@ -915,7 +945,7 @@ fn good_register(
     };
     let Some(digest) = last_good else { return Err(refused) };
     let kept = RegisterPlan { folder: folder.register(&digest), ..of_plan.clone() };
-    let register = load_register(&kept)?;
+    let register = checked_register(&kept, &folder.kept_tables(&digest, key)?)?;
     if register.digest != digest {
         return Err(Error::new(format!(
             "{}: it is not the register that was judged by: it was changed",
@@ -942,6 +972,7 @@ fn in_a_line(refused: &Error) -> String {
 fn change(
     plan: &NightlyPlan,
     folder: &Folder<'_>,
+    key: &PrivacyKey,
     before: &Ledger,
     register: &Register,
 ) -> Result<Option<RegisterChange>> {
@@ -952,7 +983,8 @@ fn change(
         return Ok(None);
     }
     let kept = RegisterPlan { folder: folder.register(&digest), ..of_plan.clone() };
-    changes(folder, before, &load_register(&kept)?, register).map(Some)
+    let old = checked_register(&kept, &folder.kept_tables(&digest, key)?)?;
+    changes(folder, before, &old, register).map(Some)
 }
 
 /// A ledger that has forgotten what was read, and not that it was.

@@ -8,7 +8,7 @@ use super::nightly::{day_report, key_of};
 use super::output::{Folders, check_place};
 use super::read::pool;
 use super::uses::mentioned;
-use super::{Ended, load_register};
+use super::{Ended, checked_register, load_register};
 use crate::error::{Error, Result};
 use crate::findings::hex;
 use crate::judge::Judge;
@@ -56,7 +56,7 @@ fn of_state(plan: &ReportPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
             warnings
                 .push(format!("the register can't be used, and the last good one was: {error}"));
             let kept = RegisterPlan { folder: folder.register(&digest), ..of_plan.clone() };
-            load_register(&kept)?
+            checked_register(&kept, &folder.kept_tables(&digest, &key)?)?
         }
     };
     if Some(register.digest) != ledger.register {

@@ -47,6 +47,8 @@ pub(super) struct Survey {
     pub(super) unread: Vec<Partial>,
     /// Logs whose content is that of another: both paths.
     pub(super) repeats: Vec<(String, String)>,
+    /// Logs that are new to their source and were read as another's: its number, and their path.
+    pub(super) moved: Vec<(u64, String)>,
     /// All logs that are known, as they were found now.
     pub(super) known: Vec<KnownInput>,
     /// How many logs were looked at.
@@ -101,6 +103,8 @@ fn survey_once(
     let mut problems = Problems::default();
     let mut claimed: HashMap<std::path::PathBuf, &str> = HashMap::new();
     for (source, number) in sources.iter().zip(0..) {
+        // The first time, logs of all dates are looked for.
+        let dates = dates.filter(|_| known.iter().any(|input| input.source == source.name));
         let found = list(source, folder, dates, &mut survey.unread, &mut problems);
         for found in &found {
             let Some(path) = found.canonical() else { continue };
@@ -132,6 +136,7 @@ fn survey_once(
         }
         let mut of_source = OfSource {
             source,
+            folder,
             number,
             logs: &logs,
             unreadable: &unreadable,
@@ -140,6 +145,19 @@ fn survey_once(
             survey: &mut survey,
         };
         of_source.recognise();
+    }
+    // Where it still lies in the source that it was read as, it is a copy, and that source's own business.
+    for (id, path) in std::mem::take(&mut survey.moved) {
+        let input =
+            survey.known.iter().find(|input| input.id == id && input.seen_at_s != elapsed_s);
+        let Some(KnownInput { source, path: before, .. }) = input else { continue };
+        problems.0.push(
+            Error::new(format!(
+                "{path}: was read as {before} of source {source}, expected it there: its calls would count twice"
+            ))
+            .hint("give the source its name back, or read all anew with --rebuild; nothing was changed"),
+        );
+        break;
     }
     problems.told("the configuration")?;
     // What nobody asks for any more is remembered as long as any: it may come back.
@@ -225,6 +243,8 @@ fn dated(pattern: &str, source: &NightlySource, dates: Option<(Instant, Instant)
 /// A source whose logs are recognised.
 struct OfSource<'s> {
     source: &'s NightlySource,
+    /// The folder that names are relative to.
+    folder: &'s Path,
     number: u32,
     /// By name.
     logs: &'s [(Found, Look)],
@@ -278,19 +298,26 @@ impl OfSource<'_> {
     fn matches(&mut self, places: &[usize]) -> Vec<Matches> {
         let known = &self.survey.known;
         let mut by_head: HashMap<(u32, [u8; 32]), Vec<usize>> = HashMap::new();
-        let mut by_packed: HashMap<Packed, usize> = HashMap::new();
+        let mut by_packed: HashMap<Packed, Vec<usize>> = HashMap::new();
         for &place in places {
             let input = &known[place];
             if input.offset > 0 {
                 by_head.entry(input.head).or_default().push(place);
             }
-            by_packed.extend(input.packed().map(|packed| (packed, place)));
+            if let Some(packed) = input.packed() {
+                by_packed.entry(packed).or_default().push(place);
+            }
         }
         let matched: Vec<Result<Matches>> = self
             .logs
             .par_iter()
             .map(|(found, look)| {
-                let exact = look.packed.and_then(|packed| by_packed.get(&packed).copied());
+                // Several may be alike: of those it is the one that lay here, if any did.
+                let exact =
+                    look.packed.and_then(|packed| by_packed.get(&packed)).and_then(|alike| {
+                        let here = alike.iter().find(|&&place| known[place].path == found.shown);
+                        here.or(alike.first()).copied()
+                    });
                 if let Some(place) = exact {
                     let whole = vec![place];
                     return Ok(Matches { whole, short: Vec::new(), exact });
@@ -354,6 +381,21 @@ impl OfSource<'_> {
                     taken[log] = Some(Taken::For(place));
                     holder.insert(place, log);
                 }
+            }
+        }
+        // Two names of one file are one log, however short. (Some file systems give one number to several files.)
+        let mut by_file: HashMap<(u64, u64), usize> = HashMap::new();
+        for (log, taken) in taken.iter_mut().enumerate() {
+            let Some(file) = self.logs[log].1.file else { continue };
+            let first = *by_file.entry(file).or_insert(log);
+            let is_same = || {
+                matches!(
+                    input::compare(&self.logs[log], &self.logs[first], 0),
+                    Ok(Compared::Within)
+                )
+            };
+            if first != log && taken.is_none() && is_same() {
+                *taken = Some(Taken::Repeat(first));
             }
         }
         let mut alike: HashMap<[u8; 32], Vec<usize>> = HashMap::new();
@@ -489,6 +531,26 @@ impl OfSource<'_> {
         })
     }
 
+    /// The known log of another source whose content this one holds, if there is one that is not alike by chance.
+    fn of_other_source(&self, found: &Found, look: &Look) -> Option<u64> {
+        let enough = limits::REPEATED_FILE_BYTES_MIN as u64;
+        let others = self
+            .survey
+            .known
+            .iter()
+            .filter(|input| input.source != self.source.name && input.offset >= enough);
+        let heads: Vec<(u32, [u8; 32])> = look.heads().collect();
+        let alike: Vec<&KnownInput> = others.filter(|input| heads.contains(&input.head)).collect();
+        let wanted: Vec<(u64, Print)> =
+            alike.iter().map(|input| (input.offset, input.print())).collect();
+        if wanted.is_empty() {
+            return None;
+        }
+        let holds = look.holds(found, &wanted).ok()?;
+        let whole = alike.iter().zip(holds).find(|(_, holds)| *holds == Holds::Yes);
+        whole.map(|(input, _)| input.id)
+    }
+
     /// Notes what a log was taken for, and what of it is to be read.
     fn settle(&mut self, log: usize, taken: Taken, matches: &Matches) {
         let (found, look) = &self.logs[log];
@@ -553,7 +615,11 @@ impl OfSource<'_> {
                     self.survey.known[place].seen_at_s = elapsed_s;
                 }
             }
-            Taken::New => self.survey.to_read.push(read(None, Start::default(), 0)),
+            Taken::New => {
+                let of_others = self.of_other_source(found, look);
+                self.survey.moved.extend(of_others.map(|id| (id, found.shown.clone())));
+                self.survey.to_read.push(read(None, Start::default(), 0));
+            }
         }
     }
 
@@ -587,6 +653,7 @@ impl OfSource<'_> {
                 path: input.path.clone(),
                 read_bytes: input.offset,
                 seen_bytes: input.seen_bytes,
+                id: input.id,
             };
             let there = at.get(input.path.as_str()).map(|&log| (log, taken[log]));
             let told = match there {
@@ -599,9 +666,7 @@ impl OfSource<'_> {
                     // name. The number of a file that is gone is given to a new one, and so tells nothing then.
                     let is_at_end =
                         self.has_renamed && input.is_renamed && input.seen_bytes == input.offset;
-                    // An editor writes a new file of about that size; after a rotation a log begins anew.
-                    let is_as_long = look.compression.is_none() && look.bytes >= input.offset / 2;
-                    match (begins_alike || is_as_long && !is_at_end, is_at_end) {
+                    match (begins_alike, is_at_end) {
                         (true, _) => Some(Told::Rewritten(log())),
                         (false, true) => None,
                         (false, false) if same_file => Some(Told::Rewritten(log())),
@@ -610,7 +675,10 @@ impl OfSource<'_> {
                 }
                 // Another known log has its name: it was at the end of a rotation.
                 Some(_) => (input.seen_bytes > input.offset).then(|| Told::Lost(log())),
-                None => (input.seen_bytes > input.offset).then(|| Told::Lost(log())),
+                // It may lie where it lay, and only not be looked for: its date is too long ago.
+                None => (input.seen_bytes > input.offset
+                    && !self.folder.join(&input.path).exists())
+                .then(|| Told::Lost(log())),
             };
             if let Some(told) = told {
                 input.is_told = true;

@@ -21,8 +21,10 @@ use std::path::{Path, PathBuf};
 use super::files::Files;
 use super::ledger::{Ledger, StateFile};
 use super::manifest::MANIFEST_NAME;
+use super::seal::PrivacyKey;
 use crate::error::{Error, Result};
 use crate::findings::hex;
+use crate::register::{self, Source, Tables};
 
 /// The names of what is in the folder.
 const LEDGER: &str = "ledger";
@@ -31,6 +33,8 @@ const LOCK: &str = "lock";
 const SEGMENTS: &str = "segments";
 const REGISTERS: &str = "registers";
 const REGISTER_NEW: &str = ".new";
+const CONSENTS: &str = "consents.csv";
+const CONSENTS_SEALED: &str = "consents.sealed";
 const RUNS: &str = "runs";
 const LATEST: &str = "latest";
 const LATEST_NEW: &str = ".latest.new";
@@ -209,17 +213,17 @@ impl<'f> Folder<'f> {
         self.files.sync_dir(path).map_err(|error| not_written(path, error))
     }
 
-    /// Keeps a register, table by table, if it is not kept yet: first under a name that says it is not all there, where `is_same`
-    /// tells whether it is the one.
+    /// Keeps a register, table by table, if it is not kept yet: first under a name that says it is not all there. Consents name
+    /// people: they are sealed.
     ///
     /// # Errors
     ///
-    /// Those of the file system and of `is_same`, and if it is another.
+    /// Those of the file system.
     pub fn write_register(
         &self,
         digest: &[u8; 32],
         tables: &[(String, Vec<u8>)],
-        is_same: &dyn Fn(&Path) -> Result<bool>,
+        key: &PrivacyKey,
     ) -> Result<()> {
         let place = self.register(digest);
         if place.is_dir() {
@@ -229,15 +233,39 @@ impl<'f> Folder<'f> {
         let new = registers.join(REGISTER_NEW);
         self.files.create_dir(&new).map_err(|error| not_written(&new, error))?;
         for (name, bytes) in tables {
-            self.write_to(&new.join(name), bytes, true)?;
-        }
-        if !is_same(&new)? {
-            return Err(Error::new("the register was changed while it was read")
-                .hint("run again; nothing counts of this run: the state is as it was before"));
+            match name == CONSENTS {
+                true => {
+                    let sealed = key.seal(CONSENTS.as_bytes(), bytes)?;
+                    self.write_to(&new.join(CONSENTS_SEALED), &sealed, true)?;
+                }
+                false => self.write_to(&new.join(name), bytes, true)?,
+            }
         }
         self.sync(&new)?;
         self.files.rename(&new, &place).map_err(|error| not_written(&place, error))?;
         self.sync(&registers)
+    }
+
+    /// The tables of a register that is kept.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system, and if the key does not open what is sealed.
+    pub fn kept_tables(&self, digest: &[u8; 32], key: &PrivacyKey) -> Result<Tables> {
+        let place = self.register(digest);
+        let mut files = register::table_files(&Source::Folder(place.clone()))?;
+        let path = place.join(CONSENTS_SEALED);
+        match fs::read(&path) {
+            Ok(sealed) => {
+                let opened = key.open(CONSENTS.as_bytes(), &sealed).ok_or_else(|| {
+                    Error::new(format!("{}: the privacy key does not open it", path.display()))
+                })?;
+                files.push((CONSENTS.to_owned(), opened));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Error::io(path.display(), error)),
+        }
+        Ok(register::of_files(&place, &files))
     }
 
     /// Makes a privacy key's file, for its owner alone.
@@ -348,7 +376,9 @@ impl<'f> Folder<'f> {
         if new.symlink_metadata().is_ok() {
             self.step(&new, |files, new| files.remove(new))?;
         }
-        if fs::read_link(&place).is_ok_and(|leads| leads == to) {
+        // What somebody else has put there stays.
+        let is_other = place.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
+        if is_other || fs::read_link(&place).is_ok_and(|leads| leads == to) {
             return Ok(());
         }
         self.step(&new, |files, new| files.link(to, new))?;

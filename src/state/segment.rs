@@ -491,7 +491,10 @@ impl Segment {
 
     /// What was judged of calls that the register had words for.
     pub fn judged(&self) -> impl Iterator<Item = JudgedSums<'_>> {
-        self.cells.iter().filter_map(|cell| {
+        // For an operation that it had no word for, it says what holds for any.
+        let named = self.named.kept.iter().map(|(_, named)| named).chain(&self.named.other);
+        let cells = self.cells.iter().chain(named.flat_map(|named| &named.cells));
+        cells.filter_map(|cell| {
             let of = |id: Option<u32>, names: &'_ [String]| -> Option<usize> {
                 id.map(|id| id as usize).filter(|id| *id < names.len())
             };
@@ -505,6 +508,11 @@ impl Segment {
                 calls: cell.calls,
             })
         })
+    }
+
+    /// The apis that calls were made to.
+    pub fn apis(&self) -> impl Iterator<Item = &str> {
+        self.apis.iter().map(String::as_str)
     }
 
     /// The digests of the credentials that the register knew.

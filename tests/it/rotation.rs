@@ -576,7 +576,8 @@ fn quiet_run(case: &Case, night: u32, calls: u64) -> (Output, Value) {
 /// What became of logs: kind, path, bytes read and seen last.
 fn told(report: &Value) -> Vec<(String, String, u64, u64)> {
     let findings = report["findings"].as_array().unwrap().iter();
-    let of_logs = findings.filter(|finding| !finding["log"].is_null());
+    let is_open = |finding: &&Value| finding["status"] != "resolved";
+    let of_logs = findings.filter(|finding| !finding["log"].is_null()).filter(is_open);
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     of_logs
         .map(|finding| {
