@@ -134,9 +134,17 @@ fn survey_once(
                 }
             }
         }
+        let enough = limits::REPEATED_FILE_BYTES_MIN as u64;
+        let mut of_others: HashMap<(u32, [u8; 32]), Vec<usize>> = HashMap::new();
+        for (place, input) in survey.known.iter().enumerate() {
+            if input.source != source.name && input.offset >= enough {
+                of_others.entry(input.head).or_default().push(place);
+            }
+        }
         let mut of_source = OfSource {
             source,
             folder,
+            of_others,
             number,
             logs: &logs,
             unreadable: &unreadable,
@@ -250,6 +258,8 @@ struct OfSource<'s> {
     logs: &'s [(Found, Look)],
     /// Names of those that can't be read now.
     unreadable: &'s BTreeSet<String>,
+    /// Known logs of other sources, by their first blocks: their places.
+    of_others: HashMap<(u32, [u8; 32]), Vec<usize>>,
     elapsed_s: u64,
     /// Whether a log of it was found under another name than before.
     has_renamed: bool,
@@ -533,14 +543,8 @@ impl OfSource<'_> {
 
     /// The known log of another source whose content this one holds, if there is one that is not alike by chance.
     fn of_other_source(&self, found: &Found, look: &Look) -> Option<u64> {
-        let enough = limits::REPEATED_FILE_BYTES_MIN as u64;
-        let others = self
-            .survey
-            .known
-            .iter()
-            .filter(|input| input.source != self.source.name && input.offset >= enough);
-        let heads: Vec<(u32, [u8; 32])> = look.heads().collect();
-        let alike: Vec<&KnownInput> = others.filter(|input| heads.contains(&input.head)).collect();
+        let alike = look.heads().filter_map(|head| self.of_others.get(&head)).flatten();
+        let alike: Vec<&KnownInput> = alike.map(|&place| &self.survey.known[place]).collect();
         let wanted: Vec<(u64, Print)> =
             alike.iter().map(|input| (input.offset, input.print())).collect();
         if wanted.is_empty() {
