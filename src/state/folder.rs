@@ -1,13 +1,15 @@
 //! The state folder: its lock, its files, and the one rename that makes a run's work count.
 //!
-//!     state/ledger              names all others
-//!     state/lock                held by the run that writes
-//!     state/segments/           a tally for each day
-//!     state/registers/DIGEST/   every register that any run judged by
-//!     reports/runs/000012/      a run's report and its manifest
-//!     reports/2018-12-18/       a day's reports, one for each time that it was issued
-//!     reports/latest            leads to the last run's
-//!     reports/.new/000012/      what a run has written and not put in its place yet
+//! ```text
+//! state/ledger              names all others
+//! state/lock                held by the run that writes
+//! state/segments/           a tally for each day
+//! state/registers/DIGEST/   every register that any run judged by
+//! reports/runs/000012/      a run's report and its manifest
+//! reports/2018-12-18/       a day's reports, one for each time that it was issued
+//! reports/latest            leads to the last run's
+//! reports/.new/000012/      what a run has written and not put in its place yet
+//! ```
 //!
 //! A run writes new files under new names, has them on the disk, and then renames its ledger over the old one: now it counts.
 //! Only then are its reports put in their places. A run that finds some of another does what that one did not come to: where
@@ -80,11 +82,17 @@ impl<'f> Folder<'f> {
             folder.reports.clone(),
             folder.reports.join(RUNS),
         ] {
+            let is_new = !path.is_dir();
             folder.files.create_dir(&path).map_err(|error| {
                 Error::io(path.display(), error).hint(
                     "the folder must be writable, and the one around it exist; nothing was changed",
                 )
             })?;
+            if is_new {
+                // A folder that is not on the disk takes all that is in it along.
+                let around = path.parent().filter(|around| !around.as_os_str().is_empty());
+                folder.sync(around.unwrap_or(Path::new(".")))?;
+            }
         }
         let path = folder.state.join(LOCK);
         let in_words = |error| Error::io(path.display(), error);

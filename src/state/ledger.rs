@@ -260,7 +260,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// As [`codec::encode`].
+    /// If it can't be encoded.
     pub fn encode(&self) -> Result<Vec<u8>> {
         codec::encode(Kind::Ledger, self)
     }
@@ -269,7 +269,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// As [`codec::decode`].
+    /// If it is no ledger, of another version, not all there, or damaged.
     pub fn decode(shown: &str, file: &[u8]) -> Result<Ledger> {
         codec::decode(shown, Kind::Ledger, file)
     }

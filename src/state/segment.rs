@@ -469,7 +469,7 @@ impl Segment {
     ///
     /// # Errors
     ///
-    /// As [`codec::decode`].
+    /// If it is no segment, of another version, not all there, or damaged.
     pub fn decode(shown: &str, file: &[u8]) -> Result<Segment> {
         codec::decode(shown, Kind::Segment, file)
     }

@@ -6,7 +6,7 @@
 //! partner, and only then folded into their sums, those of one partner after the other. What an input adds stays apart until
 //! it is known whether the input counts: then [`Columns::commit`] adds it to what the inputs before it added, or
 //! [`Columns::roll_back`] forgets it. Of small inputs that is a matter of a few rows. [`Columns::settle`] moves what was
-//! committed into a tally. The result is that of [`Tally::add`], call by call; calls that this cannot take are handed back.
+//! committed into a tally. The result is that of [`super::Tally::add`], call by call; calls that this cannot take are handed back.
 
 use hashbrown::HashMap;
 
@@ -219,7 +219,7 @@ impl Columns {
         }
     }
 
-    /// Takes one call, if it may go the short way; else it is to be judged and to be counted with [`Tally::add`], and
+    /// Takes one call, if it may go the short way; else it is to be judged and to be counted with [`super::Tally::add`], and
     /// false. All calls between two [`Columns::fold`]s are of one piece, in which their lines begin at `line`.
     #[inline]
     pub fn add(

@@ -136,7 +136,10 @@ impl Stopping {
 
 impl Files for Stopping {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        self.step(&[path], None, || {}, || Disk.create_dir(path))
+        // One that is there is not changed.
+        let changed = [path];
+        let changed = if path.is_dir() { &changed[..0] } else { &changed[..] };
+        self.step(changed, None, || {}, || Disk.create_dir(path))
     }
 
     fn write(&self, path: &Path, bytes: &[u8], is_private: bool) -> io::Result<()> {
