@@ -275,6 +275,8 @@ struct Matches {
     short: Vec<usize>,
     /// The known log that it is as it lies, compressed.
     exact: Option<usize>,
+    /// Whether it can no longer be read: it is left to the next run.
+    is_unreadable: bool,
 }
 
 /// What a log was taken for.
@@ -330,7 +332,7 @@ impl OfSource<'_> {
                     });
                 if let Some(place) = exact {
                     let whole = vec![place];
-                    return Ok(Matches { whole, short: Vec::new(), exact });
+                    return Ok(Matches { whole, exact, ..Matches::default() });
                 }
                 let alike: Vec<usize> =
                     look.heads().filter_map(|head| by_head.get(&head)).flatten().copied().collect();
@@ -347,7 +349,8 @@ impl OfSource<'_> {
                         alike.iter().zip(&holds).filter(move |(_, holds)| **holds == wanted);
                     places.map(|(place, _)| *place).collect()
                 };
-                Ok(Matches { whole: of(Holds::Yes), short: of(Holds::Short), exact: None })
+                let (whole, short) = (of(Holds::Yes), of(Holds::Short));
+                Ok(Matches { whole, short, ..Matches::default() })
             })
             .collect();
         let mut all = Vec::new();
@@ -355,7 +358,7 @@ impl OfSource<'_> {
             // One that can't be read any more is not new either: it is left to the next run.
             all.push(matches.unwrap_or_else(|error| {
                 self.survey.unread.push(unread(found, &error));
-                Matches { exact: Some(usize::MAX), ..Matches::default() }
+                Matches { is_unreadable: true, ..Matches::default() }
             }));
         }
         all
@@ -423,12 +426,14 @@ impl OfSource<'_> {
         }
         self.take_beginnings(&mut taken);
         // Nothing was read of it yet, and its content is no other's: only its name tells.
+        let is_free = |place: usize| known[place].offset == 0 && !holder.contains_key(&place);
+        let nothing_read = places.iter().filter(|&&place| is_free(place));
+        let mut by_name: HashMap<&str, usize> = HashMap::new();
+        for &place in nothing_read {
+            by_name.entry(&known[place].path).or_insert(place);
+        }
         for (log, (found, _)) in self.logs.iter().enumerate() {
-            let here = places.iter().find(|&&place| {
-                let input = &known[place];
-                input.offset == 0 && input.path == found.shown && !holder.contains_key(&place)
-            });
-            if let (Some(Taken::New), Some(&place)) = (taken[log], here) {
+            if let (Some(Taken::New), Some(&place)) = (taken[log], by_name.get(&*found.shown)) {
                 taken[log] = Some(Taken::For(place));
                 holder.insert(place, log);
             }
@@ -490,7 +495,7 @@ impl OfSource<'_> {
         holder: &mut BTreeMap<usize, usize>,
         alike: &[usize],
     ) -> Taken {
-        if matches.exact == Some(usize::MAX) {
+        if matches.is_unreadable {
             return Taken::Repeat(log);
         }
         let enough = limits::REPEATED_FILE_BYTES_MIN as u64;
