@@ -227,6 +227,10 @@ impl<'f> Run<'f> {
             read(&self.plan.read, Some(&judge), None, &remembered)?;
         let days = tally.into_days(self.undated_day());
         let inputs = self.note_inputs(&ids, &facts, &marks, &days);
+        let mut facts = facts;
+        for (input, known) in facts.inputs.iter_mut().zip(&inputs) {
+            input.id = Some(known.id);
+        }
 
         let sources: Vec<String> = facts.sources.iter().map(|(name, _)| name.clone()).collect();
         for (day, tally) in &days {
@@ -259,10 +263,8 @@ impl<'f> Run<'f> {
         }
         let mut told = told;
         told.extend(self.refused.as_ref().map(|_| Told::RegisterRefused));
-        let mut facts = facts;
         self.add_waiting(&waiting, &mut facts);
-        let mut run_report =
-            self.run_report(&of_register, of_run, &inputs, facts.clone(), told, &touched);
+        let mut run_report = self.run_report(&of_register, of_run, facts.clone(), told, &touched);
         let sources_by_path: HashMap<&str, &str> =
             facts.inputs.iter().map(|input| (input.path.as_str(), input.source.as_str())).collect();
         let source_of = |path: &str| sources_by_path.get(path).map(|source| (*source).to_owned());
@@ -495,7 +497,6 @@ impl<'f> Run<'f> {
         &self,
         judge: &Judge<'_>,
         tally: Tally,
-        inputs: &[SegmentInput],
         facts: Facts,
         told: Vec<Told>,
         touched: &[Touched],
@@ -524,10 +525,7 @@ impl<'f> Run<'f> {
                 ..self.stands()
             },
         };
-        let mut facts = Facts { state: Some(state), ..facts };
-        for (input, known) in facts.inputs.iter_mut().zip(inputs) {
-            input.id = Some(known.id);
-        }
+        let facts = Facts { state: Some(state), ..facts };
         let mut report = report::build(Some(judge), tally, &facts);
         // Those that only wait were added last.
         report.inputs.sort_by(|a, b| (&a.path, &a.source).cmp(&(&b.path, &b.source)));
@@ -744,12 +742,6 @@ impl<'f> Run<'f> {
 
     fn manifest_inputs(&self, facts: &Facts) -> Vec<ManifestInput> {
         let starts = self.plan.read.inputs.iter().map(|input| input.start.offset);
-        let by_path: BTreeMap<(&str, &str), u64> = self
-            .ledger
-            .inputs
-            .iter()
-            .map(|input| ((input.path.as_str(), input.source.as_str()), input.id))
-            .collect();
         facts
             .inputs
             .iter()
@@ -757,7 +749,7 @@ impl<'f> Run<'f> {
             .map(|(input, from)| ManifestInput {
                 path: input.path.clone(),
                 source: input.source.clone(),
-                id: by_path.get(&(&*input.path, &*input.source)).copied().unwrap_or(0),
+                id: input.id.unwrap_or(0),
                 from,
                 until: from + input.bytes,
                 digest: input.digest.clone(),
@@ -944,16 +936,27 @@ fn good_register(
         Err(error) => error,
     };
     let Some(digest) = last_good else { return Err(refused) };
+    let register = kept_register(folder, of_plan, digest, key)?;
+    Ok((register, Some(in_a_line(&refused))))
+}
+
+/// A register that is kept, as it was judged by.
+pub(super) fn kept_register(
+    folder: &Folder<'_>,
+    of_plan: &RegisterPlan,
+    digest: [u8; 32],
+    key: &PrivacyKey,
+) -> Result<Register> {
     let kept = RegisterPlan { folder: folder.register(&digest), ..of_plan.clone() };
     let register = checked_register(&kept, &folder.kept_tables(&digest, key)?)?;
-    if register.digest != digest {
-        return Err(Error::new(format!(
-            "{}: it is not the register that was judged by: it was changed",
-            kept.folder.display()
-        ))
-        .hint("mend the register of the configuration, or restore the state from a backup"));
+    if register.digest == digest {
+        return Ok(register);
     }
-    Ok((register, Some(in_a_line(&refused))))
+    Err(Error::new(format!(
+        "{}: it is not the register that was judged by: it was changed",
+        kept.folder.display()
+    ))
+    .hint("mend the register of the configuration, or restore the state from a backup"))
 }
 
 /// What is wrong with a register, as far as it fits on a line.
@@ -982,8 +985,7 @@ fn change(
     if digest == register.digest {
         return Ok(None);
     }
-    let kept = RegisterPlan { folder: folder.register(&digest), ..of_plan.clone() };
-    let old = checked_register(&kept, &folder.kept_tables(&digest, key)?)?;
+    let old = kept_register(folder, of_plan, digest, key)?;
     changes(folder, before, &old, register).map(Some)
 }
 

@@ -4,15 +4,15 @@ use std::io::Write;
 
 use super::audit::{status, write};
 use super::lives;
-use super::nightly::{day_report, key_of};
+use super::nightly::{day_report, kept_register, key_of};
 use super::output::{Folders, check_place};
 use super::read::pool;
 use super::uses::mentioned;
-use super::{Ended, checked_register, load_register};
+use super::{Ended, load_register};
 use crate::error::{Error, Result};
 use crate::findings::hex;
 use crate::judge::Judge;
-use crate::plan::{Output, RegisterPlan, ReportPlan};
+use crate::plan::{Output, ReportPlan};
 use crate::register::extended;
 use crate::report::text::counted;
 use crate::report::{Expect, Facts, Nightly, NightlyDay};
@@ -55,8 +55,7 @@ fn of_state(plan: &ReportPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
         (Err(error), Some(digest)) => {
             warnings
                 .push(format!("the register can't be used, and the last good one was: {error}"));
-            let kept = RegisterPlan { folder: folder.register(&digest), ..of_plan.clone() };
-            checked_register(&kept, &folder.kept_tables(&digest, &key)?)?
+            kept_register(&folder, of_plan, digest, &key)?
         }
     };
     if Some(register.digest) != ledger.register {
