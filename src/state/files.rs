@@ -12,22 +12,16 @@ pub trait Files: Sync {
     /// Those of the file system, as for all others.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
     /// Writes a new file, or writes an old one anew, and has it on the disk. `is_private`: for its owner alone.
-    #[allow(missing_docs, clippy::missing_errors_doc)]
     fn write(&self, path: &Path, bytes: &[u8], is_private: bool) -> io::Result<()>;
     /// Puts a file or a folder in another's place.
-    #[allow(clippy::missing_errors_doc)]
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Has the names in a folder on the disk.
-    #[allow(clippy::missing_errors_doc)]
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     /// Removes a file.
-    #[allow(clippy::missing_errors_doc)]
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Removes a folder with all that is in it.
-    #[allow(clippy::missing_errors_doc)]
     fn remove_dir(&self, path: &Path) -> io::Result<()>;
     /// Makes a symbolic link, where there are such.
-    #[allow(clippy::missing_errors_doc)]
     fn link(&self, to: &Path, path: &Path) -> io::Result<()>;
 }
 
