@@ -77,7 +77,8 @@ pub(super) fn live(ledger: &mut Ledger, report: &mut Report, seen: &Seen<'_>) {
             log: finding.log.as_ref().map(|log| (log.source.clone(), log.path.clone())),
             since_ns: finding.since.map(Instant::ns),
             lapsed_at_ns: finding.lapsed_at.map(Instant::ns),
-            last_ns: finding.last.map(Instant::ns),
+            // Calls that come late are not the last.
+            last_ns: finding.last.map(Instant::ns).max(before.and_then(|life| life.last_ns)),
         };
         ledger.findings.insert(finding.id.clone(), life);
     }

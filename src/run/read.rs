@@ -96,11 +96,11 @@ pub(super) fn read(
         partner: only,
         state: None,
     };
-    let counts = |input: u32| {
-        let facts: &InputFacts = &facts.inputs[input as usize];
-        !facts.unopened && tally.input(input).lines() > 0
-    };
-    let records = repeats.by_day(counts);
+    let with_lines: Vec<bool> = (0..)
+        .zip(&facts.inputs)
+        .map(|(input, facts)| !facts.unopened && tally.input(input).lines() > 0)
+        .collect();
+    let records = repeats.by_day(|input| with_lines[input as usize]);
     Ok(Reading { tally, facts, volume, marks, records })
 }
 
