@@ -54,6 +54,13 @@ pub const INPUTS_OPEN_MAX: usize = 64;
 /// How many bytes at either end of what was read of a log it is known by another time: a block of most file systems.
 pub const MARK_BYTES: usize = 4 << 10;
 
+/// No gap between two runs counts for more than this, in seconds, where logs are forgotten by the time that runs saw pass: a
+/// clock that jumped makes none of them forgotten.
+pub const RUN_GAP_MAX_S: u64 = 36 * 3600;
+
+/// How far the clock may lie before the last run's, in seconds, and be put right: clocks are.
+pub const CLOCK_BACK_MAX_S: u64 = 3600;
+
 /// How much is looked at where no line of the head could be a call: room for the longest, after some that are too long.
 pub const HEAD_BYTES_MAX: usize = 8 << 20;
 

@@ -20,7 +20,8 @@ use crate::error::{Error, Result};
 use crate::findings::{Told, hex};
 use crate::input::Mark;
 use crate::judge::Judge;
-use crate::plan::{InputPlan, NightlyPlan, Output, RegisterPlan, StatePlan};
+use crate::limits;
+use crate::plan::{InputPlan, NightlyPlan, Output, ReadPlan, RegisterPlan, StatePlan};
 use crate::register::{self, Register, Source, extended, table_files};
 use crate::render;
 use crate::report::text::{REGISTER_REFUSED, counted};
@@ -35,8 +36,6 @@ use crate::state::{
 use crate::tally::{By, Tally};
 use crate::time::{Instant, S_PER_DAY, day_name};
 
-/// How far the clock may lie before the last run's, in seconds, and be put right: clocks are.
-const CLOCK_BACK_MAX_S: u64 = 3600;
 /// How many errors of a register that is refused stand in the report.
 const REGISTER_ERRORS_TOLD: usize = 3;
 /// The name of a run's report, and of a day's behind `rev-N`.
@@ -542,14 +541,6 @@ impl<'f> Run<'f> {
         }
     }
 
-    fn sources(&self, tables: &Tables) -> Vec<(String, Option<report::Expect>)> {
-        let declared = &self.plan.read.sources;
-        let expect = |name: &String| {
-            declared.iter().find(|(declared, _)| declared == name).and_then(|(_, expect)| *expect)
-        };
-        tables.sources.iter().map(|name| (name.clone(), expect(name))).collect()
-    }
-
     /// Counts a day's new calls with those that are known, and makes its report.
     fn prepare_day(
         &self,
@@ -564,21 +555,14 @@ impl<'f> Run<'f> {
         // What takes long, side by side.
         let (reports, segment) = rayon::join(
             || {
-                let facts = Facts {
-                    sources: self.sources(&tables),
-                    config_digest: self.plan.read.config_digest.clone(),
-                    paths_from: self.plan.read.paths_from,
-                    severities: self.plan.read.severities.clone(),
-                    suppressions: self.plan.read.suppressions.clone(),
-                    ..Facts::default()
-                };
+                let facts = facts_of(&self.plan.read, &tables);
                 let stands = Nightly {
                     day: Some(day_name(day)),
                     revision: Some(touched.revision),
                     ..self.stands()
                 };
                 let of_day = day..day + 1;
-                let mut report = day_report(judge, again, &tables, &facts, stands, of_day);
+                let mut report = day_report(judge, again, facts, stands, of_day);
                 lives::tell(&self.ledger, &mut report);
                 report.check()?;
                 rendered(&report, &format!("{}/rev-{}", day_name(day), touched.revision))
@@ -835,26 +819,28 @@ fn filed(days: &BTreeMap<i64, Tally>) -> BTreeMap<u32, i64> {
 pub(super) fn day_report(
     judge: &Judge<'_>,
     tally: Tally,
-    tables: &Tables,
-    facts: &Facts,
+    facts: Facts,
     nightly: Nightly,
     days: std::ops::Range<i64>,
 ) -> Report {
     let start = |day: i64| Some(By::Day.span(day).start);
-    let state = StateFacts { nightly, ..StateFacts::default() };
     let facts = Facts {
         since: if days.start == i64::MIN { None } else { start(days.start) },
         until: if days.end == i64::MAX { None } else { start(days.end) },
-        inputs: input_facts(tables),
-        state: Some(state),
-        ..facts.clone()
+        state: Some(StateFacts { nightly, ..StateFacts::default() }),
+        ..facts
     };
     report::build(Some(judge), tally, &facts)
 }
 
-/// What is known of logs that were read in whatever run.
-pub(super) fn input_facts(tables: &Tables) -> Vec<InputFacts> {
-    let fact = |input: &SegmentInput| InputFacts {
+/// What a report of days that are kept is made of beside their tally: what the plan says, and logs that were read in whatever
+/// run.
+pub(super) fn facts_of(plan: &ReadPlan, tables: &Tables) -> Facts {
+    let expect = |name: &String| {
+        let declared = plan.sources.iter().find(|(declared, _)| declared == name);
+        declared.and_then(|(_, expect)| *expect)
+    };
+    let input = |input: &SegmentInput| InputFacts {
         path: input.path.clone(),
         source: input.source.clone(),
         format: input.format.clone(),
@@ -867,7 +853,15 @@ pub(super) fn input_facts(tables: &Tables) -> Vec<InputFacts> {
         id: Some(input.id),
         ..InputFacts::default()
     };
-    tables.inputs.iter().map(fact).collect()
+    Facts {
+        sources: tables.sources.iter().map(|name| (name.clone(), expect(name))).collect(),
+        inputs: tables.inputs.iter().map(input).collect(),
+        config_digest: plan.config_digest.clone(),
+        paths_from: plan.paths_from,
+        severities: plan.severities.clone(),
+        suppressions: plan.suppressions.clone(),
+        ..Facts::default()
+    }
 }
 
 /// Refuses to run by a clock that lies before the last run's, unless a person says what time it is: a run whose clock had jumped
@@ -876,11 +870,11 @@ fn check_clock(plan: &NightlyPlan, before: &Ledger, warnings: &mut Vec<String>) 
     let run_at = plan.run_at;
     let last = Instant::from_ns(before.run_at_ns);
     let back_s = last.seconds_since(run_at);
-    if back_s > CLOCK_BACK_MAX_S && plan.is_run_at_given {
+    if back_s > limits::CLOCK_BACK_MAX_S && plan.is_run_at_given {
         warnings.push(format!(
             "--run-at {run_at} is before the last run, which was at {last}: taken as it was given"
         ));
-    } else if back_s > CLOCK_BACK_MAX_S {
+    } else if back_s > limits::CLOCK_BACK_MAX_S {
         return Err(Error::new(format!(
             "the clock says {run_at}, and the last run was at {last}: it has jumped back, or had jumped ahead"
         ))

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::audit::{status, write};
 use super::lives;
-use super::nightly::{day_report, kept_register, key_of};
+use super::nightly::{day_report, facts_of, kept_register, key_of};
 use super::output::{Folders, check_place};
 use super::read::pool;
 use super::uses::mentioned;
@@ -15,7 +15,7 @@ use crate::judge::Judge;
 use crate::plan::{Output, ReportPlan};
 use crate::register::extended;
 use crate::report::text::counted;
-use crate::report::{Expect, Facts, Nightly, NightlyDay};
+use crate::report::{Nightly, NightlyDay};
 use crate::state::{Disk, Folder, Segment, Tables};
 use crate::tally::Tally;
 use crate::time::{Instant, day_name};
@@ -103,17 +103,7 @@ fn of_state(plan: &ReportPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     for (segment, shown) in &segments {
         tally.merge(segment.tally(&judge, &tables, &key, shown)?);
     }
-    let expect = |name: &String| -> Option<Expect> {
-        plan.read.sources.iter().find(|(declared, _)| declared == name).and_then(|(_, e)| *e)
-    };
-    let facts = Facts {
-        sources: tables.sources.iter().map(|name| (name.clone(), expect(name))).collect(),
-        config_digest: plan.read.config_digest.clone(),
-        paths_from: plan.read.paths_from,
-        severities: plan.read.severities.clone(),
-        suppressions: plan.read.suppressions.clone(),
-        ..Facts::default()
-    };
+    let facts = facts_of(&plan.read, &tables);
     let nightly = Nightly {
         run: ledger.run,
         run_at: Some(Instant::from_ns(ledger.run_at_ns)),
@@ -129,7 +119,7 @@ fn of_state(plan: &ReportPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
         previous: ledger.head.map(|head| hex(&head)),
         ..Nightly::default()
     };
-    let mut report = day_report(&judge, tally, &tables, &facts, nightly, since..until);
+    let mut report = day_report(&judge, tally, facts, nightly, since..until);
     lives::tell(&ledger, &mut report);
     report.check()?;
     write(&report, &plan.outputs, plan.display, stdout)?;

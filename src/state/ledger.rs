@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::codec::{self, Kind};
 use crate::error::Result;
 use crate::input::{Grown, Mark, Packed, Print, Start};
+use crate::limits;
 use crate::time::Instant;
 
 /// A file of the state, by its name and content.
@@ -243,16 +244,13 @@ impl Uses {
     }
 }
 
-/// No gap between two runs counts for more than this, in seconds: a clock that jumped makes no run forget anything.
-const GAP_MAX_S: u64 = 36 * 3600;
-
 impl Ledger {
     /// Lets time pass up to a run: what has passed since the run before, but no more than a day and a half and never less than
     /// nothing. A log is forgotten by this time, not by the clock.
     pub fn pass(&mut self, run_at: Instant) {
         if self.run > 0 {
             let gap = run_at.seconds_since(Instant::from_ns(self.run_at_ns));
-            self.elapsed_s += gap.min(GAP_MAX_S);
+            self.elapsed_s += gap.min(limits::RUN_GAP_MAX_S);
         }
     }
 
