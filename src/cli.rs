@@ -234,6 +234,10 @@ pub struct HowArgs {
     /// Bytes that a worker takes at a time
     #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(u32).range(1..=1 << 30))]
     pub chunk_bytes: Option<u32>,
+
+    /// Bytes that sums by day may take in memory
+    #[arg(long, value_name = "N", hide = true)]
+    pub counted_bytes: Option<u64>,
 }
 
 /// Arguments of `init`.

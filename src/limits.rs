@@ -36,6 +36,14 @@ pub const PART_BYTES_MAX: usize = 2 << 20;
 /// 10 MB of each worker.
 pub const ROWS_FOLDED: usize = 1 << 17;
 
+/// Bytes that sums by day may take in memory, of all workers together: those of some days of a large traffic. What is more is
+/// laid aside in a file.
+pub const COUNTED_BYTES_MAX: usize = 512 << 20;
+
+/// After how many bytes of logs a worker looks how much memory its sums take. What they grow by meanwhile is a few times as
+/// much at most.
+pub const COUNTED_WEIGHED_BYTES: u64 = 64 << 20;
+
 /// Layouts of lines that a worker keeps. Programs that leave out what is empty write a few.
 pub const LAYOUTS_KEPT_MAX: usize = 8;
 

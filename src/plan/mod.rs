@@ -112,6 +112,8 @@ pub struct ReadPlan {
     pub unused: Vec<String>,
     /// Whether days are counted apart.
     pub by: By,
+    /// How many bytes sums by day may take in memory before they are laid aside. It changes nothing but that.
+    pub counted_bytes_max: usize,
 }
 
 /// How many rejects an input may have before its report is partial.
@@ -698,6 +700,9 @@ fn how(args: &HowArgs, plan: ReadPlan) -> Result<ReadPlan> {
             ..input::Options::default()
         },
         threads: args.threads.map(usize::from),
+        counted_bytes_max: args
+            .counted_bytes
+            .map_or(limits::COUNTED_BYTES_MAX, |bytes| bytes as usize),
         progress: std::io::stderr().is_terminal() && !args.quiet,
         ..plan
     })
@@ -887,6 +892,7 @@ impl Gathered {
             suppressions: Vec::new(),
             unused: Vec::new(),
             by: By::Whole,
+            counted_bytes_max: limits::COUNTED_BYTES_MAX,
         }
     }
 }

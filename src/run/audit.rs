@@ -39,7 +39,7 @@ pub fn audit(plan: &AuditPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     let (facts, volume, report) = pool.install(|| {
         let nothing_before = |_: &_| Ok(Before::default());
         let Reading { tally, facts, volume, .. } =
-            read(&plan.read, judge.as_ref(), only, &nothing_before)?;
+            read(&plan.read, judge.as_ref(), only, &nothing_before, None)?;
         let report = report::build(judge.as_ref(), tally.into_whole(), &facts);
         report.check()?;
         write(&report, &plan.outputs, plan.display, stdout)?;

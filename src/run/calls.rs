@@ -181,7 +181,7 @@ struct Wanted {
 /// Reads the logs once to learn which findings there are.
 fn find(plan: &ReadPlan, judge: &Judge<'_>, prefix: &str) -> Result<Wanted> {
     let Reading { tally, facts, .. } =
-        read::read(plan, Some(judge), None, &|_| Ok(Before::default()))?;
+        read::read(plan, Some(judge), None, &|_| Ok(Before::default()), None)?;
     let Judgement { found, apart } = judgement(judge, tally.into_whole(), &facts);
     let matching = beginning(prefix, found.iter().map(|found| found.id.as_str()));
     let kind = |id: &str| found.iter().find(|found| found.id == id).map(|found| found.kind);

@@ -1,5 +1,6 @@
 //! One file for each command: its phases, in order.
 
+mod aside;
 mod read;
 mod repeats;
 mod audit;

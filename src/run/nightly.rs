@@ -7,6 +7,7 @@ use std::path::Path;
 use hashbrown::HashMap;
 use rayon::prelude::*;
 
+use super::aside::{Aside, Days, Lines, Place};
 use super::audit::{ambiguous, status, write};
 use super::changes::changes;
 use super::lives;
@@ -197,7 +198,7 @@ impl<'f> Run<'f> {
             let reason = format!("{REGISTER_REFUSED}, and the last good one used: {refused}");
             self.plan.read.unread.push(Partial { path, reason });
         }
-        let ids: Vec<Option<u64>> = to_read.iter().map(|to_read| to_read.known).collect();
+        let known: Vec<Option<u64>> = to_read.iter().map(|to_read| to_read.known).collect();
         self.plan.read.inputs = to_read
             .into_iter()
             .map(|to_read| {
@@ -222,33 +223,31 @@ impl<'f> Run<'f> {
 
         let judge = Judge::new(register);
         let remembered = |days: &BTreeSet<i64>| self.remembered(days);
-        let Reading { tally, facts, volume, marks, records } =
-            read(&self.plan.read, Some(&judge), None, &remembered)?;
-        let days = tally.into_days(self.undated_day());
-        let inputs = self.note_inputs(&ids, &facts, &marks, &days);
+        let key = self.key.clone();
+        let place = (!self.plan.dry_run).then(|| self.plan.state.state.clone());
+        let aside = Aside::new(&self.plan.read, &judge, &key, place);
+        let Reading { tally, lines, facts, volume, marks, records } =
+            read(&self.plan.read, Some(&judge), None, &remembered, Some(&aside))?;
+        let inputs = self.note_inputs(&known, &facts, &marks, &lines);
         let mut facts = facts;
         for (input, known) in facts.inputs.iter_mut().zip(&inputs) {
             input.id = Some(known.id);
         }
-
-        let sources: Vec<String> = facts.sources.iter().map(|(name, _)| name.clone()).collect();
-        for (day, tally) in &days {
-            note_uses(&mut self.ledger, &judge, *day, tally, &sources);
-        }
-        let filed = filed(&days);
-        let (mut new, mut of_run) = (BTreeMap::new(), Tally::default());
-        for (day, tally) in days {
-            of_run.merge(tally.clone());
-            let mut of_day = inputs.clone();
-            for ((input, read), number) in of_day.iter_mut().zip(&facts.inputs).zip(0..) {
-                input.bytes = if filed.get(&number) == Some(&day) { read.bytes } else { 0 };
-            }
-            new.insert(day, Segment::store(&judge, tally, &sources, &of_day));
-        }
+        let undated_day = self.undated_day();
+        let mut days = aside.finish(tally.into_days(undated_day))?;
+        // Their bytes are filed under the day of the last of their calls, as other things that have none.
+        let filed = |input: usize, day: i64| SegmentInput {
+            bytes: match lines[input].last_day.unwrap_or(undated_day) == day {
+                true => facts.inputs[input].bytes,
+                false => 0,
+            },
+            ..inputs[input].clone()
+        };
+        let (new, of_run) = self.by_day(&judge, &mut days, &filed)?;
         let wide = extended(register, &mentioned(&self.ledger));
         let wide_judge = wide.as_ref().map(Judge::new);
-        let of_register = judge;
-        let judge = wide_judge.as_ref().unwrap_or(&of_register);
+        let of_register = &judge;
+        let judge = wide_judge.as_ref().unwrap_or(of_register);
 
         let horizon = self.horizon();
         let touched = self.touched(&new, horizon);
@@ -263,7 +262,7 @@ impl<'f> Run<'f> {
         let mut told = told;
         told.extend(self.refused.as_ref().map(|_| Told::RegisterRefused));
         self.add_waiting(&waiting, &mut facts);
-        let mut run_report = self.run_report(&of_register, of_run, facts.clone(), told, &touched);
+        let mut run_report = self.run_report(of_register, of_run, facts.clone(), told, &touched);
         let sources_by_path: HashMap<&str, &str> =
             facts.inputs.iter().map(|input| (input.path.as_str(), input.source.as_str())).collect();
         let source_of = |path: &str| sources_by_path.get(path).map(|source| (*source).to_owned());
@@ -301,7 +300,7 @@ impl<'f> Run<'f> {
         };
         let mut ended = ended;
         if !self.plan.dry_run {
-            let counted = Counted { touched, new, records, horizon };
+            let counted = Counted { touched, days, new, records, horizon };
             let head = self.commit(judge, &run_report, &facts, counted).inspect_err(|_| {
                 // What was written is in nobody's way; but on a full disk it is room.
                 if let Ok(ledger) = self.folder.ledger() {
@@ -375,7 +374,7 @@ impl<'f> Run<'f> {
         ids: &[Option<u64>],
         facts: &Facts,
         marks: &[Option<Mark>],
-        days: &BTreeMap<i64, Tally>,
+        lines: &[Lines],
     ) -> Vec<SegmentInput> {
         let places: BTreeMap<u64, usize> =
             self.ledger.inputs.iter().zip(0..).map(|(input, place)| (input.id, place)).collect();
@@ -387,8 +386,7 @@ impl<'f> Run<'f> {
                 self.ledger.next_input += 1;
                 self.ledger.next_input
             });
-            let lines = days.values().filter_map(|tally| tally.inputs.get(&(number as u32)));
-            let lines: u64 = lines.map(|sums| sums.lines()).sum();
+            let lines = lines[number].sums.lines();
             if let Some(mark) = mark {
                 let start = &self.plan.read.inputs[number];
                 let mut input = place
@@ -434,15 +432,46 @@ impl<'f> Run<'f> {
         inputs
     }
 
+    /// Stores what was counted of each day, notes what it used, and adds all of it up.
+    fn by_day(
+        &mut self,
+        judge: &Judge<'_>,
+        days: &mut Days<'_>,
+        filed: &(dyn Fn(usize, i64) -> SegmentInput + Sync),
+    ) -> Result<(BTreeMap<i64, New>, Tally)> {
+        let sources: Vec<String> =
+            self.plan.read.sources.iter().map(|(name, _)| name.clone()).collect();
+        let (mut all, mut of_run) = (BTreeMap::new(), Tally::default());
+        let numbers: Vec<i64> = days.numbers().into_iter().collect();
+        // As many days at a time as there are threads: of no more are all sums in memory.
+        for some in numbers.chunks(rayon::current_num_threads()) {
+            let rest = days.take_rest(some);
+            let days = &*days;
+            let stored = rest.into_par_iter().map(|(day, mut tally)| {
+                days.complete(day, &mut tally)?;
+                let segment =
+                    Segment::store(judge, &mut tally, &sources, |input| filed(input, day));
+                Ok((day, tally, New::of(segment, days)?))
+            });
+            for stored in stored.collect::<Vec<Result<_>>>() {
+                let (day, tally, new) = stored?;
+                note_uses(&mut self.ledger, judge, day, &tally, &sources);
+                of_run.merge(tally);
+                all.insert(day, new);
+            }
+        }
+        Ok((all, of_run))
+    }
+
     /// The days that the run counted calls of.
-    fn touched(&self, new: &BTreeMap<i64, Segment>, horizon: i64) -> Vec<Touched> {
-        let touched = new.iter().map(|(&day, segment)| {
+    fn touched(&self, new: &BTreeMap<i64, New>, horizon: i64) -> Vec<Touched> {
+        let touched = new.iter().map(|(&day, new)| {
             let before = self.ledger.days.get(&day);
             let issued = self.ledger.revisions.get(&day).copied();
             // What was counted of it before may no longer be kept: a report of the rest would be wrong.
             let is_issued = before.is_some() || issued.is_none() || day >= horizon;
             let last = before.map(|day| day.revision).or(issued).unwrap_or(0);
-            let added = segment.calls();
+            let added = new.calls;
             Touched {
                 day,
                 revision: last + u64::from(is_issued),
@@ -454,23 +483,31 @@ impl<'f> Run<'f> {
         touched.collect()
     }
 
-    /// All that was ever counted of a day.
-    fn whole_day(&self, judge: &Judge<'_>, day: i64, new: &Segment) -> Result<(Tally, Tables)> {
-        let old = match self.ledger.days.get(&day) {
-            None => None,
-            Some(before) => {
-                let (shown, bytes) = self.folder.read(&before.segment)?;
-                Some((Segment::decode(&shown, &bytes)?, shown))
-            }
+    /// All that was ever counted of a day, and the same to be kept.
+    fn whole_day(
+        &self,
+        judge: &Judge<'_>,
+        day: i64,
+        new: Segment,
+    ) -> Result<(Tally, Tables, Segment)> {
+        let shown_new = "the day's new tally";
+        let Some(before) = self.ledger.days.get(&day) else {
+            let tables = self.tables([&new]);
+            return Ok((new.tally(judge, &tables, &self.key, shown_new)?, tables, new));
         };
-        let tables = self.tables(old.iter().map(|(old, _)| old).chain([new]));
+        let (shown, bytes) = self.folder.read(&before.segment)?;
+        let old = Segment::decode(&shown, &bytes)?;
+        let tables = self.tables([&old, &new]);
         let (tally, old) = rayon::join(
-            || new.tally(judge, &tables, &self.key, "the day's new tally"),
-            || old.map(|(old, shown)| old.tally(judge, &tables, &self.key, &shown)).transpose(),
+            || new.tally(judge, &tables, &self.key, shown_new),
+            || old.tally(judge, &tables, &self.key, &shown),
         );
         let mut tally = tally?;
-        old?.into_iter().for_each(|old| tally.merge(old));
-        Ok((tally, tables))
+        tally.merge(old?);
+        let all = Segment::store(judge, &mut tally, &tables.sources, |input| {
+            tables.inputs[input].clone()
+        });
+        Ok((tally, tables, all))
     }
 
     fn tables<'s>(&self, segments: impl IntoIterator<Item = &'s Segment>) -> Tables {
@@ -546,12 +583,11 @@ impl<'f> Run<'f> {
         &self,
         judge: &Judge<'_>,
         touched: &Touched,
-        new: &Segment,
+        new: Segment,
         records: Option<BTreeSet<RecordId>>,
     ) -> Result<PreparedDay> {
         let day = touched.day;
-        let (tally, tables) = self.whole_day(judge, day, new)?;
-        let again = tally.clone();
+        let (tally, tables, stored) = self.whole_day(judge, day, new)?;
         // What takes long, side by side.
         let (reports, segment) = rayon::join(
             || {
@@ -562,15 +598,12 @@ impl<'f> Run<'f> {
                     ..self.stands()
                 };
                 let of_day = day..day + 1;
-                let mut report = day_report(judge, again, facts, stands, of_day);
+                let mut report = day_report(judge, tally, facts, stands, of_day);
                 lives::tell(&self.ledger, &mut report);
                 report.check()?;
                 rendered(&report, &format!("{}/rev-{}", day_name(day), touched.revision))
             },
-            || {
-                let (sources, inputs) = (&tables.sources, &tables.inputs);
-                Segment::store(judge, tally, sources, inputs).encode(&self.key)
-            },
+            || stored.encode(&self.key),
         );
         let records = match records {
             Some(records) => self.records_file(day, records)?,
@@ -636,9 +669,9 @@ impl<'f> Run<'f> {
         judge: &Judge<'_>,
         run_report: &Report,
         facts: &Facts,
-        counted: Counted,
+        counted: Counted<'_>,
     ) -> Result<String> {
-        let Counted { touched, mut new, mut records, horizon } = counted;
+        let Counted { touched, days, mut new, mut records, horizon } = counted;
         if self.key_is_new {
             self.folder.write_key(&self.plan.state.key_file, &self.key.file())?;
         }
@@ -664,19 +697,16 @@ impl<'f> Run<'f> {
         // As many days at a time as there are threads: of no more are all sums in memory.
         let issued: Vec<&Touched> = touched.iter().filter(|touched| touched.is_issued).collect();
         for some in issued.chunks(rayon::current_num_threads()) {
-            let parts = some.iter().map(|touched| {
-                (
-                    *touched,
-                    new.remove(&touched.day).unwrap_or_default(),
-                    records.remove(&touched.day),
-                )
-            });
+            let parts = some
+                .iter()
+                .map(|touched| (*touched, new.remove(&touched.day), records.remove(&touched.day)));
             let parts: Vec<_> = parts.collect();
             let this = &*self;
             let prepared: Vec<Result<PreparedDay>> = parts
                 .into_par_iter()
-                .map(|(touched, segment, records)| {
-                    this.prepare_day(judge, touched, &segment, records)
+                .map(|(touched, new, records)| {
+                    let segment = new.map(|new| new.segment(&days)).transpose()?;
+                    this.prepare_day(judge, touched, segment.unwrap_or_default(), records)
                 })
                 .collect();
             for (touched, prepared) in some.iter().zip(prepared) {
@@ -796,23 +826,45 @@ fn rendered(report: &Report, path: &str) -> Result<[(String, Vec<u8>); 2]> {
 }
 
 /// What a run counted, to be written.
-struct Counted {
+struct Counted<'a> {
     touched: Vec<Touched>,
+    days: Days<'a>,
     /// The new tallies, by day.
-    new: BTreeMap<i64, Segment>,
+    new: BTreeMap<i64, New>,
     /// The new records, by day.
     records: BTreeMap<i64, BTreeSet<RecordId>>,
     /// The first day that is kept.
     horizon: i64,
 }
 
-/// The day under which the bytes of each input are filed: the last of its calls, as other things that have none.
-fn filed(days: &BTreeMap<i64, Tally>) -> BTreeMap<u32, i64> {
-    let mut filed = BTreeMap::new();
-    for (&day, tally) in days {
-        filed.extend(tally.inputs.keys().map(|input| (*input, day)));
+/// What is new of a day.
+struct New {
+    calls: u64,
+    tally: NewTally,
+}
+
+enum NewTally {
+    Here(Box<Segment>),
+    /// Laid aside, as others of this run.
+    Laid(Place),
+}
+
+impl New {
+    fn of(segment: Segment, days: &Days<'_>) -> Result<New> {
+        let calls = segment.calls();
+        let tally = match days.is_large() {
+            true => NewTally::Laid(days.lay(segment)?),
+            false => NewTally::Here(Box::new(segment)),
+        };
+        Ok(New { calls, tally })
     }
-    filed
+
+    fn segment(self, days: &Days<'_>) -> Result<Segment> {
+        match self.tally {
+            NewTally::Here(segment) => Ok(*segment),
+            NewTally::Laid(place) => days.read(place),
+        }
+    }
 }
 
 /// A report of whole days, from a tally of them all.

@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 
 use super::Volume;
+use super::aside::{Aside, Lines};
 use super::repeats::{Before, RecordId, Repeats};
 use crate::call::{Call, Parsed, Reason};
 use crate::error::{Error, Result};
@@ -18,13 +19,15 @@ use crate::parse::{self, Scratch, Wanted};
 use crate::plan::{InputPlan, MaxRejects, ReadPlan};
 use crate::register::{PartnerId, Remembered, credential_digest, template_of};
 use crate::report::{Facts, InputFacts};
-use crate::tally::{Columns, Dated, InputSums, Place, Reject};
+use crate::tally::{By, Columns, Dated, InputSums, Place, Reject};
 use crate::time::Instant;
 
 /// What reading came to.
 pub(super) struct Reading {
-    /// Everything counted.
+    /// Everything counted that is not laid aside.
     pub(super) tally: Dated,
+    /// Where the lines of each input went.
+    pub(super) lines: Vec<Lines>,
     /// Everything else a report needs.
     pub(super) facts: Facts,
     /// How much it was.
@@ -39,12 +42,14 @@ pub(super) struct Reading {
 struct Done {
     /// Its number.
     index: usize,
+    lines: Lines,
     facts: InputFacts,
     mark: Option<Mark>,
 }
 
 /// Reads all inputs of the plan, on the current thread pool. Without a judge nothing is judged. Of calls that are not `only`
-/// this partner's nothing is counted but that they were read. `remembered` gives records of days that were counted before.
+/// this partner's nothing is counted but that they were read. `remembered` gives records of days that were counted before. What
+/// is too much for memory is laid `aside`, if there is such a place.
 ///
 /// # Errors
 ///
@@ -54,32 +59,49 @@ pub(super) fn read(
     judge: Option<&Judge<'_>>,
     only: Option<PartnerId>,
     remembered: &dyn Fn(&BTreeSet<i64>) -> Result<Before>,
+    aside: Option<&Aside<'_>>,
 ) -> Result<Reading> {
     let bar = progress_bar(plan);
     let repeats = Repeats::seek(plan, &bar, remembered)?;
     let idle = Mutex::default();
-    let counting = Counting { plan, judge, only, repeats: &repeats, bar: &bar, idle };
+    let counting = Counting { plan, judge, only, repeats: &repeats, bar: &bar, aside, idle };
     let groups = repeats.groups();
-    let (tally, mut inputs) =
-        groups.par_iter().with_max_len(1).map(|group| counting.group(group)).reduce(
-            || (Dated::new(plan.by), Vec::new()),
-            |(mut tally, mut inputs), (other, others)| {
+    let (tally, mut inputs, _) = groups
+        .par_iter()
+        .with_max_len(1)
+        .map(|group| {
+            let (tally, inputs) = counting.group(group);
+            let read_bytes: u64 = inputs.iter().map(|done| done.facts.bytes).sum();
+            (tally, inputs, read_bytes)
+        })
+        .reduce(
+            || (Dated::new(plan.by), Vec::new(), 0),
+            |(mut tally, mut inputs, read_bytes), (other, others, other_bytes)| {
                 tally.merge(other);
                 inputs.extend(others);
-                (tally, inputs)
+                let mut unweighed = read_bytes + other_bytes;
+                counting.lighten(&mut tally, &mut unweighed);
+                (tally, inputs, unweighed)
             },
         );
     let tally = counting.settle(tally);
     bar.finish_and_clear();
     inputs.sort_unstable_by_key(|done| done.index);
-    let (inputs, marks): (Vec<InputFacts>, Vec<Option<Mark>>) =
-        inputs.into_iter().map(|done| (done.facts, done.mark)).unzip();
+    let (mut lines, mut marks) = (Vec::new(), Vec::new());
+    let inputs: Vec<InputFacts> = inputs
+        .into_iter()
+        .map(|done| {
+            lines.push(done.lines);
+            marks.push(done.mark);
+            done.facts
+        })
+        .collect();
     // A run that goes on from others may find nothing new.
     if let (false, Some(error)) = (plan.options.resumable, nothing_read(&inputs)) {
         return Err(error);
     }
     let volume = Volume {
-        lines: (0..plan.inputs.len()).map(|index| tally.input(index as u32).lines()).sum(),
+        lines: lines.iter().map(|lines| lines.sums.lines()).sum(),
         bytes: inputs.iter().map(|input| input.bytes).sum(),
         inputs: inputs.len() as u64,
     };
@@ -96,12 +118,13 @@ pub(super) fn read(
         partner: only,
         state: None,
     };
-    let with_lines: Vec<bool> = (0..)
+    let with_lines: Vec<bool> = lines
+        .iter()
         .zip(&facts.inputs)
-        .map(|(input, facts)| !facts.unopened && tally.input(input).lines() > 0)
+        .map(|(lines, facts)| !facts.unopened && lines.sums.lines() > 0)
         .collect();
     let records = repeats.by_day(|input| with_lines[input as usize]);
-    Ok(Reading { tally, facts, volume, marks, records })
+    Ok(Reading { tally, lines, facts, volume, marks, records })
 }
 
 /// The error if no input at all could be read.
@@ -311,10 +334,31 @@ pub(super) fn settle<'p>(
 
 /// What one worker makes of the pieces of an input that it takes.
 struct Work {
+    made: Made,
+    worker: Worker,
+}
+
+/// What came of pieces of an input, but for what is in columns.
+#[derive(Default)]
+struct Made {
     tally: Dated,
     /// Lines of each piece, by its index.
     lines: Vec<(usize, u64)>,
-    worker: Worker,
+    /// What of it was laid aside.
+    away: Lines,
+}
+
+impl Made {
+    fn new(by: By) -> Made {
+        Made { tally: Dated::new(by), ..Made::default() }
+    }
+
+    fn merge(mut self, other: Made) -> Made {
+        self.tally.merge(other.tally);
+        self.lines.extend(other.lines);
+        self.away.merge(&other.away);
+        self
+    }
 }
 
 /// What a worker keeps from input to input: what it knows from the calls before, and columns that wait.
@@ -326,6 +370,8 @@ struct Worker {
     memory: Memory,
     /// Digests of credentials, where nothing is judged.
     digests: Remembered<[u8; 32]>,
+    /// Bytes read since it was last looked how much memory the sums take.
+    unweighed: u64,
 }
 
 /// What is the same for all inputs.
@@ -335,6 +381,7 @@ struct Counting<'p> {
     only: Option<PartnerId>,
     repeats: &'p Repeats<'p>,
     bar: &'p ProgressBar,
+    aside: Option<&'p Aside<'p>>,
     /// Of workers that are between two inputs.
     idle: Mutex<Vec<Worker>>,
 }
@@ -351,25 +398,48 @@ impl Counting<'_> {
             wanted,
             memory: Memory::default(),
             digests: Remembered::default(),
+            unweighed: 0,
         });
-        Work { tally: Dated::new(self.plan.by), lines: Vec::new(), worker }
+        Work { made: Made::new(self.plan.by), worker }
     }
 
-    /// What it came to but the sums in columns, and the lines of each piece. What the worker knows goes to `ended`: there
-    /// it waits until the input is known to count.
-    fn end(&self, work: Work, ended: &Mutex<Vec<Worker>>) -> (Dated, Vec<(usize, u64)>) {
-        let Work { tally, lines, worker } = work;
+    /// What it came to but the sums in columns. What the worker knows goes to `ended`: there it waits until the input is known
+    /// to count.
+    fn end(&self, work: Work, ended: &Mutex<Vec<Worker>>) -> Made {
+        let Work { made, worker } = work;
         ended.lock().unwrap_or_else(PoisonError::into_inner).push(worker);
-        (tally, lines)
+        made
+    }
+
+    /// Lays sums aside if they are too much for memory, where so many bytes were read since that was last looked at.
+    fn lighten(&self, tally: &mut Dated, unweighed: &mut u64) {
+        let Some(aside) = self.aside else { return };
+        if !aside.is_due(*unweighed) {
+            return;
+        }
+        *unweighed = 0;
+        if aside.is_too_much(tally.heap_bytes()) {
+            aside.lay(tally.take_days(), None);
+        }
     }
 
     /// Ends an input that counts, or not.
     fn conclude(&self, ended: Mutex<Vec<Worker>>, counts: bool) {
         let mut ended = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
-        for Worker { columns, .. } in &mut ended {
+        for Worker { columns, unweighed, .. } in &mut ended {
             match counts {
                 true => columns.commit(),
                 false => columns.roll_back(),
+            }
+            if let Some(aside) = self.aside
+                && aside.is_due(*unweighed)
+            {
+                *unweighed = 0;
+                if aside.is_too_much(columns.heap_bytes()) {
+                    let (mut committed, mut current) = Default::default();
+                    columns.clear_into(&mut committed, &mut current);
+                    aside.lay(committed, None);
+                }
             }
         }
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).append(&mut ended);
@@ -397,23 +467,23 @@ impl Counting<'_> {
         let (mut tally, mut inputs) = (Dated::new(self.plan.by), Vec::new());
         let mut first: Option<(InputSums, InputFacts)> = None;
         for &index in group {
-            let (facts, mark) = match &first {
+            let done = match &first {
                 None => {
-                    let (read, facts, mark) =
+                    let (read, done) =
                         self.input(index, group.first().map_or(index, |&first| first));
-                    if facts.bytes > 0 {
-                        let sums = read.input(index as u32);
-                        first = Some((sums, facts.clone()));
+                    if done.facts.bytes > 0 {
+                        first = Some((done.lines.sums.clone(), done.facts.clone()));
                     }
                     tally.merge(read);
-                    (facts, mark)
+                    done
                 }
                 Some((sums, first)) => {
-                    tally.undated.inputs.insert(index as u32, sums.of_repeat());
-                    (self.repeat(index, first), None)
+                    let lines = Lines { sums: sums.of_repeat(), last_day: None };
+                    tally.undated.inputs.insert(index as u32, lines.sums.clone());
+                    Done { index, lines, facts: self.repeat(index, first), mark: None }
                 }
             };
-            inputs.push(Done { index, facts, mark });
+            inputs.push(done);
         }
         (tally, inputs)
     }
@@ -447,42 +517,45 @@ impl Counting<'_> {
     }
 
     /// Counts an input. Its records were noted as those of input `noted`, which has the same content.
-    fn input(&self, index: usize, noted: usize) -> (Dated, InputFacts, Option<Mark>) {
-        let &Counting { plan, judge, only, repeats, bar, .. } = self;
+    fn input(&self, index: usize, noted: usize) -> (Dated, Done) {
+        let &Counting { plan, judge, only, repeats, bar, aside, .. } = self;
         let ready = repeats.of(index);
         let Opened { input: opened, format, .. } = match ready.open(plan) {
             Ok(opened) => opened,
-            Err(facts) => return (Dated::new(plan.by), ready.told(*facts), None),
+            Err(facts) => {
+                let (lines, facts) = (Lines::default(), ready.told(*facts));
+                return (Dated::new(plan.by), Done { index, lines, facts, mark: None });
+            }
         };
         let (input, number) = (&plan.inputs[index], index as u32);
         let kept = ready.kept.as_ref();
         let compression = kept.map_or(opened.compression(), |kept| kept.compression);
         let seek = repeats.of(noted).dedupe.then_some((repeats, noted as u32));
         let reader =
-            Reader { plan, judge, only, format, input: number, source: input.source, seek };
+            Reader { plan, judge, only, format, input: number, source: input.source, seek, aside };
         let ended = Mutex::default();
         let outcome = opened.fold(
             &|bytes| bar.inc(bytes),
             || self.begin(seek.is_some()),
             |work, piece| reader.piece(work, piece),
             |work| self.end(work, &ended),
-            |(mut tally, mut lines), (other, others)| {
-                tally.merge(other);
-                lines.extend(others);
-                (tally, lines)
-            },
+            Made::merge,
         );
-        self.conclude(ended, !outcome.fault.as_ref().is_some_and(Fault::is_void));
-        let (mut tally, mut lines) = outcome.value;
-        lines.sort_unstable();
+        let is_void = outcome.fault.as_ref().is_some_and(Fault::is_void);
+        self.conclude(ended, !is_void);
+        if let (Some(aside), true) = (aside, is_void) {
+            aside.void(number);
+        }
+        let Made { mut tally, lines: mut of_pieces, away: mut lines } = outcome.value;
+        of_pieces.sort_unstable();
         let mut before = input.lines_before;
-        for (_, count) in &mut lines {
+        for (_, count) in &mut of_pieces {
             before += std::mem::replace(count, before);
         }
-        tally.undated.rejects.number_lines(&lines);
+        tally.undated.rejects.number_lines(&of_pieces);
 
-        let sums = tally.input(number);
-        tally.file();
+        lines.note(&tally, number);
+        tally.file(lines.last_day);
         let fault = kept.and_then(|kept| kept.fault.as_ref()).or(outcome.fault.as_ref());
         let facts = InputFacts {
             path: input.found.shown.clone(),
@@ -493,13 +566,13 @@ impl Counting<'_> {
             pending_bytes: outcome.mark.as_ref().map_or(0, |mark| mark.pending_bytes),
             digest: kept.map_or(outcome.digest, |kept| kept.digest.clone()),
             fault: fault.map(Fault::reason).map(str::to_owned),
-            rejects_fault: too_many_rejects(plan.max_rejects, &sums),
+            rejects_fault: too_many_rejects(plan.max_rejects, &lines.sums),
             repeats: None,
             unopened: false,
             unknown_shapes: Vec::new(),
             id: None,
         };
-        (tally, facts, outcome.mark)
+        (tally, Done { index, lines, facts, mark: outcome.mark })
     }
 }
 
@@ -513,6 +586,7 @@ struct Reader<'p> {
     source: u32,
     /// Where to ask for repeats, and by which input's number, if records of this one may be some.
     seek: Option<(&'p Repeats<'p>, u32)>,
+    aside: Option<&'p Aside<'p>>,
 }
 
 impl Reader<'_> {
@@ -535,29 +609,52 @@ impl Reader<'_> {
                         .format
                         .is_some_and(|f| f.directive(bytes, &mut work.worker.scratch)) =>
                 {
-                    self.sums(&mut work.tally).blank += 1;
+                    self.sums(&mut work.made.tally).blank += 1;
                 }
-                Line::Blank => self.sums(&mut work.tally).blank += 1,
+                Line::Blank => self.sums(&mut work.made.tally).blank += 1,
                 Line::Content { offset, bytes } => self.line(work, &piece, count, offset, bytes),
                 Line::TooLong { offset, head, .. } => {
                     let reject = self.reject(piece.index, count, offset, Reason::TooLong, head);
-                    work.tally.undated.add_reject(reject);
+                    work.made.tally.undated.add_reject(reject);
                 }
             }
             count += 1;
         }
         let gap_bytes = lines.gap_bytes();
         if gap_bytes > 0 {
-            self.sums(&mut work.tally).gap_bytes += gap_bytes;
+            self.sums(&mut work.made.tally).gap_bytes += gap_bytes;
         }
-        work.lines.push((piece.index, count));
+        work.made.lines.push((piece.index, count));
         self.fold(work, &piece);
+        work.worker.unweighed += piece.bytes().len() as u64;
+        if let Some(aside) = self.aside
+            && aside.is_due(work.worker.unweighed)
+        {
+            self.lighten(work, aside);
+        }
+    }
+
+    /// Lays aside what is counted, if it is too much for memory.
+    #[cold]
+    fn lighten(&self, work: &mut Work, aside: &Aside<'_>) {
+        let Work { made, worker } = work;
+        worker.unweighed = 0;
+        if !aside.is_too_much(worker.columns.heap_bytes() + made.tally.heap_bytes()) {
+            return;
+        }
+        let (mut committed, mut current) = (Dated::default(), made.tally.take_days());
+        worker.columns.clear_into(&mut committed, &mut current);
+        made.away.note(&current, self.input);
+        aside.lay(committed, None);
+        // Whether this input counts is known at its end.
+        aside.lay(current, Some(self.input));
     }
 
     /// Counts the calls that were kept in columns.
     fn fold(&self, work: &mut Work, piece: &Piece<'_>) {
         let Some(judge) = self.judge else { return };
-        let Work { tally, worker: Worker { columns, scratch, memory, .. }, .. } = work;
+        let Work { made: Made { tally, .. }, worker: Worker { columns, scratch, memory, .. } } =
+            work;
         let place = Place { source: self.source, input: self.input, offset: piece.offset };
         columns.fold(judge, tally, place, piece.bytes(), |tally, line, bytes| {
             let offset = place.offset + line as u64;
@@ -616,23 +713,23 @@ impl Reader<'_> {
             Ok(parsed) => Call::from(parsed),
             Err(reason) => {
                 let reject = self.reject(piece.index, line, offset, reason, bytes);
-                work.tally.undated.add_reject(reject);
+                work.made.tally.undated.add_reject(reject);
                 return;
             }
         };
         if !within(call.at, self.plan) {
-            self.sums(&mut work.tally).outside_window += 1;
+            self.sums(&mut work.made.tally).outside_window += 1;
             return;
         }
         if self
             .seek
             .is_some_and(|(repeats, input)| repeats.is_repeat(self.source, &call, input, offset))
         {
-            self.sums(&mut work.tally).duplicates += 1;
+            self.sums(&mut work.made.tally).duplicates += 1;
             return;
         }
         if self.seek.is_some_and(|(repeats, _)| repeats.is_unchecked(&call)) {
-            let sums = work.tally.of(call.at).inputs.entry(self.input).or_default();
+            let sums = work.made.tally.of(call.at).inputs.entry(self.input).or_default();
             sums.repeats_unchecked += 1;
         }
         let place = Place { source: self.source, input: self.input, offset };
@@ -645,13 +742,16 @@ impl Reader<'_> {
                     return;
                 }
                 let judged = judge.pronounce(call.at, asked);
-                self.count(&mut work.tally, judge, &call, &judged, place, bytes);
+                self.count(&mut work.made.tally, judge, &call, &judged, place, bytes);
             }
             None => {
                 let (path, operation) = as_logged(&call);
                 let credential = call.credential.as_deref();
                 let credential = credential.map(|text| digests.get(text, credential_digest));
-                work.tally.of(call.at).add_unjudged(&call, credential, &path, &operation, place);
+                work.made
+                    .tally
+                    .of(call.at)
+                    .add_unjudged(&call, credential, &path, &operation, place);
             }
         }
     }

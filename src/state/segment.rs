@@ -41,6 +41,21 @@ pub struct SegmentInput {
     pub bytes: u64,
 }
 
+impl SegmentInput {
+    /// One of which nothing but its number is of interest.
+    pub fn of_number(id: u64) -> SegmentInput {
+        SegmentInput {
+            path: String::new(),
+            source: String::new(),
+            id,
+            run: 0,
+            format: None,
+            compression: None,
+            bytes: 0,
+        }
+    }
+}
+
 /// The tally of a day.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
@@ -317,25 +332,24 @@ impl Mentions {
 }
 
 impl Segment {
-    /// Stores a tally of one day. `inputs` and `sources` are those that it refers to by number.
+    /// Stores a tally of one day. `input` and `sources` give those that it refers to by number.
     // What hash maps give is sorted at once.
     #[allow(clippy::iter_over_hash_type)]
     pub fn store(
         judge: &Judge<'_>,
-        tally: Tally,
+        tally: &mut Tally,
         sources: &[String],
-        inputs: &[SegmentInput],
+        input: impl Fn(usize) -> SegmentInput,
     ) -> Segment {
-        let Tally { cells, named, unknown, stale, partners, apis, series, .. } = tally;
-        let (named, named_ceiling, named_other) = named.into_parts();
-        let (unknown, unknown_ceiling, unknown_other) = unknown.into_parts();
-        let series = series.finish();
+        let series = tally.series.clone().finish();
+        let Tally { cells, named, unknown, stale, partners, apis, .. } = tally;
+        let (named, unknown) = (named.parts(), unknown.parts());
 
         let mut mentions = Mentions::default();
-        mentions.cells(&cells);
-        let of_names = named.iter().map(|(_, named)| named).chain(&named_other);
+        mentions.cells(cells);
+        let of_names = named.kept.iter().map(|(_, named)| *named).chain(named.other);
         of_names.for_each(|named| mentions.cells(&named.cells));
-        let groups = unknown.iter().map(|(_, group)| group).chain(&unknown_other);
+        let groups = unknown.kept.iter().map(|(_, group)| *group).chain(unknown.other);
         groups.chain(stale.values()).for_each(|group| mentions.group(group));
         mentions.credentials.extend(stale.keys().map(|id| id.0));
         mentions.partners.extend(partners.keys().map(|id| id.0));
@@ -355,7 +369,7 @@ impl Segment {
             grants: names(&mentions.grants, &|id| register.grants[id].id.clone()),
             operations: names(&mentions.operations, &|id| judge.operations[id].clone()),
             sources: names(&mentions.sources, &|id| sources[id].clone()),
-            inputs: mentions.inputs.iter().map(|&id| inputs[id as usize].clone()).collect(),
+            inputs: mentions.inputs.iter().map(|&id| input(id as usize)).collect(),
             credentials: mentions
                 .credentials
                 .iter()
@@ -379,22 +393,24 @@ impl Segment {
         segment.cells = storing.cells(cells);
         segment.named = StoredBounded {
             kept: named
+                .kept
                 .into_iter()
-                .map(|(names, named)| (stored_names(&names), storing.named(named)))
+                .map(|(names, named)| (stored_names(names), storing.named(named)))
                 .collect(),
-            ceiling: named_ceiling.as_ref().map(stored_names),
-            other: named_other.map(|named| storing.named(named)),
+            ceiling: named.ceiling.map(stored_names),
+            other: named.other.map(|named| storing.named(named)),
         };
         segment.unknown = StoredBounded {
             kept: unknown
+                .kept
                 .into_iter()
-                .map(|(digest, group)| (digest, storing.group(group)))
+                .map(|(digest, group)| (*digest, storing.group(group)))
                 .collect(),
-            ceiling: unknown_ceiling,
-            other: unknown_other.map(|group| storing.group(group)),
+            ceiling: unknown.ceiling.copied(),
+            other: unknown.other.map(|group| storing.group(group)),
         };
-        let mut stale: Vec<(CredentialId, Group)> = stale.into_iter().collect();
-        stale.sort_unstable_by_key(|(id, _)| *id);
+        let mut stale: Vec<(&CredentialId, &Group)> = stale.iter().collect();
+        stale.sort_unstable_by_key(|(id, _)| **id);
         segment.stale = stale
             .into_iter()
             .map(|(id, group)| (storing.credentials.of(id.0), storing.group(group)))
@@ -422,11 +438,11 @@ impl Segment {
             .collect();
         segment.source_sums = tally
             .sources
-            .into_iter()
+            .iter()
             .map(|(id, sums)| {
-                let SourceSums { calls, anonymous, tells_who, hours } = sums;
-                let hours = hours.into_iter().collect();
-                (storing.sources.of(id), StoredSource { calls, anonymous, tells_who, hours })
+                let &SourceSums { calls, anonymous, tells_who, ref hours } = sums;
+                let hours = hours.iter().copied().collect();
+                (storing.sources.of(*id), StoredSource { calls, anonymous, tells_who, hours })
             })
             .collect();
         segment.source_sums.sort_unstable_by_key(|(id, _)| *id);
@@ -612,8 +628,10 @@ fn stored_latencies(latencies: &Latencies) -> StoredLatencies {
     StoredLatencies { counts, max_us }
 }
 
-fn stored_shown(shown: Option<Shown>) -> Option<StoredShown> {
-    shown.map(|shown| StoredShown { masked: shown.masked().to_owned(), is_hash: shown.is_hash() })
+fn stored_shown(shown: &Option<Shown>) -> Option<StoredShown> {
+    shown
+        .as_ref()
+        .map(|shown| StoredShown { masked: shown.masked().to_owned(), is_hash: shown.is_hash() })
 }
 
 impl From<Span> for StoredSpan {
@@ -710,9 +728,9 @@ impl Storing<'_> {
         });
     }
 
-    fn cells(&mut self, cells: Cells) -> Vec<StoredCell> {
-        let mut sorted: Vec<(StoredKey, Cell)> =
-            cells.0.into_iter().map(|(key, cell)| (self.key(&key), cell)).collect();
+    fn cells(&mut self, cells: &Cells) -> Vec<StoredCell> {
+        let mut sorted: Vec<(StoredKey, &Cell)> =
+            cells.0.iter().map(|(key, cell)| (self.key(key), cell)).collect();
         sorted.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         let stored = sorted.into_iter().map(|(key, cell)| {
             self.subjects(&cell.subjects);
@@ -730,11 +748,11 @@ impl Storing<'_> {
         stored.collect()
     }
 
-    fn named(&mut self, named: NamedCells) -> StoredNamed {
-        StoredNamed { shown: stored_shown(named.shown), cells: self.cells(named.cells) }
+    fn named(&mut self, named: &NamedCells) -> StoredNamed {
+        StoredNamed { shown: stored_shown(&named.shown), cells: self.cells(&named.cells) }
     }
 
-    fn group(&mut self, group: Group) -> StoredGroup {
+    fn group(&mut self, group: &Group) -> StoredGroup {
         self.subjects(&group.subjects);
         let latest = |latest: Option<GroupLatest>| {
             let GroupLatest { facts, partner } = latest?;
@@ -744,7 +762,7 @@ impl Storing<'_> {
             latest: latest(group.latest),
             latest_served: latest(group.latest_served),
             evidence: self.evidence(&group.evidence),
-            shown: stored_shown(group.shown),
+            shown: stored_shown(&group.shown),
             calls: group.calls,
             bytes_served: group.bytes_served,
             hindsight: group.hindsight,

@@ -36,6 +36,16 @@ pub struct Bounded<K, V> {
     other: Option<V>,
 }
 
+/// What is in such a map.
+pub struct Parts<'b, K, V> {
+    /// The kept keys in order with their values.
+    pub kept: Vec<(&'b K, &'b V)>,
+    /// The key above which none is kept.
+    pub ceiling: Option<&'b K>,
+    /// The sum of the others.
+    pub other: Option<&'b V>,
+}
+
 /// A key's hash, then the key: a total order that does not depend on when or where a key came. The hash is unkeyed, so
 /// whoever writes a log could look for keys that rank low; what is pushed out then is still counted, as the rest.
 type Rank<K> = (u64, K);
@@ -98,17 +108,23 @@ impl<K: Key, V: Merge> Bounded<K, V> {
         }
     }
 
+    /// The kept keys with their values, in no order, and the sum of the others.
+    pub(super) fn entries(&self) -> (impl Iterator<Item = (&K, &V)>, Option<&V>) {
+        (self.kept.iter(), self.other.as_ref())
+    }
+
     /// The values of the kept keys, in no order, and the sum of the others.
     pub fn each(&self) -> (impl Iterator<Item = &V>, Option<&V>) {
         (self.kept.values(), self.other.as_ref())
     }
 
-    /// All there is: the kept keys in order with their values, the key above which none is kept, and the sum of the others.
-    pub fn into_parts(mut self) -> (Vec<(K, V)>, Option<K>, Option<V>) {
+    /// All there is.
+    pub fn parts(&mut self) -> Parts<'_, K, V> {
         self.prune();
-        let mut kept: Vec<(K, V)> = self.kept.into_iter().collect();
-        kept.sort_by(|a, b| a.0.cmp(&b.0));
-        (kept, self.ceiling.map(|(_, key)| key), self.other)
+        let mut kept: Vec<(&K, &V)> = self.kept.iter().collect();
+        kept.sort_by(|a, b| a.0.cmp(b.0));
+        let ceiling = self.ceiling.as_ref().map(|(_, key)| key);
+        Parts { kept, ceiling, other: self.other.as_ref() }
     }
 
     /// The same put together again.

@@ -160,6 +160,13 @@ impl Cell {
         self.evidence.merge(&other.evidence);
     }
 
+    /// About how many bytes it holds beside itself.
+    pub fn heap_bytes(&self) -> usize {
+        self.subjects.heap_bytes()
+            + self.evidence.heap_bytes()
+            + self.credentials.capacity() * size_of::<CredentialId>()
+    }
+
     /// Notes a credential used.
     pub fn add_credential(&mut self, credential: CredentialId) {
         if let Err(index) = self.credentials.binary_search(&credential) {

@@ -413,8 +413,37 @@ impl Columns {
     /// Moves what was committed into a tally, when there is nothing else. What the register says stays known.
     pub fn settle(&mut self, tally: &mut Dated) {
         self.fold_committed();
-        let Columns { committed, facts, of_partners, of_apis, .. } = self;
-        let (sums, beside) = committed.take();
+        let mut committed = std::mem::replace(&mut self.committed, Sheet::new(self.by));
+        self.take(&mut committed, tally);
+        self.committed = committed;
+    }
+
+    /// About how many bytes it takes that grow with what is counted, and not only with the register.
+    pub fn heap_bytes(&self) -> usize {
+        let of_sums = size_of::<Common>() * OUTCOMES as usize + 2 * size_of::<Facts>();
+        self.facts.len() * of_sums
+            + self.lanes.capacity() * size_of::<(u64, Lane)>()
+            + self.current.heap_bytes()
+            + self.committed.heap_bytes()
+    }
+
+    /// Moves all there is out: what was committed, and what is of the input that is being read, into a tally each. Between two
+    /// pieces.
+    pub fn clear_into(&mut self, committed: &mut Dated, current: &mut Dated) {
+        self.fold_current();
+        self.fold_committed();
+        let (by, only, rows_folded) = (self.by, self.only, self.rows_folded);
+        let mut all = std::mem::replace(self, Columns::folding(by, only, rows_folded));
+        let mut sheet = std::mem::take(&mut all.committed);
+        all.take(&mut sheet, committed);
+        let mut sheet = std::mem::take(&mut all.current);
+        all.take(&mut sheet, current);
+    }
+
+    /// Moves what was folded into a tally.
+    fn take(&self, sheet: &mut Sheet, tally: &mut Dated) {
+        let Columns { facts, of_partners, of_apis, .. } = self;
+        let (sums, beside) = sheet.take();
         for (index, taken) in sums {
             let Facts { day, key, since, axis_since, lapsed_at } =
                 facts[(index / OUTCOMES) as usize];

@@ -81,13 +81,26 @@ impl Dated {
         sums
     }
 
-    /// Files what has no day of an input under the day of the last of its calls, if there is any: where a reader will look for
-    /// it. `self` must be of that input alone.
-    pub fn file(&mut self) {
+    /// The last day with calls.
+    pub fn last_day(&self) -> Option<i64> {
         let with_calls = |tally: &Tally| tally.inputs.values().any(|sums| sums.calls > 0);
-        let last =
-            self.tallies.iter().rev().find(|(_, tally)| with_calls(tally)).map(|(&day, _)| day);
-        if let Some(day) = last {
+        self.tallies.iter().rev().find(|(_, tally)| with_calls(tally)).map(|(&day, _)| day)
+    }
+
+    /// Takes out all that has a day.
+    #[must_use]
+    pub fn take_days(&mut self) -> Dated {
+        Dated { by: self.by, tallies: std::mem::take(&mut self.tallies), undated: Tally::default() }
+    }
+
+    /// About how many bytes it holds.
+    pub fn heap_bytes(&self) -> usize {
+        self.tallies.values().map(Tally::heap_bytes).sum()
+    }
+
+    /// Files what has no day under that of the last of the calls, if there is any: where a reader will look for it.
+    pub fn file(&mut self, last_day: Option<i64>) {
+        if let Some(day) = last_day {
             let undated = std::mem::take(&mut self.undated);
             self.day(day).merge(undated);
         }

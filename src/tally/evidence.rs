@@ -150,6 +150,17 @@ impl Evidence {
         }
     }
 
+    /// About how many bytes it holds beside itself.
+    pub fn heap_bytes(&self) -> usize {
+        let texts = self.latest.iter().map(|kept| match &kept.line {
+            Line::Text(text) => text.capacity(),
+            Line::Hashed { .. } => 0,
+        });
+        self.earliest.capacity() * size_of::<Proof>()
+            + self.latest.capacity() * size_of::<Kept>()
+            + texts.sum::<usize>()
+    }
+
     /// The earliest and the latest lines, each ascending.
     pub fn ends(&self) -> (Vec<Proof>, Vec<Proof>) {
         (self.earliest.clone(), self.latest.iter().map(Kept::proof).collect())

@@ -52,6 +52,14 @@ impl Latencies {
         }
     }
 
+    /// About how many bytes they hold beside themselves.
+    pub fn heap_bytes(&self) -> usize {
+        let histogram = self.histogram.as_ref().map_or(0, |histogram| {
+            size_of::<Histogram<u64>>() + histogram.distinct_values() * size_of::<u64>()
+        });
+        self.few.capacity() * size_of::<u64>() + histogram
+    }
+
     /// How many there are.
     pub fn count(&self) -> u64 {
         self.histogram.as_ref().map_or(self.few.len() as u64, |histogram| histogram.len())
@@ -165,6 +173,11 @@ impl Buckets {
                 *count = 0;
             }
         }
+    }
+
+    /// About how many bytes they hold beside themselves.
+    pub(super) fn heap_bytes(&self) -> usize {
+        (self.few.capacity() + self.counts.capacity()) * size_of::<u32>()
     }
 
     /// Moves all of them.

@@ -20,7 +20,7 @@ use std::collections::BTreeSet;
 use hashbrown::HashMap;
 use rayon::prelude::*;
 
-pub use bounded::{Bounded, Key, Merge};
+pub use bounded::{Bounded, Key, Merge, Parts};
 pub use cell::{Cell, CellKey, Latest, Logged};
 pub use columns::{Addends, Columns};
 pub use dated::{By, Dated};
@@ -340,6 +340,19 @@ pub struct Tally {
     pub rejects: Rejects,
 }
 
+impl Cells {
+    fn heap_bytes(&self) -> usize {
+        let entry = size_of::<(CellKey, Cell)>();
+        self.0.capacity() * entry + self.0.values().map(Cell::heap_bytes).sum::<usize>()
+    }
+}
+
+impl Group {
+    fn heap_bytes(&self) -> usize {
+        self.subjects.heap_bytes() + self.operations.heap_bytes() + self.evidence.heap_bytes()
+    }
+}
+
 impl Default for Tally {
     fn default() -> Tally {
         Tally {
@@ -488,6 +501,29 @@ impl Tally {
         let input = self.inputs.entry(place.input).or_default();
         input.calls += 1;
         input.span.add(call.at);
+    }
+
+    /// About how many bytes it holds, but for what each input and each hour of a source takes.
+    // Sums do not depend on the order.
+    #[allow(clippy::iter_over_hash_type)]
+    pub fn heap_bytes(&self) -> usize {
+        let mut bytes = self.cells.heap_bytes() + self.series.heap_bytes();
+        let (named, other) = self.named.entries();
+        for (names, named) in named {
+            let texts = [&names.api, &names.operation].into_iter().flatten();
+            bytes += size_of::<(Names, NamedCells)>() + named.cells.heap_bytes();
+            bytes += texts.map(|text| text.len()).sum::<usize>();
+        }
+        bytes += other.map_or(0, |other| other.cells.heap_bytes());
+        let (unknown, other) = self.unknown.entries();
+        for (_, group) in unknown {
+            bytes += size_of::<([u8; 32], Group)>() + group.heap_bytes();
+        }
+        bytes += other.map_or(0, Group::heap_bytes);
+        bytes +=
+            self.stale.values().map(|group| size_of::<Group>() + group.heap_bytes()).sum::<usize>();
+        bytes += self.partners.values().map(Latencies::heap_bytes).sum::<usize>();
+        bytes + self.apis.values().map(|sums| sums.latencies.heap_bytes()).sum::<usize>()
     }
 
     /// Adds all of `other`.

@@ -39,6 +39,11 @@ impl Operations {
         }
     }
 
+    /// About how many bytes they hold beside themselves.
+    pub fn heap_bytes(&self) -> usize {
+        self.first.iter().map(|name| size_of::<String>() + name.len()).sum()
+    }
+
     /// The same put together again from [`Operations::names`].
     pub fn of_names(names: impl IntoIterator<Item = String>) -> Operations {
         let mut operations = Operations::default();
@@ -47,9 +52,9 @@ impl Operations {
     }
 
     /// Their names; `(other)` stands for those beyond the bound.
-    pub fn names(self) -> BTreeSet<String> {
+    pub fn names(&self) -> BTreeSet<String> {
         let more = self.more.then(|| OTHER.to_owned());
-        self.first.into_iter().chain(more).collect()
+        self.first.iter().cloned().chain(more).collect()
     }
 }
 

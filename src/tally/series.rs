@@ -100,6 +100,11 @@ impl Series {
         self.hours.entry((hour, partner)).or_default()
     }
 
+    /// About how many bytes it holds.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.hours.capacity() * size_of::<((i64, Option<PartnerId>), HourCounts)>()
+    }
+
     /// The same for each day.
     pub(super) fn by_day(self) -> HashMap<i64, Series> {
         let by = self.by;

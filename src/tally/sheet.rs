@@ -192,6 +192,26 @@ impl Sheet {
         self.series.merge(std::mem::replace(&mut other.series, Series::new(other.by)));
     }
 
+    /// About how many bytes it holds.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let of_latencies = |all: &[(Buckets, Latencies)]| -> usize {
+            let each = all.iter().map(|(buckets, latencies)| {
+                size_of::<(Buckets, Latencies)>() + buckets.heap_bytes() + latencies.heap_bytes()
+            });
+            each.sum()
+        };
+        let subjects = self.used.iter().map(|index| self.subjects[*index as usize].heap_bytes());
+        let evidence = self.proven.iter().map(|index| self.evidence[*index as usize].heap_bytes());
+        self.sums.capacity() * (size_of::<Sums>() + size_of::<Subjects>())
+            + self.evidence.capacity() * size_of::<Evidence>()
+            + self.credentials.capacity() * size_of::<(u32, CredentialId)>()
+            + subjects.sum::<usize>()
+            + evidence.sum::<usize>()
+            + of_latencies(&self.of_partners)
+            + of_latencies(&self.of_apis)
+            + self.series.heap_bytes()
+    }
+
     /// Takes what there is, the indexes in order, and leaves it empty.
     pub(super) fn take(&mut self) -> (impl Iterator<Item = (u32, Taken)> + '_, Beside) {
         let beside = Beside {

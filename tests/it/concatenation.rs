@@ -262,8 +262,12 @@ fn nights_add_up_to_one_look_at_all() {
 
 fn nightly(folder: &Path, night: usize) {
     let run_at = format!("2019-06-{:02}T02:00:00Z", night + 1);
-    let arguments =
-        ["nightly", "--json", "--quiet", "--max-rejects", "100%", "--run-at", run_at.as_str()];
+    let mut arguments =
+        vec!["nightly", "--json", "--quiet", "--max-rejects", "100%", "--run-at", run_at.as_str()];
+    // Where sums are does not matter: every other night lays them aside after each piece.
+    if night.is_multiple_of(2) {
+        arguments.extend(["--counted-bytes", "0", "--chunk-bytes", "300"]);
+    }
     let report = overstay(folder, &arguments);
     adds_up(&report);
 }

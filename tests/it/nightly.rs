@@ -384,19 +384,26 @@ fn a_full_disk_fails_the_run_and_the_next_one_goes_on() {
         trap 'rm -rf disk/*; umount disk; rm -rf disk; mv saved disk' EXIT
         mount -t tmpfs -o "size=$2k" none disk || exit 98
         cp -a saved/. disk/ 2>/dev/null || exit 99
-        "$1" nightly --json --quiet --run-at "$3"; code=$?
+        "$1" nightly --json --quiet --run-at "$3" $4; code=$?
         rm -rf after && cp -a disk after && exit $code"#;
     let (mut failed_at, mut failed) = (BTreeSet::new(), 0);
-    for size_kib in (4..4000).step_by(4) {
+    let in_memory = (4..4000).step_by(4).map(|size_kib| (size_kib, ""));
+    let laid_aside = (6..4000).step_by(10).map(|size_kib| (size_kib, "--counted-bytes=0"));
+    let mut is_done = "none";
+    for (size_kib, memory) in in_memory.chain(laid_aside) {
+        if memory == is_done {
+            continue;
+        }
         let size = size_kib.to_string();
         let program = env!("CARGO_BIN_EXE_overstay");
-        let arguments = ["-m", "sh", "-c", script, "sh", program, &size, NEXT];
+        let arguments = ["-m", "sh", "-c", script, "sh", program, &size, NEXT, memory];
         let output = case.finish(case.tool("unshare", &arguments));
         match output.status.code() {
             Some(99) => continue,
             Some(0) => {
                 assert!(output.stdout == nights.stdout);
-                break;
+                is_done = memory;
+                continue;
             }
             _ => {}
         }
@@ -408,6 +415,7 @@ fn a_full_disk_fails_the_run_and_the_next_one_goes_on() {
         let hints = [
             "hint: nothing counts of this run: the state is as it was before",
             "hint: the state folder must be writable; nothing was changed",
+            "hint: sums that are too large for memory are kept there; nothing was changed",
         ];
         assert!(hints.iter().any(|hint| output.stderr.contains(hint)));
         let left = things_in(&case.path("after"), &["state", "reports"]);
@@ -1160,11 +1168,13 @@ fn state_and_reports_are_the_same_bytes_at_any_number_of_threads() {
     let empty = things(&case);
     let chunk = ["--chunk-bytes", "3000", "--max-rejects", "9"];
     let mut expected = None;
-    for threads in ["1", "2", "7"] {
+    let none_in_memory = ["--counted-bytes", "0"];
+    let ways = ["1", "2", "7"].map(|threads| [(threads, &[][..]), (threads, &none_in_memory[..])]);
+    for (threads, memory) in ways.into_iter().flatten() {
         put_back(&case, &empty);
         let mut outputs = Vec::new();
         for run_at in ["2018-12-20T02:00:00Z", NEXT] {
-            let arguments = [&chunk[..], &["--threads", threads]].concat();
+            let arguments = [&chunk[..], &["--threads", threads], memory].concat();
             let output = nightly(&case, run_at, &arguments).expect_status(0);
             outputs.push(output.stdout.clone());
             if expected.is_none() && outputs.len() == 1 {
@@ -1176,7 +1186,7 @@ fn state_and_reports_are_the_same_bytes_at_any_number_of_threads() {
         outputs.push(sum.stdout.clone());
         let found = (outputs, things(&case));
         let expected = expected.get_or_insert_with(|| found.clone());
-        assert!(found.0 == expected.0, "{threads} threads: other reports");
+        assert!(found.0 == expected.0, "{threads} threads {memory:?}: other reports");
         assert_same(&found.1, &expected.1);
     }
 }
