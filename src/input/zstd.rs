@@ -124,7 +124,7 @@ impl Zstd {
         let status = self
             .decoder
             .run_on_buffers(input, buffer)
-            .map_err(|error| format!("corrupt zstd data: {}", io_words(&error)))?;
+            .map_err(|error| format!("corrupt zstd data: {}", corrupt(&io_words(&error))))?;
         self.window.consume(status.bytes_read);
         self.left -= status.bytes_read;
         self.is_pending = status.bytes_written == buffer.len() && status.remaining > 0;
@@ -185,6 +185,15 @@ impl Zstd {
 
     fn cut_short(&mut self) -> String {
         self.window.error().map_or_else(|| CUT_SHORT.to_owned(), |error| io_words(&error))
+    }
+}
+
+/// What the decoder says of data that are corrupt. A block that decodes to more than it may is found by its room running out or
+/// not, whichever room that was given: it is told by one name.
+fn corrupt(words: &str) -> &str {
+    match words {
+        "destination buffer is too small" => "data corruption detected",
+        words => words,
     }
 }
 
