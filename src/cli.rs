@@ -302,15 +302,11 @@ pub struct FormatsArgs {
     pub raw: bool,
 }
 
-/// Arguments of `audit`.
+/// Where a report goes, and what it decides.
 #[derive(Args, Clone, Debug)]
-pub struct AuditArgs {
-    /// What to read, and by what to judge it
-    #[command(flatten)]
-    pub read: ReadArgs,
-
+pub struct OutputArgs {
     /// Where the report goes, as what: `terminal`, `json` or `markdown`, to standard output or a file, or `csv=DIR` and
-    /// `markdown=DIR/`, to a folder; repeatable. It goes before the config's `outputs`
+    /// `markdown=DIR/`, to a folder; repeatable. It goes before the config's `outputs`, which are those of audit and nightly
     #[arg(long, value_name = "KIND[=PATH]")]
     pub report: Vec<String>,
 
@@ -318,21 +314,33 @@ pub struct AuditArgs {
     #[arg(long)]
     pub json: bool,
 
-    /// Report on this partner only. All logs are read and accounted for all the same
-    #[arg(long, value_name = "P")]
-    pub partner: Option<String>,
-
     /// Exit with 1 if there is a finding of this severity or above: critical, high, medium, low, info
     #[arg(long, value_name = "SEVERITY")]
     pub fail_on: Option<String>,
 
-    /// Put the BLAKE3 digest of every input into the report
-    #[arg(long)]
-    pub digest: bool,
-
     /// Colour on the terminal
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = ColorArg::Auto)]
     pub color: ColorArg,
+}
+
+/// Arguments of `audit`.
+#[derive(Args, Clone, Debug)]
+pub struct AuditArgs {
+    /// What to read, and by what to judge it
+    #[command(flatten)]
+    pub read: ReadArgs,
+
+    /// Where the report goes
+    #[command(flatten)]
+    pub output: OutputArgs,
+
+    /// Report on this partner only. All logs are read and accounted for all the same
+    #[arg(long, value_name = "P")]
+    pub partner: Option<String>,
+
+    /// Put the BLAKE3 digest of every input into the report
+    #[arg(long)]
+    pub digest: bool,
 }
 
 /// Where the configuration and the register are, for commands that keep state.
@@ -358,17 +366,9 @@ pub struct NightlyArgs {
     #[command(flatten)]
     pub how: HowArgs,
 
-    /// Where the run's report goes beside the folder of reports, as `audit` has it; repeatable
-    #[arg(long, value_name = "KIND[=PATH]")]
-    pub report: Vec<String>,
-
-    /// The same as --report json
-    #[arg(long)]
-    pub json: bool,
-
-    /// Exit with 1 if there is a finding of this severity or above: critical, high, medium, low, info
-    #[arg(long, value_name = "SEVERITY")]
-    pub fail_on: Option<String>,
+    /// Where the run's report goes beside the folder of reports
+    #[command(flatten)]
+    pub output: OutputArgs,
 
     /// Write nothing: no state, no reports, no key
     #[arg(long)]
@@ -381,10 +381,6 @@ pub struct NightlyArgs {
     /// The time of the run [default: now]
     #[arg(long, value_name = "T")]
     pub run_at: Option<String>,
-
-    /// Colour on the terminal
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t = ColorArg::Auto)]
-    pub color: ColorArg,
 }
 
 /// Arguments of `report`.
@@ -402,25 +398,13 @@ pub struct ReportArgs {
     #[arg(long, value_name = "DAY")]
     pub until: Option<String>,
 
-    /// Where the report goes, as `audit` has it; repeatable
-    #[arg(long, value_name = "KIND[=PATH]")]
-    pub report: Vec<String>,
-
-    /// The same as --report json
-    #[arg(long)]
-    pub json: bool,
-
-    /// Exit with 1 if there is a finding of this severity or above: critical, high, medium, low, info
-    #[arg(long, value_name = "SEVERITY")]
-    pub fail_on: Option<String>,
+    /// Where the report goes
+    #[command(flatten)]
+    pub output: OutputArgs,
 
     /// Worker threads [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=limits::THREADS_MAX as i64))]
     pub threads: Option<u16>,
-
-    /// Colour on the terminal
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t = ColorArg::Auto)]
-    pub color: ColorArg,
 }
 
 /// Arguments of `verify`.
