@@ -74,7 +74,9 @@ docs/nightly.md tells what is kept, and what is done about each thing that can b
   overstay report
       all days that are kept
   overstay report --since 2018-12-01 --until 2019-01-01 --json
-      one month")]
+      one month
+  overstay report --partner reelhouse
+      one partner, such as that of a finding")]
     Report(Box<ReportArgs>),
     /// Check the chain of run manifests, the reports and the evidence
     #[command(
@@ -219,21 +221,29 @@ pub struct HowArgs {
     #[arg(long, value_name = "N|P%", default_value = "1%")]
     pub max_rejects: String,
 
-    /// Worker threads [default: one for each core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=limits::THREADS_MAX as i64))]
-    pub threads: Option<u16>,
-
     /// How to read files: map large ones, map all, or map none
     #[arg(long, value_name = "HOW", value_enum, default_value_t = IoArg::Auto)]
     pub io: IoArg,
 
-    /// No progress bar, no notes on standard error; errors are still told
-    #[arg(long, short)]
-    pub quiet: bool,
+    /// How to run
+    #[command(flatten)]
+    pub run: RunArgs,
 
     /// Bytes that a worker takes at a time
     #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(u32).range(1..=1 << 30))]
     pub chunk_bytes: Option<u32>,
+}
+
+/// How to run; none of it changes a result.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct RunArgs {
+    /// Worker threads [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=limits::THREADS_MAX as i64))]
+    pub threads: Option<u16>,
+
+    /// No progress bar, no notes on standard error; errors are still told
+    #[arg(long, short)]
+    pub quiet: bool,
 }
 
 /// Arguments of `init`.
@@ -402,9 +412,13 @@ pub struct ReportArgs {
     #[command(flatten)]
     pub output: OutputArgs,
 
-    /// Worker threads [default: one for each core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=limits::THREADS_MAX as i64))]
-    pub threads: Option<u16>,
+    /// Report on this partner only. What was read of logs is accounted for all the same
+    #[arg(long, value_name = "P")]
+    pub partner: Option<String>,
+
+    /// How to run
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 /// Arguments of `verify`.
@@ -421,6 +435,10 @@ pub struct VerifyArgs {
     /// Do not read the evidence again: the logs are elsewhere
     #[arg(long)]
     pub no_evidence: bool,
+
+    /// How to run
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 /// Arguments of `calls`.

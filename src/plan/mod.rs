@@ -702,8 +702,8 @@ fn how(args: &HowArgs, plan: ReadPlan) -> Result<ReadPlan> {
             chunk_bytes: args.chunk_bytes.map_or(limits::CHUNK_BYTES, |bytes| bytes as usize),
             ..input::Options::default()
         },
-        threads: args.threads.map(usize::from),
-        progress: std::io::stderr().is_terminal() && !args.quiet,
+        threads: args.run.threads.map(usize::from),
+        progress: std::io::stderr().is_terminal() && !args.run.quiet,
         ..plan
     })
 }

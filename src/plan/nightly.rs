@@ -96,6 +96,8 @@ pub struct ReportPlan {
     pub since_day: Option<i64>,
     /// The day after the last.
     pub until_day: Option<i64>,
+    /// The only partner to report on.
+    pub partner: Option<String>,
     /// Where the report goes.
     pub outputs: Vec<Output>,
     /// What standard output can show.
@@ -179,7 +181,7 @@ pub fn report(args: &ReportArgs) -> Result<ReportPlan> {
     let state = state_plan(&config)?;
     let (mut read, _) = read_plan(&args.state, &config)?;
     read.by = By::Day;
-    read.threads = args.threads.map(usize::from);
+    read.threads = args.run.threads.map(usize::from);
     let day = |flag: &str, text: Option<&str>| {
         let Some(at) = instant(flag, text)? else { return Ok(None) };
         let day = By::Day.of(at);
@@ -208,6 +210,7 @@ pub fn report(args: &ReportArgs) -> Result<ReportPlan> {
         state,
         since_day,
         until_day,
+        partner: args.partner.clone(),
         outputs,
         display: display(args.output.color),
         fail_on: fail_on_of(&args.output)?,
@@ -229,7 +232,8 @@ pub fn verify(args: &VerifyArgs) -> Result<VerifyPlan> {
             "--head: found `{head}`, expected the 64 hex digits that a run printed as the head of the chain"
         )));
     }
-    let (read, configured) = read_plan(&args.state, &config)?;
+    let (mut read, configured) = read_plan(&args.state, &config)?;
+    read.threads = args.run.threads.map(usize::from);
     Ok(VerifyPlan {
         read,
         sources: nightly_sources(configured),

@@ -1,7 +1,22 @@
 //! What the commands that keep state say to the people who run them: help, headlines, tables, what to do next, and who may read
 //! what they keep.
 
-use crate::harness::Case;
+use std::fs;
+
+use serde_json::Value;
+
+use crate::concatenation::but_places;
+use crate::harness::{Case, Output, repository};
+
+const CONFIG: &str = r#"
+[register]
+source = "register"
+
+[[logs]]
+source = "core"
+paths  = ["logs/*"]
+format = "json"
+"#;
 
 /// What the help of a command says of a flag, its words in one line.
 fn help_of(case: &Case, command: &str, flag: &str) -> String {
@@ -24,4 +39,113 @@ fn the_same_flag_is_told_in_the_same_words() {
             assert_eq!(help_of(&case, command, flag), told, "{command}");
         }
     }
+}
+
+/// A case with the logs, the register and the config of `sample-logs`.
+fn samples() -> Case {
+    let case = Case::new();
+    let folder = repository("sample-logs");
+    for entry in walkdir::WalkDir::new(&folder).into_iter().map(Result::unwrap) {
+        if entry.file_type().is_file() {
+            let name = entry.path().strip_prefix(&folder).unwrap().to_str().unwrap().to_owned();
+            case.write(&name, fs::read(entry.path()).unwrap());
+        }
+    }
+    case
+}
+
+fn nightly(case: &Case, run_at: &str, rest: &[&str]) -> Output {
+    case.run(&[&["nightly", "--quiet", "--run-at", run_at], rest].concat())
+}
+
+/// What a report on one partner tells that `audit` and the state tell alike: all of it, but for places, what only runs that
+/// keep state tell, and how long calls to apis took, which is not kept by partner.
+fn of_partner(mut report: Value) -> Value {
+    for api in report["apis"].as_array_mut().unwrap() {
+        api.as_object_mut().unwrap().remove("latency_us");
+    }
+    but_places(report)
+}
+
+/// From the state as from the logs, for each partner of the sample and one that made no call.
+#[test]
+fn a_report_on_one_partner_is_what_audit_tells_of_it() {
+    let case = samples();
+    nightly(&case, "2018-12-20T02:00:00Z", &["--json"]).expect_status(0);
+    let whole = case.run(&["report", "--json"]).expect_status(0).report();
+    let partners = whole["partners"].as_array().unwrap();
+    assert_eq!(partners.len(), 14);
+    let (mut calls, mut without_subject) = (0, 0);
+    for partner in partners {
+        let partner = partner["partner"].as_str().unwrap();
+        let of = |command: &str| {
+            case.run(&[command, "--json", "--partner", partner]).expect_status(0).report()
+        };
+        let (told, audited) = (of("report"), of("audit"));
+        assert_eq!(told["partner"], partner);
+        for api in told["apis"].as_array().unwrap() {
+            assert_eq!(api["latency_us"]["count"], 0, "{api}");
+            without_subject += api["calls_without_subject"].as_u64().unwrap();
+        }
+        calls += told["partners"][0]["calls"].as_u64().unwrap();
+        assert_eq!(
+            told["findings"].as_array().unwrap().len(),
+            audited["findings"].as_array().unwrap().len()
+        );
+        assert_eq!(of_partner(told), of_partner(audited), "{partner}");
+    }
+    // As the README shows them.
+    assert_eq!((calls, without_subject), (4_893, 6));
+
+    let output = case.run(&["report", "--partner", "reelhous"]).expect_status(2).expect_no_stdout();
+    output.expect_stderr(&["--partner: found `reelhous`", "did you mean `reelhouse`?"]);
+    let markdown = case.run(&["report", "--partner", "reelhouse", "--report", "markdown"]);
+    let markdown = markdown.expect_status(0);
+    assert!(markdown.stdout.contains("\nreelhouse overstayed: 1,404 served calls"));
+    assert!(!markdown.stdout.contains("seekly"));
+}
+
+/// One that the register no longer lists, of whom calls are kept.
+#[test]
+fn a_partner_that_is_gone_from_the_register_can_be_reported_on() {
+    let case = Case::mixed().file("overstay.toml", CONFIG);
+    nightly(&case, "2018-12-20T02:00:00Z", &[]).expect_status(0);
+    case.write("register/partners.csv", "partner,name\nglobex,Globex\n");
+    case.write("register/credentials.csv", "credential,partner\nkey-globex-2,globex\n");
+    let grants = case.read("register/grants.csv");
+    let kept: Vec<&str> = grants.lines().filter(|line| !line.starts_with("g-acme")).collect();
+    case.write("register/grants.csv", kept.join("\n"));
+    let report = case.run(&["report", "--json", "--partner", "acme"]).expect_status(0).report();
+    assert_eq!(report["partners"][0]["calls"], 3);
+    assert_eq!(report["accounting"]["calls"], 9);
+    let kinds = report["findings"].as_array().unwrap().iter();
+    let mut kinds: Vec<&str> = kinds.map(|finding| finding["kind"].as_str().unwrap()).collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, ["out-of-scope", "unlisted-api"]);
+}
+
+/// Notes are for people who look; what is wrong is told all the same.
+#[test]
+fn quiet_leaves_notes_out_and_nothing_else() {
+    let case = Case::mixed().file("overstay.toml", CONFIG);
+    case.write("register/grants.csv", "grant,partner,api,operations\ng,globex,messages,read\n");
+    nightly(&case, "2018-12-20T02:00:00Z", &[]).expect_status(0);
+    let told = case.run(&["verify"]).expect_status(0).expect_stderr(&["note: nobody vouches"]);
+    assert!(told.stderr.contains("note: 1 run, all reports"));
+    for flag in ["--quiet", "-q"] {
+        let quiet = case.run(&["verify", flag]).expect_status(0);
+        assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
+    }
+    // As `audit` does.
+    for command in ["report", "audit"] {
+        let told = case.run(&[command]).expect_status(0);
+        let told = told.expect_stderr(&["note: 1 of 2 partners with calls has no grant"]);
+        let quiet = case.run(&[command, "--quiet"]).expect_status(0);
+        assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), (told.stdout.as_str(), ""));
+    }
+
+    case.write("reports/runs/000001/report.md", "");
+    let told = case.run(&["verify", "--quiet"]).expect_status(2);
+    assert!(told.stdout.contains("report.md"), "{}", told.stdout);
+    assert!(told.stderr.contains("warning: 1 problem"), "{}", told.stderr);
 }
