@@ -149,3 +149,36 @@ fn quiet_leaves_notes_out_and_nothing_else() {
     assert!(told.stdout.contains("report.md"), "{}", told.stdout);
     assert!(told.stderr.contains("warning: 1 problem"), "{}", told.stderr);
 }
+
+/// Who may look into what, by the umask that most systems have.
+#[cfg(unix)]
+#[test]
+fn only_the_owner_may_look_into_the_state() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let case = Case::mixed().file("overstay.toml", CONFIG);
+    let run = format!(
+        "umask 022 && exec {} nightly --quiet --run-at 2018-12-20T02:00:00Z",
+        env!("CARGO_BIN_EXE_overstay")
+    );
+    case.finish(case.tool("sh", &["-c", &run])).expect_status(0);
+    let kept: Vec<_> = walkdir::WalkDir::new(case.path("state")).into_iter().collect();
+    let folders = kept.iter().flatten().filter(|entry| entry.file_type().is_dir());
+    let mut seen = Vec::new();
+    for folder in folders {
+        let mode = folder.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o700, "{}: {mode:o}", folder.path().display());
+        seen.push(folder.path().strip_prefix(case.path("state")).unwrap().to_owned());
+    }
+    // The state, its segments and its registers, of which there is one.
+    assert_eq!(seen.len(), 4, "{seen:?}");
+    for folder in ["reports", "reports/runs", "reports/runs/000001", "reports/2018-12-18"] {
+        let mode = fs::metadata(case.path(folder)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o755, "{folder}: {mode:o}");
+    }
+    // What somebody has let others see stays so.
+    fs::set_permissions(case.path("state"), fs::Permissions::from_mode(0o750)).unwrap();
+    nightly(&case, "2018-12-21T02:00:00Z", &[]).expect_status(0);
+    let mode = fs::metadata(case.path("state")).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o750);
+}
