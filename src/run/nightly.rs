@@ -286,8 +286,11 @@ impl<'f> Run<'f> {
             sources: heard.iter().map(|(source, last)| (source.as_str(), *last)).collect(),
             all_sources: all_sources.iter().map(String::as_str).collect(),
             source_of: &source_of,
+            keep_days: self.plan.state.keep_days,
+            horizon,
         };
-        lives::live(&mut self.ledger, &mut run_report, &seen);
+        let too_many = lives::live(&mut self.ledger, &mut run_report, &seen);
+        self.warnings.extend(too_many);
         // What is over is no finding that anyone need act on.
         run_report.headline = report::text::headline(&run_report, &run_report.overstayed_people);
         run_report.check()?;

@@ -182,3 +182,57 @@ fn only_the_owner_may_look_into_the_state() {
     let mode = fs::metadata(case.path("state")).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode, 0o750);
 }
+
+/// A call of 2018-12 by `globex`, whose grant was revoked, or by `acme`, whose grant is live.
+fn call(day: u32, is_good: bool) -> String {
+    let key = if is_good { "key-acme-1" } else { "key-globex-2" };
+    format!(
+        "{{\"time\":\"2018-12-{day:02}T09:00:00Z\",\"client_id\":\"{key}\",\"method\":\"GET\",\"path\":\"/messages/ann\",\"status\":200}}\n"
+    )
+}
+
+/// What a run at 02:00 of that day says of the one finding of `globex` after the calls of the day before have come, of which it
+/// is told whether they are in order: its status and since when it is known.
+fn life(case: &Case, day: u32, calls: &[bool]) -> (Value, Value) {
+    for is_good in calls {
+        let line = call(day - 1, *is_good);
+        let mut log = fs::read(case.path("logs/a.log")).unwrap_or_default();
+        log.extend(line.as_bytes());
+        case.write("logs/a.log", log);
+    }
+    let run_at = format!("2018-12-{day:02}T02:00:00Z");
+    let report = nightly(case, &run_at, &["--json"]).expect_status(0).report();
+    let of_globex = report["findings"].as_array().unwrap().iter();
+    let mut of_globex = of_globex.filter(|finding| finding["partner"] == "globex");
+    let told = of_globex.next().map_or((Value::Null, Value::Null), |finding| {
+        (finding["status"].clone(), finding["first_seen"].clone())
+    });
+    assert!(of_globex.next().is_none());
+    told
+}
+
+/// For as long as days are kept: then what comes again is new.
+#[test]
+fn what_is_over_is_forgotten_in_the_end() {
+    let config = format!("{CONFIG}\n[state]\nkeep_days = 2\n");
+    let told = |status: &str, day: u32| {
+        (Value::from(status), Value::from(format!("2018-12-{day:02}T02:00:00Z")))
+    };
+    let nothing = (Value::Null, Value::Null);
+    for (again, expected) in [(13, told("reopened", 11)), (14, told("new", 14))] {
+        let case = Case::with_register().file("overstay.toml", &config);
+        assert_eq!(life(&case, 11, &[true, false]), told("new", 11));
+        assert_eq!(life(&case, 12, &[true]), told("resolved", 11));
+        for day in 13..again {
+            assert_eq!(life(&case, day, &[true]), nothing);
+        }
+        assert_eq!(life(&case, again, &[true, false]), expected, "found again on the {again}th");
+    }
+    // What no run has found to be over goes on, however long ago it was found.
+    let case = Case::with_register().file("overstay.toml", &config);
+    assert_eq!(life(&case, 11, &[true, false]), told("new", 11));
+    for day in 12..20 {
+        assert_eq!(life(&case, day, &[]), nothing, "{day}");
+    }
+    assert_eq!(life(&case, 20, &[false]), told("ongoing", 11));
+}
