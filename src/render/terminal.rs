@@ -20,7 +20,7 @@ use crate::judge::Verdict;
 use crate::limits;
 use crate::report::text::{
     affected, affected_by_tables, bytes, counted, duration, latency, people, people_of,
-    register_change, standing, thousands, to_the_second,
+    register_change, standing, standing_findings, thousands, to_the_second,
 };
 use crate::report::{
     End, EndStatus, Finding, Partner, Register, Report, SourceCoverage, Status, Usage, Window,
@@ -91,6 +91,9 @@ pub fn terminal(report: &Report, screen: &Screen, out: &mut dyn Write) -> io::Re
     run_lines(&mut page, report)?;
     if judged {
         findings(&mut page, report)?;
+        if let Some(told) = standing_line(report) {
+            page.labelled("STANDING", &told)?;
+        }
         page.labelled("ENDS", &ends_line(report))?;
         exceptions_line(&mut page, report)?;
         if let Some(told) = unused_line(report) {
@@ -304,9 +307,11 @@ fn findings(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
             .filter(|(n, _)| *n > 0)
             .map(|(n, what)| counted(n as u64, &format!("{what} one"), &format!("{what} ones")))
             .collect();
+        // Those of earlier runs are told below.
+        let of = if standing_line(report).is_some() { " in what is new" } else { "" };
         let text = match but.is_empty() {
-            true => "No findings.".to_owned(),
-            false => format!("No findings but {}.", but.join(" and ")),
+            true => format!("No findings{of}."),
+            false => format!("No findings{of} but {}.", but.join(" and ")),
         };
         page.wrapped(0, &text, Style::new())?;
         if resolved.is_empty() {
@@ -454,14 +459,13 @@ pub(super) fn reach(finding: &Finding) -> (String, &'static str) {
         let number = text.split(' ').next().unwrap_or_default().to_owned();
         return (number, if people == 1 { "person" } else { "people" });
     }
-    let (n, unit) = if finding.served > 0 {
-        (finding.served, "served")
-    } else if finding.denied > 0 {
-        (finding.denied, "denied")
-    } else {
-        (finding.failed, "failed")
-    };
-    (thousands(n), unit)
+    let calls =
+        [(finding.served, "served"), (finding.denied, "denied"), (finding.failed, "failed")];
+    match calls.into_iter().find(|(n, _)| *n > 0) {
+        Some((n, unit)) => (thousands(n), unit),
+        // One that is over, and of which there was no call.
+        None => ("-".to_owned(), ""),
+    }
 }
 
 /// The finding's calls by outcome, but for those that `reach` has shown already; of one without calls what it is about.
@@ -479,6 +483,11 @@ fn calls_of(finding: &Finding, shown: &str) -> String {
         [(finding.served, "served"), (finding.denied, "denied"), (finding.failed, "failed")];
     let counts = counts.into_iter().filter(|(n, what)| *n > 0 && *what != shown);
     counts.map(|(n, what)| format!("{} {what}", thousands(n))).collect::<Vec<_>>().join(", ")
+}
+
+/// The findings of earlier runs of which nothing is known that would have ended them.
+pub(super) fn standing_line(report: &Report) -> Option<String> {
+    standing_findings(report.nightly.as_ref()?.standing.as_ref()?)
 }
 
 /// `14: 11 cut (median lag 38 s), 2 untested, 1 open`.
@@ -730,7 +739,8 @@ fn partners(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         let more = counted(more as u64, "more partner", "more partners");
         page.note(&format!("{more} with fewer calls overstayed, or fewer calls; {MORE}"))?;
     }
-    if !silent.is_empty() {
+    // Where there is no call at all the headline says so.
+    if !silent.is_empty() && report.accounting.calls > 0 {
         let names = listed(silent.iter().map(|partner| partner.partner.as_str()));
         let text = counted(silent.len() as u64, "partner", "partners");
         page.wrapped(0, &format!("{text} made no call: {names}"), Style::new())?;
@@ -1314,6 +1324,8 @@ HIGH      log-lost          -          edge.log  -         -
           new       os-22222222222b  read 9.7 KiB of 11.7 KiB
 CRITICAL  dormant-api       reelhouse  messages  2 people  1 y 13 d
           resolved  os-33333333333c  delete, read  3 served, 1 denied
+STANDING    4 findings of earlier runs, of which this one found nothing: 1
+            critical, 2 low, 1 suppressed
 ENDS        1: 1 open
 EXCEPTIONS  1     SUPPRESSED  0 (1 expired)
 UNUSED      not looked for: 1 day with calls, and it takes 30
@@ -1350,6 +1362,7 @@ REGISTER    1 partner, 1 api, 1 grant, digest eeeeeeeeeeee…
             finding.status = Some("resolved");
         }
         report.findings[0].suppressed_by = Some("api-governance".to_owned());
+        report.nightly.as_mut().unwrap().standing = None;
         let text = shown(&report, 80, false);
         let expected = "\nNo findings but 1 suppressed one and 3 resolved ones.\nSEVERITY  KIND ";
         assert!(text.contains(expected), "{text}");

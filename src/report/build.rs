@@ -214,8 +214,9 @@ pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
     // Those that take long.
     let findings = || {
         let Judgement { found, .. } = judged(judge, rows, names, unknown, stale, &past, facts);
+        let ids = || found.iter().map(|finding| finding.id.as_str());
         let decisions: Vec<Decision> =
-            facts.suppressions.iter().map(|decision| decision.among(&found)).collect();
+            facts.suppressions.iter().map(|decision| decision.among(ids())).collect();
         let suppressions = suppression_rows(judge, &decisions, &found, window_end, facts.partner);
         (suppressions, finding_rows(judge, found, facts, &decisions, window_end))
     };

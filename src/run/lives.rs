@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::findings::{Kind, Severity};
+use crate::findings::{Kind, Severity, Suppression};
 use crate::limits;
 use crate::report::text::thousands;
-use crate::report::{Finding, FindingLog, Report, Status, Subjects};
+use crate::report::{Finding, FindingLog, Report, Standing, Status, Subjects};
 use crate::state::{Ledger, Life, Stage};
 use crate::tally::By;
 use crate::time::{Instant, S_PER_DAY};
@@ -26,6 +26,8 @@ pub(super) struct Seen<'r> {
     pub(super) keep_days: u32,
     /// The first day that is kept.
     pub(super) horizon: i64,
+    /// Configured suppressions.
+    pub(super) suppressions: &'r [Suppression],
 }
 
 /// Takes the findings of a run over into the ledger, and says in the report where each is in its life. Those that are over are
@@ -105,7 +107,36 @@ pub(super) fn live(ledger: &mut Ledger, report: &mut Report, seen: &Seen<'_>) ->
     }
     report.findings.extend(over);
     report.findings.sort_by(|a, b| a.id.cmp(&b.id));
+    if let Some(nightly) = &mut report.nightly {
+        nightly.standing = Some(standing(ledger, seen.suppressions, &found));
+    }
     bound(&mut ledger.findings, seen.run, limits::FINDINGS_REMEMBERED_MAX)
+}
+
+/// The findings that are not over, and not among those that a run found.
+fn standing(ledger: &Ledger, suppressions: &[Suppression], found: &BTreeSet<String>) -> Standing {
+    let last_call = ledger.last_call_ns.map(Instant::from_ns);
+    let in_force = suppressions.iter().filter(|suppression| !suppression.expired(last_call));
+    let ids = || ledger.findings.keys().map(String::as_str);
+    let in_force: Vec<Suppression> = in_force.map(|suppression| suppression.among(ids())).collect();
+    let mut standing = Standing::default();
+    let open = ledger.findings.iter();
+    let open =
+        open.filter(|(id, life)| life.stage != Stage::Resolved && !found.contains(id.as_str()));
+    for (id, life) in open {
+        // Those of another version, whose names nobody knows, stand all the same.
+        let is_hidden = Kind::from_name(&life.kind).is_some_and(|kind| {
+            let (partner, api) = (life.partner.as_deref(), life.api.as_deref());
+            in_force.iter().any(|suppression| suppression.is_about(id, kind, partner, api))
+        });
+        match is_hidden {
+            true => standing.suppressed += 1,
+            false => {
+                standing.add(Severity::from_name(&life.severity).unwrap_or(Severity::Critical));
+            }
+        }
+    }
+    standing
 }
 
 /// Forgets findings that have been over for as long as days are kept, by the time that runs saw pass, and of which no day is

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::concatenation::but_places;
 use crate::harness::{Case, Output, repository};
@@ -235,4 +235,126 @@ fn what_is_over_is_forgotten_in_the_end() {
         assert_eq!(life(&case, day, &[]), nothing, "{day}");
     }
     assert_eq!(life(&case, 20, &[false]), told("ongoing", 11));
+}
+
+/// What stands of the sample's findings on the nights after, in which nothing comes.
+const STANDING: &str = "STANDING    23 findings of earlier runs, of which this one found nothing: 8 critical, 5 high, 4 medium, 4 low, 1 info, 1 suppressed\n";
+
+/// Nothing came: that is said, and that it clears nobody, with what stands.
+#[test]
+fn a_quiet_night_is_told_as_one() {
+    let case = samples();
+    let first = nightly(&case, "2018-12-20T02:00:00Z", &[]).expect_status(0);
+    assert!(!first.stdout.contains("STANDING"), "{}", first.stdout);
+    let quiet = nightly(&case, "2018-12-21T02:00:00Z", &[]).expect_status(0);
+    let head = "\
+Nothing new, which clears nobody: 8 logs were looked at, and none had a line more than at run 1, 2018-12-20T02:00:00Z. 24 findings stand, the gravest critical.
+
+RUN         2 at 2018-12-21T02:00:00Z: no calls added
+
+SEVERITY  KIND             PARTNER    API              PEOPLE  OVERSTAY  STATUS   ID               OPERATIONS  CALLS
+HIGH      standing-access  seekly     friend-profiles  -       -         ongoing  os-6ppslxqnkgpr  read        grant sk-friends
+HIGH      standing-access  loomworks  photos           -       -         ongoing  os-if6p2z2iqlbe  read        grant lw-photos
+";
+    let rest = quiet.stdout.strip_prefix(head).unwrap();
+    let rest = rest.strip_prefix(STANDING).unwrap();
+    assert!(rest.starts_with("ENDS        0 in the window\n"), "{rest}");
+    assert!(!rest.contains("made no call") && !rest.contains("PARTNER  CALLS"), "{rest}");
+    // Told to be quiet, it tells nothing else; else nothing of no bytes a second.
+    assert_eq!(quiet.stderr, "");
+    let told = case.run(&["nightly", "--dry-run", "--run-at", "2018-12-22T02:00:00Z"]);
+    assert_eq!(told.expect_status(0).stderr, "");
+
+    // On a terminal no line is longer than it.
+    let mut command =
+        case.command(&["nightly", "-q", "--dry-run", "--run-at", "2018-12-22T02:00:00Z"]);
+    command.env("COLUMNS", "80");
+    let narrow = case.finish(command).expect_status(0);
+    assert!(narrow.stdout.lines().all(|line| line.chars().count() <= 80), "{}", narrow.stdout);
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words(&narrow.stdout).contains(&words(STANDING)), "{}", narrow.stdout);
+
+    let report: Value =
+        serde_json::from_str(&case.read("reports/runs/000002/report.json")).unwrap();
+    assert_eq!(report["headline"], head.lines().next().unwrap());
+    let nightly = &report["nightly"];
+    assert_eq!(nightly["since"], json!({ "run": 1, "run_at": "2018-12-20T02:00:00Z" }));
+    assert_eq!(nightly["logs"], 8);
+    let standing =
+        json!({ "critical": 8, "high": 5, "medium": 4, "low": 4, "info": 1, "suppressed": 1 });
+    assert_eq!(nightly["standing"], standing);
+    assert!(case.read("reports/runs/000002/report.md").contains(STANDING[12..].trim_end()));
+    // Of days and spans nothing of the kind is told.
+    for report in [
+        serde_json::from_str(&case.read("reports/2018-12-18/rev-1.json")).unwrap(),
+        case.run(&["report", "--json"]).expect_status(0).report(),
+    ] {
+        for key in ["since", "logs", "standing"] {
+            assert_eq!(report["nightly"][key], Value::Null, "{key}");
+        }
+    }
+}
+
+/// No finding of the run, and one that stands; one that is over stands no more.
+#[test]
+fn no_night_gives_a_false_all_clear() {
+    let case = Case::with_register().file("overstay.toml", CONFIG);
+    life(&case, 11, &[true, false]);
+    let run = |day: u32| {
+        let run_at = format!("2018-12-{day:02}T02:00:00Z");
+        nightly(&case, &run_at, &["--dry-run"]).expect_status(0).stdout.clone()
+    };
+    let quiet = run(12);
+    let expected = "\
+Nothing new, which clears nobody: 1 log was looked at, and it had not a line more than at run 1, 2018-12-11T02:00:00Z. 1 finding stands, of severity critical.
+
+RUN         2 at 2018-12-12T02:00:00Z: no calls added
+
+No findings in what is new.
+STANDING    1 finding of earlier runs, of which this one found nothing: 1 critical
+";
+    assert!(quiet.starts_with(expected), "{quiet}");
+    // The beginning of a line is no line.
+    let log = case.read("logs/a.log");
+    case.write("logs/a.log", format!("{log}{{\"time\":"));
+    let begun = run(12);
+    assert!(begun.contains("and it had not a whole line more than at run 1"), "{begun}");
+    assert!(begun.contains("1 unfinished last line left to the next run"), "{begun}");
+    // Calls, and of none of them is known whether the finding is over: they came late.
+    case.write("logs/a.log", log.clone() + &call(9, true));
+    let late = run(12);
+    let expected = "No partner overstayed: 1 call of 1 partner, all read from 1 input. 1 finding of earlier runs stands, of severity critical.\n";
+    assert!(late.starts_with(expected), "{late}");
+    // Answered for, it is counted apart.
+    let suppressed = "\n[[suppress]]\nkind = \"after-revocation\"\npartner = \"globex\"\nowner = \"o\"\nreason = \"r\"\nuntil = \"2019-01-01\"\n";
+    case.write("overstay.toml", format!("{CONFIG}{suppressed}"));
+    let hidden = run(12);
+    assert!(
+        hidden.starts_with("No partner overstayed: 1 call of 1 partner, all read from 1 input.\n")
+    );
+    assert!(hidden.contains("of which this one found nothing: 1 suppressed\n"), "{hidden}");
+    case.write("overstay.toml", CONFIG);
+    // It is over.
+    case.write("logs/a.log", log + &call(11, true));
+    let over = run(12);
+    assert!(over.contains("\nNo findings but 1 resolved one.\n"), "{over}");
+    assert!(!over.contains("STANDING") && !over.contains("0 failed"), "{over}");
+}
+
+/// A log that can't be read was not looked at; of a run that reads all anew there is none before.
+#[test]
+fn what_was_not_looked_at_is_not_counted() {
+    let case = Case::with_register().file("overstay.toml", CONFIG);
+    life(&case, 11, &[true]);
+    let paths = "[\"logs/*\", \"more/*\"]";
+    case.write("overstay.toml", CONFIG.replace("[\"logs/*\"]", paths));
+    let run_at = "2018-12-12T02:00:00Z";
+    let partial = nightly(&case, run_at, &["--dry-run"]).expect_status(3);
+    let expected = "1 log was looked at, and it had not a line more than at run 1, 2018-12-11T02:00:00Z. PARTIAL: 1 of 2 inputs was not read whole.\n";
+    assert!(partial.stdout.contains(expected), "{}", partial.stdout);
+    case.write("overstay.toml", CONFIG);
+    let anew = nightly(&case, run_at, &["--dry-run", "--rebuild", "--json"]).expect_status(0);
+    let anew = anew.report();
+    assert_eq!((&anew["nightly"]["since"], &anew["nightly"]["logs"]), (&Value::Null, &json!(1)));
+    assert!(anew["headline"].as_str().unwrap().starts_with("No partner overstayed: 1 call"));
 }
