@@ -259,6 +259,7 @@ HIGH      standing-access  loomworks  photos           -       -         ongoing
     let rest = quiet.stdout.strip_prefix(head).unwrap();
     let rest = rest.strip_prefix(STANDING).unwrap();
     assert!(rest.starts_with("ENDS        0 in the window\n"), "{rest}");
+    assert!(rest.ends_with("\nnext: overstay explain standing-access\n      overstay report\n"));
     assert!(!rest.contains("made no call") && !rest.contains("PARTNER  CALLS"), "{rest}");
     // Told to be quiet, it tells nothing else; else nothing of no bytes a second.
     assert_eq!(quiet.stderr, "");
@@ -314,6 +315,7 @@ No findings in what is new.
 STANDING    1 finding of earlier runs, of which this one found nothing: 1 critical
 ";
     assert!(quiet.starts_with(expected), "{quiet}");
+    assert!(quiet.ends_with("\nnext: overstay report\n"), "{quiet}");
     // The beginning of a line is no line.
     let log = case.read("logs/a.log");
     case.write("logs/a.log", format!("{log}{{\"time\":"));
@@ -357,4 +359,32 @@ fn what_was_not_looked_at_is_not_counted() {
     let anew = anew.report();
     assert_eq!((&anew["nightly"]["since"], &anew["nightly"]["logs"]), (&Value::Null, &json!(1)));
     assert!(anew["headline"].as_str().unwrap().starts_with("No partner overstayed: 1 call"));
+}
+
+/// What a run suggests works when the logs it read are gone.
+#[test]
+fn what_is_suggested_works_without_the_logs() {
+    let case = Case::mixed().file("overstay.toml", CONFIG);
+    let told = nightly(&case, "2018-12-20T02:00:00Z", &[]).expect_status(0);
+    let next = "
+next: overstay explain after-revocation
+      overstay report --partner globex
+      overstay calls --finding os-ahdvwd4mhllt
+      (with the flags of this run; calls reads the logs, as far as they are still there)
+";
+    assert!(told.stdout.ends_with(next), "{}", told.stdout);
+    fs::remove_file(case.path("logs/mixed.log")).unwrap();
+    case.run(&["explain", "after-revocation"]).expect_status(0);
+    let report = case.run(&["report", "--partner", "globex"]).expect_status(0);
+    assert!(report.stdout.contains("os-ahdvwd4mhllt"), "{}", report.stdout);
+    // Of one partner's report, no further one; `audit` has read the logs just now.
+    assert!(!report.stdout.contains("overstay report"), "{}", report.stdout);
+    case.run(&["calls", "--finding", "os-ahdvwd4mhllt"]).expect_status(2);
+    let audited = Case::mixed().file("overstay.toml", CONFIG).run(&["audit"]).expect_status(0);
+    let next = "
+next: overstay explain after-revocation
+      overstay calls --finding os-ahdvwd4mhllt
+      (with the logs and flags of this run)
+";
+    assert!(audited.stdout.ends_with(next), "{}", audited.stdout);
 }
