@@ -74,7 +74,9 @@ docs/nightly.md tells what is kept, and what is done about each thing that can b
   overstay report
       all days that are kept
   overstay report --since 2018-12-01 --until 2019-01-01 --json
-      one month")]
+      one month
+  overstay report --partner reelhouse
+      one partner, such as that of a finding")]
     Report(Box<ReportArgs>),
     /// Check the chain of run manifests, the reports and the evidence
     #[command(
@@ -219,17 +221,13 @@ pub struct HowArgs {
     #[arg(long, value_name = "N|P%", default_value = "1%")]
     pub max_rejects: String,
 
-    /// Worker threads [default: one for each core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=limits::THREADS_MAX as i64))]
-    pub threads: Option<u16>,
-
     /// How to read files: map large ones, map all, or map none
     #[arg(long, value_name = "HOW", value_enum, default_value_t = IoArg::Auto)]
     pub io: IoArg,
 
-    /// No progress bar, no notes on standard error; errors are still told
-    #[arg(long, short)]
-    pub quiet: bool,
+    /// How to run
+    #[command(flatten)]
+    pub run: RunArgs,
 
     /// Bytes that a worker takes at a time
     #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(u32).range(1..=1 << 30))]
@@ -238,6 +236,18 @@ pub struct HowArgs {
     /// Bytes that sums by day may take in memory
     #[arg(long, value_name = "N", hide = true)]
     pub counted_bytes: Option<u64>,
+}
+
+/// How to run; none of it changes a result.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct RunArgs {
+    /// Worker threads [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=limits::THREADS_MAX as i64))]
+    pub threads: Option<u16>,
+
+    /// No progress bar, no notes on standard error; errors are still told
+    #[arg(long, short)]
+    pub quiet: bool,
 }
 
 /// Arguments of `init`.
@@ -306,15 +316,11 @@ pub struct FormatsArgs {
     pub raw: bool,
 }
 
-/// Arguments of `audit`.
+/// Where a report goes, and what it decides.
 #[derive(Args, Clone, Debug)]
-pub struct AuditArgs {
-    /// What to read, and by what to judge it
-    #[command(flatten)]
-    pub read: ReadArgs,
-
+pub struct OutputArgs {
     /// Where the report goes, as what: `terminal`, `json` or `markdown`, to standard output or a file, or `csv=DIR` and
-    /// `markdown=DIR/`, to a folder; repeatable. It goes before the config's `outputs`
+    /// `markdown=DIR/`, to a folder; repeatable. It goes before the config's `outputs`, which are those of audit and nightly
     #[arg(long, value_name = "KIND[=PATH]")]
     pub report: Vec<String>,
 
@@ -322,21 +328,33 @@ pub struct AuditArgs {
     #[arg(long)]
     pub json: bool,
 
-    /// Report on this partner only. All logs are read and accounted for all the same
-    #[arg(long, value_name = "P")]
-    pub partner: Option<String>,
-
     /// Exit with 1 if there is a finding of this severity or above: critical, high, medium, low, info
     #[arg(long, value_name = "SEVERITY")]
     pub fail_on: Option<String>,
 
-    /// Put the BLAKE3 digest of every input into the report
-    #[arg(long)]
-    pub digest: bool,
-
     /// Colour on the terminal
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = ColorArg::Auto)]
     pub color: ColorArg,
+}
+
+/// Arguments of `audit`.
+#[derive(Args, Clone, Debug)]
+pub struct AuditArgs {
+    /// What to read, and by what to judge it
+    #[command(flatten)]
+    pub read: ReadArgs,
+
+    /// Where the report goes
+    #[command(flatten)]
+    pub output: OutputArgs,
+
+    /// Report on this partner only. All logs are read and accounted for all the same
+    #[arg(long, value_name = "P")]
+    pub partner: Option<String>,
+
+    /// Put the BLAKE3 digest of every input into the report
+    #[arg(long)]
+    pub digest: bool,
 }
 
 /// Where the configuration and the register are, for commands that keep state.
@@ -362,17 +380,9 @@ pub struct NightlyArgs {
     #[command(flatten)]
     pub how: HowArgs,
 
-    /// Where the run's report goes beside the folder of reports, as `audit` has it; repeatable
-    #[arg(long, value_name = "KIND[=PATH]")]
-    pub report: Vec<String>,
-
-    /// The same as --report json
-    #[arg(long)]
-    pub json: bool,
-
-    /// Exit with 1 if there is a finding of this severity or above: critical, high, medium, low, info
-    #[arg(long, value_name = "SEVERITY")]
-    pub fail_on: Option<String>,
+    /// Where the run's report goes beside the folder of reports
+    #[command(flatten)]
+    pub output: OutputArgs,
 
     /// Write nothing: no state, no reports, no key
     #[arg(long)]
@@ -385,10 +395,6 @@ pub struct NightlyArgs {
     /// The time of the run [default: now]
     #[arg(long, value_name = "T")]
     pub run_at: Option<String>,
-
-    /// Colour on the terminal
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t = ColorArg::Auto)]
-    pub color: ColorArg,
 }
 
 /// Arguments of `report`.
@@ -406,25 +412,17 @@ pub struct ReportArgs {
     #[arg(long, value_name = "DAY")]
     pub until: Option<String>,
 
-    /// Where the report goes, as `audit` has it; repeatable
-    #[arg(long, value_name = "KIND[=PATH]")]
-    pub report: Vec<String>,
+    /// Where the report goes
+    #[command(flatten)]
+    pub output: OutputArgs,
 
-    /// The same as --report json
-    #[arg(long)]
-    pub json: bool,
+    /// Report on this partner only. What was read of logs is accounted for all the same
+    #[arg(long, value_name = "P")]
+    pub partner: Option<String>,
 
-    /// Exit with 1 if there is a finding of this severity or above: critical, high, medium, low, info
-    #[arg(long, value_name = "SEVERITY")]
-    pub fail_on: Option<String>,
-
-    /// Worker threads [default: one for each core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=limits::THREADS_MAX as i64))]
-    pub threads: Option<u16>,
-
-    /// Colour on the terminal
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t = ColorArg::Auto)]
-    pub color: ColorArg,
+    /// How to run
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 /// Arguments of `verify`.
@@ -441,6 +439,10 @@ pub struct VerifyArgs {
     /// Do not read the evidence again: the logs are elsewhere
     #[arg(long)]
     pub no_evidence: bool,
+
+    /// How to run
+    #[command(flatten)]
+    pub run: RunArgs,
 }
 
 /// Arguments of `calls`.

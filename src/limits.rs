@@ -12,9 +12,6 @@ pub const REGEX_BYTES_MAX: usize = 4 << 20;
 /// vanishes, small enough that a few of them fit the caches and 2 cores share the end of a file fairly.
 pub const CHUNK_BYTES: usize = 4 << 20;
 
-/// Calls that `synth` draws at a time on one thread: some megabytes of log.
-pub const SYNTH_BLOCK_CALLS: u64 = 10_000;
-
 /// The same of a compressed log, decompressed: what one worker decodes, and parses while another decodes. It fits the second
 /// cache of a core; a longer line makes a longer piece.
 pub const DECODED_CHUNK_BYTES: usize = 1 << 20;
@@ -29,8 +26,17 @@ pub const TASK_DECODED_BYTES_MAX: usize = 8 << 20;
 /// How many such there are at a time for one log, whatever the number of threads.
 pub const TASKS_MAX: usize = 16;
 
+/// After so many of them in vain no more are planned for a log: it is not what it seemed.
+pub const TASKS_FAILED_MAX: usize = 16;
+
 /// How far is looked for the end of a member or frame, compressed. Those that decode to what a task may hold are shorter.
 pub const PART_BYTES_MAX: usize = 2 << 20;
+
+/// How much of a member is decoded at a time where it is decoded whole.
+pub const DECODED_STEP_BYTES: usize = 1 << 20;
+
+/// The largest window that the decoder accepts of a zstd frame: memory that whoever wrote it asks for.
+pub const ZSTD_WINDOW_BYTES_MAX: u64 = 1 << 27;
 
 /// Calls that are sorted by partner and folded at a time: enough for each partner to have some. They take some
 /// 10 MB of each worker.
@@ -49,6 +55,27 @@ pub const LAYOUTS_KEPT_MAX: usize = 8;
 
 /// Values in a layout. Lines with more are rarely alike.
 pub const LAYOUT_VALUES_MAX: usize = 128;
+
+/// The longest line whose quotes are found at once, in bytes. Longer ones are rare.
+pub const LAYOUT_QUOTED_BYTES_MAX: usize = 1 << 10;
+
+/// Texts that one line may be read for.
+pub const LINE_TEXTS_MAX: usize = 8;
+
+/// Segments of a dotted name. One of n may be split in 2^(n-1) ways, since keys may contain dots.
+pub const NAME_SEGMENTS_MAX: usize = 8;
+
+/// How many times a record may be wrapped in another: shippers wrap what shippers wrapped.
+pub const WRAPPINGS_MAX: usize = 4;
+
+/// Elements of an array that are rendered in one go.
+pub const RENDERED_ELEMENTS: usize = 512;
+
+/// Parts of a report for each thread that are rendered before the first of them is written.
+pub const RENDERED_PARTS_EACH: usize = 4;
+
+/// The longest name of a partner's page, in bytes; file systems take 255.
+pub const FILE_NAME_BYTES_MAX: usize = 120;
 
 /// Worker threads that may be asked for: more than any machine has cores. Each keeps sums of its own.
 pub const THREADS_MAX: u16 = 1024;
@@ -69,6 +96,12 @@ pub const RUN_GAP_MAX_S: u64 = 36 * 3600;
 /// How far the clock may lie before the last run's, in seconds, and be put right: clocks are.
 pub const CLOCK_BACK_MAX_S: u64 = 3600;
 
+/// Lines of a head that are tried to tell its format, of those that are complete and not blank.
+pub const TRIED_LINES_MAX: usize = 200;
+
+/// Shapes of lines that are told where no format fits: a log is seldom made of more.
+pub const SHAPES_TOLD_MAX: usize = 5;
+
 /// How much is looked at where no line of the head could be a call: room for the longest, after some that are too long.
 pub const HEAD_BYTES_MAX: usize = 8 << 20;
 
@@ -77,6 +110,16 @@ pub const LONG_LINE_HEAD_BYTES: usize = 4 << 10;
 
 /// Regular files of at least this many bytes are memory-mapped under `--io auto`.
 pub const MAP_BYTES_MIN: u64 = 16 << 20;
+
+/// How many bytes of a file are read at a time where nobody asks for more.
+pub const READ_BYTES: usize = 64 << 10;
+
+/// How many bytes are read and hashed at a time where a hash is to go on another night: a power of two, at which the subtrees of
+/// the hash end.
+pub const HASHED_BYTES: usize = 1 << 20;
+
+/// How much of two files is compared before all of them is.
+pub const COMPARED_BYTES: usize = 64 << 10;
 
 /// Distinct subjects counted exactly in one row; thresholds of 500 people must be exact.
 pub const SUBJECTS_EXACT_MAX: usize = 512;
@@ -126,6 +169,22 @@ pub const DRAFT_ROUTES_MAX: usize = 500;
 /// Bytes of the path kept of each credential, to tell what an example of a grant may be for.
 pub const DRAFT_EXAMPLE_BYTES_MAX: usize = 256;
 
+/// Calls that `synth` draws at a time on one thread: some megabytes of log.
+pub const SYNTH_BLOCK_CALLS: u64 = 10_000;
+
+/// Calls that it may be asked for, which are more than any disk holds: numbers up to here are exact in all that is reckoned with
+/// them.
+pub const SYNTH_CALLS_MAX: u64 = 1_000_000_000_000;
+
+/// Rows of one table of its register: what is kept of each takes some tens of bytes.
+pub const SYNTH_ROWS_MAX: u64 = 100_000_000;
+
+/// Days that its calls may be spread over: ten years.
+pub const SYNTH_DAYS_MAX: u64 = 3650;
+
+/// Logs that it may write.
+pub const SYNTH_FILES_MAX: u64 = 100_000;
+
 /// Hours in the series: eleven years. Clocks that went wrong must not fill memory.
 pub const SERIES_HOURS_MAX: usize = 100_000;
 
@@ -143,6 +202,10 @@ pub const REPEATED_FILE_BYTES_MIN: usize = 1 << 10;
 /// Days of logs read below which nothing is called unused: what is used once a month may not have had its turn.
 pub const UNUSED_DAYS_MIN: usize = 30;
 
+/// Findings that a state remembers. One run's logs can bring as many as there are names kept of them, twice: with a credential
+/// and without. Each takes some hundred bytes of the ledger.
+pub const FINDINGS_REMEMBERED_MAX: usize = 1 << 17;
+
 /// Rejects kept as a sample, for each reason.
 pub const REJECTS_KEPT_PER_REASON: usize = 20;
 
@@ -152,6 +215,11 @@ pub const SHAPE_CHARS_MAX: usize = 80;
 const _: () = assert!(CHUNK_BYTES > LINE_BYTES_MAX, "a chunk must hold the longest line");
 const _: () =
     assert!(HEAD_BYTES_MAX > 2 * LINE_BYTES_MAX, "a head must reach past a line that is too long");
+const _: () = assert!(
+    FINDINGS_REMEMBERED_MAX >= 2 * LOGGED_NAMES_MAX,
+    "what one run finds of names that only logs bring can be remembered"
+);
+const _: () = assert!(HASHED_BYTES.is_power_of_two(), "a hash goes on where a subtree of it ends");
 const _: () = assert!(
     SUBJECTS_EXACT_MAX * size_of::<u64>() <= 4096,
     "a row's subjects never take more than 4 KiB"

@@ -154,11 +154,12 @@ fn say(cli: &Cli, ended: &Ended, started: Instant) {
         let _ = tell_lines(&mut stderr, "hint: ", hint);
     }
     let quiet = match &cli.command {
-        Command::Audit(args) => args.read.how.quiet,
-        Command::Nightly(args) => args.how.quiet,
-        Command::Verify(_) => false,
-        Command::Calls(args) => args.read.how.quiet,
-        Command::Init(args) => args.how.quiet,
+        Command::Audit(args) => args.read.how.run.quiet,
+        Command::Nightly(args) => args.how.run.quiet,
+        Command::Report(args) => args.run.quiet,
+        Command::Verify(args) => args.run.quiet,
+        Command::Calls(args) => args.read.how.run.quiet,
+        Command::Init(args) => args.how.run.quiet,
         _ => true,
     };
     for note in ended.notes.iter().filter(|_| !quiet) {

@@ -42,10 +42,10 @@ impl Suppression {
     /// The same with the id in full where it gives the start of only one of these. One that begins several stays
     /// as it is, and covers none: which was meant is not known.
     #[must_use]
-    pub fn among(&self, found: &[Found]) -> Suppression {
+    pub fn among<'i>(&self, ids: impl Iterator<Item = &'i str>) -> Suppression {
         let mut suppression = self.clone();
         if let Target::Finding(id) = &mut suppression.target
-            && let [one] = beginning(id, found.iter().map(|finding| finding.id.as_str()))[..]
+            && let [one] = beginning(id, ids)[..]
         {
             one.clone_into(id);
         }
@@ -54,12 +54,23 @@ impl Suppression {
 
     /// Whether it is about the finding of that partner. The id must be in full.
     pub fn covers(&self, finding: &Found, partner_of_finding: Option<&str>) -> bool {
+        self.is_about(&finding.id, finding.kind, partner_of_finding, finding.api.as_deref())
+    }
+
+    /// Whether it is about a finding of which only that is known.
+    pub fn is_about(
+        &self,
+        finding: &str,
+        of_kind: Kind,
+        of_partner: Option<&str>,
+        of_api: Option<&str>,
+    ) -> bool {
         match &self.target {
-            Target::Finding(id) => finding.id == *id,
+            Target::Finding(id) => finding == id,
             Target::Kind { kind, partner, api } => {
-                *kind == finding.kind
-                    && partner.as_ref().is_none_or(|p| partner_of_finding == Some(p.as_str()))
-                    && api.as_ref().is_none_or(|a| finding.api.as_ref() == Some(a))
+                *kind == of_kind
+                    && partner.as_ref().is_none_or(|p| of_partner == Some(p.as_str()))
+                    && api.as_ref().is_none_or(|a| of_api == Some(a.as_str()))
             }
         }
     }

@@ -9,18 +9,12 @@ use serde::de::IgnoredAny;
 use crate::call::{Call, Outcome, Reason};
 use crate::formats::Format;
 use crate::input::{Framing, Input};
-use crate::limits::LINE_BYTES_MAX;
+use crate::limits::{LINE_BYTES_MAX, SHAPES_TOLD_MAX, TRIED_LINES_MAX};
 use crate::parse::{Scratch, shape};
-
-/// How many complete lines that are not blank are tried.
-const LINES_MAX: usize = 200;
 
 /// Of lines that name their fields themselves at least one in so many must be a call: any JSON object with a time would
 /// else be a record of a format that leaves most records out. Lines of columns are told by their form.
 const CALLS_SHARE: usize = 3;
-
-/// How many shapes are shown where no format fits.
-pub const SHAPES_MAX: usize = 5;
 
 /// No format fits, or two fit equally.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,7 +130,7 @@ pub fn detect(formats: &[&Format], head: &[u8]) -> Result<usize, Undetected> {
     let mut shapes: Vec<String> = Vec::new();
     for line in lines {
         let shape = shape(line);
-        if shapes.len() < SHAPES_MAX && !shapes.contains(&shape) {
+        if shapes.len() < SHAPES_TOLD_MAX && !shapes.contains(&shape) {
             shapes.push(shape);
         }
     }
@@ -180,7 +174,7 @@ pub fn first_lines(head: &[u8]) -> Vec<&[u8]> {
             line.strip_suffix(b"\r").unwrap_or(line)
         })
         .filter(|line| !line.iter().all(|b| matches!(b, b' ' | b'\t')))
-        .take(LINES_MAX)
+        .take(TRIED_LINES_MAX)
         .collect()
 }
 

@@ -9,7 +9,7 @@ mod plan;
 
 use std::sync::Arc;
 
-pub use detect::{SHAPES_MAX, Undetected, detect, first_lines};
+pub use detect::{Undetected, detect, first_lines};
 
 use crate::call::{Call, Parsed, Reason};
 use crate::error::Problems;

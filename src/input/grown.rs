@@ -8,8 +8,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use blake3::hazmat::{HasherExt as _, Mode, merge_subtrees_non_root, merge_subtrees_root};
 use blake3::{CHUNK_LEN, Hash, Hasher};
 
-/// How much is read and hashed at a time: a power of two of chunks.
-const BLOCK_BYTES: usize = 1 << 20;
+use crate::limits::HASHED_BYTES;
 
 /// The subtrees of the chunks that were hashed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -93,7 +92,7 @@ impl Grown {
         let mut block = Vec::new();
         while all.bytes < keep(size) {
             // Blocks end where a block would end that begins at 0, and where what is kept ends.
-            let mut until = (all.bytes / BLOCK_BYTES as u64 + 1) * BLOCK_BYTES as u64;
+            let mut until = (all.bytes / HASHED_BYTES as u64 + 1) * HASHED_BYTES as u64;
             until = until.min(keep(size));
             if all.bytes < keep(end) {
                 until = until.min(keep(end));

@@ -13,6 +13,7 @@ use memchr::memmem;
 
 use super::buffer::Buffer;
 use crate::error::io_words;
+use crate::limits::DECODED_STEP_BYTES;
 
 /// Decodes the gzip members that `reader` holds.
 pub(super) struct Gzip<R> {
@@ -117,7 +118,7 @@ impl<R: BufRead> Gzip<R> {
         }
         self.begin_body();
         while let State::Body = self.state {
-            let room = decoded_max.saturating_sub(out.len()).min(STEP_BYTES);
+            let room = decoded_max.saturating_sub(out.len()).min(DECODED_STEP_BYTES);
             if room == 0 {
                 return false;
             }
@@ -226,9 +227,6 @@ impl<R: BufRead> Gzip<R> {
         Ok(())
     }
 }
-
-/// How much of a member is decoded at a time where it is decoded whole.
-const STEP_BYTES: usize = 1 << 20;
 
 /// Decodes whole members from the beginning of `input`, up to one that has a fault or is not whole. How many bytes of
 /// `input` that were.

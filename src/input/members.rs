@@ -14,7 +14,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use super::buffer::Buffer;
 use super::window::Window;
 use super::{Compression, gzip, zstd};
-use crate::limits::{PART_BYTES_MAX, TASK_BYTES, TASK_DECODED_BYTES_MAX, TASKS_MAX};
+use crate::limits::{
+    PART_BYTES_MAX, TASK_BYTES, TASK_DECODED_BYTES_MAX, TASKS_FAILED_MAX, TASKS_MAX,
+};
 
 /// The tasks of one log, and whose turn it is to read.
 #[derive(Default)]
@@ -252,9 +254,6 @@ impl Bounds {
     }
 }
 
-/// After so many tasks in vain no more are planned: the log is not what it seemed.
-const FAILURES_MAX: usize = 16;
-
 impl Planner {
     pub(super) fn new(compression: Compression, bounds: Bounds) -> Planner {
         Planner { compression, bounds, planned: 0, barren: None, failures: 0 }
@@ -270,7 +269,7 @@ impl Planner {
         }
         members.give_back(decoded.bytes);
         self.failures += 1;
-        if self.failures == FAILURES_MAX {
+        if self.failures == TASKS_FAILED_MAX {
             self.bounds.tasks = 0;
         }
         None

@@ -6,9 +6,7 @@ use std::io::{self, BufRead, Read};
 
 use super::buffer::Buffer;
 use super::source::Raw;
-
-/// How many bytes are read at a time when nobody asks for more.
-const BLOCK_BYTES: usize = 64 << 10;
+use crate::limits::READ_BYTES;
 
 /// A [`Raw`] with what was read of it but not used.
 pub(super) struct Window {
@@ -42,7 +40,7 @@ impl Window {
         }
         // What was read to recognise the log comes first, and by itself.
         while self.seen().len() < count && self.failed.is_none() {
-            let missing = (count - self.buffer.len()).max(BLOCK_BYTES);
+            let missing = (count - self.buffer.len()).max(READ_BYTES);
             match self.raw.read(self.buffer.room(missing)) {
                 Ok(0) => break,
                 Ok(more) => self.buffer.advance(more),
@@ -79,7 +77,7 @@ impl BufRead for Window {
 
 impl Read for Window {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.seen().is_empty() && self.failed.is_none() && buffer.len() >= BLOCK_BYTES {
+        if self.seen().is_empty() && self.failed.is_none() && buffer.len() >= READ_BYTES {
             return self.raw.read(buffer);
         }
         let count = self.fill_buf()?.read(buffer)?;

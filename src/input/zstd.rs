@@ -14,6 +14,7 @@ use zstd::stream::raw::{Decoder, Operation as _};
 use super::buffer::Buffer;
 use super::window::Window;
 use crate::error::io_words;
+use crate::limits::ZSTD_WINDOW_BYTES_MAX;
 
 /// Decodes the frames that `window` holds.
 pub(super) struct Zstd {
@@ -204,8 +205,6 @@ const BLOCK_HEADER_BYTES: usize = 3;
 const CHECKSUM_BYTES: usize = 4;
 /// Decoded bytes of a block.
 const BLOCK_BYTES_MAX: u64 = 128 << 10;
-/// The largest window that the decoder accepts of a stream.
-const WINDOW_BYTES_MAX: u64 = 1 << 27;
 
 /// How a frame begins.
 #[derive(Debug, PartialEq, Eq)]
@@ -296,7 +295,9 @@ pub(super) fn extent(input: &[u8]) -> Option<Extent> {
             let bytes = bytes.checked_add(SKIPPABLE_HEADER_BYTES)?;
             return (bytes <= input.len()).then_some(Extent { bytes, decoded_max: 0 });
         }
-        Header::Frame { window: Some(window), .. } if window > WINDOW_BYTES_MAX => return None,
+        Header::Frame { window: Some(window), .. } if window > ZSTD_WINDOW_BYTES_MAX => {
+            return None;
+        }
         Header::Frame { bytes, is_checked, content, window } => {
             (bytes, is_checked, content, window)
         }

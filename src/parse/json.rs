@@ -7,17 +7,10 @@ use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::call::Reason;
-use crate::limits::LAYOUT_VALUES_MAX;
+use crate::limits::{LAYOUT_VALUES_MAX, NAME_SEGMENTS_MAX, WRAPPINGS_MAX};
 use crate::parse::escape::unescape_json;
 use crate::parse::layout::{self, Kind, Layout, Literal};
 use crate::parse::{Cell, Name, Scratch};
-
-/// The most segments a dotted name may have. A name of n segments may be split in 2^(n-1) ways,
-/// since keys may contain dots.
-const SEGMENTS_MAX: usize = 8;
-
-/// How many times a record may be wrapped in another: shippers wrap what shippers wrapped.
-const WRAPPINGS_MAX: usize = 4;
 
 /// Where in an object the slots' values are.
 #[derive(Debug)]
@@ -318,9 +311,9 @@ fn readings(name: &str) -> Result<Vec<(Vec<String>, bool)>, String> {
         return Err("a field name is empty".to_owned());
     }
     let segments: Vec<&str> = name.split('.').collect();
-    if segments.len() > SEGMENTS_MAX {
+    if segments.len() > NAME_SEGMENTS_MAX {
         return Err(format!(
-            "field name `{name}` has {} segments, at most {SEGMENTS_MAX} are read",
+            "field name `{name}` has {} segments, at most {NAME_SEGMENTS_MAX} are read",
             segments.len()
         ));
     }

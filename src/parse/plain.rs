@@ -5,6 +5,7 @@
 //! the line is. It may be faster, never different.
 
 use crate::call::{Brief, Outcome, Sourced};
+use crate::limits::LINE_TEXTS_MAX;
 use crate::parse::fields::{
     Fields, LatencySource, Origin, RoutedSources, Source, Status, Unit, short_whole_within,
 };
@@ -45,9 +46,6 @@ pub(crate) enum Goal {
     Text(usize),
 }
 
-/// Texts that one line may be read for.
-const TEXTS_MAX: usize = 8;
-
 /// Where the request target is.
 #[derive(Debug)]
 enum Target {
@@ -67,7 +65,7 @@ pub(crate) struct PlainValues {
     status: Option<Status>,
     bytes: Option<u64>,
     latency: Option<u64>,
-    texts: [Span; TEXTS_MAX],
+    texts: [Span; LINE_TEXTS_MAX],
     path: Span,
     method: Span,
 }
@@ -106,7 +104,7 @@ impl Goals {
         if let Some(&Goal::Text(text)) = self.of_slots.get(slot) {
             return Some(text);
         }
-        let text = Some(self.texts).filter(|text| *text < TEXTS_MAX)?;
+        let text = Some(self.texts).filter(|text| *text < LINE_TEXTS_MAX)?;
         self.set(slot, Goal::Text(text))?;
         self.texts += 1;
         Some(text)

@@ -22,7 +22,8 @@ pub use synth::{Compress, LogsTo, SynthPlan, synth};
 
 use crate::call::Outcome;
 use crate::cli::{
-    AuditArgs, CallsArgs, CheckArgs, ColorArg, DistinctArg, FormatsArgs, HowArgs, IoArg, ReadArgs,
+    AuditArgs, CallsArgs, CheckArgs, ColorArg, DistinctArg, FormatsArgs, HowArgs, IoArg,
+    OutputArgs, ReadArgs,
 };
 use crate::error::{Error, Problems, Result};
 use crate::findings::{Kind, Severities, Severity, Suppression};
@@ -333,19 +334,19 @@ pub fn audit(args: &AuditArgs) -> Result<AuditPlan> {
     let config = find_config(args.read.config.as_deref())?;
     let (mut read, logs) = read_plan(&args.read, config.as_ref())?;
     read.options.digest = args.digest;
-    let fail_on = args.fail_on.as_deref().map(severity).transpose()?;
+    let fail_on = fail_on_of(&args.output)?;
     if fail_on.is_some() && read.register.is_none() {
         return Err(Error::new(
             "--fail-on needs a register: without one nothing is judged, and nothing could fail",
         )
         .hint("give --register DIR, or the configuration with --config FILE"));
     }
-    let outputs = outputs_of(&args.report, args.json, config.as_ref())?;
+    let outputs = outputs_of(&args.output, config.as_ref())?;
     let mut problems = Problems::default();
     spare_files(&outputs, config.as_ref(), read.register.as_ref(), &logs, &mut problems);
     problems.told("the list of reports")?;
     let partner = args.partner.clone();
-    Ok(AuditPlan { read, outputs, display: display(args.color), fail_on, partner })
+    Ok(AuditPlan { read, outputs, display: display(args.output.color), fail_on, partner })
 }
 
 /// Plans `calls`.
@@ -448,9 +449,13 @@ fn unknown<'a>(flag: &str, found: &str, known: impl IntoIterator<Item = &'a str>
         .maybe_hint(did_you_mean(found, known.iter().copied()))
 }
 
-fn severity(name: &str) -> Result<Severity> {
-    Severity::from_name(name)
-        .ok_or_else(|| unknown("--fail-on", name, Severity::ALL.map(Severity::as_str)))
+/// The severity that turns the exit status.
+fn fail_on_of(args: &OutputArgs) -> Result<Option<Severity>> {
+    let severity = |name: &String| {
+        Severity::from_name(name)
+            .ok_or_else(|| unknown("--fail-on", name, Severity::ALL.map(Severity::as_str)))
+    };
+    args.fail_on.as_ref().map(severity).transpose()
 }
 
 fn find_config(given: Option<&Path>) -> Result<Option<ConfigFile>> {
@@ -699,11 +704,11 @@ fn how(args: &HowArgs, plan: ReadPlan) -> Result<ReadPlan> {
             chunk_bytes: args.chunk_bytes.map_or(limits::CHUNK_BYTES, |bytes| bytes as usize),
             ..input::Options::default()
         },
-        threads: args.threads.map(usize::from),
+        threads: args.run.threads.map(usize::from),
         counted_bytes_max: args
             .counted_bytes
             .map_or(limits::COUNTED_BYTES_MAX, |bytes| bytes as usize),
-        progress: std::io::stderr().is_terminal() && !args.quiet,
+        progress: std::io::stderr().is_terminal() && !args.run.quiet,
         ..plan
     })
 }
@@ -923,12 +928,12 @@ fn max_rejects(text: &str) -> Result<MaxRejects> {
 }
 
 /// Where reports go: as the command line says, else as the configuration does, else to standard output.
-fn outputs_of(given: &[String], json: bool, config: Option<&ConfigFile>) -> Result<Vec<Output>> {
+fn outputs_of(args: &OutputArgs, config: Option<&ConfigFile>) -> Result<Vec<Output>> {
     let mut outputs: Vec<Output> = Vec::new();
-    for text in given {
+    for text in &args.report {
         outputs.push(output(text, Path::new(""))?);
     }
-    if json {
+    if args.json {
         outputs.push(Output { kind: OutputKind::Json, path: None });
     }
     if outputs.is_empty()

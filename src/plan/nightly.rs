@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::{
     ConfigFile, Display, Gathered, Logs, Output, OutputKind, ReadPlan, SourcePlan,
-    configured_outputs, display, find_config, formats_of, how, instant, outputs_of, register_plan,
-    severity, sources_of, spare_files,
+    configured_outputs, display, fail_on_of, find_config, formats_of, how, instant, outputs_of,
+    register_plan, sources_of, spare_files,
 };
 use crate::cli::{NightlyArgs, ReportArgs, StateArgs, VerifyArgs};
 use crate::error::{Error, Problems, Result};
@@ -96,6 +96,8 @@ pub struct ReportPlan {
     pub since_day: Option<i64>,
     /// The day after the last.
     pub until_day: Option<i64>,
+    /// The only partner to report on.
+    pub partner: Option<String>,
     /// Where the report goes.
     pub outputs: Vec<Output>,
     /// What standard output can show.
@@ -136,7 +138,7 @@ pub fn nightly(args: &NightlyArgs) -> Result<NightlyPlan> {
         return Err(Error::new(format!("{}: there are no logs to read", config.path.display()))
             .hint("name them under [[logs]]: `source` and `paths`"));
     }
-    let mut outputs = outputs_of(&args.report, args.json, Some(&config))?;
+    let mut outputs = outputs_of(&args.output, Some(&config))?;
     if args.dry_run {
         // No files: then what would have gone there is shown.
         outputs.retain(|output| output.path.is_none());
@@ -162,8 +164,8 @@ pub fn nightly(args: &NightlyArgs) -> Result<NightlyPlan> {
         run_at: given.unwrap_or_else(now),
         is_run_at_given: given.is_some(),
         outputs,
-        display: display(args.color),
-        fail_on: args.fail_on.as_deref().map(severity).transpose()?,
+        display: display(args.output.color),
+        fail_on: fail_on_of(&args.output)?,
         dry_run: args.dry_run,
         rebuild: args.rebuild,
     })
@@ -179,7 +181,7 @@ pub fn report(args: &ReportArgs) -> Result<ReportPlan> {
     let state = state_plan(&config)?;
     let (mut read, _) = read_plan(&args.state, &config)?;
     read.by = By::Day;
-    read.threads = args.threads.map(usize::from);
+    read.threads = args.run.threads.map(usize::from);
     let day = |flag: &str, text: Option<&str>| {
         let Some(at) = instant(flag, text)? else { return Ok(None) };
         let day = By::Day.of(at);
@@ -199,7 +201,7 @@ pub fn report(args: &ReportArgs) -> Result<ReportPlan> {
     {
         return Err(Error::new("--since is not before --until"));
     }
-    let outputs = outputs_of(&args.report, args.json, None)?;
+    let outputs = outputs_of(&args.output, None)?;
     let mut problems = Problems::default();
     spare_files(&outputs, Some(&config), read.register.as_ref(), &Logs::default(), &mut problems);
     problems.told("the list of reports")?;
@@ -208,9 +210,10 @@ pub fn report(args: &ReportArgs) -> Result<ReportPlan> {
         state,
         since_day,
         until_day,
+        partner: args.partner.clone(),
         outputs,
-        display: display(args.color),
-        fail_on: args.fail_on.as_deref().map(severity).transpose()?,
+        display: display(args.output.color),
+        fail_on: fail_on_of(&args.output)?,
     })
 }
 
@@ -229,7 +232,8 @@ pub fn verify(args: &VerifyArgs) -> Result<VerifyPlan> {
             "--head: found `{head}`, expected the 64 hex digits that a run printed as the head of the chain"
         )));
     }
-    let (read, configured) = read_plan(&args.state, &config)?;
+    let (mut read, configured) = read_plan(&args.state, &config)?;
+    read.threads = args.run.threads.map(usize::from);
     Ok(VerifyPlan {
         read,
         sources: nightly_sources(configured),

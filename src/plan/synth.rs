@@ -8,18 +8,11 @@ use super::init::missing_folders;
 use super::{CONFIG_NAME, REGISTER_NAME};
 use crate::cli::{CompressArg, LogFormatArg, LogsArg, SynthArgs};
 use crate::error::{Error, Problems, Result};
+use crate::limits;
 use crate::synth::{CONSENTS_PER_PERSON_MAX, LogFormat, PEOPLE_MAX, Params};
 
 /// The folder of the logs beside the configuration.
 const LOGS_NAME: &str = "logs";
-/// Calls and bytes beyond any disk: numbers up to here are exact in all that is reckoned with them.
-const CALLS_MAX: u64 = 1_000_000_000_000;
-/// Rows of one table: what is kept of each takes some tens of bytes.
-const ROWS_MAX: u64 = 100_000_000;
-/// Ten years.
-const DAYS_MAX: u64 = 3650;
-/// Logs of one source.
-const FILES_MAX: u64 = 100_000;
 
 /// The plan of `synth`.
 #[derive(Debug)]
@@ -88,7 +81,7 @@ impl SynthPlan {
 pub fn synth(args: &SynthArgs) -> Result<SynthPlan> {
     let mut problems = Problems::default();
     let params = params(args, &mut problems);
-    let files = problems.note(count("--files", &args.files, 1, FILES_MAX));
+    let files = problems.note(count("--files", &args.files, 1, limits::SYNTH_FILES_MAX));
     problems.told("synth")?;
     // Nothing was left out, or it would have been told.
     let (Some(params), Some(files)) = (params, files) else {
@@ -154,7 +147,9 @@ pub fn synth(args: &SynthArgs) -> Result<SynthPlan> {
 /// The numbers, each within what makes sense, and all of them together.
 fn params(args: &SynthArgs, problems: &mut Problems) -> Option<Params> {
     let mut rows = |flag: &'static str, text: &str| {
-        problems.note(count(flag, text, 1, ROWS_MAX)).and_then(|count| u32::try_from(count).ok())
+        problems
+            .note(count(flag, text, 1, limits::SYNTH_ROWS_MAX))
+            .and_then(|count| u32::try_from(count).ok())
     };
     let partners = rows("--partners", &args.partners);
     let credentials = rows("--credentials", &args.credentials);
@@ -165,10 +160,10 @@ fn params(args: &SynthArgs, problems: &mut Problems) -> Option<Params> {
         // One for what is a person's, one for what is not.
         None => apis.map(|apis| apis.saturating_mul(2)),
     };
-    let calls = problems.note(count("--calls", &args.calls, 1, CALLS_MAX));
+    let calls = problems.note(count("--calls", &args.calls, 1, limits::SYNTH_CALLS_MAX));
     let people = problems.note(count("--people", &args.people, 1, PEOPLE_MAX));
     let consents = problems.note(count("--consents", &args.consents, 0, u64::MAX));
-    let days = problems.note(count("--days", &args.days, 1, DAYS_MAX));
+    let days = problems.note(count("--days", &args.days, 1, limits::SYNTH_DAYS_MAX));
     let violations_ppm = problems.note(percent("--violations", &args.violations));
     let params = Params {
         calls: calls?,

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use super::escape::for_terminal;
-use crate::report::{Latency, Report, Subjects};
+use crate::report::{Latency, Report, Standing, Subjects};
 use crate::time::Instant;
 
 /// A table of the report.
@@ -383,6 +383,9 @@ pub const CSV_TABLES: [CsvTable; 17] = [
             let (window, register, lines) = (&report.window, &report.register, &report.accounting);
             let nightly = report.nightly.as_ref();
             let change = nightly.and_then(|nightly| nightly.register_change.as_ref());
+            let since = nightly.and_then(|nightly| nightly.since);
+            let standing = nightly.and_then(|nightly| nightly.standing);
+            let standing = |of: fn(Standing) -> u64| number(standing.map(of));
             let rows = [
                 ("schema", report.schema.to_owned()),
                 ("program", report.program.clone()),
@@ -422,6 +425,15 @@ pub const CSV_TABLES: [CsvTable; 17] = [
                     "nightly_register_change_tables",
                     change.map_or_else(String::new, |c| c.tables.join("|")),
                 ),
+                ("nightly_since_run", number(since.map(|since| since.run))),
+                ("nightly_since_run_at", instant(since.map(|since| since.run_at))),
+                ("nightly_logs", number(nightly.and_then(|nightly| nightly.logs))),
+                ("nightly_standing_critical", standing(|standing| standing.critical)),
+                ("nightly_standing_high", standing(|standing| standing.high)),
+                ("nightly_standing_medium", standing(|standing| standing.medium)),
+                ("nightly_standing_low", standing(|standing| standing.low)),
+                ("nightly_standing_info", standing(|standing| standing.info)),
+                ("nightly_standing_suppressed", standing(|standing| standing.suppressed)),
             ];
             rows.into_iter().map(|(key, value)| vec![key.to_owned(), value]).collect()
         },
@@ -690,11 +702,12 @@ mod tests {
         let days = (1..=12).map(|day| format!("2018-12-{day:02}")).collect::<Vec<_>>().join("|");
         let (before, register) = ("a".repeat(64), "d".repeat(64));
         let run = ["12", "2018-12-19T02:00:00Z", "", "", &before, &register, &days, "routes"];
-        assert_eq!(of_report(&report), run);
+        let since = ["11", "2018-12-18T02:00:00Z", "14", "1", "0", "0", "2", "0", "1"];
+        assert_eq!(of_report(&report), [&run[..], &since].concat());
         let day = ["12", "2018-12-19T02:00:00Z", "2018-12-18", "2", &before, "", "", ""];
-        assert_eq!(of_report(&fixtures::day()), day);
+        assert_eq!(of_report(&fixtures::day()), [&day[..], &[""; 9]].concat());
         // An audit knows of none of it.
-        assert_eq!(of_report(&fixtures::small()), [""; 8]);
+        assert_eq!(of_report(&fixtures::small()), [""; 17]);
         assert!(table(&fixtures::small(), "days").is_empty());
         // A log's name is hostile text.
         let hostile = fixtures::poisoned(report, "=1\u{202e}");

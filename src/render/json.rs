@@ -9,6 +9,7 @@ use serde::ser::{SerializeMap as _, Serializer as _};
 use serde_json::ser::{CharEscape, CompactFormatter, Formatter, PrettyFormatter, Serializer};
 
 use super::escape::is_hostile;
+use crate::limits::{RENDERED_ELEMENTS, RENDERED_PARTS_EACH};
 use crate::report::Report;
 
 /// Writes the report as JSON, indented by two spaces, with a newline at the end.
@@ -25,7 +26,7 @@ pub fn json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let mut out = BufWriter::new(out);
     let parts = parts(report);
     let mut before: &[u8] = OPEN;
-    for some in parts.chunks(PARTS_AT_ONCE * rayon::current_num_threads()) {
+    for some in parts.chunks(RENDERED_PARTS_EACH * rayon::current_num_threads()) {
         let rendered: Vec<io::Result<Vec<u8>>> = some.par_iter().map(|part| part()).collect();
         for text in rendered {
             out.write_all(before)?;
@@ -43,11 +44,6 @@ const OPEN: &[u8] = b"{\n";
 const BETWEEN: &[u8] = b",\n";
 const CLOSE: &[u8] = b"\n}";
 const CLOSE_ARRAY: &[u8] = b"\n  ]\n}";
-
-/// Elements of an array that are rendered in one go, and parts for each thread that are rendered before the first of them
-/// is written.
-const ELEMENTS: usize = 512;
-const PARTS_AT_ONCE: usize = 4;
 
 /// Renders some of the report: whole members, or some elements of one.
 type Part<'r> = Box<dyn Fn() -> io::Result<Vec<u8>> + Sync + 'r>;
@@ -123,8 +119,8 @@ fn array<'r, T: Serialize + Sync>(name: &'static str, all: &'r [T], parts: &mut 
     if all.is_empty() {
         return whole(name, &[(); 0], parts);
     }
-    let count = all.len().div_ceil(ELEMENTS);
-    for (i, some) in all.chunks(ELEMENTS).enumerate() {
+    let count = all.len().div_ceil(RENDERED_ELEMENTS);
+    for (i, some) in all.chunks(RENDERED_ELEMENTS).enumerate() {
         parts.push(Box::new(move || {
             let mut text = object(name, &some)?;
             let is_last = i + 1 == count;
@@ -272,7 +268,12 @@ mod tests {
     fn parts_make_the_whole() {
         for mut report in all() {
             assert_eq!(text(&report), in_one_go(&report));
-            for times in [ELEMENTS - 1, ELEMENTS, ELEMENTS + 1, 10 * ELEMENTS] {
+            for times in [
+                RENDERED_ELEMENTS - 1,
+                RENDERED_ELEMENTS,
+                RENDERED_ELEMENTS + 1,
+                10 * RENDERED_ELEMENTS,
+            ] {
                 report.usage = report.usage.iter().cycle().take(times).cloned().collect();
                 report.findings = report.findings.iter().cycle().take(times).cloned().collect();
                 assert!(text(&report) == in_one_go(&report), "{times}");

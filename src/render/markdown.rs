@@ -6,7 +6,9 @@
 use std::io::{self, Write};
 
 use super::escape::for_terminal;
-use super::terminal::{in_order, nameless_sources, parties, reach, read_line, unused_line};
+use super::terminal::{
+    in_order, nameless_sources, parties, reach, read_line, standing_line, unused_line,
+};
 use crate::report::text::{
     affected_by_tables, bytes, counted, duration, latency, people, register_change, standing,
     thousands, to_the_second,
@@ -204,6 +206,9 @@ fn about(report: &Report, partner: Option<&str>, out: &mut dyn Write) -> io::Res
         let told = register_change(change, &change.from);
         writeln!(out, "| Register change | {} |", prose(&format!("{told}{tables}")))?;
     }
+    if let Some(told) = standing_line(report).filter(|_| partner.is_none()) {
+        writeln!(out, "| Standing | {} |", prose(&told))?;
+    }
     writeln!(out, "| Calls | {} to {} |", at(report.window.first), at(report.window.last))?;
     if report.window.since.is_some() || report.window.until.is_some() {
         let (since, until) = (at(report.window.since), at(report.window.until));
@@ -291,7 +296,7 @@ fn findings_table(
         }
         row.extend([
             optional(what),
-            format!("{reached} {unit}"),
+            format!("{reached} {unit}").trim_end().to_owned(),
             finding.overstay_s.map_or_else(|| "-".to_owned(), duration),
             code(&finding.id),
             prose(&finding.summary),
@@ -578,8 +583,9 @@ mod tests {
             "| Run | 12 at 2018-12-19T02:00:00Z: 2018-12-17 rev 3, 2018-12-18 rev 2 (+12,011 calls), \
              2018-12-19 rev 1 (+1 call) |\n",
             &change,
+            "| Standing | 4 findings of earlier runs, of which this one found nothing: 1 critical, 2 low, 1 suppressed |\n",
             "| Severity | Kind | Status | First seen | Partner | API | People | Overstay | Finding | What | Answered by |\n",
-            "| high | log-lost | new | 2018-12-19T02:00:00Z | - | `edge.log` | -  | - | `os-22222222222b` | \
+            "| high | log-lost | new | 2018-12-19T02:00:00Z | - | `edge.log` | - | - | `os-22222222222b` | \
              edge.log (source edge) is gone: 10,000 of 12,000 bytes seen were read, and nobody can tell what was \
              written after | - |\n",
             "\n## Verdicts that the change of the register may touch\n\n| Partner | API | Operation | Calls |\n\

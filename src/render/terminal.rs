@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufWriter, Write};
+use std::iter;
 
 use anstyle::{AnsiColor, Style};
 
@@ -20,7 +21,7 @@ use crate::judge::Verdict;
 use crate::limits;
 use crate::report::text::{
     affected, affected_by_tables, bytes, counted, duration, latency, people, people_of,
-    register_change, standing, thousands, to_the_second,
+    register_change, standing, standing_findings, thousands, to_the_second,
 };
 use crate::report::{
     End, EndStatus, Finding, Partner, Register, Report, SourceCoverage, Status, Usage, Window,
@@ -91,6 +92,9 @@ pub fn terminal(report: &Report, screen: &Screen, out: &mut dyn Write) -> io::Re
     run_lines(&mut page, report)?;
     if judged {
         findings(&mut page, report)?;
+        if let Some(told) = standing_line(report) {
+            page.labelled("STANDING", &told)?;
+        }
         page.labelled("ENDS", &ends_line(report))?;
         exceptions_line(&mut page, report)?;
         if let Some(told) = unused_line(report) {
@@ -304,9 +308,11 @@ fn findings(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
             .filter(|(n, _)| *n > 0)
             .map(|(n, what)| counted(n as u64, &format!("{what} one"), &format!("{what} ones")))
             .collect();
+        // Those of earlier runs are told below.
+        let of = if standing_line(report).is_some() { " in what is new" } else { "" };
         let text = match but.is_empty() {
-            true => "No findings.".to_owned(),
-            false => format!("No findings but {}.", but.join(" and ")),
+            true => format!("No findings{of}."),
+            false => format!("No findings{of} but {}.", but.join(" and ")),
         };
         page.wrapped(0, &text, Style::new())?;
         if resolved.is_empty() {
@@ -454,14 +460,13 @@ pub(super) fn reach(finding: &Finding) -> (String, &'static str) {
         let number = text.split(' ').next().unwrap_or_default().to_owned();
         return (number, if people == 1 { "person" } else { "people" });
     }
-    let (n, unit) = if finding.served > 0 {
-        (finding.served, "served")
-    } else if finding.denied > 0 {
-        (finding.denied, "denied")
-    } else {
-        (finding.failed, "failed")
-    };
-    (thousands(n), unit)
+    let calls =
+        [(finding.served, "served"), (finding.denied, "denied"), (finding.failed, "failed")];
+    match calls.into_iter().find(|(n, _)| *n > 0) {
+        Some((n, unit)) => (thousands(n), unit),
+        // One that is over, and of which there was no call.
+        None => ("-".to_owned(), ""),
+    }
 }
 
 /// The finding's calls by outcome, but for those that `reach` has shown already; of one without calls what it is about.
@@ -479,6 +484,11 @@ fn calls_of(finding: &Finding, shown: &str) -> String {
         [(finding.served, "served"), (finding.denied, "denied"), (finding.failed, "failed")];
     let counts = counts.into_iter().filter(|(n, what)| *n > 0 && *what != shown);
     counts.map(|(n, what)| format!("{} {what}", thousands(n))).collect::<Vec<_>>().join(", ")
+}
+
+/// The findings of earlier runs of which nothing is known that would have ended them.
+pub(super) fn standing_line(report: &Report) -> Option<String> {
+    standing_findings(report.nightly.as_ref()?.standing.as_ref()?)
 }
 
 /// `14: 11 cut (median lag 38 s), 2 untested, 1 open`.
@@ -730,7 +740,8 @@ fn partners(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
         let more = counted(more as u64, "more partner", "more partners");
         page.note(&format!("{more} with fewer calls overstayed, or fewer calls; {MORE}"))?;
     }
-    if !silent.is_empty() {
+    // Where there is no call at all the headline says so.
+    if !silent.is_empty() && report.accounting.calls > 0 {
         let names = listed(silent.iter().map(|partner| partner.partner.as_str()));
         let text = counted(silent.len() as u64, "partner", "partners");
         page.wrapped(0, &format!("{text} made no call: {names}"), Style::new())?;
@@ -1103,26 +1114,62 @@ fn rejects(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     if sample.is_empty() { Ok(()) } else { page.table(&columns, natural_width(&columns)) }
 }
 
-/// Where to go from here: the gravest finding's calls, and what its kind means.
+/// Where to go from here: what the gravest finding's kind means, and its calls. Where state is kept, first what it tells of
+/// them, since the logs may be gone.
 fn next(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     let open = report.findings.iter().filter(|finding| finding.is_open());
     let gravest = open.max_by(|a, b| gravity(a).cmp(&gravity(b)).then_with(|| b.id.cmp(&a.id)));
-    let Some(finding) = gravest else {
-        return Ok(());
-    };
-    page.blank()?;
-    page.line(&format!("next: overstay explain {}", finding.kind))?;
-    if !finding.kind.is_of_calls() {
+    let mut commands = Vec::new();
+    commands.extend(gravest.map(|finding| format!("explain {}", finding.kind)));
+    commands.extend(next_of_state(report, gravest, page.width));
+    let of_calls = gravest.filter(|finding| finding.kind.is_of_calls());
+    commands
+        .extend(of_calls.map(|finding| format!("calls --finding {}", for_terminal(&finding.id))));
+    if commands.is_empty() {
         return Ok(());
     }
-    page.line(&format!("      overstay calls --finding {}", for_terminal(&finding.id)))?;
-    page.line("      (with the logs and flags of this run)")
+    page.blank()?;
+    for (label, command) in ["next:"].into_iter().chain(iter::repeat("     ")).zip(&commands) {
+        page.line(&format!("{label} overstay {command}"))?;
+    }
+    match (of_calls.is_some(), report.nightly.is_some()) {
+        (true, false) => page.line("      (with the logs and flags of this run)"),
+        (true, true) => page.wrapped(
+            NEXT_INDENT,
+            "(with the flags of this run; calls reads the logs, as far as they are still there)",
+            Style::new(),
+        ),
+        (false, _) => Ok(()),
+    }
 }
+
+/// What to ask the state: for all that stands, or for what it has of the partner of a finding.
+fn next_of_state(report: &Report, gravest: Option<&Finding>, width: usize) -> Option<String> {
+    const REPORT: &str = "report";
+    let nightly = report.nightly.as_ref()?;
+    let stands = nightly.standing.is_some_and(|standing| standing.open().0 > 0);
+    if stands {
+        return Some(REPORT.to_owned());
+    }
+    let is_run = nightly.logs.is_some();
+    let partner = gravest?.partner.as_deref().filter(|_| report.partner.is_none());
+    // Only what no shell takes for anything else, and a screen has room for.
+    let is_plain = |name: &&str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-@:/".contains(&byte);
+        !name.is_empty() && !name.starts_with('-') && name.bytes().all(plain)
+    };
+    let of_partner = partner.filter(is_plain).map(|name| format!("{REPORT} --partner {name}"));
+    let fits = |command: &String| NEXT_INDENT + "overstay ".len() + command.len() <= width;
+    of_partner.filter(fits).or_else(|| is_run.then(|| REPORT.to_owned()))
+}
+
+/// Under `next: `.
+const NEXT_INDENT: usize = 6;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{Gap, fixtures};
+    use crate::report::{Gap, Standing, fixtures};
 
     fn shown(report: &Report, width: usize, colour: bool) -> String {
         let mut out = Vec::new();
@@ -1314,6 +1361,8 @@ HIGH      log-lost          -          edge.log  -         -
           new       os-22222222222b  read 9.7 KiB of 11.7 KiB
 CRITICAL  dormant-api       reelhouse  messages  2 people  1 y 13 d
           resolved  os-33333333333c  delete, read  3 served, 1 denied
+STANDING    4 findings of earlier runs, of which this one found nothing: 1
+            critical, 2 low, 1 suppressed
 ENDS        1: 1 open
 EXCEPTIONS  1     SUPPRESSED  0 (1 expired)
 UNUSED      not looked for: 1 day with calls, and it takes 30
@@ -1325,7 +1374,15 @@ REGISTER    1 partner, 1 api, 1 grant, digest eeeeeeeeeeee…
 "#;
         let text = shown(&fixtures::nightly(), 80, false);
         assert!(text.starts_with(&expected[1..]), "{text}");
-        assert!(text.contains("\nnext: overstay explain after-revocation\n"));
+        // What stands comes before what the logs have, which may be gone.
+        let next = "
+next: overstay explain after-revocation
+      overstay report
+      overstay calls --finding os-7f3k2mq4t6xa
+      (with the flags of this run; calls reads the logs, as far as they are
+      still there)
+";
+        assert!(text.ends_with(next), "{text}");
 
         let wide = shown(&fixtures::nightly(), 140, false);
         for line in [
@@ -1334,6 +1391,43 @@ REGISTER    1 partner, 1 api, 1 grant, digest eeeeeeeeeeee…
         ] {
             assert!(wide.contains(line), "{line}{wide}");
         }
+    }
+
+    #[test]
+    fn what_is_next_where_state_is_kept() {
+        let next = |report: &Report, width| {
+            let text = shown(report, width, false);
+            let next = text.split("\nnext: ").nth(1).unwrap_or("");
+            next.lines()
+                .map(str::trim_start)
+                .filter(|line| line.starts_with("overstay"))
+                .fold(String::new(), |all, line| all + line.trim_start_matches("overstay ") + "; ")
+        };
+        let explained = "explain after-revocation; ";
+        let calls = "calls --finding os-7f3k2mq4t6xa; ";
+        let mut report = fixtures::nightly();
+        report.findings.remove(0);
+        report.nightly.as_mut().unwrap().standing = Some(Standing::default());
+        let of_partner = "report --partner reelhouse; ";
+        assert_eq!(next(&report, 80), format!("{explained}{of_partner}{calls}"));
+        // A name that a shell would take apart, and one that the screen has no room for.
+        for name in ["a b", "$(reboot)", "--json", "", &"x".repeat(60)] {
+            let finding = report.findings.iter_mut().find(|finding| finding.id.ends_with("t6xa"));
+            finding.unwrap().partner = Some(name.to_owned());
+            let shown = next(&report, 80);
+            assert_eq!(shown, format!("{explained}report; {calls}"), "{name}");
+        }
+        // Of a span all is told that there is, but for one partner.
+        report = fixtures::day();
+        assert_eq!(next(&report, 80), format!("{explained}{of_partner}{calls}"));
+        report.partner = Some("reelhouse".to_owned());
+        assert_eq!(next(&report, 80), format!("{explained}{calls}"));
+        // Nothing but what stands.
+        report = fixtures::nightly();
+        report.findings.clear();
+        assert_eq!(next(&report, 80), "report; ");
+        report.nightly.as_mut().unwrap().standing = None;
+        assert_eq!(next(&report, 80), "");
     }
 
     #[test]
@@ -1350,6 +1444,7 @@ REGISTER    1 partner, 1 api, 1 grant, digest eeeeeeeeeeee…
             finding.status = Some("resolved");
         }
         report.findings[0].suppressed_by = Some("api-governance".to_owned());
+        report.nightly.as_mut().unwrap().standing = None;
         let text = shown(&report, 80, false);
         let expected = "\nNo findings but 1 suppressed one and 3 resolved ones.\nSEVERITY  KIND ";
         assert!(text.contains(expected), "{text}");

@@ -214,8 +214,9 @@ pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
     // Those that take long.
     let findings = || {
         let Judgement { found, .. } = judged(judge, rows, names, unknown, stale, &past, facts);
+        let ids = || found.iter().map(|finding| finding.id.as_str());
         let decisions: Vec<Decision> =
-            facts.suppressions.iter().map(|decision| decision.among(&found)).collect();
+            facts.suppressions.iter().map(|decision| decision.among(ids())).collect();
         let suppressions = suppression_rows(judge, &decisions, &found, window_end, facts.partner);
         (suppressions, finding_rows(judge, found, facts, &decisions, window_end))
     };
@@ -574,14 +575,16 @@ fn partner_rows(
 fn api_rows(
     judge: Option<&Judge<'_>>,
     rows: &[Row],
-    by_api: &hashbrown::HashMap<crate::register::ApiId, tally::ApiSums>,
+    latencies: &hashbrown::HashMap<crate::register::ApiId, Latencies>,
     only: Option<PartnerId>,
 ) -> Vec<Api> {
     let Some(judge) = judge else { return Vec::new() };
     let mut sums: Vec<Sums<'_>> = judge.register.apis.iter().map(|_| Sums::default()).collect();
     let mut judged = vec![false; judge.register.apis.len()];
+    let mut without_subject = vec![0; judge.register.apis.len()];
     for row in rows {
         if let Some(api) = row.key.api {
+            without_subject[api.0 as usize] += row.cell.without_subject;
             sums[api.0 as usize].add(row, partner_ref(Some(judge), row.key.partner));
             judged[api.0 as usize] |= row.key.verdict != Some(Verdict::UnlistedApi);
         }
@@ -589,7 +592,6 @@ fn api_rows(
     let row = |(id, api): (crate::register::ApiId, &crate::register::Api)| {
         let sums = &sums[id.0 as usize];
         let facts = api.versions.last().map(|version| version.row.clone()).unwrap_or_default();
-        let beside = by_api.get(&id);
         Api {
             api: api.id.clone(),
             name: facts.name,
@@ -599,8 +601,8 @@ fn api_rows(
             served: sums.of(Outcome::Served),
             partners: sums.others.len() as u64,
             subjects: sums.subjects.estimate().count,
-            calls_without_subject: beside.map_or(0, |sums| sums.calls_without_subject),
-            latency_us: latency(beside.map(|sums| &sums.latencies)),
+            calls_without_subject: without_subject[id.0 as usize],
+            latency_us: latency(latencies.get(&id)),
             first: sums.span.first,
             last: sums.span.last,
         }

@@ -525,6 +525,9 @@ pub(crate) fn nightly() -> Report {
             tables: vec!["routes"],
         }),
         previous: some(&hex('a')),
+        since: Some(RunBefore { run: 11, run_at: at("2018-12-18T02:00:00Z") }),
+        logs: Some(14),
+        standing: Some(Standing { critical: 1, low: 2, suppressed: 1, ..Standing::default() }),
     });
     report.headline = text::headline(&report, &exactly(2));
     report
@@ -538,6 +541,9 @@ pub(crate) fn day() -> Report {
         revision: Some(2),
         days: vec![nightly.days[1].clone()],
         register_change: None,
+        since: None,
+        logs: None,
+        standing: None,
         ..nightly
     });
     report

@@ -121,6 +121,66 @@ pub struct Nightly {
     pub register_change: Option<RegisterChange>,
     /// The hash of the manifest of the run before, hex.
     pub previous: Option<String>,
+    /// The run from which this one goes on; null of the first, of one that reads all anew, and of a day or a span.
+    pub since: Option<RunBefore>,
+    /// How many logs were looked at, whether or not there was anything new in them; null of a day or a span.
+    pub logs: Option<u64>,
+    /// Findings of runs before that are not over, and of which this one found nothing; null of a day or a span.
+    pub standing: Option<Standing>,
+}
+
+/// A run from which another goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct RunBefore {
+    /// Its number.
+    pub run: u64,
+    /// When it was.
+    pub run_at: Instant,
+}
+
+/// How many findings stand, by severity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Standing {
+    /// Those of severity critical.
+    pub critical: u64,
+    /// Likewise.
+    pub high: u64,
+    /// Likewise.
+    pub medium: u64,
+    /// Likewise.
+    pub low: u64,
+    /// Likewise.
+    pub info: u64,
+    /// Those that a suppression hides, which are none of the others.
+    pub suppressed: u64,
+}
+
+impl Standing {
+    /// Counts one that nothing hides.
+    pub fn add(&mut self, severity: Severity) {
+        *match severity {
+            Severity::Critical => &mut self.critical,
+            Severity::High => &mut self.high,
+            Severity::Medium => &mut self.medium,
+            Severity::Low => &mut self.low,
+            Severity::Info => &mut self.info,
+        } += 1;
+    }
+
+    /// How many of each severity, the gravest first, of those that nothing hides.
+    pub fn by_severity(&self) -> [(Severity, u64); 5] {
+        let counts = [self.critical, self.high, self.medium, self.low, self.info];
+        let mut all = Severity::ALL.map(|severity| (severity, 0));
+        all.iter_mut().zip(counts).for_each(|((_, n), count)| *n = count);
+        all
+    }
+
+    /// How many there are that nothing hides, and the gravest of their severities.
+    pub fn open(&self) -> (u64, Option<Severity>) {
+        let by_severity = self.by_severity();
+        let gravest = by_severity.iter().find(|(_, n)| *n > 0).map(|(severity, _)| *severity);
+        (by_severity.iter().map(|(_, n)| n).sum(), gravest)
+    }
 }
 
 /// A day of a run.

@@ -5,8 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{Affected, Finding, Nightly, Partner, RegisterChange, Report, Status, Subjects};
-use crate::findings::Kind;
+use super::{
+    Affected, Finding, Nightly, Partner, RegisterChange, Report, RunBefore, Standing, Status,
+    Subjects,
+};
+use crate::findings::{Kind, Severity};
 use crate::judge::Verdict;
 use crate::limits::SUBJECTS_EXACT_MAX;
 use crate::time::{Instant, NS_PER_S};
@@ -16,24 +19,95 @@ use crate::time::{Instant, NS_PER_S};
 /// `overstayed_people` counts the distinct people of all overstayed calls, as
 /// [`Partner::overstayed_calls`] defines them; no row of a report has that sum.
 /// It never sounds like an all-clear where something was not read, nothing was
-/// read, nothing was judged, or there are findings of another kind.
+/// read, nothing was judged, or there are findings of another kind, or of another run.
 pub fn headline(report: &Report, overstayed_people: &Subjects) -> String {
-    let mut text = if report.accounting.calls == 0 {
-        headline_without_calls(report)
-    } else if report.register.digest.is_none() {
-        headline_unjudged(report)
-    } else if let Some(partner) = &report.partner {
-        headline_of_partner(report, partner, overstayed_people)
-    } else if report.partners.iter().any(|partner| partner.overstayed_calls > 0) {
-        headline_overstayed(report, overstayed_people)
+    let is_overstayed = report.partners.iter().any(|partner| partner.overstayed_calls > 0);
+    let standing = report.nightly.as_ref().and_then(|nightly| nightly.standing);
+    let mut text = if let Some((logs, since)) = nothing_new(report) {
+        headline_of_quiet_run(report, logs, since, standing.unwrap_or_default())
     } else {
-        headline_in_time(report)
+        let mut text = if report.accounting.calls == 0 {
+            headline_without_calls(report)
+        } else if report.register.digest.is_none() {
+            headline_unjudged(report)
+        } else if let Some(partner) = &report.partner {
+            headline_of_partner(report, partner, overstayed_people)
+        } else if is_overstayed {
+            headline_overstayed(report, overstayed_people)
+        } else {
+            headline_in_time(report)
+        };
+        let standing = standing.filter(|_| !is_overstayed).unwrap_or_default();
+        text.push_str(&sentence_of_standing(standing.open(), " of earlier runs"));
+        text
     };
     if report.status == Status::Partial {
         text.push(' ');
         text.push_str(&partial_sentence(report));
     }
     text
+}
+
+/// Where a run found nothing in any log that was not there at the run before: how many logs that is true of, and which run that
+/// was.
+fn nothing_new(report: &Report) -> Option<(u64, RunBefore)> {
+    let nightly = report.nightly.as_ref()?;
+    let (logs, since) = (nightly.logs.filter(|logs| *logs > 0)?, nightly.since?);
+    let is_old = report.inputs.iter().all(|input| input.bytes == 0 && input.lines == 0);
+    is_old.then_some((logs, since))
+}
+
+fn headline_of_quiet_run(
+    report: &Report,
+    logs: u64,
+    since: RunBefore,
+    mut standing: Standing,
+) -> String {
+    let were = counted(logs, "log was", "logs were");
+    let had = if logs == 1 { "it had not" } else { "none had" };
+    // The beginning of a line may have come, which the next run reads.
+    let has_begun = report.inputs.iter().any(|input| input.pending_bytes > 0);
+    let more = if has_begun { "a whole line more" } else { "a line more" };
+    let mut text = format!(
+        "Nothing new, which clears nobody: {were} looked at, and {had} {more} than at run {}, {}.",
+        thousands(since.run),
+        to_the_second(since.run_at)
+    );
+    let open = report.findings.iter().filter(|finding| finding.is_open());
+    open.for_each(|finding| standing.add(finding.severity));
+    text.push_str(&sentence_of_standing(standing.open(), ""));
+    text
+}
+
+/// ` 24 findings of earlier runs stand, the gravest critical.`
+fn sentence_of_standing((count, gravest): (u64, Option<Severity>), of: &str) -> String {
+    match (count, gravest) {
+        (_, None) => String::new(),
+        (1, Some(gravest)) => format!(" 1 finding{of} stands, of severity {gravest}."),
+        (n, Some(gravest)) => {
+            format!(" {} findings{of} stand, the gravest {gravest}.", thousands(n))
+        }
+    }
+}
+
+/// `24 findings of earlier runs, of which this one found nothing: 8 critical, 15 high, 1 suppressed`; none if there are none.
+pub fn standing_findings(standing: &Standing) -> Option<String> {
+    let by_severity = standing.by_severity().into_iter().filter(|(_, n)| *n > 0);
+    let by_severity: Vec<String> =
+        by_severity.map(|(severity, n)| format!("{} {severity}", thousands(n))).collect();
+    let suppressed = match standing.suppressed {
+        0 => None,
+        n => Some(format!("{} suppressed", thousands(n))),
+    };
+    let parts: Vec<String> = by_severity.into_iter().chain(suppressed).collect();
+    (!parts.is_empty()).then(|| {
+        let count = standing.open().0 + standing.suppressed;
+        format!(
+            "{} of earlier runs, of which this one found nothing: {}",
+            counted(count, "finding", "findings"),
+            parts.join(", ")
+        )
+    })
 }
 
 /// Of a report on one partner alone.
@@ -178,8 +252,12 @@ fn partial_sentence(report: &Report) -> String {
     if bad.is_empty() && refused {
         return "PARTIAL: the register was refused, and the last good one used.".to_owned();
     }
-    let all: BTreeSet<&str> = report.inputs.iter().map(|input| input.path.as_str()).collect();
-    let all = all.union(&bad).count() as u64;
+    let known: BTreeSet<&str> = report.inputs.iter().map(|input| input.path.as_str()).collect();
+    let all = match report.nightly.as_ref().and_then(|nightly| nightly.logs) {
+        // Logs of which there was nothing to read are no inputs of the run, and were looked at.
+        Some(logs) => logs + bad.difference(&known).count() as u64,
+        None => known.union(&bad).count() as u64,
+    };
     // One that was read to its end is partial for its rejects.
     let read = |path: &str| report.inputs.iter().any(|input| input.path == path && input.complete);
     let whole = bad.iter().filter(|path| read(path)).count();
@@ -539,8 +617,8 @@ pub fn to_the_second(at: Instant) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::NightlyDay;
     use crate::report::fixtures::{self, exactly};
+    use crate::report::{NightlyDay, Standing};
 
     #[test]
     fn headlines() {
@@ -580,6 +658,84 @@ mod tests {
             0,
             "No partner overstayed: 6 calls, 4 of them of 2 partners, all read from 1 input.",
         );
+    }
+
+    #[test]
+    fn a_quiet_night_says_what_was_looked_at() {
+        let people = Subjects::default();
+        let mut report = fixtures::empty();
+        report.partners.iter_mut().for_each(|partner| partner.calls = 0);
+        report.findings = vec![fixtures::finding("os-", "standing-access")];
+        let nothing = "Nothing new, which clears nobody: ";
+        let mut check = |logs, standing: Standing, expected: &str| {
+            report.nightly = Some(Nightly {
+                run: 12,
+                since: Some(RunBefore { run: 11, run_at: fixtures::at("2018-12-18T02:00:00.5Z") }),
+                logs: Some(logs),
+                standing: Some(standing),
+                ..Nightly::default()
+            });
+            assert_eq!(headline(&report, &people), format!("{nothing}{expected}"));
+        };
+        let none = Standing::default();
+        check(
+            8,
+            Standing { critical: 2, low: 20, suppressed: 1, ..none },
+            "8 logs were looked at, and none had a line more than at run 11, 2018-12-18T02:00:00Z. \
+             23 findings stand, the gravest critical.",
+        );
+        check(
+            1,
+            none,
+            "1 log was looked at, and it had not a line more than at run 11, 2018-12-18T02:00:00Z. \
+             1 finding stands, of severity high.",
+        );
+        report.findings[0].suppressed_by = Some("api-governance".to_owned());
+        report.inputs =
+            vec![super::super::Input { bytes: 0, ..fixtures::small().inputs[0].clone() }];
+        let input = &mut report.inputs[0];
+        (input.lines, input.calls, input.blank, input.rejected) = (0, 0, 0, 0);
+        input.pending_bytes = 9;
+        report.status = Status::Partial;
+        report.partial = vec![super::super::Partial {
+            path: "locked.log".to_owned(),
+            reason: "permission denied".to_owned(),
+        }];
+        let nightly = report.nightly.as_mut().unwrap();
+        nightly.logs = Some(3);
+        assert_eq!(
+            headline(&report, &people),
+            format!(
+                "{nothing}3 logs were looked at, and none had a whole line more than at run 11, \
+                 2018-12-18T02:00:00Z. PARTIAL: 1 of 4 inputs was not read whole."
+            )
+        );
+        // What has come is no call, and no longer nothing.
+        report.inputs[0].bytes = 1;
+        assert!(headline(&report, &people).starts_with("No calls were read from 1 input, which"));
+        // Of the first run nothing can be said that is new.
+        report.inputs[0].bytes = 0;
+        report.nightly.as_mut().unwrap().since = None;
+        assert!(headline(&report, &people).starts_with("No calls were read from 1 input, which"));
+    }
+
+    #[test]
+    fn what_stands_from_earlier_runs_keeps_a_headline_from_being_an_all_clear() {
+        let people = Subjects::default();
+        let mut report = fixtures::nightly();
+        report.partners[0].overstayed_calls = 0;
+        report.findings.clear();
+        let nightly = report.nightly.as_mut().unwrap();
+        nightly.standing = Some(Standing { high: 1, ..Standing::default() });
+        let in_time =
+            "No partner overstayed: 4 calls of 1 partner, read from 1 input with 1 reject.";
+        assert_eq!(
+            headline(&report, &people),
+            format!("{in_time} 1 finding of earlier runs stands, of severity high.")
+        );
+        let nightly = report.nightly.as_mut().unwrap();
+        nightly.standing = Some(Standing { suppressed: 1, ..Standing::default() });
+        assert_eq!(headline(&report, &people), in_time);
     }
 
     #[test]

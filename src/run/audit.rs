@@ -10,6 +10,7 @@ use super::{Ended, Status, load_register, partner_id, unknown_placeholders, vain
 use crate::error::{Error, Result};
 use crate::findings::{Severity, beginning};
 use crate::judge::Judge;
+use crate::limits::FILE_NAME_BYTES_MAX;
 use crate::plan::{AuditPlan, Display, Output, OutputKind};
 use crate::render::{self, CSV_TABLES, CsvTable, Screen};
 use crate::report::{self, Report};
@@ -146,9 +147,6 @@ fn parts<'r>(output: &Output, report: &'r Report) -> Vec<(PathBuf, Part<'r>)> {
     }
 }
 
-/// The longest name of a page, in bytes; file systems take 255.
-const FILE_NAME_MAX: usize = 120;
-
 /// A partner's id as the name of a file that stays in its folder, on any file system: all but letters, digits, `_`, `-`
 /// and points within it as `%XX`. Of a long one the end is a hash.
 fn file_name(id: &str) -> String {
@@ -160,9 +158,9 @@ fn file_name(id: &str) -> String {
             _ => name.push_str(&format!("%{byte:02X}")),
         }
     }
-    if name.len() > FILE_NAME_MAX {
+    if name.len() > FILE_NAME_BYTES_MAX {
         let hash = blake3::hash(id.as_bytes()).to_hex();
-        name.truncate(FILE_NAME_MAX - 17);
+        name.truncate(FILE_NAME_BYTES_MAX - 17);
         name.push('-');
         name.push_str(&hash[..16]);
     }

@@ -27,8 +27,8 @@ use crate::register::{self, Register, Source, extended, table_files};
 use crate::render;
 use crate::report::text::{REGISTER_REFUSED, counted};
 use crate::report::{
-    self, Facts, InputFacts, Nightly, NightlyDay, Partial, RegisterChange, Report, Silence,
-    StateFacts,
+    self, Facts, InputFacts, Nightly, NightlyDay, Partial, RegisterChange, Report, RunBefore,
+    Silence, StateFacts,
 };
 use crate::state::{
     Day, Files, Folder, KnownInput, Ledger, MANIFEST_NAME, MANIFEST_SCHEMA, Manifest,
@@ -65,8 +65,8 @@ struct Run<'f> {
     folder: Folder<'f>,
     /// The ledger as this run leaves it.
     ledger: Ledger,
-    /// When the run before was, if there was one.
-    last_run: Option<Instant>,
+    /// The run before, from which this one goes on, if there is one.
+    last_run: Option<RunBefore>,
     key: PrivacyKey,
     /// Whether the key is to be written.
     key_is_new: bool,
@@ -127,7 +127,10 @@ impl<'f> Run<'f> {
         if !plan.dry_run {
             folder.tidy(before.as_ref())?;
         }
-        let last_run = before.as_ref().map(|ledger| Instant::from_ns(ledger.run_at_ns));
+        let last_run = before.as_ref().map(|ledger| RunBefore {
+            run: ledger.run,
+            run_at: Instant::from_ns(ledger.run_at_ns),
+        });
         let change = match &before {
             Some(before) if !plan.rebuild => change(&plan, &folder, &key, before, &register)?,
             _ => None,
@@ -181,7 +184,7 @@ impl<'f> Run<'f> {
             Some(self.plan.run_at),
             &self.ledger.inputs,
             self.ledger.elapsed_s,
-            self.last_run,
+            self.last_run.map(|before| before.run_at),
         )?;
         if found.looked_at == 0 {
             let reasons = found.unread.iter().map(|p| format!("{}: {}", p.path, p.reason));
@@ -189,7 +192,7 @@ impl<'f> Run<'f> {
             return Err(Error::new(format!("no input could be read: {}", reasons.join("; ")))
                 .hint("nothing was changed"));
         }
-        let Survey { to_read, waiting, told, unread, repeats, known, .. } = found;
+        let Survey { to_read, waiting, told, unread, repeats, known, readable, .. } = found;
         self.ledger.inputs = known;
         self.plan.read.unread = unread;
         if let Some(refused) = &self.refused {
@@ -285,8 +288,15 @@ impl<'f> Run<'f> {
             sources: heard.iter().map(|(source, last)| (source.as_str(), *last)).collect(),
             all_sources: all_sources.iter().map(String::as_str).collect(),
             source_of: &source_of,
+            keep_days: self.plan.state.keep_days,
+            horizon,
+            suppressions: &self.plan.read.suppressions,
         };
-        lives::live(&mut self.ledger, &mut run_report, &seen);
+        if let Some(nightly) = &mut run_report.nightly {
+            (nightly.since, nightly.logs) = (self.last_run, Some(readable as u64));
+        }
+        let too_many = lives::live(&mut self.ledger, &mut run_report, &seen);
+        self.warnings.extend(too_many);
         // What is over is no finding that anyone need act on.
         run_report.headline = report::text::headline(&run_report, &run_report.overstayed_people);
         run_report.check()?;
@@ -296,7 +306,7 @@ impl<'f> Run<'f> {
             warnings: Vec::new(),
             hint: format_hint(facts.inputs.iter().map(|input| input.unknown_shapes.as_slice())),
             notes: self.notes(&facts, &repeats),
-            read: Some(volume),
+            read: Some(volume).filter(|volume| volume.inputs > 0),
         };
         let mut ended = ended;
         if !self.plan.dry_run {

@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::formats::{self, Format};
 use crate::input::{Fault, Input, Line, Mark, Piece, Version};
 use crate::judge::{Judge, Judged, Memory, Presented};
+use crate::limits;
 use crate::parse::{self, Scratch, Wanted};
 use crate::plan::{InputPlan, MaxRejects, ReadPlan};
 use crate::register::{PartnerId, Remembered, credential_digest, template_of};
@@ -150,10 +151,10 @@ pub(super) fn format_hint<'a>(shapes: impl Iterator<Item = &'a [String]>) -> Opt
     let shapes: Vec<&[String]> = shapes.collect();
     // The first of each, then the second of each: no input's lines take all the room.
     let by_turns =
-        (0..formats::SHAPES_MAX).flat_map(|i| shapes.iter().filter_map(move |of| of.get(i)));
+        (0..limits::SHAPES_TOLD_MAX).flat_map(|i| shapes.iter().filter_map(move |of| of.get(i)));
     let mut distinct: Vec<&str> = Vec::new();
     for shape in by_turns {
-        if distinct.len() < formats::SHAPES_MAX && !distinct.contains(&shape.as_str()) {
+        if distinct.len() < limits::SHAPES_TOLD_MAX && !distinct.contains(&shape.as_str()) {
             distinct.push(shape);
         }
     }

@@ -415,9 +415,6 @@ impl Shards {
     }
 }
 
-/// How much of two files is compared before all of them is.
-const BEGINNING_BYTES: usize = 64 << 10;
-
 /// For each input the one of its source that has the same content and comes before it, and the bytes of that.
 ///
 /// Files that can't be read to their end are like no other.
@@ -482,7 +479,7 @@ struct Beginning {
 }
 
 const READ: Options =
-    Options { io: Io::Read, chunk_bytes: BEGINNING_BYTES, digest: false, resumable: false };
+    Options { io: Io::Read, chunk_bytes: limits::COMPARED_BYTES, digest: false, resumable: false };
 
 impl Beginning {
     /// None of a log that is too short to be told from another by its content, or can't be read.
@@ -491,10 +488,10 @@ impl Beginning {
         let plain_bytes = input.size().filter(|_| input.compression().is_none());
         let mut beginning = Vec::new();
         let drained = input.drain(|bytes| {
-            let room = BEGINNING_BYTES - beginning.len();
+            let room = limits::COMPARED_BYTES - beginning.len();
             beginning.extend(&bytes[..bytes.len().min(room)]);
             Ok(match beginning.len() {
-                BEGINNING_BYTES => ControlFlow::Break(()),
+                limits::COMPARED_BYTES => ControlFlow::Break(()),
                 _ => ControlFlow::Continue(()),
             })
         });

@@ -2,20 +2,20 @@
 
 use std::io::Write;
 
-use super::audit::{status, write};
+use super::audit::{ambiguous, status, write};
 use super::lives;
 use super::nightly::{day_report, facts_of, kept_register, key_of};
 use super::output::{Folders, check_place};
 use super::read::pool;
 use super::uses::mentioned;
-use super::{Ended, load_register};
+use super::{Ended, load_register, partner_id};
 use crate::error::{Error, Result};
 use crate::findings::hex;
 use crate::judge::Judge;
 use crate::plan::{Output, ReportPlan};
 use crate::register::extended;
 use crate::report::text::counted;
-use crate::report::{Nightly, NightlyDay};
+use crate::report::{Facts, Nightly, NightlyDay, Ungranted};
 use crate::state::{Disk, Folder, Segment, Tables};
 use crate::tally::Tally;
 use crate::time::{Instant, day_name};
@@ -99,11 +99,15 @@ fn of_state(plan: &ReportPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     let tables = Tables::new(segments.iter().map(|(segment, _)| segment), sources);
     let wide = extended(&register, &mentioned(&ledger));
     let judge = Judge::new(wide.as_ref().unwrap_or(&register));
+    let partner =
+        plan.partner.as_ref().map(|partner| partner_id(judge.register, partner)).transpose()?;
     let mut tally = Tally::default();
     for (segment, shown) in &segments {
-        tally.merge(segment.tally(&judge, &tables, &key, shown)?);
+        let mut of_day = segment.tally(&judge, &tables, &key, shown)?;
+        partner.iter().for_each(|partner| of_day.keep_only(*partner));
+        tally.merge(of_day);
     }
-    let facts = facts_of(&plan.read, &tables);
+    let facts = Facts { partner, ..facts_of(&plan.read, &tables) };
     let nightly = Nightly {
         run: ledger.run,
         run_at: Some(Instant::from_ns(ledger.run_at_ns)),
@@ -123,5 +127,7 @@ fn of_state(plan: &ReportPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     lives::tell(&ledger, &mut report);
     report.check()?;
     write(&report, &plan.outputs, plan.display, stdout)?;
-    Ok(Ended { warnings, ..Ended::new(status(&report, plan.fail_on)) })
+    warnings.extend(ambiguous(&report));
+    let ungranted = report.ungranted.iter().map(Ungranted::told).collect();
+    Ok(Ended { warnings, notes: ungranted, ..Ended::new(status(&report, plan.fail_on)) })
 }

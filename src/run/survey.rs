@@ -53,6 +53,8 @@ pub(super) struct Survey {
     pub(super) known: Vec<KnownInput>,
     /// How many logs were looked at.
     pub(super) looked_at: usize,
+    /// How many of them could be read.
+    pub(super) readable: usize,
 }
 
 /// A log to be read.
@@ -134,6 +136,7 @@ fn survey_once(
                 }
             }
         }
+        survey.readable += logs.len();
         let enough = limits::REPEATED_FILE_BYTES_MIN as u64;
         let mut of_others: HashMap<(u32, [u8; 32]), Vec<usize>> = HashMap::new();
         for (place, input) in survey.known.iter().enumerate() {

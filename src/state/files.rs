@@ -6,11 +6,11 @@ use std::path::Path;
 
 /// What a run does to files. Each call is one step, and has its whole effect or, as after a crash, none, a part, or all of it.
 pub trait Files: Sync {
-    /// Makes a folder, if it is not there.
+    /// Makes a folder, if it is not there. `is_private`: one that is made is its owner's alone.
     ///
     /// # Errors
     /// Those of the file system, as for all others.
-    fn create_dir(&self, path: &Path) -> io::Result<()>;
+    fn create_dir(&self, path: &Path, is_private: bool) -> io::Result<()>;
     /// Writes a new file, or writes an old one anew, and has it on the disk. `is_private`: for its owner alone.
     fn write(&self, path: &Path, bytes: &[u8], is_private: bool) -> io::Result<()>;
     /// Puts a file or a folder in another's place.
@@ -30,8 +30,19 @@ pub trait Files: Sync {
 pub struct Disk;
 
 impl Files for Disk {
-    fn create_dir(&self, path: &Path) -> io::Result<()> {
-        match fs::create_dir(path) {
+    fn create_dir(&self, path: &Path, is_private: bool) -> io::Result<()> {
+        let builder = fs::DirBuilder::new();
+        #[cfg(unix)]
+        let builder = {
+            use std::os::unix::fs::DirBuilderExt as _;
+            let mut builder = builder;
+            // When it is made: there is no moment at which others may look into it.
+            builder.mode(if is_private { 0o700 } else { 0o777 });
+            builder
+        };
+        #[cfg(not(unix))]
+        let _ = is_private;
+        match builder.create(path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
             made => made,
         }

@@ -75,15 +75,15 @@ impl<'f> Folder<'f> {
     /// Those of the file system, and if another run holds the lock.
     pub fn lock(state: &Path, reports: &Path, files: &'f dyn Files) -> Result<Folder<'f>> {
         let folder = Folder::look(state, reports, files);
-        for path in [
-            folder.state.clone(),
-            folder.state.join(SEGMENTS),
-            folder.state.join(REGISTERS),
-            folder.reports.clone(),
-            folder.reports.join(RUNS),
+        for (path, is_private) in [
+            (folder.state.clone(), true),
+            (folder.state.join(SEGMENTS), true),
+            (folder.state.join(REGISTERS), true),
+            (folder.reports.clone(), false),
+            (folder.reports.join(RUNS), false),
         ] {
             let is_new = !path.is_dir();
-            folder.files.create_dir(&path).map_err(|error| {
+            folder.files.create_dir(&path, is_private).map_err(|error| {
                 Error::io(path.display(), error).hint(
                     "the folder must be writable, and the one around it exist; nothing was changed",
                 )
@@ -204,7 +204,7 @@ impl<'f> Folder<'f> {
             folders.extend(inner.map(|inner| of_run.join(inner)));
         }
         for folder in &folders {
-            self.files.create_dir(folder).map_err(|error| not_written(folder, error))?;
+            self.files.create_dir(folder, false).map_err(|error| not_written(folder, error))?;
         }
         for (path, bytes) in reports {
             self.write_to(&of_run.join(path), bytes, false)?;
@@ -239,7 +239,7 @@ impl<'f> Folder<'f> {
         }
         let registers = self.state.join(REGISTERS);
         let new = registers.join(REGISTER_NEW);
-        self.files.create_dir(&new).map_err(|error| not_written(&new, error))?;
+        self.files.create_dir(&new, true).map_err(|error| not_written(&new, error))?;
         for (name, bytes) in tables {
             match name == CONSENTS {
                 true => {
@@ -364,7 +364,7 @@ impl<'f> Folder<'f> {
                 let inner = folder.join(name);
                 let place = self.reports.join(&inner);
                 if path.is_dir() {
-                    self.step(&place, |files, place| files.create_dir(place))?;
+                    self.step(&place, |files, place| files.create_dir(place, false))?;
                     folders.push(inner);
                 } else {
                     self.step(&place, |files, place| files.rename(&path, place))?;

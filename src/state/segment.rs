@@ -16,9 +16,9 @@ use crate::judge::{Also, Judge, OperationId, TimelineId, Verdict};
 use crate::limits;
 use crate::register::{ApiId, CredentialId, GrantId, PartnerId, Register, Shown};
 use crate::tally::{
-    ApiSums, Bounded, Cell, CellKey, Cells, Evidence, Group, GroupLatest, HourCounts, InputSums,
-    Latencies, LatencyCounts, Latest, Logged, NamedCells, Names, Operations, Place, Proof, Reject,
-    Rejects, SourceSums, Span, SubjectHashes, Subjects, Tally,
+    Bounded, Cell, CellKey, Cells, Evidence, Group, GroupLatest, HourCounts, InputSums, Latencies,
+    LatencyCounts, Latest, Logged, NamedCells, Names, Operations, Place, Proof, Reject, Rejects,
+    SourceSums, Span, SubjectHashes, Subjects, Tally,
 };
 use crate::time::Instant;
 
@@ -71,7 +71,7 @@ pub struct Segment {
     unknown: StoredBounded<[u8; 32], StoredGroup>,
     stale: Vec<(u32, StoredGroup)>,
     partner_latencies: Vec<(u32, StoredLatencies)>,
-    api_sums: Vec<(u32, StoredLatencies, u64)>,
+    api_latencies: Vec<(u32, StoredLatencies)>,
     series: Vec<(i64, Option<u32>, [u64; 4])>,
     source_sums: Vec<(u32, StoredSource)>,
     input_sums: Vec<(u32, StoredInput)>,
@@ -156,6 +156,7 @@ struct StoredCell {
     key: StoredKey,
     calls: u64,
     bytes: u64,
+    without_subject: u64,
     first_ns: i64,
     overstay_s_max: u64,
     latest: StoredLatest,
@@ -421,12 +422,11 @@ impl Segment {
             .collect();
         latencies.sort_unstable_by_key(|(id, _)| *id);
         segment.partner_latencies = latencies;
-        let of_api = |(id, sums): (&ApiId, &ApiSums)| {
-            let latencies = stored_latencies(&sums.latencies);
-            (storing.apis.of(id.0), latencies, sums.calls_without_subject)
-        };
-        segment.api_sums = apis.iter().map(of_api).collect();
-        segment.api_sums.sort_unstable_by_key(|(id, _, _)| *id);
+        segment.api_latencies = apis
+            .iter()
+            .map(|(id, latencies)| (storing.apis.of(id.0), stored_latencies(latencies)))
+            .collect();
+        segment.api_latencies.sort_unstable_by_key(|(id, _)| *id);
         segment.series = series
             .hours
             .iter()
@@ -738,6 +738,7 @@ impl Storing<'_> {
                 key,
                 calls: cell.calls,
                 bytes: cell.bytes,
+                without_subject: cell.without_subject,
                 first_ns: cell.first.ns(),
                 overstay_s_max: cell.overstay_s_max,
                 latest: cell.latest.into(),
@@ -908,12 +909,8 @@ impl<'j> Loading<'j> {
         for (id, latencies) in &segment.partner_latencies {
             tally.partners.insert(*self.partners.get(*id as usize)?, loaded_latencies(latencies));
         }
-        for (id, latencies, calls_without_subject) in &segment.api_sums {
-            let sums = ApiSums {
-                latencies: loaded_latencies(latencies),
-                calls_without_subject: *calls_without_subject,
-            };
-            tally.apis.insert(*self.apis.get(*id as usize)?, sums);
+        for (id, latencies) in &segment.api_latencies {
+            tally.apis.insert(*self.apis.get(*id as usize)?, loaded_latencies(latencies));
         }
         for (hour, partner, [served, denied, failed, overstayed]) in &segment.series {
             let counts = HourCounts {
@@ -1037,6 +1034,7 @@ impl<'j> Loading<'j> {
                 calls: stored.calls,
                 bytes: stored.bytes,
                 subjects: self.subjects()?,
+                without_subject: stored.without_subject,
                 first: Instant::from_ns(stored.first_ns),
                 overstay_s_max: stored.overstay_s_max,
                 latest,

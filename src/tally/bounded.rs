@@ -113,6 +113,12 @@ impl<K: Key, V: Merge> Bounded<K, V> {
         (self.kept.iter(), self.other.as_ref())
     }
 
+    /// Leaves the values of which `keep` is true, as it leaves them.
+    pub fn retain(&mut self, mut keep: impl FnMut(&mut V) -> bool) {
+        self.kept.retain(|_, value| keep(value));
+        self.other = self.other.take().and_then(|mut other| keep(&mut other).then_some(other));
+    }
+
     /// The values of the kept keys, in no order, and the sum of the others.
     pub fn each(&self) -> (impl Iterator<Item = &V>, Option<&V>) {
         (self.kept.values(), self.other.as_ref())

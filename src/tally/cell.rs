@@ -121,6 +121,8 @@ pub struct Cell {
     pub bytes: u64,
     /// Distinct people.
     pub subjects: Subjects,
+    /// Calls that name nobody, to an api that requires consent.
+    pub without_subject: u64,
     /// The first call.
     pub first: Instant,
     /// The longest (at - lapsed_at), in whole seconds, where access has lapsed.
@@ -140,6 +142,7 @@ impl Cell {
             calls: 0,
             bytes: 0,
             subjects: Subjects::default(),
+            without_subject: 0,
             first: first.at,
             overstay_s_max: 0,
             latest: first,
@@ -153,6 +156,7 @@ impl Cell {
         self.calls += other.calls;
         self.bytes = self.bytes.saturating_add(other.bytes);
         self.subjects.merge(&other.subjects);
+        self.without_subject += other.without_subject;
         self.first = self.first.min(other.first);
         self.overstay_s_max = self.overstay_s_max.max(other.overstay_s_max);
         self.latest.merge(other.latest);

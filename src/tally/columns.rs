@@ -452,6 +452,8 @@ impl Columns {
                 calls: sums.calls,
                 bytes: sums.bytes,
                 subjects,
+                // Calls that name nobody, where consent is asked for, go the long way.
+                without_subject: 0,
                 first: sums.first,
                 overstay_s_max: lapsed_at.map_or(0, |lapsed| sums.last.seconds_since(lapsed)),
                 latest: Latest { at: sums.last, since, axis_since, lapsed_at },
@@ -467,7 +469,7 @@ impl Columns {
         }
         for (number, latencies) in beside.of_apis {
             let (day, api) = of_apis.pairs[number as usize];
-            tally.day(day).apis.entry(api).or_default().latencies.merge(&latencies);
+            tally.day(day).apis.entry(api).or_default().merge(&latencies);
         }
         for (day, series) in beside.series.by_day() {
             tally.day(day).series.merge(series);

@@ -237,15 +237,6 @@ impl Span {
     }
 }
 
-/// What an api's calls add up to beside its cells.
-#[derive(Clone, Debug, Default)]
-pub struct ApiSums {
-    /// How long they took.
-    pub latencies: Latencies,
-    /// Those that name no subject, where consent is required.
-    pub calls_without_subject: u64,
-}
-
 /// What a source's calls add up to.
 #[derive(Clone, Debug, Default)]
 pub struct SourceSums {
@@ -328,8 +319,8 @@ pub struct Tally {
     pub stale: HashMap<CredentialId, Group>,
     /// How long each partner's calls took.
     pub partners: HashMap<PartnerId, Latencies>,
-    /// Each api's sums.
-    pub apis: HashMap<ApiId, ApiSums>,
+    /// How long each api's calls took.
+    pub apis: HashMap<ApiId, Latencies>,
     /// Calls by the hour.
     pub series: Series,
     /// By source.
@@ -394,6 +385,8 @@ impl Tally {
         };
         let cell = cells.0.entry(key).or_insert_with(|| Cell::new(latest));
         count(cell, call, latest, subject);
+        let asks_consent = judged.api.known().is_some_and(|api| judge.consent_required(api));
+        cell.without_subject += u64::from(asks_consent && judged.subject.is_none());
         if let Presented::Known(credential) = judged.presented {
             cell.add_credential(credential);
         }
@@ -418,7 +411,7 @@ impl Tally {
             add_to_group(group, judge, call, judged, latest, subject, place, line);
         }
 
-        self.add_to_partner_and_api(judge, call, judged);
+        self.add_to_partner_and_api(call, judged);
         self.series.add(call.at.hour(), judged.partner, call.outcome, key.overstayed());
         self.count_read(call, matches!(judged.presented, Presented::Known(_)), place);
     }
@@ -466,14 +459,12 @@ impl Tally {
         self.rejects.add(reject);
     }
 
-    fn add_to_partner_and_api(&mut self, judge: &Judge<'_>, call: &Call<'_>, judged: &Judged<'_>) {
+    fn add_to_partner_and_api(&mut self, call: &Call<'_>, judged: &Judged<'_>) {
+        let Some(latency_us) = call.latency_us else { return };
         if let Some(api) = judged.api.known() {
-            let sums = self.apis.entry(api).or_default();
-            let without_subject = judge.consent_required(api) && judged.subject.is_none();
-            sums.calls_without_subject += u64::from(without_subject);
-            call.latency_us.iter().for_each(|&latency_us| sums.latencies.add(latency_us));
+            self.apis.entry(api).or_default().add(latency_us);
         }
-        if let (Some(partner), Some(latency_us)) = (judged.partner, call.latency_us) {
+        if let Some(partner) = judged.partner {
             self.partners.entry(partner).or_default().add(latency_us);
         }
     }
@@ -523,7 +514,28 @@ impl Tally {
         bytes +=
             self.stale.values().map(|group| size_of::<Group>() + group.heap_bytes()).sum::<usize>();
         bytes += self.partners.values().map(Latencies::heap_bytes).sum::<usize>();
-        bytes + self.apis.values().map(|sums| sums.latencies.heap_bytes()).sum::<usize>()
+        bytes + self.apis.values().map(Latencies::heap_bytes).sum::<usize>()
+    }
+
+    /// Leaves one partner's calls, beside what is counted of inputs and sources, as if no other's had been counted, but for what
+    /// is not told apart by partner: how long an api's calls took is gone, and all calls by a stale credential count as those
+    /// of the partner that its last one is of.
+    pub fn keep_only(&mut self, partner: PartnerId) {
+        let keep = |cells: &mut Cells| {
+            cells.0.retain(|key, _| key.partner == Some(partner));
+            !cells.0.is_empty()
+        };
+        keep(&mut self.cells);
+        self.named.retain(|named| keep(&mut named.cells));
+        // Whose an unknown credential is nobody knows.
+        self.unknown.retain(|_| false);
+        self.stale.retain(|_, group| {
+            let last = group.latest_served.or(group.latest);
+            last.and_then(|last| last.partner) == Some(partner)
+        });
+        self.partners.retain(|of, _| *of == partner);
+        self.apis.clear();
+        self.series.keep_only(partner);
     }
 
     /// Adds all of `other`.
@@ -538,10 +550,8 @@ impl Tally {
         for (partner, latencies) in &other.partners {
             self.partners.entry(*partner).or_default().merge(latencies);
         }
-        for (api, sums) in &other.apis {
-            let ours = self.apis.entry(*api).or_default();
-            ours.latencies.merge(&sums.latencies);
-            ours.calls_without_subject += sums.calls_without_subject;
+        for (api, latencies) in &other.apis {
+            self.apis.entry(*api).or_default().merge(latencies);
         }
         self.series.merge(other.series);
         for (source, sums) in other.sources {

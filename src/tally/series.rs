@@ -135,6 +135,12 @@ impl Series {
         }
     }
 
+    /// Leaves the counts of one partner.
+    pub(super) fn keep_only(&mut self, partner: PartnerId) {
+        self.hours.retain(|(_, of), _| *of == Some(partner));
+        self.before.retain(|of, _| *of == Some(partner));
+    }
+
     fn prune(&mut self) {
         let mut hours: Vec<i64> = self.hours.keys().map(|(hour, _)| *hour).collect();
         hours.sort_unstable();

@@ -135,11 +135,11 @@ impl Stopping {
 }
 
 impl Files for Stopping {
-    fn create_dir(&self, path: &Path) -> io::Result<()> {
+    fn create_dir(&self, path: &Path, is_private: bool) -> io::Result<()> {
         // One that is there is not changed.
         let changed = [path];
         let changed = if path.is_dir() { &changed[..0] } else { &changed[..] };
-        self.step(changed, None, || {}, || Disk.create_dir(path))
+        self.step(changed, None, || {}, || Disk.create_dir(path, is_private))
     }
 
     fn write(&self, path: &Path, bytes: &[u8], is_private: bool) -> io::Result<()> {

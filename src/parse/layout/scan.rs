@@ -2,6 +2,7 @@
 
 use wide::u8x16;
 
+use crate::limits::LAYOUT_QUOTED_BYTES_MAX;
 use crate::time;
 use crate::word;
 
@@ -31,11 +32,8 @@ pub(super) fn json_string_end(bytes: &[u8], begin: usize) -> Option<(usize, bool
 /// The quotes of a line without backslashes and control characters.
 pub(super) struct Quotes {
     /// A bit for each byte, and none behind them.
-    words: [u64; QUOTES_MAX / WORD + 1],
+    words: [u64; LAYOUT_QUOTED_BYTES_MAX / WORD + 1],
 }
-
-/// The longest line whose quotes are found at once. Longer ones are rare.
-const QUOTES_MAX: usize = 1024;
 
 /// Bits of a word.
 const WORD: usize = u64::BITS as usize;
@@ -44,10 +42,10 @@ impl Quotes {
     /// None of a line that is too long, or has bytes that stand for others or must not be in a string.
     #[inline(always)]
     pub(super) fn of(line: &[u8]) -> Option<Quotes> {
-        if line.len() > QUOTES_MAX {
+        if line.len() > LAYOUT_QUOTED_BYTES_MAX {
             return None;
         }
-        let mut quotes = Quotes { words: [0; QUOTES_MAX / WORD + 1] };
+        let mut quotes = Quotes { words: [0; LAYOUT_QUOTED_BYTES_MAX / WORD + 1] };
         let mut others = u8x16::splat(0);
         let (blocks, rest) = line.as_chunks::<WORD>();
         for (block, word) in blocks.iter().zip(&mut quotes.words) {
