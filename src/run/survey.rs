@@ -413,7 +413,8 @@ impl OfSource<'_> {
         }
         let mut alike: HashMap<[u8; 32], Vec<usize>> = HashMap::new();
         for (log, taken) in taken.iter().enumerate() {
-            if let (Some(_), Some(first)) = (taken, self.first(log)) {
+            // Not those that only have the name of another: what that is taken for is not settled yet.
+            if let (Some(Taken::For(_)), Some(first)) = (taken, self.first(log)) {
                 alike.entry(first).or_default().push(log);
             }
         }

@@ -859,6 +859,21 @@ fn a_few_lines_may_be_alike_by_chance() {
 }
 
 #[test]
+fn two_names_of_one_compressed_file_count_once_however_short_it_is() {
+    for count in [1, 5, 200] {
+        let case = kept().file("logs/a.gz", gzip(lines(0..count)));
+        fs::hard_link(case.path("logs/a.gz"), case.path("logs/b.gz")).unwrap();
+        quiet_run(&case, 0, count.into());
+        quiet_run(&case, 1, 0);
+        rename(&case, "logs/b.gz", "logs/c.gz");
+        quiet_run(&case, 2, 0);
+        rename(&case, "logs/a.gz", "logs/d.gz");
+        quiet_run(&case, 3, 0);
+        holds(&case, 0..count);
+    }
+}
+
+#[test]
 fn a_log_that_is_gone_before_it_was_read_to_its_end_is_lost() {
     let case =
         kept().file("logs/a.log", lines(0..10) + "{\"time\":").file("logs/b.log", lines(10..20));
