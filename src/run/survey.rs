@@ -398,6 +398,12 @@ impl OfSource<'_> {
         }
         // Two names of one file are one log, however short. (Some file systems give one number to several files.)
         let mut by_file: HashMap<(u64, u64), usize> = HashMap::new();
+        // Whatever the names: one that was taken for a known log stays that, and the others are its names.
+        for (log, taken) in taken.iter().enumerate() {
+            if let (Some(_), Some(file)) = (taken, self.logs[log].1.file) {
+                by_file.entry(file).or_insert(log);
+            }
+        }
         for (log, taken) in taken.iter_mut().enumerate() {
             let Some(file) = self.logs[log].1.file else { continue };
             let first = *by_file.entry(file).or_insert(log);

@@ -859,6 +859,32 @@ fn a_few_lines_may_be_alike_by_chance() {
 }
 
 #[test]
+fn two_names_of_one_file_count_once_however_short_it_is() {
+    for count in [1, 5, 200] {
+        let case = kept().file("logs/a.log", lines(0..count));
+        fs::hard_link(case.path("logs/a.log"), case.path("logs/b.log")).unwrap();
+        let (output, _) = quiet_run(&case, 0, count.into());
+        let same = "logs/b.log has the same content as logs/a.log: counted once";
+        drop(output.expect_stderr(&[same]));
+        quiet_run(&case, 1, 0);
+        // What is written under either name is in both.
+        append(&case, "logs/b.log", lines(200..203));
+        quiet_run(&case, 2, 3);
+        // A third name, before the others; and the first one goes.
+        fs::hard_link(case.path("logs/b.log"), case.path("logs/0.log")).unwrap();
+        quiet_run(&case, 3, 0);
+        fs::remove_file(case.path("logs/a.log")).unwrap();
+        append(&case, "logs/0.log", lines(203..205));
+        quiet_run(&case, 4, 2);
+        fs::remove_file(case.path("logs/0.log")).unwrap();
+        append(&case, "logs/b.log", lines(205..206));
+        quiet_run(&case, 5, 1);
+        quiet_run(&case, 6, 0);
+        holds(&case, (0..count).chain(200..206));
+    }
+}
+
+#[test]
 fn two_names_of_one_compressed_file_count_once_however_short_it_is() {
     for count in [1, 5, 200] {
         let case = kept().file("logs/a.gz", gzip(lines(0..count)));
