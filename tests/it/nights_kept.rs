@@ -83,13 +83,13 @@ fn a_source_that_is_renamed_is_refused_until_it_has_its_name_back() {
 /// The near miss: where the source has its log still, another one may have the same content.
 #[test]
 fn a_copy_of_a_log_in_another_source_is_a_log_of_its_own() {
-    let case = case(&format!("{CONFIG}{TWO_SOURCES}")).file("edge/e.log", "");
+    let case = case(&format!("{CONFIG}{TWO_SOURCES}")).file("edge/e.log", good("12-18T08:00"));
     append(&case, "logs/a.log", hour_of_calls("12-18T09"));
-    assert_eq!(calls_of(&night(&case, 19)), 60);
-    append(&case, "edge/e.log", hour_of_calls("12-18T09"));
+    assert_eq!(calls_of(&night(&case, 19)), 61);
+    case.write("edge/copy.log", hour_of_calls("12-18T09"));
     let copied = night(&case, 20);
     assert_eq!(calls_of(&copied), 60);
-    assert_eq!(copied["inputs"][0]["source"], "edge");
+    assert_eq!(copied["inputs"][0]["path"], "edge/copy.log");
     assert_eq!(calls_of(&night(&case, 21)), 0);
 }
 
