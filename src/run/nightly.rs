@@ -198,8 +198,7 @@ impl<'f> Run<'f> {
         if let Some(refused) = &self.refused {
             let path = self.plan.read.register.as_ref().map(|register| register.folder.display());
             let path = path.map_or_else(String::new, |path| path.to_string());
-            let reason = format!("{REGISTER_REFUSED}, and the last good one used: {refused}");
-            self.plan.read.unread.push(Partial { path, reason });
+            self.plan.read.unread.push(Partial { path, reason: refused.clone() });
         }
         let known: Vec<Option<u64>> = to_read.iter().map(|to_read| to_read.known).collect();
         self.plan.read.inputs = to_read
@@ -993,7 +992,7 @@ fn good_register(
     };
     let Some(digest) = last_good else { return Err(refused) };
     let register = kept_register(folder, of_plan, digest, key)?;
-    Ok((register, Some(in_a_line(&refused))))
+    Ok((register, Some(refused_told(&refused))))
 }
 
 /// A register that is kept, as it was judged by.
@@ -1015,8 +1014,8 @@ pub(super) fn kept_register(
     .hint("mend the register of the configuration, or restore the state from a backup"))
 }
 
-/// What is wrong with a register, as far as it fits on a line.
-fn in_a_line(refused: &Error) -> String {
+/// That a register was refused and what is wrong with it, as far as it fits on a line.
+pub(super) fn refused_told(refused: &Error) -> String {
     let text = refused.to_string();
     let mut lines = text.lines();
     let told: Vec<&str> = lines.by_ref().take(1 + REGISTER_ERRORS_TOLD).collect();
@@ -1024,7 +1023,9 @@ fn in_a_line(refused: &Error) -> String {
     let more = if lines.next().is_some() { "; …" } else { "" };
     let errors = errors.join("; ");
     let space = if errors.is_empty() { "" } else { " " };
-    format!("{head}{space}{errors}{more} (`overstay check` tells all that is wrong with it)")
+    format!(
+        "{REGISTER_REFUSED}, and the last good one used: {head}{space}{errors}{more} (`overstay check` tells all that is wrong with it)"
+    )
 }
 
 /// What the register would touch of the days that were judged before, if it is another than they were judged by.

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::audit::{ambiguous, status, write};
 use super::lives;
-use super::nightly::{day_report, facts_of, kept_register, key_of};
+use super::nightly::{day_report, facts_of, kept_register, key_of, refused_told};
 use super::output::{Folders, check_place};
 use super::read::pool;
 use super::uses::mentioned;
@@ -53,8 +53,7 @@ fn of_state(plan: &ReportPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
         (Err(error), None) => return Err(error),
         // What was counted was judged already.
         (Err(error), Some(digest)) => {
-            warnings
-                .push(format!("the register can't be used, and the last good one was: {error}"));
+            warnings.push(refused_told(&error));
             kept_register(&folder, of_plan, digest, &key)?
         }
     };

@@ -276,8 +276,8 @@ struct Matches {
     whole: Vec<usize>,
     /// Known logs that it begins like, and of which it holds less.
     short: Vec<usize>,
-    /// The known log that it is as it lies, compressed.
-    exact: Option<usize>,
+    /// Whether it is that known log as it lies, compressed.
+    is_exact: bool,
     /// Whether it can no longer be read: it is left to the next run.
     is_unreadable: bool,
 }
@@ -313,29 +313,21 @@ impl OfSource<'_> {
     fn matches(&mut self, places: &[usize]) -> Vec<Matches> {
         let known = &self.survey.known;
         let mut by_head: HashMap<(u32, [u8; 32]), Vec<usize>> = HashMap::new();
-        let mut by_packed: HashMap<Packed, Vec<usize>> = HashMap::new();
         for &place in places {
             let input = &known[place];
             if input.offset > 0 {
                 by_head.entry(input.head).or_default().push(place);
             }
-            if let Some(packed) = input.packed() {
-                by_packed.entry(packed).or_default().push(place);
-            }
         }
+        let exact = self.exact(places);
         let matched: Vec<Result<Matches>> = self
             .logs
             .par_iter()
-            .map(|(found, look)| {
-                // Several may be alike: of those it is the one that lay here, if any did.
-                let exact =
-                    look.packed.and_then(|packed| by_packed.get(&packed)).and_then(|alike| {
-                        let here = alike.iter().find(|&&place| known[place].path == found.shown);
-                        here.or(alike.first()).copied()
-                    });
+            .zip(&exact)
+            .map(|((found, look), exact)| {
                 if let Some(place) = exact {
-                    let whole = vec![place];
-                    return Ok(Matches { whole, exact, ..Matches::default() });
+                    let whole = vec![*place];
+                    return Ok(Matches { whole, is_exact: true, ..Matches::default() });
                 }
                 let alike: Vec<usize> =
                     look.heads().filter_map(|head| by_head.get(&head)).flatten().copied().collect();
@@ -365,6 +357,45 @@ impl OfSource<'_> {
             }));
         }
         all
+    }
+
+    /// For each log the known one that it is as it lies, compressed. Where several are alike each log is another one of them, as
+    /// far as there are so many: the one that lay here, else the one that was this file, else any.
+    fn exact(&self, places: &[usize]) -> Vec<Option<usize>> {
+        let known = &self.survey.known;
+        let mut by_packed: HashMap<Packed, (Vec<usize>, Vec<usize>)> = HashMap::new();
+        for &place in places {
+            if let Some(packed) = known[place].packed() {
+                by_packed.entry(packed).or_default().0.push(place);
+            }
+        }
+        for (log, (_, look)) in self.logs.iter().enumerate() {
+            if let Some((_, logs)) = look.packed.and_then(|packed| by_packed.get_mut(&packed)) {
+                logs.push(log);
+            }
+        }
+        let mut exact = vec![None; self.logs.len()];
+        for (places, logs) in by_packed.values() {
+            let mut free: BTreeSet<usize> = places.iter().copied().collect();
+            let from_last = || places.iter().rev().copied();
+            let by_path: HashMap<&str, usize> =
+                from_last().map(|place| (known[place].path.as_str(), place)).collect();
+            let by_file: HashMap<(u64, u64), usize> =
+                from_last().filter_map(|place| Some((known[place].file?, place))).collect();
+            let here = |log: usize| by_path.get(self.logs[log].0.shown.as_str()).copied();
+            let same = |log: usize| by_file.get(&self.logs[log].1.file?).copied();
+            for told in [&here as &dyn Fn(usize) -> Option<usize>, &same] {
+                for &log in logs {
+                    if exact[log].is_none() {
+                        exact[log] = told(log).filter(|place| free.remove(place));
+                    }
+                }
+            }
+            for &log in logs {
+                exact[log] = exact[log].or_else(|| free.pop_first()).or(places.first().copied());
+            }
+        }
+        exact
     }
 
     fn take(&mut self, places: &[usize], matches: &[Matches]) -> Vec<Taken> {
@@ -401,6 +432,12 @@ impl OfSource<'_> {
         }
         // Two names of one file are one log, however short. (Some file systems give one number to several files.)
         let mut by_file: HashMap<(u64, u64), usize> = HashMap::new();
+        // Whatever the names: one that was taken for a known log stays that, and the others are its names.
+        for (log, taken) in taken.iter().enumerate() {
+            if let (Some(_), Some(file)) = (taken, self.logs[log].1.file) {
+                by_file.entry(file).or_insert(log);
+            }
+        }
         for (log, taken) in taken.iter_mut().enumerate() {
             let Some(file) = self.logs[log].1.file else { continue };
             let first = *by_file.entry(file).or_insert(log);
@@ -416,7 +453,8 @@ impl OfSource<'_> {
         }
         let mut alike: HashMap<[u8; 32], Vec<usize>> = HashMap::new();
         for (log, taken) in taken.iter().enumerate() {
-            if let (Some(_), Some(first)) = (taken, self.first(log)) {
+            // Not those that only have the name of another: what that is taken for is not settled yet.
+            if let (Some(Taken::For(_)), Some(first)) = (taken, self.first(log)) {
                 alike.entry(first).or_default().push(log);
             }
         }
@@ -505,7 +543,7 @@ impl OfSource<'_> {
         let whole = matches.whole.iter().max_by_key(|&&place| known[place].offset);
         if let Some(&place) = whole.filter(|&&place| known[place].offset >= enough) {
             let Some(&other) = holder.get(&place) else { return Taken::New };
-            if matches.exact.is_some() {
+            if matches.is_exact {
                 return Taken::Repeat(other);
             }
             return match input::compare(&self.logs[log], &self.logs[other], known[place].offset) {
@@ -584,7 +622,7 @@ impl OfSource<'_> {
                     input.file = look.file;
                 }
                 let nothing_new = match look.compression {
-                    Some(_) => matches.exact.is_some(),
+                    Some(_) => matches.is_exact,
                     None => look.bytes == input.seen_bytes && input.packed.is_none(),
                 };
                 if nothing_new {

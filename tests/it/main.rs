@@ -24,6 +24,7 @@ mod properties;
 mod concatenation;
 mod nightly;
 mod night_words;
+mod nights_kept;
 mod kill;
 mod verify;
 mod real_logs;

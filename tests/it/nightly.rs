@@ -17,7 +17,7 @@ const KEY: &str =
 const OTHER_KEY: &str =
     "overstay-key-1:0909090909090909090909090909090909090909090909090909090909090909\n";
 
-const CONFIG: &str = r#"
+pub const CONFIG: &str = r#"
 [register]
 source = "register"
 
@@ -28,53 +28,53 @@ format = "json"
 "#;
 
 /// When the run after that of [`Nights::new`] is.
-const NEXT: &str = "2018-12-21T02:00:00Z";
+pub const NEXT: &str = "2018-12-21T02:00:00Z";
 
 /// A call: `12-18T09:00` of 2018, by the holder of this key.
-fn call(at: &str, key: &str, path: &str, status: u16) -> String {
+pub fn call(at: &str, key: &str, path: &str, status: u16) -> String {
     format!(
         "{{\"time\":\"2018-{at}:00Z\",\"client_id\":\"{key}\",\"method\":\"GET\",\"path\":\"{path}\",\"status\":{status},\"bytes\":10}}\n"
     )
 }
 
 /// A call in order.
-fn good(at: &str) -> String {
+pub fn good(at: &str) -> String {
     call(at, "key-acme-1", "/messages/ann", 200)
 }
 
 /// A call after the revocation of `globex`.
-fn bad(at: &str, status: u16) -> String {
+pub fn bad(at: &str, status: u16) -> String {
     call(at, "key-globex-2", "/messages/bob", status)
 }
 
-fn append(case: &Case, name: &str, lines: impl AsRef<[u8]>) {
+pub fn append(case: &Case, name: &str, lines: impl AsRef<[u8]>) {
     let path = case.path(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let mut file = fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
     file.write_all(lines.as_ref()).unwrap();
 }
 
-fn case(config: &str) -> Case {
+pub fn case(config: &str) -> Case {
     Case::with_register().file("overstay.toml", config).file("overstay.key", KEY)
 }
 
-fn nightly(case: &Case, run_at: &str, rest: &[&str]) -> Output {
+pub fn nightly(case: &Case, run_at: &str, rest: &[&str]) -> Output {
     let base = ["nightly", "--json", "--quiet", "--run-at", run_at];
     case.run(&[&base[..], rest].concat())
 }
 
-fn report(case: &Case, rest: &[&str]) -> Value {
+pub fn report(case: &Case, rest: &[&str]) -> Value {
     case.run(&[&["report", "--json"], rest].concat()).expect_status(0).report()
 }
 
 /// The findings of a kind.
-fn of_kind<'r>(report: &'r Value, kind: &str) -> Vec<&'r Value> {
+pub fn of_kind<'r>(report: &'r Value, kind: &str) -> Vec<&'r Value> {
     let findings = report["findings"].as_array().unwrap();
     findings.iter().filter(|finding| finding["kind"] == kind).collect()
 }
 
 /// The status of the one finding of a kind; null if there is none.
-fn status_of(report: &Value, kind: &str) -> Value {
+pub fn status_of(report: &Value, kind: &str) -> Value {
     let found = of_kind(report, kind);
     assert!(found.len() <= 1, "{kind}: {} findings", found.len());
     found.first().map_or(Value::Null, |finding| finding["status"].clone())
@@ -82,22 +82,22 @@ fn status_of(report: &Value, kind: &str) -> Value {
 
 /// What lies at a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Thing {
+pub enum Thing {
     Folder,
     File(Vec<u8>),
     Link(String),
 }
 
-type Things = BTreeMap<String, Thing>;
+pub type Things = BTreeMap<String, Thing>;
 
 /// What is kept, and what it is made from: all but the logs, and the lock.
 const ROOTS: [&str; 6] = ["state", "reports", "disk", "register", "overstay.key", "overstay.toml"];
 
-fn things(case: &Case) -> Things {
+pub fn things(case: &Case) -> Things {
     things_in(&case.path(""), &ROOTS)
 }
 
-fn things_in(folder: &Path, roots: &[&str]) -> Things {
+pub fn things_in(folder: &Path, roots: &[&str]) -> Things {
     let mut things = Things::new();
     for root in roots.iter().filter(|root| folder.join(root).exists()) {
         for entry in walkdir::WalkDir::new(folder.join(root)) {
@@ -119,7 +119,7 @@ fn things_in(folder: &Path, roots: &[&str]) -> Things {
     things
 }
 
-fn put_back(case: &Case, things: &Things) {
+pub fn put_back(case: &Case, things: &Things) {
     for root in ROOTS.map(|root| case.path(root)) {
         if root.is_dir() {
             fs::remove_dir_all(root).unwrap();
@@ -137,7 +137,7 @@ fn put_back(case: &Case, things: &Things) {
 }
 
 #[track_caller]
-fn assert_same(found: &Things, expected: &Things) {
+pub fn assert_same(found: &Things, expected: &Things) {
     let names = |things: &Things| things.keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(found), names(expected), "what is there");
     for (name, thing) in found {
@@ -708,7 +708,7 @@ fn a_register_that_is_refused_is_told_and_the_last_good_one_used() {
     assert_eq!(state_of(&again), Some(("reopened".to_owned(), seen)));
 }
 
-fn report_of_run(case: &Case, run: u32) -> Value {
+pub fn report_of_run(case: &Case, run: u32) -> Value {
     serde_json::from_str(&case.read(&format!("reports/runs/{run:06}/report.json"))).unwrap()
 }
 
@@ -857,7 +857,7 @@ fn a_report_that_can_not_be_written_leaves_a_run_that_counts() {
     assert_same(&things(case), &nights.after);
 }
 
-const TWO_SOURCES: &str = r#"
+pub const TWO_SOURCES: &str = r#"
 [[logs]]
 source = "edge"
 paths  = ["edge/*"]
@@ -992,7 +992,7 @@ fn a_dry_run_writes_nothing_and_reports_what_the_run_will() {
     assert!(dry.stdout == wet.stdout);
 }
 
-fn manifest(case: &Case, run: u32) -> (Value, String) {
+pub fn manifest(case: &Case, run: u32) -> (Value, String) {
     let text = case.read(&format!("reports/runs/{run:06}/manifest.json"));
     (serde_json::from_str(&text).unwrap(), blake3::hash(text.as_bytes()).to_hex().to_string())
 }

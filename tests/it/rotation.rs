@@ -859,6 +859,89 @@ fn a_few_lines_may_be_alike_by_chance() {
 }
 
 #[test]
+fn two_names_of_one_file_count_once_however_short_it_is() {
+    for count in [1, 5, 200] {
+        let case = kept().file("logs/a.log", lines(0..count));
+        fs::hard_link(case.path("logs/a.log"), case.path("logs/b.log")).unwrap();
+        let (output, _) = quiet_run(&case, 0, count.into());
+        let same = "logs/b.log has the same content as logs/a.log: counted once";
+        drop(output.expect_stderr(&[same]));
+        quiet_run(&case, 1, 0);
+        // What is written under either name is in both.
+        append(&case, "logs/b.log", lines(200..203));
+        quiet_run(&case, 2, 3);
+        // A third name, before the others; and the first one goes.
+        fs::hard_link(case.path("logs/b.log"), case.path("logs/0.log")).unwrap();
+        quiet_run(&case, 3, 0);
+        fs::remove_file(case.path("logs/a.log")).unwrap();
+        append(&case, "logs/0.log", lines(203..205));
+        quiet_run(&case, 4, 2);
+        fs::remove_file(case.path("logs/0.log")).unwrap();
+        append(&case, "logs/b.log", lines(205..206));
+        quiet_run(&case, 5, 1);
+        quiet_run(&case, 6, 0);
+        holds(&case, (0..count).chain(200..206));
+    }
+}
+
+#[test]
+fn two_names_of_one_compressed_file_count_once_however_short_it_is() {
+    for count in [1, 5, 200] {
+        let case = kept().file("logs/a.gz", gzip(lines(0..count)));
+        fs::hard_link(case.path("logs/a.gz"), case.path("logs/b.gz")).unwrap();
+        quiet_run(&case, 0, count.into());
+        quiet_run(&case, 1, 0);
+        rename(&case, "logs/b.gz", "logs/c.gz");
+        quiet_run(&case, 2, 0);
+        rename(&case, "logs/a.gz", "logs/d.gz");
+        quiet_run(&case, 3, 0);
+        holds(&case, 0..count);
+    }
+}
+
+#[test]
+fn short_archives_that_are_alike_count_in_the_first_night_and_in_no_other() {
+    for pack in [gzip as fn(String) -> Vec<u8>, zstd] {
+        // Two that may be alike by chance, and one that is no chance any more.
+        for (count, is_two) in [(5, true), (20, false)] {
+            let archive = pack(lines(0..count));
+            assert!(archive.len() < 1024, "{} bytes", archive.len());
+            let case = kept().file("logs/a.1.gz", &archive).file("logs/a.2.gz", &archive);
+            let again = if is_two { 0..count } else { 0..0 };
+            quiet_run(&case, 0, u64::from(count) + again.len() as u64);
+            quiet_run(&case, 1, 0);
+            // Rotated on, each under the name that the other had or under a new one; both; and back.
+            rename(&case, "logs/a.2.gz", "logs/a.3.gz");
+            rename(&case, "logs/a.1.gz", "logs/a.2.gz");
+            quiet_run(&case, 2, 0);
+            rename(&case, "logs/a.2.gz", "logs/b.5.gz");
+            rename(&case, "logs/a.3.gz", "logs/b.4.gz");
+            quiet_run(&case, 3, 0);
+            rename(&case, "logs/b.4.gz", "logs/a.2.gz");
+            rename(&case, "logs/b.5.gz", "logs/a.1.gz");
+            quiet_run(&case, 4, 0);
+            // Copied, so that they are other files; one at a time, then both.
+            let copy = |from: &str, to: &str| {
+                fs::copy(case.path(from), case.path("copy")).unwrap();
+                fs::remove_file(case.path(from)).unwrap();
+                rename(&case, "copy", to);
+            };
+            copy("logs/a.1.gz", "logs/a.0.gz");
+            quiet_run(&case, 5, 0);
+            copy("logs/a.2.gz", "logs/a.4.gz");
+            copy("logs/a.0.gz", "logs/a.3.gz");
+            quiet_run(&case, 6, 0);
+            // One goes and comes back.
+            rename(&case, "logs/a.3.gz", "aside");
+            quiet_run(&case, 7, 0);
+            rename(&case, "aside", "logs/a.6.gz");
+            quiet_run(&case, 8, 0);
+            holds(&case, (0..count).chain(again));
+        }
+    }
+}
+
+#[test]
 fn a_log_that_is_gone_before_it_was_read_to_its_end_is_lost() {
     let case =
         kept().file("logs/a.log", lines(0..10) + "{\"time\":").file("logs/b.log", lines(10..20));
