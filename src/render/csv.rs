@@ -86,7 +86,7 @@ pub const CSV_TABLES: [CsvTable; 17] = [
                 vec![
                     text(&day.day),
                     day.revision.to_string(),
-                    day.calls.to_string(),
+                    number(day.calls),
                     day.added.to_string(),
                 ]
             };
@@ -667,7 +667,7 @@ mod tests {
         };
         let report = fixtures::nightly();
         let days = [
-            ["2018-12-17", "3", "7", "0"],
+            ["2018-12-17", "3", "", "0"],
             ["2018-12-18", "2", "13000", "12011"],
             ["2018-12-19", "1", "1", "1"],
         ];

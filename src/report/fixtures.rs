@@ -511,9 +511,9 @@ pub(crate) fn nightly() -> Report {
         day: None,
         revision: None,
         days: vec![
-            day("2018-12-17", 3, 7, 0),
-            day("2018-12-18", 2, 13_000, 12_011),
-            day("2018-12-19", 1, 1, 1),
+            day("2018-12-17", 3, None, 0),
+            day("2018-12-18", 2, Some(13_000), 12_011),
+            day("2018-12-19", 1, Some(1), 1),
         ],
         register_change: Some(RegisterChange {
             from: hex('d'),

@@ -130,8 +130,8 @@ pub struct NightlyDay {
     pub day: String,
     /// How often its report was issued.
     pub revision: u64,
-    /// Its calls, all runs together.
-    pub calls: u64,
+    /// Its calls, all runs together; none if what was counted of it before is no longer kept.
+    pub calls: Option<u64>,
     /// Those that this run added.
     pub added: u64,
 }

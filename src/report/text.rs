@@ -635,7 +635,7 @@ mod tests {
              2018-12-19 rev 1 (+1 call)"
         );
         nightly.days = (1..=12)
-            .map(|day| NightlyDay { day: format!("d{day}"), revision: day, calls: 9, added: 1 })
+            .map(|day| NightlyDay { day: format!("d{day}"), revision: day, calls: Some(9), added: 1 })
             .collect();
         let text = standing(&nightly);
         assert!(text.ends_with(", d10 rev 10 (+1 call) and 2 more"), "{text}");

@@ -503,7 +503,7 @@ impl<'f> Run<'f> {
         let days = touched.iter().map(|touched| NightlyDay {
             day: day_name(touched.day),
             revision: touched.revision,
-            calls: touched.calls,
+            calls: touched.is_issued.then_some(touched.calls),
             added: touched.added,
         });
         let last_heard = &self.ledger.uses.sources;
@@ -770,7 +770,7 @@ struct Touched {
     day: i64,
     /// How often its report was issued, this time included.
     revision: u64,
-    /// Its calls of this run, and all of them.
+    /// Its calls of this run, and all that are known.
     added: u64,
     calls: u64,
     /// Whether its report is issued: not if what was counted before is no longer kept.

@@ -112,7 +112,7 @@ fn of_state(plan: &ReportPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
             .map(|(day, known)| NightlyDay {
                 day: day_name(**day),
                 revision: known.revision,
-                calls: known.calls,
+                calls: Some(known.calls),
                 added: 0,
             })
             .collect(),

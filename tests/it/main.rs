@@ -23,6 +23,7 @@ mod verdicts;
 mod properties;
 mod concatenation;
 mod nightly;
+mod nights_edges;
 mod kill;
 mod verify;
 mod real_logs;
