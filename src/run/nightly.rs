@@ -526,6 +526,7 @@ impl<'f> Run<'f> {
         };
         let facts = Facts { state: Some(state), ..facts };
         let mut report = report::build(Some(judge), tally, &facts);
+            end_max: Some(self.plan.run_at),
         // Those that only wait were added last.
         report.inputs.sort_by(|a, b| (&a.path, &a.source).cmp(&(&b.path, &b.source)));
         report
@@ -827,7 +828,7 @@ pub(super) fn day_report(
     let facts = Facts {
         since: if days.start == i64::MIN { None } else { start(days.start) },
         until: if days.end == i64::MAX { None } else { start(days.end) },
-        state: Some(StateFacts { nightly, ..StateFacts::default() }),
+        state: Some(StateFacts { end_max, nightly, ..StateFacts::default() }),
         ..facts
     };
     report::build(Some(judge), tally, &facts)
@@ -860,6 +861,9 @@ pub(super) fn facts_of(plan: &ReadPlan, tables: &Tables) -> Facts {
         paths_from: plan.paths_from,
         severities: plan.severities.clone(),
         suppressions: plan.suppressions.clone(),
+    // Somebody who wants to know what will be at the end of a span says so.
+    let is_asked_for = nightly.day.is_none() && days.end != i64::MAX;
+    let end_max = nightly.run_at.filter(|_| !is_asked_for);
         ..Facts::default()
     }
 }

@@ -61,3 +61,40 @@ fn of_a_day_that_is_no_longer_kept_no_count_is_made_up() {
     let shown = case.read("reports/runs/000003/report.md");
     assert!(shown.contains("| `2018-12-15` | 1 | - | 1 |"), "{shown}");
 }
+
+#[test]
+fn a_call_from_the_future_is_no_end_of_what_is_looked_at() {
+    let config = format!(
+        "{CONFIG}[[suppress]]\nkind = \"after-revocation\"\npartner = \"globex\"\napi = \"messages\"\n\
+         owner = \"governance\"\nreason = \"wind-down\"\nuntil = \"2019-03-31\"\n"
+    );
+    // A grant whose certification lapses in years.
+    let grants = "grant,partner,api,operations,granted_at,revoked_at,certified_until\n\
+                  g-acme,acme,messages,read,2018-01-01,,2030-01-01\n\
+                  g-globex,globex,messages,read,2018-01-01,2018-06-01,\n";
+    let case = case(&config).file("register/grants.csv", grants);
+    let of_kind = |report: &Value, kind: &str| -> Vec<Value> {
+        let findings = report["findings"].as_array().unwrap().iter();
+        findings.filter(|finding| finding["kind"] == kind).cloned().collect()
+    };
+    let as_of_now = |report: &Value| {
+        assert_eq!(of_kind(report, "standing-access"), [] as [Value; 0]);
+        assert_eq!(report["suppressions"][0]["expired"], false);
+    };
+    append(&case, "logs/a.log", good("17T09:00") + &call("17T09:00", "key-globex-2"));
+    as_of_now(&nightly(&case, 18));
+    append(&case, "logs/a.log", good("18T09:00").replace("2018", "2099"));
+    append(&case, "logs/a.log", call("18T09:00", "key-globex-2"));
+    let report = nightly(&case, 19);
+    assert_eq!(report["window"]["last"], "2099-12-18T09:00:00Z");
+    as_of_now(&report);
+    assert_eq!(of_kind(&report, "after-revocation")[0]["suppressed_by"], "governance");
+    // Nor in a run after it, in the report of that day, or in one of all days.
+    append(&case, "logs/a.log", good("19T09:00"));
+    as_of_now(&nightly(&case, 20));
+    as_of_now(&serde_json::from_str(&case.read("reports/2099-12-18/rev-1.json")).unwrap());
+    as_of_now(&case.run(&["report", "--json"]).expect_status(0).report());
+    // Who asks what will be by then is told.
+    let report = case.run(&["report", "--json", "--until", "2100-01-01"]).expect_status(0).report();
+    assert_eq!(of_kind(&report, "standing-access")[0]["since"], "2030-01-01T00:00:00Z");
+}
