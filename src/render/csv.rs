@@ -415,6 +415,10 @@ pub const CSV_TABLES: [CsvTable; 17] = [
                     optional(change.map(|change| change.from.as_str())),
                 ),
                 (
+                    "nightly_register_change_from_propagation_s",
+                    number(change.and_then(|change| change.from_propagation_s)),
+                ),
+                (
                     "nightly_register_change_days",
                     change.map_or_else(String::new, |c| list(&c.days)),
                 ),
@@ -689,12 +693,15 @@ mod tests {
         };
         let days = (1..=12).map(|day| format!("2018-12-{day:02}")).collect::<Vec<_>>().join("|");
         let (before, register) = ("a".repeat(64), "d".repeat(64));
-        let run = ["12", "2018-12-19T02:00:00Z", "", "", &before, &register, &days, "routes"];
-        assert_eq!(of_report(&report), run);
-        let day = ["12", "2018-12-19T02:00:00Z", "2018-12-18", "2", &before, "", "", ""];
+        let run = ["12", "2018-12-19T02:00:00Z", "", "", &before, &register, "60", &days, "routes"];
+        let mut with_propagation = report.clone();
+        let nightly = with_propagation.nightly.as_mut().unwrap();
+        nightly.register_change.as_mut().unwrap().from_propagation_s = Some(60);
+        assert_eq!(of_report(&with_propagation), run);
+        let day = ["12", "2018-12-19T02:00:00Z", "2018-12-18", "2", &before, "", "", "", ""];
         assert_eq!(of_report(&fixtures::day()), day);
         // An audit knows of none of it.
-        assert_eq!(of_report(&fixtures::small()), [""; 8]);
+        assert_eq!(of_report(&fixtures::small()), [""; 9]);
         assert!(table(&fixtures::small(), "days").is_empty());
         // A log's name is hostile text.
         let hostile = fixtures::poisoned(report, "=1\u{202e}");

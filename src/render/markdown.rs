@@ -201,7 +201,8 @@ fn about(report: &Report, partner: Option<&str>, out: &mut dyn Write) -> io::Res
     }) {
         let tables =
             affected_by_tables(change).map_or_else(String::new, |told| format!("; {told}"));
-        let told = register_change(change, &change.from);
+        let is_another = report.register.digest.as_ref() != Some(&change.from);
+        let told = register_change(change, is_another.then_some(change.from.as_str()));
         writeln!(out, "| Register change | {} |", prose(&format!("{told}{tables}")))?;
     }
     writeln!(out, "| Calls | {} to {} |", at(report.window.first), at(report.window.last))?;

@@ -517,6 +517,7 @@ pub(crate) fn nightly() -> Report {
         ],
         register_change: Some(RegisterChange {
             from: hex('d'),
+            from_propagation_s: None,
             days: (1..=12).map(|day| format!("2018-12-{day:02}")).collect(),
             affected: vec![
                 affected("reelhouse", "messages", Some("read"), 1204),

@@ -117,7 +117,8 @@ pub struct Nightly {
     pub revision: Option<u64>,
     /// The days that the run counted calls of, or those of the span.
     pub days: Vec<NightlyDay>,
-    /// The register that days before were judged by, and what of them this one would touch; null if it is the same.
+    /// The register that days before were judged by, and what of them this one would touch; null if it is the same, and the
+    /// `propagation_s` of the configuration is.
     pub register_change: Option<RegisterChange>,
     /// The hash of the manifest of the run before, hex.
     pub previous: Option<String>,
@@ -141,6 +142,8 @@ pub struct NightlyDay {
 pub struct RegisterChange {
     /// The digest of the register before, hex.
     pub from: String,
+    /// The `propagation_s` of the configuration before; none if it is the same.
+    pub from_propagation_s: Option<u64>,
     /// The days of which verdicts may be others now.
     pub days: Vec<String>,
     /// What they may be others for, where that can be told: by partner, api and operation.

@@ -30,8 +30,9 @@ use crate::report::{
     StateFacts,
 };
 use crate::state::{
-    Day, Files, Folder, KnownInput, Ledger, MANIFEST_NAME, MANIFEST_SCHEMA, Manifest,
-    ManifestInput, ManifestReport, PrivacyKey, Records, Segment, SegmentInput, Tables, run_folder,
+    Day, Files, Folder, JudgedBy, KnownInput, Ledger, MANIFEST_NAME, MANIFEST_SCHEMA, Manifest,
+    ManifestInput, ManifestReport, PrivacyKey, Records, Segment, SegmentInput, Tables,
+    run_folder,
 };
 use crate::tally::{By, Tally};
 use crate::time::{Instant, S_PER_DAY, day_name};
@@ -105,7 +106,8 @@ impl<'f> Run<'f> {
             check_clock(&plan, before, &mut warnings)?;
         }
         let (key, key_is_new) = privacy_key(&plan, before.as_ref())?;
-        let last_good = before.as_ref().and_then(|ledger| ledger.register);
+        let last_good = before.as_ref().and_then(|ledger| ledger.judged_by);
+        let last_good = last_good.map(|judged_by| judged_by.register);
         let (register, refused) = good_register(&plan, &folder, &key, last_good)?;
         let anew = plan.rebuild || before.is_none();
         if let Some(before) = &before
@@ -694,7 +696,7 @@ impl<'f> Run<'f> {
             known.repeats = None;
             known.remembers = false;
         }
-        self.ledger.register = Some(digest);
+        self.ledger.judged_by = Some(JudgedBy::of(judge.register));
         self.ledger.registers.insert(digest);
         self.ledger.uses.forget_before(horizon);
 
@@ -977,13 +979,14 @@ fn change(
     before: &Ledger,
     register: &Register,
 ) -> Result<Option<RegisterChange>> {
-    let (Some(digest), Some(of_plan)) = (before.register, &plan.read.register) else {
+    let (Some(judged_by), Some(of_plan)) = (before.judged_by, &plan.read.register) else {
         return Ok(None);
     };
-    if digest == register.digest {
+    if judged_by == JudgedBy::of(register) {
         return Ok(None);
     }
-    let old = kept_register(folder, of_plan, digest, key)?;
+    let of_plan = RegisterPlan { propagation_s: judged_by.propagation_s, ..of_plan.clone() };
+    let old = kept_register(folder, &of_plan, judged_by.register, key)?;
     changes(folder, before, &old, register).map(Some)
 }
 
@@ -996,7 +999,7 @@ fn forgotten(before: Ledger) -> Ledger {
         run_at_ns: before.run_at_ns,
         elapsed_s: before.elapsed_s,
         head: before.head,
-        register: before.register,
+        judged_by: before.judged_by,
         registers: before.registers,
         revisions,
         findings: before.findings,

@@ -37,8 +37,8 @@ pub struct Ledger {
     pub head: Option<[u8; 32]>,
     /// Tells the privacy key that the state is sealed with.
     pub key_check: [u8; 32],
-    /// The digest of the register that the last run judged by.
-    pub register: Option<[u8; 32]>,
+    /// What the last run judged by.
+    pub judged_by: Option<JudgedBy>,
     /// The digests of all registers that any run judged by.
     pub registers: BTreeSet<[u8; 32]>,
     /// The number of the next log that is new.
@@ -58,6 +58,22 @@ pub struct Ledger {
 }
 
 /// A log.
+/// All that verdicts depend on beside the calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JudgedBy {
+    /// The register's digest.
+    pub register: [u8; 32],
+    /// The propagation of apis that do not say, in seconds: the configuration's, and so in no register.
+    pub propagation_s: u64,
+}
+
+impl JudgedBy {
+    /// This register.
+    pub fn of(register: &Register) -> JudgedBy {
+        JudgedBy { register: register.digest, propagation_s: register.propagation_s }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownInput {
     /// Its number.

@@ -98,3 +98,61 @@ fn a_call_from_the_future_is_no_end_of_what_is_looked_at() {
     let report = case.run(&["report", "--json", "--until", "2100-01-01"]).expect_status(0).report();
     assert_eq!(of_kind(&report, "standing-access")[0]["since"], "2030-01-01T00:00:00Z");
 }
+
+#[test]
+fn a_change_of_the_propagation_is_one_of_what_is_judged_by() {
+    let config = |propagation_s: u64| {
+        CONFIG.replace("[[logs]]", &format!("propagation_s = {propagation_s}\n[[logs]]"))
+    };
+    let grants = "grant,partner,api,operations,granted_at,revoked_at\n\
+                  g-acme,acme,messages,read,2018-01-01,\n\
+                  g-globex,globex,messages,read,2018-01-01,2018-12-15T09:00:00Z\n";
+    let credentials = "credential,partner,valid_until\n\
+                       key-acme-1,acme,\nkey-acme-old,acme,2018-12-16T09:00:00Z\nkey-globex-2,globex,\n";
+    let case = case(&config(0))
+        .file("register/grants.csv", grants)
+        .file("register/credentials.csv", credentials);
+    let calls = [
+        // A minute after the revocation, and half an hour; and by a credential that had been replaced.
+        call("15T09:01", "key-globex-2"),
+        call("15T09:30", "key-globex-2"),
+        call("16T09:01", "key-acme-old"),
+        call("16T09:30", "key-acme-old"),
+        good("15T09:01"),
+        good("16T09:01"),
+        good("17T09:00"),
+        call("17T09:00", "key-globex-2"),
+    ];
+    append(&case, "logs/a.log", calls.concat());
+    let first = nightly(&case, 18);
+    assert_eq!(first["nightly"]["register_change"], Value::Null);
+    let affected = |partner: &str, calls: u64| json!({"partner": partner, "api": "messages", "operation": "read", "calls": calls});
+    let change = |before: Value| {
+        json!({
+            "from": first["register"]["digest"],
+            "from_propagation_s": before,
+            "days": ["2018-12-15", "2018-12-16"],
+            // All calls of that kind on those days: their sums can't be told apart.
+            "affected": [affected("acme", 2), affected("globex", 2)],
+            "tables": [],
+        })
+    };
+
+    case.write("overstay.toml", config(120));
+    let told = "warning: propagation_s has changed since the last run: verdicts are those of the registers that calls were judged by";
+    drop(case.run(&["report"]).expect_status(0).expect_stderr(&[told]));
+    let second = nightly(&case, 19);
+    assert_eq!(second["register"], first["register"]);
+    assert_eq!(second["nightly"]["register_change"], change(0.into()));
+    let shown = case.read("reports/runs/000002/report.md");
+    let told = "propagation\\_s changed from 0: verdicts of 2 days may be others now (2018-12-15 … 2018-12-16)";
+    assert!(shown.contains(told), "{shown}");
+    assert_eq!(nightly(&case, 20)["nightly"]["register_change"], Value::Null);
+    assert_eq!(case.run(&["report"]).expect_status(0).stderr, "");
+
+    // Likewise where an api says so itself: then it is the register that changed.
+    case.write("register/apis.csv", "api,name,propagation_s\nmessages,Messages,0\n");
+    let again = nightly(&case, 21);
+    assert_ne!(again["register"]["digest"], first["register"]["digest"]);
+    assert_eq!(again["nightly"]["register_change"], change(Value::Null));
+}
