@@ -261,7 +261,8 @@ pub struct Input {
     pub outside_window: u64,
     /// Repeats.
     pub duplicates: u64,
-    /// Calls of days whose records are no longer remembered: whether they repeat others was not looked at.
+    /// Calls that may repeat some whose records are not known: of days whose records are no longer remembered, or of which calls
+    /// of its source were counted when no repeats were sought.
     pub repeats_unchecked: u64,
     /// Bytes of an unfinished last line left to the next run.
     pub pending_bytes: u64,

@@ -641,7 +641,12 @@ mod tests {
              2018-12-19 rev 1 (+1 call)"
         );
         nightly.days = (1..=12)
-            .map(|day| NightlyDay { day: format!("d{day}"), revision: day, calls: Some(9), added: 1 })
+            .map(|day| NightlyDay {
+                day: format!("d{day}"),
+                revision: day,
+                calls: Some(9),
+                added: 1,
+            })
             .collect();
         let text = standing(&nightly);
         assert!(text.ends_with(", d10 rev 10 (+1 call) and 2 more"), "{text}");
@@ -676,11 +681,6 @@ mod tests {
             register_change(&change, Some("abc")),
             "changed since abc: verdicts of 1 day may be others now (2018-12-01)"
         );
-        let none = RegisterChange::default();
-        assert_eq!(
-            register_change(&none, Some("abc")),
-            "changed since abc: no verdict given before may be another now"
-        );
         change.from_propagation_s = Some(60);
         assert_eq!(
             register_change(&change, Some("abc")),
@@ -689,6 +689,11 @@ mod tests {
         assert_eq!(
             register_change(&change, None),
             "propagation_s changed from 60: verdicts of 1 day may be others now (2018-12-01)"
+        );
+        let none = RegisterChange::default();
+        assert_eq!(
+            register_change(&none, Some("abc")),
+            "changed since abc: no verdict given before may be another now"
         );
         assert_eq!((affected(&none), affected_by_tables(&none)), (None, None));
     }

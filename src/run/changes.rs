@@ -14,7 +14,7 @@ use crate::state::{Folder, JudgedSums, Ledger, Segment};
 use crate::time::{Instant, day_name};
 
 /// What one register says of (partner, api, operation), in words that another has too: from when, what, by which grant, since
-/// when, and whether hindsight tells.
+/// when, and whether hindsight tells. How long after an end caches may still serve is in it where it makes a difference.
 type Says = Vec<(Instant, String)>;
 
 /// Partner, api and operation.
@@ -70,7 +70,7 @@ pub(super) fn changes(
             let what = (sums.partner.to_owned(), api.to_owned(), sums.operation.map(str::to_owned));
             let differ = same.entry(what.clone()).or_insert_with(|| {
                 let operation = sums.operation.unwrap_or_default();
-                let of = |judge: &Judge<'_>| says(judge, sums.partner, sums.api, operation);
+                let of = |judge: &Judge<'_>| says(judge, sums.partner, api, operation);
                 let (old, new) = (of(&before), of(&now));
                 (old != new).then_some((old, new))
             });

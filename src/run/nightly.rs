@@ -32,7 +32,7 @@ use crate::report::{
 use crate::state::{
     Day, Files, Folder, JudgedBy, KnownInput, Ledger, MANIFEST_NAME, MANIFEST_SCHEMA, Manifest,
     ManifestInput, ManifestReport, PrivacyKey, Records, Segment, SegmentInput, Tables,
-    run_folder,
+    Unremembered, run_folder,
 };
 use crate::tally::{By, Tally};
 use crate::time::{Instant, S_PER_DAY, day_name};
@@ -224,9 +224,10 @@ impl<'f> Run<'f> {
 
         let judge = Judge::new(register);
         let remembered = |days: &BTreeSet<i64>| self.remembered(days);
-        let Reading { tally, facts, volume, marks, records } =
+        let Reading { tally, facts, volume, marks, records, has_unnoted } =
             read(&self.plan.read, Some(&judge), None, &remembered)?;
         let days = tally.into_days(self.undated_day());
+        let unnoted = unnoted(&days, &facts, &has_unnoted);
         let inputs = self.note_inputs(&ids, &facts, &marks, &days);
         let mut facts = facts;
         for (input, known) in facts.inputs.iter_mut().zip(&inputs) {
@@ -253,7 +254,7 @@ impl<'f> Run<'f> {
         let judge = wide_judge.as_ref().unwrap_or(&of_register);
 
         let horizon = self.horizon();
-        let touched = self.touched(&new, horizon);
+        let touched = self.touched(&new, unnoted, horizon);
         let lost = self.days_before.iter().filter(|day| !new.contains_key(day));
         let lost: Vec<String> = lost.map(|day| day_name(*day)).collect();
         if let (Some(first), Some(last)) = (lost.first(), lost.last()) {
@@ -331,14 +332,23 @@ impl<'f> Run<'f> {
     /// The records of days that were counted before.
     fn remembered(&self, days: &BTreeSet<i64>) -> Result<Before> {
         let mut remembered = Before::default();
-        let known = days.iter().filter_map(|day| Some((*day, self.ledger.days.get(day)?)));
-        for (day, known) in known {
-            if !known.remembers {
-                remembered.forgotten.insert(day);
-            } else if let Some(file) = &known.repeats {
-                let (shown, bytes) = self.folder.read(file)?;
-                remembered.records.extend(Records::decode(&shown, &bytes, &self.key)?.0);
-            }
+        // Of a day that is kept no longer nothing is remembered either. (One that all is read anew of is no such day.)
+        let is_dropped = |day: &i64| {
+            !self.anew && *day < self.horizon() && self.ledger.revisions.contains_key(day)
+        };
+        for &day in days {
+            let unremembered = match self.ledger.days.get(&day) {
+                Some(known) => {
+                    if let Some(file) = &known.repeats {
+                        let (shown, bytes) = self.folder.read(file)?;
+                        remembered.records.extend(Records::decode(&shown, &bytes, &self.key)?.0);
+                    }
+                    known.unremembered.clone()
+                }
+                None if is_dropped(&day) => Unremembered::All,
+                None => continue,
+            };
+            remembered.unremembered.insert(day, unremembered);
         }
         Ok(remembered)
     }
@@ -436,8 +446,13 @@ impl<'f> Run<'f> {
         inputs
     }
 
-    /// The days that the run counted calls of.
-    fn touched(&self, new: &BTreeMap<i64, Segment>, horizon: i64) -> Vec<Touched> {
+    /// The days that the run counted calls of; `unnoted` are those of whose records some were not noted.
+    fn touched(
+        &self,
+        new: &BTreeMap<i64, Segment>,
+        mut unnoted: BTreeMap<i64, BTreeSet<String>>,
+        horizon: i64,
+    ) -> Vec<Touched> {
         let touched = new.iter().map(|(&day, segment)| {
             let before = self.ledger.days.get(&day);
             let issued = self.ledger.revisions.get(&day).copied();
@@ -450,6 +465,7 @@ impl<'f> Run<'f> {
                 revision: last + u64::from(is_issued),
                 added,
                 calls: before.map_or(0, |before| before.calls) + added,
+                unnoted: unnoted.remove(&day).unwrap_or_default(),
                 is_issued,
             }
         });
@@ -510,6 +526,7 @@ impl<'f> Run<'f> {
         });
         let last_heard = &self.ledger.uses.sources;
         let state = StateFacts {
+            end_max: Some(self.plan.run_at),
             used: Some(used(&self.ledger, judge)),
             // Of the day of the run nobody knows yet what will come of it.
             silence: Some(Silence {
@@ -528,7 +545,6 @@ impl<'f> Run<'f> {
         };
         let facts = Facts { state: Some(state), ..facts };
         let mut report = report::build(Some(judge), tally, &facts);
-            end_max: Some(self.plan.run_at),
         // Those that only wait were added last.
         report.inputs.sort_by(|a, b| (&a.path, &a.source).cmp(&(&b.path, &b.source)));
         report
@@ -599,12 +615,13 @@ impl<'f> Run<'f> {
             // No new ones: the old ones stay.
             None => before.and_then(|known| known.repeats.clone()),
         };
-        let remembers = before.is_none_or(|known| known.remembers);
+        let unremembered = before.map(|known| known.unremembered.clone()).unwrap_or_default();
+        let unremembered = unremembered.with(&touched.unnoted);
         let mut registers = BTreeSet::from([digest]);
         registers.extend(before.iter().flat_map(|day| &day.registers));
         let segment = self.folder.write(name, &prepared.segment)?;
         let (revision, calls) = (touched.revision, touched.calls);
-        let new = Day { revision, segment, repeats, remembers, calls, registers };
+        let new = Day { revision, segment, repeats, unremembered, calls, registers };
         self.ledger.days.insert(day, new);
         Ok(())
     }
@@ -619,10 +636,11 @@ impl<'f> Run<'f> {
     }
 
     /// The file of a day's records, with those that are known already; none of a day that is too long ago to be remembered, or
-    /// of which some are forgotten.
+    /// of which they were forgotten.
     fn records_file(&self, day: i64, records: BTreeSet<RecordId>) -> Result<Option<Vec<u8>>> {
         let known = self.ledger.days.get(&day);
-        if day < self.repeats_horizon() || known.is_some_and(|known| !known.remembers) {
+        let is_forgotten = known.is_some_and(|known| known.unremembered == Unremembered::All);
+        if day < self.repeats_horizon() || is_forgotten {
             return Ok(None);
         }
         let mut all = records;
@@ -694,7 +712,7 @@ impl<'f> Run<'f> {
         let forgotten = ..self.repeats_horizon();
         for (_, known) in self.ledger.days.range_mut(forgotten) {
             known.repeats = None;
-            known.remembers = false;
+            known.unremembered = Unremembered::All;
         }
         self.ledger.judged_by = Some(JudgedBy::of(judge.register));
         self.ledger.registers.insert(digest);
@@ -776,6 +794,8 @@ struct Touched {
     /// Its calls of this run, and all that are known.
     added: u64,
     calls: u64,
+    /// The sources of calls of this run whose records were not noted.
+    unnoted: BTreeSet<String>,
     /// Whether its report is issued: not if what was counted before is no longer kept.
     is_issued: bool,
 }
@@ -818,6 +838,20 @@ fn filed(days: &BTreeMap<i64, Tally>) -> BTreeMap<u32, i64> {
     filed
 }
 
+/// For each day the sources of calls whose records were not noted: `has_unnoted` tells the inputs that may hold such.
+fn unnoted(
+    days: &BTreeMap<i64, Tally>,
+    facts: &Facts,
+    has_unnoted: &[bool],
+) -> BTreeMap<i64, BTreeSet<String>> {
+    let of_day = |tally: &Tally| {
+        let counted = tally.inputs.iter().filter(|(_, sums)| sums.calls > 0);
+        let unnoted = counted.map(|(input, _)| *input as usize).filter(|input| has_unnoted[*input]);
+        unnoted.map(|input| facts.inputs[input].source.clone()).collect()
+    };
+    days.iter().map(|(day, tally)| (*day, of_day(tally))).collect()
+}
+
 /// A report of whole days, from a tally of them all.
 pub(super) fn day_report(
     judge: &Judge<'_>,
@@ -827,6 +861,9 @@ pub(super) fn day_report(
     days: std::ops::Range<i64>,
 ) -> Report {
     let start = |day: i64| Some(By::Day.span(day).start);
+    // Somebody who wants to know what will be at the end of a span says so.
+    let is_asked_for = nightly.day.is_none() && days.end != i64::MAX;
+    let end_max = nightly.run_at.filter(|_| !is_asked_for);
     let facts = Facts {
         since: if days.start == i64::MIN { None } else { start(days.start) },
         until: if days.end == i64::MAX { None } else { start(days.end) },
@@ -863,9 +900,6 @@ pub(super) fn facts_of(plan: &ReadPlan, tables: &Tables) -> Facts {
         paths_from: plan.paths_from,
         severities: plan.severities.clone(),
         suppressions: plan.suppressions.clone(),
-    // Somebody who wants to know what will be at the end of a span says so.
-    let is_asked_for = nightly.day.is_none() && days.end != i64::MAX;
-    let end_max = nightly.run_at.filter(|_| !is_asked_for);
         ..Facts::default()
     }
 }

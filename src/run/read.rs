@@ -33,6 +33,8 @@ pub(super) struct Reading {
     pub(super) marks: Vec<Option<Mark>>,
     /// Records that later ones may repeat, by day.
     pub(super) records: BTreeMap<i64, BTreeSet<RecordId>>,
+    /// Of each input, whether calls may have been counted whose records are not among these, though they have ids.
+    pub(super) has_unnoted: Vec<bool>,
 }
 
 /// What became of an input.
@@ -41,6 +43,7 @@ struct Done {
     index: usize,
     facts: InputFacts,
     mark: Option<Mark>,
+    has_unnoted: bool,
 }
 
 /// Reads all inputs of the plan, on the current thread pool. Without a judge nothing is judged. Of calls that are not `only`
@@ -72,6 +75,7 @@ pub(super) fn read(
     let tally = counting.settle(tally);
     bar.finish_and_clear();
     inputs.sort_unstable_by_key(|done| done.index);
+    let has_unnoted = inputs.iter().map(|done| done.has_unnoted).collect();
     let (inputs, marks): (Vec<InputFacts>, Vec<Option<Mark>>) =
         inputs.into_iter().map(|done| (done.facts, done.mark)).unzip();
     // A run that goes on from others may find nothing new.
@@ -101,7 +105,7 @@ pub(super) fn read(
         .map(|(input, facts)| !facts.unopened && tally.input(input).lines() > 0)
         .collect();
     let records = repeats.by_day(|input| with_lines[input as usize]);
-    Ok(Reading { tally, facts, volume, marks, records })
+    Ok(Reading { tally, facts, volume, marks, records, has_unnoted })
 }
 
 /// The error if no input at all could be read.
@@ -397,23 +401,23 @@ impl Counting<'_> {
         let (mut tally, mut inputs) = (Dated::new(self.plan.by), Vec::new());
         let mut first: Option<(InputSums, InputFacts)> = None;
         for &index in group {
-            let (facts, mark) = match &first {
+            inputs.push(match &first {
                 None => {
-                    let (read, facts, mark) =
+                    let (read, done) =
                         self.input(index, group.first().map_or(index, |&first| first));
-                    if facts.bytes > 0 {
+                    if done.facts.bytes > 0 {
                         let sums = read.input(index as u32);
-                        first = Some((sums, facts.clone()));
+                        first = Some((sums, done.facts.clone()));
                     }
                     tally.merge(read);
-                    (facts, mark)
+                    done
                 }
                 Some((sums, first)) => {
                     tally.undated.inputs.insert(index as u32, sums.of_repeat());
-                    (self.repeat(index, first), None)
+                    let facts = self.repeat(index, first);
+                    Done { index, facts, mark: None, has_unnoted: false }
                 }
-            };
-            inputs.push(Done { index, facts, mark });
+            });
         }
         (tally, inputs)
     }
@@ -447,12 +451,16 @@ impl Counting<'_> {
     }
 
     /// Counts an input. Its records were noted as those of input `noted`, which has the same content.
-    fn input(&self, index: usize, noted: usize) -> (Dated, InputFacts, Option<Mark>) {
+    fn input(&self, index: usize, noted: usize) -> (Dated, Done) {
         let &Counting { plan, judge, only, repeats, bar, .. } = self;
         let ready = repeats.of(index);
         let Opened { input: opened, format, .. } = match ready.open(plan) {
             Ok(opened) => opened,
-            Err(facts) => return (Dated::new(plan.by), ready.told(*facts), None),
+            Err(facts) => {
+                let facts = ready.told(*facts);
+                let done = Done { index, facts, mark: None, has_unnoted: false };
+                return (Dated::new(plan.by), done);
+            }
         };
         let (input, number) = (&plan.inputs[index], index as u32);
         let kept = ready.kept.as_ref();
@@ -499,7 +507,10 @@ impl Counting<'_> {
             unknown_shapes: Vec::new(),
             id: None,
         };
-        (tally, facts, outcome.mark)
+        // What was noted of another input is kept only if that could be read.
+        let is_noted = seek.is_some() && index == noted;
+        let has_unnoted = !is_noted && format.is_some_and(Format::maps_request_id);
+        (tally, Done { index, facts, mark: outcome.mark, has_unnoted })
     }
 }
 
@@ -631,7 +642,7 @@ impl Reader<'_> {
             self.sums(&mut work.tally).duplicates += 1;
             return;
         }
-        if self.seek.is_some_and(|(repeats, _)| repeats.is_unchecked(&call)) {
+        if self.seek.is_some_and(|(repeats, _)| repeats.is_unchecked(self.source, &call)) {
             let sums = work.tally.of(call.at).inputs.entry(self.input).or_default();
             sums.repeats_unchecked += 1;
         }

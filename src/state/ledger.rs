@@ -11,6 +11,7 @@ use super::codec::{self, Kind};
 use crate::error::Result;
 use crate::input::{Grown, Mark, Packed, Print, Start};
 use crate::limits;
+use crate::register::Register;
 use crate::time::Instant;
 
 /// A file of the state, by its name and content.
@@ -57,7 +58,6 @@ pub struct Ledger {
     pub last_call_ns: Option<i64>,
 }
 
-/// A log.
 /// All that verdicts depend on beside the calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JudgedBy {
@@ -74,6 +74,7 @@ impl JudgedBy {
     }
 }
 
+/// A log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownInput {
     /// Its number.
@@ -156,12 +157,46 @@ pub struct Day {
     pub segment: StateFile,
     /// The ids of its records, if there are any that later ones may repeat.
     pub repeats: Option<StateFile>,
-    /// Whether these are still all: not for longer than records are remembered.
-    pub remembers: bool,
+    /// Of which of its calls the records are not among these.
+    pub unremembered: Unremembered,
     /// Its calls.
     pub calls: u64,
     /// The registers it was judged by.
     pub registers: BTreeSet<[u8; 32]>,
+}
+
+/// Of which calls of a day the records are not known, so that nobody can tell what repeats them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unremembered {
+    /// Of all: records are not remembered for longer than was asked for.
+    All,
+    /// Of some calls of these sources, counted when nobody sought repeats among them.
+    Of(BTreeSet<String>),
+}
+
+impl Default for Unremembered {
+    fn default() -> Unremembered {
+        Unremembered::Of(BTreeSet::new())
+    }
+}
+
+impl Unremembered {
+    /// Whether there are such calls of a source.
+    pub fn has(&self, source: &str) -> bool {
+        match self {
+            Unremembered::All => true,
+            Unremembered::Of(sources) => sources.contains(source),
+        }
+    }
+
+    /// With such calls of these sources.
+    #[must_use]
+    pub fn with(&self, more: &BTreeSet<String>) -> Unremembered {
+        match self {
+            Unremembered::All => Unremembered::All,
+            Unremembered::Of(sources) => Unremembered::Of(sources | more),
+        }
+    }
 }
 
 /// Where a finding is in its life.

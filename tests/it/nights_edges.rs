@@ -62,41 +62,89 @@ fn of_a_day_that_is_no_longer_kept_no_count_is_made_up() {
     assert!(shown.contains("| `2018-12-15` | 1 | - | 1 |"), "{shown}");
 }
 
+/// One of two sources that log ids of their records.
+fn source(name: &str, dedupe: &str) -> String {
+    format!("[[logs]]\nsource = \"{name}\"\npaths = [\"{name}/*\"]\nformat = \"json\"\n{dedupe}\n")
+}
+
+/// A call in order with an id.
+fn record(at: &str, id: &str) -> String {
+    good(at).replace('}', &format!(",\"request_id\":\"{id}\"}}"))
+}
+
+/// Calls, duplicates, and calls of which nobody knows whether they repeat others, of the one log of a source.
+fn repeats(report: &Value, source: &str) -> [u64; 3] {
+    let inputs = report["inputs"].as_array().unwrap();
+    let input = inputs.iter().find(|input| input["source"] == source).unwrap();
+    ["calls", "duplicates", "repeats_unchecked"].map(|key| input[key].as_u64().unwrap())
+}
+
 #[test]
-fn a_call_from_the_future_is_no_end_of_what_is_looked_at() {
-    let config = format!(
-        "{CONFIG}[[suppress]]\nkind = \"after-revocation\"\npartner = \"globex\"\napi = \"messages\"\n\
-         owner = \"governance\"\nreason = \"wind-down\"\nuntil = \"2019-03-31\"\n"
-    );
-    // A grant whose certification lapses in years.
-    let grants = "grant,partner,api,operations,granted_at,revoked_at,certified_until\n\
-                  g-acme,acme,messages,read,2018-01-01,,2030-01-01\n\
-                  g-globex,globex,messages,read,2018-01-01,2018-06-01,\n";
-    let case = case(&config).file("register/grants.csv", grants);
-    let of_kind = |report: &Value, kind: &str| -> Vec<Value> {
-        let findings = report["findings"].as_array().unwrap().iter();
-        findings.filter(|finding| finding["kind"] == kind).cloned().collect()
+fn calls_that_may_repeat_what_was_counted_before_repeats_were_sought_are_told() {
+    let config = |core: &str| {
+        let (core, edge) = (source("core", core), source("edge", "dedupe = true"));
+        format!("[register]\nsource = \"register\"\n{core}{edge}")
     };
-    let as_of_now = |report: &Value| {
-        assert_eq!(of_kind(report, "standing-access"), [] as [Value; 0]);
-        assert_eq!(report["suppressions"][0]["expired"], false);
-    };
-    append(&case, "logs/a.log", good("17T09:00") + &call("17T09:00", "key-globex-2"));
-    as_of_now(&nightly(&case, 18));
-    append(&case, "logs/a.log", good("18T09:00").replace("2018", "2099"));
-    append(&case, "logs/a.log", call("18T09:00", "key-globex-2"));
+    let case = case(&config(""));
+    append(&case, "core/a.log", [record("17T09:00", "r1"), record("17T09:01", "r2")].concat());
+    append(&case, "edge/a.log", record("17T09:00", "r1"));
+    nightly(&case, 18);
+
+    case.write("overstay.toml", config("dedupe = true"));
+    let core = [
+        // It was counted, and nobody knows any more; these were not, and nobody knows that either.
+        record("17T09:00", "r1"),
+        record("17T10:00", "r3"),
+        record("17T10:00", "r3"),
+        // Of a call without an id nobody asks, and of the next day all are known.
+        good("17T09:00"),
+        record("18T09:00", "r4"),
+    ];
+    append(&case, "core/a.log", core.concat());
+    append(&case, "edge/a.log", [record("17T09:00", "r1"), record("17T09:05", "r5")].concat());
     let report = nightly(&case, 19);
-    assert_eq!(report["window"]["last"], "2099-12-18T09:00:00Z");
-    as_of_now(&report);
-    assert_eq!(of_kind(&report, "after-revocation")[0]["suppressed_by"], "governance");
-    // Nor in a run after it, in the report of that day, or in one of all days.
-    append(&case, "logs/a.log", good("19T09:00"));
-    as_of_now(&nightly(&case, 20));
-    as_of_now(&serde_json::from_str(&case.read("reports/2099-12-18/rev-1.json")).unwrap());
-    as_of_now(&case.run(&["report", "--json"]).expect_status(0).report());
-    // Who asks what will be by then is told.
-    let report = case.run(&["report", "--json", "--until", "2100-01-01"]).expect_status(0).report();
-    assert_eq!(of_kind(&report, "standing-access")[0]["since"], "2030-01-01T00:00:00Z");
+    assert_eq!(repeats(&report, "core"), [4, 1, 2]);
+    assert_eq!(repeats(&report, "edge"), [1, 1, 0]);
+
+    // What was noted since is known.
+    let core = [record("17T10:00", "r3"), record("17T10:01", "r6"), record("18T09:00", "r4")];
+    append(&case, "core/a.log", core.concat());
+    let report = nightly(&case, 20);
+    assert_eq!(repeats(&report, "core"), [1, 2, 1]);
+
+    // Not sought for a night: of the days of its calls, some are not known from then on.
+    case.write("overstay.toml", config("dedupe = false"));
+    append(&case, "core/a.log", record("18T10:00", "r7"));
+    let report = nightly(&case, 21);
+    assert_eq!(repeats(&report, "core"), [1, 0, 0]);
+    case.write("overstay.toml", config("dedupe = true"));
+    let core = [record("18T09:00", "r4"), record("18T10:00", "r7"), record("20T10:00", "r8")];
+    append(&case, "core/a.log", core.concat());
+    let report = nightly(&case, 22);
+    assert_eq!(repeats(&report, "core"), [2, 1, 1]);
+
+    // The days' reports say the same. (Repeats have no day; they are filed with the last call.)
+    let day = |day: &str, revision: u64| -> (u64, u64) {
+        let report = case.read(&format!("reports/{day}/rev-{revision}.json"));
+        let [calls, _, unchecked] = repeats(&serde_json::from_str(&report).unwrap(), "core");
+        (calls, unchecked)
+    };
+    assert_eq!(day("2018-12-17", 3), (2 + 3 + 1, 2 + 1));
+    assert_eq!(day("2018-12-18", 3), (1 + 1 + 1, 1));
+}
+
+#[test]
+fn calls_of_a_day_that_is_kept_no_longer_may_repeat_others() {
+    let logs = source("core", "dedupe = true");
+    let config = format!("[register]\nsource = \"register\"\n{logs}[state]\nkeep_days = 2\n");
+    let case = case(&config);
+    append(&case, "core/a.log", record("15T09:00", "r1"));
+    assert_eq!(repeats(&nightly(&case, 16), "core"), [1, 0, 0]);
+    append(&case, "core/a.log", record("18T09:00", "r2"));
+    assert_eq!(repeats(&nightly(&case, 19), "core"), [1, 0, 0]);
+    // The second is of a day that nothing was ever counted of.
+    append(&case, "core/a.log", [record("15T09:00", "r1"), record("14T09:00", "r3")].concat());
+    assert_eq!(repeats(&nightly(&case, 20), "core"), [2, 0, 1]);
 }
 
 #[test]
@@ -155,4 +203,41 @@ fn a_change_of_the_propagation_is_one_of_what_is_judged_by() {
     let again = nightly(&case, 21);
     assert_ne!(again["register"]["digest"], first["register"]["digest"]);
     assert_eq!(again["nightly"]["register_change"], change(Value::Null));
+}
+
+#[test]
+fn a_call_from_the_future_is_no_end_of_what_is_looked_at() {
+    let config = format!(
+        "{CONFIG}[[suppress]]\nkind = \"after-revocation\"\npartner = \"globex\"\napi = \"messages\"\n\
+         owner = \"governance\"\nreason = \"wind-down\"\nuntil = \"2019-03-31\"\n"
+    );
+    // A grant whose certification lapses in years.
+    let grants = "grant,partner,api,operations,granted_at,revoked_at,certified_until\n\
+                  g-acme,acme,messages,read,2018-01-01,,2030-01-01\n\
+                  g-globex,globex,messages,read,2018-01-01,2018-06-01,\n";
+    let case = case(&config).file("register/grants.csv", grants);
+    let of_kind = |report: &Value, kind: &str| -> Vec<Value> {
+        let findings = report["findings"].as_array().unwrap().iter();
+        findings.filter(|finding| finding["kind"] == kind).cloned().collect()
+    };
+    let as_of_now = |report: &Value| {
+        assert_eq!(of_kind(report, "standing-access"), [] as [Value; 0]);
+        assert_eq!(report["suppressions"][0]["expired"], false);
+    };
+    append(&case, "logs/a.log", good("17T09:00") + &call("17T09:00", "key-globex-2"));
+    as_of_now(&nightly(&case, 18));
+    append(&case, "logs/a.log", good("18T09:00").replace("2018", "2099"));
+    append(&case, "logs/a.log", call("18T09:00", "key-globex-2"));
+    let report = nightly(&case, 19);
+    assert_eq!(report["window"]["last"], "2099-12-18T09:00:00Z");
+    as_of_now(&report);
+    assert_eq!(of_kind(&report, "after-revocation")[0]["suppressed_by"], "governance");
+    // Nor in a run after it, in the report of that day, or in one of all days.
+    append(&case, "logs/a.log", good("19T09:00"));
+    as_of_now(&nightly(&case, 20));
+    as_of_now(&serde_json::from_str(&case.read("reports/2099-12-18/rev-1.json")).unwrap());
+    as_of_now(&case.run(&["report", "--json"]).expect_status(0).report());
+    // Who asks what will be by then is told.
+    let report = case.run(&["report", "--json", "--until", "2100-01-01"]).expect_status(0).report();
+    assert_eq!(of_kind(&report, "standing-access")[0]["since"], "2030-01-01T00:00:00Z");
 }
