@@ -86,7 +86,7 @@ pub const CSV_TABLES: [CsvTable; 17] = [
                 vec![
                     text(&day.day),
                     day.revision.to_string(),
-                    day.calls.to_string(),
+                    number(day.calls),
                     day.added.to_string(),
                 ]
             };
@@ -418,6 +418,10 @@ pub const CSV_TABLES: [CsvTable; 17] = [
                     optional(change.map(|change| change.from.as_str())),
                 ),
                 (
+                    "nightly_register_change_from_propagation_s",
+                    number(change.and_then(|change| change.from_propagation_s)),
+                ),
+                (
                     "nightly_register_change_days",
                     change.map_or_else(String::new, |c| list(&c.days)),
                 ),
@@ -679,7 +683,7 @@ mod tests {
         };
         let report = fixtures::nightly();
         let days = [
-            ["2018-12-17", "3", "7", "0"],
+            ["2018-12-17", "3", "", "0"],
             ["2018-12-18", "2", "13000", "12011"],
             ["2018-12-19", "1", "1", "1"],
         ];
@@ -701,13 +705,16 @@ mod tests {
         };
         let days = (1..=12).map(|day| format!("2018-12-{day:02}")).collect::<Vec<_>>().join("|");
         let (before, register) = ("a".repeat(64), "d".repeat(64));
-        let run = ["12", "2018-12-19T02:00:00Z", "", "", &before, &register, &days, "routes"];
+        let run = ["12", "2018-12-19T02:00:00Z", "", "", &before, &register, "60", &days, "routes"];
         let since = ["11", "2018-12-18T02:00:00Z", "14", "1", "0", "0", "2", "0", "1"];
-        assert_eq!(of_report(&report), [&run[..], &since].concat());
-        let day = ["12", "2018-12-19T02:00:00Z", "2018-12-18", "2", &before, "", "", ""];
+        let mut with_propagation = report.clone();
+        let nightly = with_propagation.nightly.as_mut().unwrap();
+        nightly.register_change.as_mut().unwrap().from_propagation_s = Some(60);
+        assert_eq!(of_report(&with_propagation), [&run[..], &since].concat());
+        let day = ["12", "2018-12-19T02:00:00Z", "2018-12-18", "2", &before, "", "", "", ""];
         assert_eq!(of_report(&fixtures::day()), [&day[..], &[""; 9]].concat());
         // An audit knows of none of it.
-        assert_eq!(of_report(&fixtures::small()), [""; 17]);
+        assert_eq!(of_report(&fixtures::small()), [""; 18]);
         assert!(table(&fixtures::small(), "days").is_empty());
         // A log's name is hostile text.
         let hostile = fixtures::poisoned(report, "=1\u{202e}");

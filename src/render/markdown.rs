@@ -203,7 +203,8 @@ fn about(report: &Report, partner: Option<&str>, out: &mut dyn Write) -> io::Res
     }) {
         let tables =
             affected_by_tables(change).map_or_else(String::new, |told| format!("; {told}"));
-        let told = register_change(change, &change.from);
+        let is_another = report.register.digest.as_ref() != Some(&change.from);
+        let told = register_change(change, is_another.then_some(change.from.as_str()));
         writeln!(out, "| Register change | {} |", prose(&format!("{told}{tables}")))?;
     }
     if let Some(told) = standing_line(report).filter(|_| partner.is_none()) {
@@ -267,7 +268,8 @@ fn affected_table(report: &Report, partner: Option<&str>, out: &mut dyn Write) -
 fn days_table(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let days = report.nightly.iter().flat_map(|nightly| &nightly.days);
     let rows = days.map(|day| {
-        vec![code(&day.day), day.revision.to_string(), thousands(day.calls), thousands(day.added)]
+        let calls = day.calls.map_or_else(|| "-".to_owned(), thousands);
+        vec![code(&day.day), day.revision.to_string(), calls, thousands(day.added)]
     });
     table("Days", &["Day", "Revision", "Calls", "Added by this run"], rows.collect(), out)
 }
@@ -592,7 +594,7 @@ mod tests {
              | --- | --- | --- | --- |\n| `reelhouse` | `messages` | `read` | 1,204 |\n\
              | `seekly` | `location` | (any that no grant names) | 1 |\n",
             "\n## Days\n\n| Day | Revision | Calls | Added by this run |\n| --- | --- | --- | --- |\n\
-             | `2018-12-17` | 3 | 7 | 0 |\n| `2018-12-18` | 2 | 13,000 | 12,011 |\n| `2018-12-19` | 1 | 1 | 1 |\n",
+             | `2018-12-17` | 3 | - | 0 |\n| `2018-12-18` | 2 | 13,000 | 12,011 |\n| `2018-12-19` | 1 | 1 | 1 |\n",
         ] {
             assert!(text.contains(line), "{line}{text}");
         }

@@ -287,7 +287,9 @@ fn run_lines(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     let label = if nightly.day.is_some() { "DAY" } else { "RUN" };
     page.labelled(label, &for_terminal(&standing(nightly)))?;
     if let Some(change) = &nightly.register_change {
-        let told = register_change(change, &shown_digest(page, &change.from));
+        let is_another = report.register.digest.as_ref() != Some(&change.from);
+        let from = is_another.then(|| shown_digest(page, &change.from));
+        let told = register_change(change, from.as_deref());
         page.labelled("REGISTER", &for_terminal(&told))?;
         for told in [affected(change), affected_by_tables(change)].into_iter().flatten() {
             page.labelled("", &for_terminal(&told))?;

@@ -64,6 +64,9 @@ pub struct Silence {
 /// What is known from run to run.
 #[derive(Clone, Debug, Default)]
 pub struct StateFacts {
+    /// When the last run was: what needs no call to be found is looked for as of then, if the window's end is later. A call
+    /// with a wrong date tells nothing of what will have run out by that date.
+    pub end_max: Option<Instant>,
     /// When sources were heard last; none: nothing is said of what comes after the report's calls.
     pub silence: Option<Silence>,
     /// What of the register was used in all the time that is kept; none: by what the tally has.
@@ -132,13 +135,19 @@ fn past(tally: &Tally, facts: &Facts) -> Past {
         .flat_map(|source| &source.hours)
         .map(|hour| hour.div_euclid(24))
         .collect();
-    let used = facts.state.as_ref().and_then(|state| state.used.clone());
+    let state = facts.state.as_ref();
+    let used = state.and_then(|state| state.used.clone());
+    let end = match &used {
+        Some(used) => used.window_end,
+        None => facts.until.or(span(tally).last),
+    };
+    let end_max = state.and_then(|state| state.end_max).unwrap_or(Instant::MAX);
     let days = Days {
         numbers: hours.into_iter().collect(),
         tell_who: tally.sources.values().any(|source| source.tells_who),
     };
     Past {
-        window_end: used.as_ref().map_or(facts.until.or(span(tally).last), |used| used.window_end),
+        window_end: end.map(|end| end.min(end_max)),
         days: used.as_ref().map_or(days, |used| used.days.clone()),
         partner: facts.partner,
         used,

@@ -511,12 +511,13 @@ pub(crate) fn nightly() -> Report {
         day: None,
         revision: None,
         days: vec![
-            day("2018-12-17", 3, 7, 0),
-            day("2018-12-18", 2, 13_000, 12_011),
-            day("2018-12-19", 1, 1, 1),
+            day("2018-12-17", 3, None, 0),
+            day("2018-12-18", 2, Some(13_000), 12_011),
+            day("2018-12-19", 1, Some(1), 1),
         ],
         register_change: Some(RegisterChange {
             from: hex('d'),
+            from_propagation_s: None,
             days: (1..=12).map(|day| format!("2018-12-{day:02}")).collect(),
             affected: vec![
                 affected("reelhouse", "messages", Some("read"), 1204),

@@ -117,7 +117,8 @@ pub struct Nightly {
     pub revision: Option<u64>,
     /// The days that the run counted calls of, or those of the span.
     pub days: Vec<NightlyDay>,
-    /// The register that days before were judged by, and what of them this one would touch; null if it is the same.
+    /// The register that days before were judged by, and what of them this one would touch; null if it is the same, and the
+    /// `propagation_s` of the configuration is.
     pub register_change: Option<RegisterChange>,
     /// The hash of the manifest of the run before, hex.
     pub previous: Option<String>,
@@ -190,8 +191,8 @@ pub struct NightlyDay {
     pub day: String,
     /// How often its report was issued.
     pub revision: u64,
-    /// Its calls, all runs together.
-    pub calls: u64,
+    /// Its calls, all runs together; none if what was counted of it before is no longer kept.
+    pub calls: Option<u64>,
     /// Those that this run added.
     pub added: u64,
 }
@@ -201,6 +202,8 @@ pub struct NightlyDay {
 pub struct RegisterChange {
     /// The digest of the register before, hex.
     pub from: String,
+    /// The `propagation_s` of the configuration before; none if it is the same.
+    pub from_propagation_s: Option<u64>,
     /// The days of which verdicts may be others now.
     pub days: Vec<String>,
     /// What they may be others for, where that can be told: by partner, api and operation.
@@ -318,7 +321,8 @@ pub struct Input {
     pub outside_window: u64,
     /// Repeats.
     pub duplicates: u64,
-    /// Calls of days whose records are no longer remembered: whether they repeat others was not looked at.
+    /// Calls that may repeat some whose records are not known: of days whose records are no longer remembered, or of which calls
+    /// of its source were counted when no repeats were sought.
     pub repeats_unchecked: u64,
     /// Bytes of an unfinished last line left to the next run.
     pub pending_bytes: u64,

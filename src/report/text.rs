@@ -306,15 +306,21 @@ pub fn standing(nightly: &Nightly) -> String {
 }
 
 /// What a change of the register since `from` means for days before:
-/// `changed since 7af0: verdicts of 12 days may be others now (2018-12-01 … 2018-12-12)`.
-pub fn register_change(change: &RegisterChange, from: &str) -> String {
+/// `changed since 7af0: verdicts of 12 days may be others now (2018-12-01 … 2018-12-12)`. None: it is the same, and only
+/// judged by another `propagation_s`.
+pub fn register_change(change: &RegisterChange, from: Option<&str>) -> String {
+    let what = [
+        from.map(|from| format!("changed since {from}")),
+        change.from_propagation_s.map(|s| format!("propagation_s changed from {s}")),
+    ];
+    let what = what.into_iter().flatten().collect::<Vec<_>>().join(", ");
     let days = match &change.days[..] {
-        [] => return format!("changed since {from}: no verdict given before may be another now"),
+        [] => return format!("{what}: no verdict given before may be another now"),
         [day] => day.clone(),
         [first, .., last] => format!("{first} … {last}"),
     };
     let count = counted(change.days.len() as u64, "day", "days");
-    format!("changed since {from}: verdicts of {count} may be others now ({days})")
+    format!("{what}: verdicts of {count} may be others now ({days})")
 }
 
 /// What verdicts these are, as far as can be told: `reelhouse messages read (1,204 calls)`; `*` stands for all operations
@@ -791,7 +797,12 @@ mod tests {
              2018-12-19 rev 1 (+1 call)"
         );
         nightly.days = (1..=12)
-            .map(|day| NightlyDay { day: format!("d{day}"), revision: day, calls: 9, added: 1 })
+            .map(|day| NightlyDay {
+                day: format!("d{day}"),
+                revision: day,
+                calls: Some(9),
+                added: 1,
+            })
             .collect();
         let text = standing(&nightly);
         assert!(text.ends_with(", d10 rev 10 (+1 call) and 2 more"), "{text}");
@@ -808,7 +819,7 @@ mod tests {
         let nightly = fixtures::nightly().nightly.unwrap();
         let mut change = nightly.register_change.unwrap();
         assert_eq!(
-            register_change(&change, "abc"),
+            register_change(&change, Some("abc")),
             "changed since abc: verdicts of 12 days may be others now (2018-12-01 … 2018-12-12)"
         );
         let told = "reelhouse messages read (1,204 calls), seekly location * (1 call)";
@@ -823,12 +834,21 @@ mod tests {
         assert!(text.ends_with("(7 calls) and 2 more"), "{text}");
         change.days.truncate(1);
         assert_eq!(
-            register_change(&change, "abc"),
+            register_change(&change, Some("abc")),
             "changed since abc: verdicts of 1 day may be others now (2018-12-01)"
+        );
+        change.from_propagation_s = Some(60);
+        assert_eq!(
+            register_change(&change, Some("abc")),
+            "changed since abc, propagation_s changed from 60: verdicts of 1 day may be others now (2018-12-01)"
+        );
+        assert_eq!(
+            register_change(&change, None),
+            "propagation_s changed from 60: verdicts of 1 day may be others now (2018-12-01)"
         );
         let none = RegisterChange::default();
         assert_eq!(
-            register_change(&none, "abc"),
+            register_change(&none, Some("abc")),
             "changed since abc: no verdict given before may be another now"
         );
         assert_eq!((affected(&none), affected_by_tables(&none)), (None, None));

@@ -10,11 +10,11 @@ use crate::findings::hex;
 use crate::judge::{Judge, Step};
 use crate::register::Register;
 use crate::report::{Affected, RegisterChange};
-use crate::state::{Folder, Ledger, Segment};
+use crate::state::{Folder, JudgedSums, Ledger, Segment};
 use crate::time::{Instant, day_name};
 
 /// What one register says of (partner, api, operation), in words that another has too: from when, what, by which grant, since
-/// when, and whether hindsight tells.
+/// when, and whether hindsight tells. How long after an end caches may still serve is in it where it makes a difference.
 type Says = Vec<(Instant, String)>;
 
 /// Partner, api and operation.
@@ -56,16 +56,28 @@ pub(super) fn changes(
         let (shown, bytes) = folder.read(&known.segment)?;
         let segment = Segment::decode(&shown, &bytes)?;
         for sums in segment.judged() {
-            let what =
-                (sums.partner.to_owned(), sums.api.to_owned(), sums.operation.map(str::to_owned));
+            let is_stale_otherwise = || {
+                let credentials = sums.credentials.iter();
+                let mut digests = credentials.filter_map(|&number| segment.credential(number));
+                digests.any(|digest| differ_in_staleness(&before, &now, digest, &sums))
+            };
+            let Some(api) = sums.api else {
+                if is_stale_otherwise() {
+                    days.insert(day);
+                }
+                continue;
+            };
+            let what = (sums.partner.to_owned(), api.to_owned(), sums.operation.map(str::to_owned));
             let differ = same.entry(what.clone()).or_insert_with(|| {
                 let operation = sums.operation.unwrap_or_default();
-                let of = |judge: &Judge<'_>| says(judge, sums.partner, sums.api, operation);
+                let of = |judge: &Judge<'_>| says(judge, sums.partner, api, operation);
                 let (old, new) = (of(&before), of(&now));
                 (old != new).then_some((old, new))
             });
-            let Some((old, new)) = differ else { continue };
-            if within(old, sums.first, sums.last) != within(new, sums.first, sums.last) {
+            let is_judged_otherwise = differ.as_ref().is_some_and(|(old, new)| {
+                within(old, sums.first, sums.last) != within(new, sums.first, sums.last)
+            });
+            if is_judged_otherwise || is_stale_otherwise() {
                 days.insert(day);
                 *affected.entry(what).or_default() += sums.calls;
             }
@@ -92,6 +104,7 @@ pub(super) fn changes(
     }
     Ok(RegisterChange {
         from: hex(&old.digest),
+        from_propagation_s: (old.propagation_s != new.propagation_s).then_some(old.propagation_s),
         days: days.into_iter().map(day_name).collect(),
         affected: affected
             .into_iter()
@@ -108,7 +121,7 @@ fn says(judge: &Judge<'_>, partner: &str, api: &str, operation: &str) -> Says {
         return Vec::new();
     };
     let row = register.apis[api.0 as usize].versions.last().map(|version| &version.row);
-    let access = row.map(|row| (row.open, row.consent_required, judge.propagation_s(api)));
+    let access = row.map(|row| (row.open, row.consent_required));
     let timeline = &judge.timelines[judge.timelines.find(partner, api, operation)];
     let told = |step: &Step| {
         let grant = step.axes.grant.map(|id| register.grants[id.0 as usize].id.as_str());
@@ -126,6 +139,36 @@ fn within(says: &Says, first: Instant, last: Instant) -> Vec<(Instant, &str)> {
     let begun = says.iter().rposition(|(from, _)| *from <= first).unwrap_or(0);
     let holds = says.iter().skip(begun).take_while(|(from, _)| *from <= last);
     holds.map(|(from, words)| ((*from).max(first), words.as_str())).collect()
+}
+
+/// Whether a credential, which belonged to the same partners by both registers, was stale by only one of them when some calls
+/// presented it: one may be used for as long as changes take to propagate.
+fn differ_in_staleness(
+    before: &Judge<'_>,
+    now: &Judge<'_>,
+    digest: &[u8; 32],
+    sums: &JudgedSums<'_>,
+) -> bool {
+    let api = |judge: &Judge<'_>| sums.api.and_then(|name| judge.register.api_id(name));
+    let propagation_s = |judge: &Judge<'_>| {
+        api(judge).map_or(judge.register.propagation_s, |api| judge.propagation_s(api))
+    };
+    // What is open to all is so to stale credentials.
+    let is_open = |judge: &Judge<'_>| api(judge).is_some_and(|api| judge.is_open(api));
+    let (old, new) = (propagation_s(before), propagation_s(now));
+    if is_open(before) && is_open(now) {
+        return false;
+    }
+    let Some(id) = now.register.credential_id(digest).filter(|_| old != new) else { return false };
+    let rows = &now.register.credentials[id.0 as usize].rows;
+    rows.iter().enumerate().any(|(at, row)| {
+        let Some(until) = row.valid_until else { return false };
+        // Once it is another's, nobody asks whose it was.
+        let next = rows.get(at + 1).and_then(|next| next.valid_from).unwrap_or(Instant::MAX);
+        let from = until.saturating_add_s(old.min(new));
+        let end = until.saturating_add_s(old.max(new)).min(next);
+        sums.first < end && from <= sums.last
+    })
 }
 
 /// To whom a credential belonged, and when.

@@ -31,8 +31,9 @@ use crate::report::{
     Silence, StateFacts,
 };
 use crate::state::{
-    Day, Files, Folder, KnownInput, Ledger, MANIFEST_NAME, MANIFEST_SCHEMA, Manifest,
-    ManifestInput, ManifestReport, PrivacyKey, Records, Segment, SegmentInput, Tables, run_folder,
+    Day, Files, Folder, JudgedBy, KnownInput, Ledger, MANIFEST_NAME, MANIFEST_SCHEMA, Manifest,
+    ManifestInput, ManifestReport, PrivacyKey, Records, Segment, SegmentInput, Tables,
+    Unremembered, run_folder,
 };
 use crate::tally::{By, Tally};
 use crate::time::{Instant, S_PER_DAY, day_name};
@@ -106,7 +107,8 @@ impl<'f> Run<'f> {
             check_clock(&plan, before, &mut warnings)?;
         }
         let (key, key_is_new) = privacy_key(&plan, before.as_ref())?;
-        let last_good = before.as_ref().and_then(|ledger| ledger.register);
+        let last_good = before.as_ref().and_then(|ledger| ledger.judged_by);
+        let last_good = last_good.map(|judged_by| judged_by.register);
         let (register, refused) = good_register(&plan, &folder, &key, last_good)?;
         let anew = plan.rebuild || before.is_none();
         if let Some(before) = &before
@@ -228,7 +230,7 @@ impl<'f> Run<'f> {
         let key = self.key.clone();
         let place = (!self.plan.dry_run).then(|| self.plan.state.state.clone());
         let aside = Aside::new(&self.plan.read, &judge, &key, place);
-        let Reading { tally, lines, facts, volume, marks, records } =
+        let Reading { tally, lines, facts, volume, marks, records, has_unnoted } =
             read(&self.plan.read, Some(&judge), None, &remembered, Some(&aside))?;
         let inputs = self.note_inputs(&known, &facts, &marks, &lines);
         let mut facts = facts;
@@ -245,7 +247,8 @@ impl<'f> Run<'f> {
             },
             ..inputs[input].clone()
         };
-        let (new, of_run) = self.by_day(&judge, &mut days, &filed)?;
+        let unnoted = |input: usize| has_unnoted[input].then(|| facts.inputs[input].source.clone());
+        let (new, of_run) = self.by_day(&judge, &mut days, &filed, &unnoted)?;
         let wide = extended(register, &mentioned(&self.ledger));
         let wide_judge = wide.as_ref().map(Judge::new);
         let of_register = &judge;
@@ -337,14 +340,23 @@ impl<'f> Run<'f> {
     /// The records of days that were counted before.
     fn remembered(&self, days: &BTreeSet<i64>) -> Result<Before> {
         let mut remembered = Before::default();
-        let known = days.iter().filter_map(|day| Some((*day, self.ledger.days.get(day)?)));
-        for (day, known) in known {
-            if !known.remembers {
-                remembered.forgotten.insert(day);
-            } else if let Some(file) = &known.repeats {
-                let (shown, bytes) = self.folder.read(file)?;
-                remembered.records.extend(Records::decode(&shown, &bytes, &self.key)?.0);
-            }
+        // Of a day that is kept no longer nothing is remembered either. (One that all is read anew of is no such day.)
+        let is_dropped = |day: &i64| {
+            !self.anew && *day < self.horizon() && self.ledger.revisions.contains_key(day)
+        };
+        for &day in days {
+            let unremembered = match self.ledger.days.get(&day) {
+                Some(known) => {
+                    if let Some(file) = &known.repeats {
+                        let (shown, bytes) = self.folder.read(file)?;
+                        remembered.records.extend(Records::decode(&shown, &bytes, &self.key)?.0);
+                    }
+                    known.unremembered.clone()
+                }
+                None if is_dropped(&day) => Unremembered::All,
+                None => continue,
+            };
+            remembered.unremembered.insert(day, unremembered);
         }
         Ok(remembered)
     }
@@ -441,12 +453,14 @@ impl<'f> Run<'f> {
         inputs
     }
 
-    /// Stores what was counted of each day, notes what it used, and adds all of it up.
+    /// Stores what was counted of each day, notes what it used, and adds all of it up. `filed` gives an input as the segment of a
+    /// day has it, `unnoted` its source, if it may hold calls whose records were not noted.
     fn by_day(
         &mut self,
         judge: &Judge<'_>,
         days: &mut Days<'_>,
         filed: &(dyn Fn(usize, i64) -> SegmentInput + Sync),
+        unnoted: &dyn Fn(usize) -> Option<String>,
     ) -> Result<(BTreeMap<i64, New>, Tally)> {
         let sources: Vec<String> =
             self.plan.read.sources.iter().map(|(name, _)| name.clone()).collect();
@@ -460,13 +474,15 @@ impl<'f> Run<'f> {
                 days.complete(day, &mut tally)?;
                 let segment =
                     Segment::store(judge, &mut tally, &sources, |input| filed(input, day));
-                Ok((day, tally, New::of(segment, days)?))
+                Ok((day, tally, segment.calls(), NewTally::of(segment, days)?))
             });
             for stored in stored.collect::<Vec<Result<_>>>() {
-                let (day, tally, new) = stored?;
-                note_uses(&mut self.ledger, judge, day, &tally, &sources);
-                of_run.merge(tally);
-                all.insert(day, new);
+                let (day, of_day, calls, tally) = stored?;
+                note_uses(&mut self.ledger, judge, day, &of_day, &sources);
+                let counted = of_day.inputs.iter().filter(|(_, sums)| sums.calls > 0);
+                let unnoted = counted.filter_map(|(input, _)| unnoted(*input as usize)).collect();
+                of_run.merge(of_day);
+                all.insert(day, New { calls, unnoted, tally });
             }
         }
         Ok((all, of_run))
@@ -486,6 +502,7 @@ impl<'f> Run<'f> {
                 revision: last + u64::from(is_issued),
                 added,
                 calls: before.map_or(0, |before| before.calls) + added,
+                unnoted: new.unnoted.clone(),
                 is_issued,
             }
         });
@@ -549,11 +566,12 @@ impl<'f> Run<'f> {
         let days = touched.iter().map(|touched| NightlyDay {
             day: day_name(touched.day),
             revision: touched.revision,
-            calls: touched.calls,
+            calls: touched.is_issued.then_some(touched.calls),
             added: touched.added,
         });
         let last_heard = &self.ledger.uses.sources;
         let state = StateFacts {
+            end_max: Some(self.plan.run_at),
             used: Some(used(&self.ledger, judge)),
             // Of the day of the run nobody knows yet what will come of it.
             silence: Some(Silence {
@@ -638,12 +656,13 @@ impl<'f> Run<'f> {
             // No new ones: the old ones stay.
             None => before.and_then(|known| known.repeats.clone()),
         };
-        let remembers = before.is_none_or(|known| known.remembers);
+        let unremembered = before.map(|known| known.unremembered.clone()).unwrap_or_default();
+        let unremembered = unremembered.with(&touched.unnoted);
         let mut registers = BTreeSet::from([digest]);
         registers.extend(before.iter().flat_map(|day| &day.registers));
         let segment = self.folder.write(name, &prepared.segment)?;
         let (revision, calls) = (touched.revision, touched.calls);
-        let new = Day { revision, segment, repeats, remembers, calls, registers };
+        let new = Day { revision, segment, repeats, unremembered, calls, registers };
         self.ledger.days.insert(day, new);
         Ok(())
     }
@@ -658,10 +677,11 @@ impl<'f> Run<'f> {
     }
 
     /// The file of a day's records, with those that are known already; none of a day that is too long ago to be remembered, or
-    /// of which some are forgotten.
+    /// of which they were forgotten.
     fn records_file(&self, day: i64, records: BTreeSet<RecordId>) -> Result<Option<Vec<u8>>> {
         let known = self.ledger.days.get(&day);
-        if day < self.repeats_horizon() || known.is_some_and(|known| !known.remembers) {
+        let is_forgotten = known.is_some_and(|known| known.unremembered == Unremembered::All);
+        if day < self.repeats_horizon() || is_forgotten {
             return Ok(None);
         }
         let mut all = records;
@@ -714,7 +734,7 @@ impl<'f> Run<'f> {
             let prepared: Vec<Result<PreparedDay>> = parts
                 .into_par_iter()
                 .map(|(touched, new, records)| {
-                    let segment = new.map(|new| new.segment(&days)).transpose()?;
+                    let segment = new.map(|new| new.tally.segment(&days)).transpose()?;
                     this.prepare_day(judge, touched, segment.unwrap_or_default(), records)
                 })
                 .collect();
@@ -730,9 +750,9 @@ impl<'f> Run<'f> {
         let forgotten = ..self.repeats_horizon();
         for (_, known) in self.ledger.days.range_mut(forgotten) {
             known.repeats = None;
-            known.remembers = false;
+            known.unremembered = Unremembered::All;
         }
-        self.ledger.register = Some(digest);
+        self.ledger.judged_by = Some(JudgedBy::of(judge.register));
         self.ledger.registers.insert(digest);
         self.ledger.uses.forget_before(horizon);
 
@@ -809,9 +829,11 @@ struct Touched {
     day: i64,
     /// How often its report was issued, this time included.
     revision: u64,
-    /// Its calls of this run, and all of them.
+    /// Its calls of this run, and all that are known.
     added: u64,
     calls: u64,
+    /// The sources of calls of this run whose records were not noted.
+    unnoted: BTreeSet<String>,
     /// Whether its report is issued: not if what was counted before is no longer kept.
     is_issued: bool,
 }
@@ -849,6 +871,8 @@ struct Counted<'a> {
 /// What is new of a day.
 struct New {
     calls: u64,
+    /// The sources of calls whose records were not noted.
+    unnoted: BTreeSet<String>,
     tally: NewTally,
 }
 
@@ -858,18 +882,16 @@ enum NewTally {
     Laid(Place),
 }
 
-impl New {
-    fn of(segment: Segment, days: &Days<'_>) -> Result<New> {
-        let calls = segment.calls();
-        let tally = match days.is_large() {
+impl NewTally {
+    fn of(segment: Segment, days: &Days<'_>) -> Result<NewTally> {
+        Ok(match days.is_large() {
             true => NewTally::Laid(days.lay(segment)?),
             false => NewTally::Here(Box::new(segment)),
-        };
-        Ok(New { calls, tally })
+        })
     }
 
     fn segment(self, days: &Days<'_>) -> Result<Segment> {
-        match self.tally {
+        match self {
             NewTally::Here(segment) => Ok(*segment),
             NewTally::Laid(place) => days.read(place),
         }
@@ -885,10 +907,13 @@ pub(super) fn day_report(
     days: std::ops::Range<i64>,
 ) -> Report {
     let start = |day: i64| Some(By::Day.span(day).start);
+    // Somebody who wants to know what will be at the end of a span says so.
+    let is_asked_for = nightly.day.is_none() && days.end != i64::MAX;
+    let end_max = nightly.run_at.filter(|_| !is_asked_for);
     let facts = Facts {
         since: if days.start == i64::MIN { None } else { start(days.start) },
         until: if days.end == i64::MAX { None } else { start(days.end) },
-        state: Some(StateFacts { nightly, ..StateFacts::default() }),
+        state: Some(StateFacts { end_max, nightly, ..StateFacts::default() }),
         ..facts
     };
     report::build(Some(judge), tally, &facts)
@@ -1036,13 +1061,14 @@ fn change(
     before: &Ledger,
     register: &Register,
 ) -> Result<Option<RegisterChange>> {
-    let (Some(digest), Some(of_plan)) = (before.register, &plan.read.register) else {
+    let (Some(judged_by), Some(of_plan)) = (before.judged_by, &plan.read.register) else {
         return Ok(None);
     };
-    if digest == register.digest {
+    if judged_by == JudgedBy::of(register) {
         return Ok(None);
     }
-    let old = kept_register(folder, of_plan, digest, key)?;
+    let of_plan = RegisterPlan { propagation_s: judged_by.propagation_s, ..of_plan.clone() };
+    let old = kept_register(folder, &of_plan, judged_by.register, key)?;
     changes(folder, before, &old, register).map(Some)
 }
 
@@ -1055,7 +1081,7 @@ fn forgotten(before: Ledger) -> Ledger {
         run_at_ns: before.run_at_ns,
         elapsed_s: before.elapsed_s,
         head: before.head,
-        register: before.register,
+        judged_by: before.judged_by,
         registers: before.registers,
         revisions,
         findings: before.findings,

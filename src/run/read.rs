@@ -37,6 +37,8 @@ pub(super) struct Reading {
     pub(super) marks: Vec<Option<Mark>>,
     /// Records that later ones may repeat, by day.
     pub(super) records: BTreeMap<i64, BTreeSet<RecordId>>,
+    /// Of each input, whether calls may have been counted whose records are not among these, though they have ids.
+    pub(super) has_unnoted: Vec<bool>,
 }
 
 /// What became of an input.
@@ -46,6 +48,7 @@ struct Done {
     lines: Lines,
     facts: InputFacts,
     mark: Option<Mark>,
+    has_unnoted: bool,
 }
 
 /// Reads all inputs of the plan, on the current thread pool. Without a judge nothing is judged. Of calls that are not `only`
@@ -88,12 +91,13 @@ pub(super) fn read(
     let tally = counting.settle(tally);
     bar.finish_and_clear();
     inputs.sort_unstable_by_key(|done| done.index);
-    let (mut lines, mut marks) = (Vec::new(), Vec::new());
+    let (mut lines, mut marks, mut has_unnoted) = (Vec::new(), Vec::new(), Vec::new());
     let inputs: Vec<InputFacts> = inputs
         .into_iter()
         .map(|done| {
             lines.push(done.lines);
             marks.push(done.mark);
+            has_unnoted.push(done.has_unnoted);
             done.facts
         })
         .collect();
@@ -125,7 +129,7 @@ pub(super) fn read(
         .map(|(lines, facts)| !facts.unopened && lines.sums.lines() > 0)
         .collect();
     let records = repeats.by_day(|input| with_lines[input as usize]);
-    Ok(Reading { tally, lines, facts, volume, marks, records })
+    Ok(Reading { tally, lines, facts, volume, marks, records, has_unnoted })
 }
 
 /// The error if no input at all could be read.
@@ -468,7 +472,7 @@ impl Counting<'_> {
         let (mut tally, mut inputs) = (Dated::new(self.plan.by), Vec::new());
         let mut first: Option<(InputSums, InputFacts)> = None;
         for &index in group {
-            let done = match &first {
+            inputs.push(match &first {
                 None => {
                     let (read, done) =
                         self.input(index, group.first().map_or(index, |&first| first));
@@ -481,10 +485,10 @@ impl Counting<'_> {
                 Some((sums, first)) => {
                     let lines = Lines { sums: sums.of_repeat(), last_day: None };
                     tally.undated.inputs.insert(index as u32, lines.sums.clone());
-                    Done { index, lines, facts: self.repeat(index, first), mark: None }
+                    let facts = self.repeat(index, first);
+                    Done { index, lines, facts, mark: None, has_unnoted: false }
                 }
-            };
-            inputs.push(done);
+            });
         }
         (tally, inputs)
     }
@@ -525,7 +529,8 @@ impl Counting<'_> {
             Ok(opened) => opened,
             Err(facts) => {
                 let (lines, facts) = (Lines::default(), ready.told(*facts));
-                return (Dated::new(plan.by), Done { index, lines, facts, mark: None });
+                let done = Done { index, lines, facts, mark: None, has_unnoted: false };
+                return (Dated::new(plan.by), done);
             }
         };
         let (input, number) = (&plan.inputs[index], index as u32);
@@ -573,7 +578,10 @@ impl Counting<'_> {
             unknown_shapes: Vec::new(),
             id: None,
         };
-        (tally, Done { index, lines, facts, mark: outcome.mark })
+        // What was noted of another input is kept only if that could be read.
+        let is_noted = seek.is_some() && index == noted;
+        let has_unnoted = !is_noted && format.is_some_and(Format::maps_request_id);
+        (tally, Done { index, lines, facts, mark: outcome.mark, has_unnoted })
     }
 }
 
@@ -729,7 +737,7 @@ impl Reader<'_> {
             self.sums(&mut work.made.tally).duplicates += 1;
             return;
         }
-        if self.seek.is_some_and(|(repeats, _)| repeats.is_unchecked(&call)) {
+        if self.seek.is_some_and(|(repeats, _)| repeats.is_unchecked(self.source, &call)) {
             let sums = work.made.tally.of(call.at).inputs.entry(self.input).or_default();
             sums.repeats_unchecked += 1;
         }

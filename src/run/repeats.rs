@@ -21,6 +21,7 @@ use crate::limits;
 use crate::parse::Scratch;
 use crate::plan::{InputPlan, ReadPlan};
 use crate::report::{Expect, InputFacts};
+use crate::state::Unremembered;
 use crate::tally::By;
 
 /// What was found.
@@ -38,8 +39,8 @@ pub(super) struct Repeats<'p> {
 pub(super) struct Before {
     /// Those of the days that were asked for.
     pub(super) records: HashSet<RecordId>,
-    /// The days among these of which calls were counted and records are no longer known.
-    pub(super) forgotten: BTreeSet<i64>,
+    /// The days among these of which calls were counted whose records are not known.
+    pub(super) unremembered: BTreeMap<i64, Unremembered>,
 }
 
 /// An input of which is known whether and how it is to be read.
@@ -150,9 +151,11 @@ impl<'p> Repeats<'p> {
         by_day
     }
 
-    /// Whether a call is of a day whose records are no longer remembered.
-    pub(super) fn is_unchecked(&self, call: &Call<'_>) -> bool {
-        call.request_id.is_some() && self.before.forgotten.contains(&By::Day.of(call.at))
+    /// Whether a call of a source may repeat one whose record is not known.
+    pub(super) fn is_unchecked(&self, source: u32, call: &Call<'_>) -> bool {
+        let unremembered = || self.before.unremembered.get(&By::Day.of(call.at));
+        call.request_id.is_some()
+            && unremembered().is_some_and(|those| those.has(&self.sources[source as usize].0))
     }
 
     /// What is known of an input.

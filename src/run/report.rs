@@ -16,7 +16,7 @@ use crate::plan::{Output, ReportPlan};
 use crate::register::extended;
 use crate::report::text::counted;
 use crate::report::{Facts, Nightly, NightlyDay, Ungranted};
-use crate::state::{Disk, Folder, Segment, Tables};
+use crate::state::{Disk, Folder, JudgedBy, Segment, Tables};
 use crate::tally::Tally;
 use crate::time::{Instant, day_name};
 
@@ -48,20 +48,23 @@ fn of_state(plan: &ReportPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
         return Err(Error::new("there is no register, and nothing to judge by"));
     };
     let mut warnings = plan.read.unused.clone();
-    let register = match (load_register(of_plan), ledger.register) {
+    let register = match (load_register(of_plan), ledger.judged_by) {
         (Ok(register), _) => register,
         (Err(error), None) => return Err(error),
         // What was counted was judged already.
-        (Err(error), Some(digest)) => {
+        (Err(error), Some(judged_by)) => {
             warnings.push(refused_told(&error));
-            kept_register(&folder, of_plan, digest, &key)?
+            kept_register(&folder, of_plan, judged_by.register, &key)?
         }
     };
-    if Some(register.digest) != ledger.register {
-        warnings.push(
-            "the register has changed since the last run: verdicts are those of the registers that calls were judged by"
-                .to_owned(),
-        );
+    if let Some(judged_by) = ledger.judged_by.filter(|by| *by != JudgedBy::of(&register)) {
+        let what = match judged_by.register == register.digest {
+            true => "propagation_s",
+            false => "the register",
+        };
+        warnings.push(format!(
+            "{what} has changed since the last run: verdicts are those of the registers that calls were judged by"
+        ));
     }
     let since = plan.since_day.unwrap_or(i64::MIN);
     let until = plan.until_day.unwrap_or(i64::MAX);
@@ -115,7 +118,7 @@ fn of_state(plan: &ReportPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
             .map(|(day, known)| NightlyDay {
                 day: day_name(**day),
                 revision: known.revision,
-                calls: known.calls,
+                calls: Some(known.calls),
                 added: 0,
             })
             .collect(),

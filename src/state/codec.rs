@@ -19,7 +19,7 @@ pub(super) enum Kind {
 }
 
 /// Of all kinds. Files of another version are refused: the logs can be read again.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 const MAGIC: &[u8; 8] = b"overstay";
 /// Magic, kind, version, length of the payload, checksum.
@@ -105,9 +105,14 @@ pub(super) fn decode<T: DeserializeOwned>(shown: &str, kind: Kind, file: &[u8]) 
     let version = (number(16) & 0xffff_ffff) as u32;
     if version > VERSION {
         return Err(Error::new(format!(
-            "{shown}: found format {version} of a newer overstay, expected format {VERSION} or older"
+            "{shown}: found format {version} of a newer overstay, expected format {VERSION}"
         ))
         .hint("run the version of overstay that wrote it, or a newer one; nothing was changed"));
+    }
+    if version < VERSION {
+        return Err(refused(format!(
+            "found format {version} of an older overstay, expected format {VERSION}"
+        )));
     }
     let length = number(20);
     if (payload.len() as u64) < length {
@@ -164,8 +169,12 @@ mod tests {
         let foreign = told(b"%PDF-1.7 and so on, as long as it takes", Kind::Ledger);
         assert!(foreign.contains("did not write") && foreign.contains("--rebuild"), "{foreign}");
         assert!(told(&file, Kind::Segment).contains("another kind"));
+        let mut older = file.clone();
+        older[16] = 1;
+        let older = told(&older, Kind::Ledger);
+        assert!(older.contains("older overstay") && older.contains("--rebuild"), "{older}");
         let mut newer = file.clone();
-        newer[16] = 2;
+        newer[16] = VERSION as u8 + 1;
         let newer = told(&newer, Kind::Ledger);
         assert!(newer.contains("newer overstay") && !newer.contains("--rebuild"), "{newer}");
     }

@@ -11,6 +11,7 @@ use super::codec::{self, Kind};
 use crate::error::Result;
 use crate::input::{Grown, Mark, Packed, Print, Start};
 use crate::limits;
+use crate::register::Register;
 use crate::time::Instant;
 
 /// A file of the state, by its name and content.
@@ -37,8 +38,8 @@ pub struct Ledger {
     pub head: Option<[u8; 32]>,
     /// Tells the privacy key that the state is sealed with.
     pub key_check: [u8; 32],
-    /// The digest of the register that the last run judged by.
-    pub register: Option<[u8; 32]>,
+    /// What the last run judged by.
+    pub judged_by: Option<JudgedBy>,
     /// The digests of all registers that any run judged by.
     pub registers: BTreeSet<[u8; 32]>,
     /// The number of the next log that is new.
@@ -55,6 +56,22 @@ pub struct Ledger {
     pub uses: Uses,
     /// The last call ever counted.
     pub last_call_ns: Option<i64>,
+}
+
+/// All that verdicts depend on beside the calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JudgedBy {
+    /// The register's digest.
+    pub register: [u8; 32],
+    /// The propagation of apis that do not say, in seconds: the configuration's, and so in no register.
+    pub propagation_s: u64,
+}
+
+impl JudgedBy {
+    /// This register.
+    pub fn of(register: &Register) -> JudgedBy {
+        JudgedBy { register: register.digest, propagation_s: register.propagation_s }
+    }
 }
 
 /// A log.
@@ -140,12 +157,46 @@ pub struct Day {
     pub segment: StateFile,
     /// The ids of its records, if there are any that later ones may repeat.
     pub repeats: Option<StateFile>,
-    /// Whether these are still all: not for longer than records are remembered.
-    pub remembers: bool,
+    /// Of which of its calls the records are not among these.
+    pub unremembered: Unremembered,
     /// Its calls.
     pub calls: u64,
     /// The registers it was judged by.
     pub registers: BTreeSet<[u8; 32]>,
+}
+
+/// Of which calls of a day the records are not known, so that nobody can tell what repeats them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Unremembered {
+    /// Of all: records are not remembered for longer than was asked for.
+    All,
+    /// Of some calls of these sources, counted when nobody sought repeats among them.
+    Of(BTreeSet<String>),
+}
+
+impl Default for Unremembered {
+    fn default() -> Unremembered {
+        Unremembered::Of(BTreeSet::new())
+    }
+}
+
+impl Unremembered {
+    /// Whether there are such calls of a source.
+    pub fn has(&self, source: &str) -> bool {
+        match self {
+            Unremembered::All => true,
+            Unremembered::Of(sources) => sources.contains(source),
+        }
+    }
+
+    /// With such calls of these sources.
+    #[must_use]
+    pub fn with(&self, more: &BTreeSet<String>) -> Unremembered {
+        match self {
+            Unremembered::All => Unremembered::All,
+            Unremembered::Of(sources) => Unremembered::Of(sources | more),
+        }
+    }
 }
 
 /// Where a finding is in its life.

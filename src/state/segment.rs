@@ -84,13 +84,13 @@ pub struct Segment {
     open: Option<Vec<StoredSubjects>>,
 }
 
-/// What was judged of some calls of a partner to an api.
+/// What was judged of some calls of a partner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JudgedSums<'s> {
     /// The partner.
     pub partner: &'s str,
-    /// The api.
-    pub api: &'s str,
+    /// The api, if the register listed it.
+    pub api: Option<&'s str>,
     /// The operation, if the register had a word for it.
     pub operation: Option<&'s str>,
     /// The first of them.
@@ -99,6 +99,8 @@ pub struct JudgedSums<'s> {
     pub last: Instant,
     /// How many.
     pub calls: u64,
+    /// The credentials that they presented: see [`Segment::credential`].
+    pub credentials: &'s [u32],
 }
 
 /// What the seal of subjects is about.
@@ -505,7 +507,7 @@ impl Segment {
         self.input_sums.iter().map(|(_, sums)| sums.calls).sum()
     }
 
-    /// What was judged of calls that the register had words for.
+    /// What was judged of calls whose partner the register knew.
     pub fn judged(&self) -> impl Iterator<Item = JudgedSums<'_>> {
         // For an operation that it had no word for, it says what holds for any.
         let named = self.named.kept.iter().map(|(_, named)| named).chain(&self.named.other);
@@ -516,14 +518,20 @@ impl Segment {
             };
             Some(JudgedSums {
                 partner: &self.partners[of(cell.key.partner, &self.partners)?],
-                api: &self.apis[of(cell.key.api, &self.apis)?],
+                api: of(cell.key.api, &self.apis).map(|id| self.apis[id].as_str()),
                 operation: of(cell.key.operation, &self.operations)
                     .map(|id| self.operations[id].as_str()),
                 first: Instant::from_ns(cell.first_ns),
                 last: Instant::from_ns(cell.latest.at_ns),
                 calls: cell.calls,
+                credentials: &cell.credentials,
             })
         })
+    }
+
+    /// The digest of a credential, by the number that it has in [`JudgedSums::credentials`].
+    pub fn credential(&self, number: u32) -> Option<&[u8; 32]> {
+        self.credentials.get(number as usize).map(|credential| &credential.digest)
     }
 
     /// The apis that calls were made to.

@@ -25,6 +25,7 @@ mod concatenation;
 mod nightly;
 mod night_words;
 mod nights_kept;
+mod nights_edges;
 mod kill;
 mod verify;
 mod real_logs;

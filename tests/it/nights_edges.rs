@@ -1,0 +1,243 @@
+//! Runs that keep state, at their edges: what changes between two nights beside the logs, and what no night can know.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+
+use serde_json::{Value, json};
+
+use crate::harness::{Case, Output};
+
+const CONFIG: &str = "[register]\nsource = \"register\"\n[[logs]]\nsource = \"core\"\npaths = [\"logs/*\"]\nformat = \"json\"\n";
+
+/// A call of a day of December 2018, `18T09:00`, by the holder of a key.
+fn call(at: &str, key: &str) -> String {
+    format!(
+        "{{\"time\":\"2018-12-{at}:00Z\",\"client_id\":\"{key}\",\"method\":\"GET\",\"path\":\"/messages/ann\",\"status\":200}}\n"
+    )
+}
+
+/// A call in order.
+fn good(at: &str) -> String {
+    call(at, "key-acme-1")
+}
+
+fn case(config: &str) -> Case {
+    Case::with_register().file("overstay.toml", config)
+}
+
+fn append(case: &Case, name: &str, lines: impl AsRef<[u8]>) {
+    let path = case.path(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let mut file = OpenOptions::new().create(true).append(true).open(path).unwrap();
+    file.write_all(lines.as_ref()).unwrap();
+}
+
+/// The run at 02:00 of a day of December 2018.
+fn night(case: &Case, day: u32) -> Output {
+    let run_at = format!("2018-12-{day:02}T02:00:00Z");
+    case.run(&["nightly", "--json", "--run-at", &run_at])
+}
+
+/// What it reports, if nothing went wrong.
+fn nightly(case: &Case, day: u32) -> Value {
+    night(case, day).expect_status(0).report()
+}
+
+#[test]
+fn of_a_day_that_is_no_longer_kept_no_count_is_made_up() {
+    let case = case(&format!("{CONFIG}[state]\nkeep_days = 2\n[privacy]\nkey_file = \"k\"\n"));
+    append(&case, "logs/a.log", [good("15T09:00"), good("15T10:00")].concat());
+    let first = nightly(&case, 16);
+    let of = |day: &str, revision: u64, calls: Value, added: u64| json!({"day": day, "revision": revision, "calls": calls, "added": added});
+    assert_eq!(first["nightly"]["days"], json!([of("2018-12-15", 1, 2.into(), 2)]));
+    append(&case, "logs/a.log", good("18T09:00"));
+    nightly(&case, 19);
+    // Of the 15th there were two calls, of which no run knows any more.
+    append(&case, "logs/a.log", [good("15T11:00"), good("18T10:00")].concat());
+    let late = nightly(&case, 20);
+    let expected = [of("2018-12-15", 1, Value::Null, 1), of("2018-12-18", 2, 2.into(), 1)];
+    assert_eq!(late["nightly"]["days"], json!(expected));
+    assert_eq!(late["accounting"]["calls"], 2);
+    let shown = case.read("reports/runs/000003/report.md");
+    assert!(shown.contains("| `2018-12-15` | 1 | - | 1 |"), "{shown}");
+}
+
+/// One of two sources that log ids of their records.
+fn source(name: &str, dedupe: &str) -> String {
+    format!("[[logs]]\nsource = \"{name}\"\npaths = [\"{name}/*\"]\nformat = \"json\"\n{dedupe}\n")
+}
+
+/// A call in order with an id.
+fn record(at: &str, id: &str) -> String {
+    good(at).replace('}', &format!(",\"request_id\":\"{id}\"}}"))
+}
+
+/// Calls, duplicates, and calls of which nobody knows whether they repeat others, of the one log of a source.
+fn repeats(report: &Value, source: &str) -> [u64; 3] {
+    let inputs = report["inputs"].as_array().unwrap();
+    let input = inputs.iter().find(|input| input["source"] == source).unwrap();
+    ["calls", "duplicates", "repeats_unchecked"].map(|key| input[key].as_u64().unwrap())
+}
+
+#[test]
+fn calls_that_may_repeat_what_was_counted_before_repeats_were_sought_are_told() {
+    let config = |core: &str| {
+        let (core, edge) = (source("core", core), source("edge", "dedupe = true"));
+        format!("[register]\nsource = \"register\"\n{core}{edge}")
+    };
+    let case = case(&config(""));
+    append(&case, "core/a.log", [record("17T09:00", "r1"), record("17T09:01", "r2")].concat());
+    append(&case, "edge/a.log", record("17T09:00", "r1"));
+    nightly(&case, 18);
+
+    case.write("overstay.toml", config("dedupe = true"));
+    let core = [
+        // It was counted, and nobody knows any more; these were not, and nobody knows that either.
+        record("17T09:00", "r1"),
+        record("17T10:00", "r3"),
+        record("17T10:00", "r3"),
+        // Of a call without an id nobody asks, and of the next day all are known.
+        good("17T09:00"),
+        record("18T09:00", "r4"),
+    ];
+    append(&case, "core/a.log", core.concat());
+    append(&case, "edge/a.log", [record("17T09:00", "r1"), record("17T09:05", "r5")].concat());
+    let report = nightly(&case, 19);
+    assert_eq!(repeats(&report, "core"), [4, 1, 2]);
+    assert_eq!(repeats(&report, "edge"), [1, 1, 0]);
+
+    // What was noted since is known.
+    let core = [record("17T10:00", "r3"), record("17T10:01", "r6"), record("18T09:00", "r4")];
+    append(&case, "core/a.log", core.concat());
+    let report = nightly(&case, 20);
+    assert_eq!(repeats(&report, "core"), [1, 2, 1]);
+
+    // Not sought for a night: of the days of its calls, some are not known from then on.
+    case.write("overstay.toml", config("dedupe = false"));
+    append(&case, "core/a.log", record("18T10:00", "r7"));
+    let report = nightly(&case, 21);
+    assert_eq!(repeats(&report, "core"), [1, 0, 0]);
+    case.write("overstay.toml", config("dedupe = true"));
+    let core = [record("18T09:00", "r4"), record("18T10:00", "r7"), record("20T10:00", "r8")];
+    append(&case, "core/a.log", core.concat());
+    let report = nightly(&case, 22);
+    assert_eq!(repeats(&report, "core"), [2, 1, 1]);
+
+    // The days' reports say the same. (Repeats have no day; they are filed with the last call.)
+    let day = |day: &str, revision: u64| -> (u64, u64) {
+        let report = case.read(&format!("reports/{day}/rev-{revision}.json"));
+        let [calls, _, unchecked] = repeats(&serde_json::from_str(&report).unwrap(), "core");
+        (calls, unchecked)
+    };
+    assert_eq!(day("2018-12-17", 3), (2 + 3 + 1, 2 + 1));
+    assert_eq!(day("2018-12-18", 3), (1 + 1 + 1, 1));
+}
+
+#[test]
+fn calls_of_a_day_that_is_kept_no_longer_may_repeat_others() {
+    let logs = source("core", "dedupe = true");
+    let config = format!("[register]\nsource = \"register\"\n{logs}[state]\nkeep_days = 2\n");
+    let case = case(&config);
+    append(&case, "core/a.log", record("15T09:00", "r1"));
+    assert_eq!(repeats(&nightly(&case, 16), "core"), [1, 0, 0]);
+    append(&case, "core/a.log", record("18T09:00", "r2"));
+    assert_eq!(repeats(&nightly(&case, 19), "core"), [1, 0, 0]);
+    // The second is of a day that nothing was ever counted of.
+    append(&case, "core/a.log", [record("15T09:00", "r1"), record("14T09:00", "r3")].concat());
+    assert_eq!(repeats(&nightly(&case, 20), "core"), [2, 0, 1]);
+}
+
+#[test]
+fn a_change_of_the_propagation_is_one_of_what_is_judged_by() {
+    let config = |propagation_s: u64| {
+        CONFIG.replace("[[logs]]", &format!("propagation_s = {propagation_s}\n[[logs]]"))
+    };
+    let grants = "grant,partner,api,operations,granted_at,revoked_at\n\
+                  g-acme,acme,messages,read,2018-01-01,\n\
+                  g-globex,globex,messages,read,2018-01-01,2018-12-15T09:00:00Z\n";
+    let credentials = "credential,partner,valid_until\n\
+                       key-acme-1,acme,\nkey-acme-old,acme,2018-12-16T09:00:00Z\nkey-globex-2,globex,\n";
+    let case = case(&config(0))
+        .file("register/grants.csv", grants)
+        .file("register/credentials.csv", credentials);
+    let calls = [
+        // A minute after the revocation, and half an hour; and by a credential that had been replaced.
+        call("15T09:01", "key-globex-2"),
+        call("15T09:30", "key-globex-2"),
+        call("16T09:01", "key-acme-old"),
+        call("16T09:30", "key-acme-old"),
+        good("15T09:01"),
+        good("16T09:01"),
+        good("17T09:00"),
+        call("17T09:00", "key-globex-2"),
+    ];
+    append(&case, "logs/a.log", calls.concat());
+    let first = nightly(&case, 18);
+    assert_eq!(first["nightly"]["register_change"], Value::Null);
+    let affected = |partner: &str, calls: u64| json!({"partner": partner, "api": "messages", "operation": "read", "calls": calls});
+    let change = |before: Value| {
+        json!({
+            "from": first["register"]["digest"],
+            "from_propagation_s": before,
+            "days": ["2018-12-15", "2018-12-16"],
+            // All calls of that kind on those days: their sums can't be told apart.
+            "affected": [affected("acme", 2), affected("globex", 2)],
+            "tables": [],
+        })
+    };
+
+    case.write("overstay.toml", config(120));
+    let told = "warning: propagation_s has changed since the last run: verdicts are those of the registers that calls were judged by";
+    drop(case.run(&["report"]).expect_status(0).expect_stderr(&[told]));
+    let second = nightly(&case, 19);
+    assert_eq!(second["register"], first["register"]);
+    assert_eq!(second["nightly"]["register_change"], change(0.into()));
+    let shown = case.read("reports/runs/000002/report.md");
+    let told = "propagation\\_s changed from 0: verdicts of 2 days may be others now (2018-12-15 … 2018-12-16)";
+    assert!(shown.contains(told), "{shown}");
+    assert_eq!(nightly(&case, 20)["nightly"]["register_change"], Value::Null);
+    assert_eq!(case.run(&["report"]).expect_status(0).stderr, "");
+
+    // Likewise where an api says so itself: then it is the register that changed.
+    case.write("register/apis.csv", "api,name,propagation_s\nmessages,Messages,0\n");
+    let again = nightly(&case, 21);
+    assert_ne!(again["register"]["digest"], first["register"]["digest"]);
+    assert_eq!(again["nightly"]["register_change"], change(Value::Null));
+}
+
+#[test]
+fn a_call_from_the_future_is_no_end_of_what_is_looked_at() {
+    let config = format!(
+        "{CONFIG}[[suppress]]\nkind = \"after-revocation\"\npartner = \"globex\"\napi = \"messages\"\n\
+         owner = \"governance\"\nreason = \"wind-down\"\nuntil = \"2019-03-31\"\n"
+    );
+    // A grant whose certification lapses in years.
+    let grants = "grant,partner,api,operations,granted_at,revoked_at,certified_until\n\
+                  g-acme,acme,messages,read,2018-01-01,,2030-01-01\n\
+                  g-globex,globex,messages,read,2018-01-01,2018-06-01,\n";
+    let case = case(&config).file("register/grants.csv", grants);
+    let of_kind = |report: &Value, kind: &str| -> Vec<Value> {
+        let findings = report["findings"].as_array().unwrap().iter();
+        findings.filter(|finding| finding["kind"] == kind).cloned().collect()
+    };
+    let as_of_now = |report: &Value| {
+        assert_eq!(of_kind(report, "standing-access"), [] as [Value; 0]);
+        assert_eq!(report["suppressions"][0]["expired"], false);
+    };
+    append(&case, "logs/a.log", good("17T09:00") + &call("17T09:00", "key-globex-2"));
+    as_of_now(&nightly(&case, 18));
+    append(&case, "logs/a.log", good("18T09:00").replace("2018", "2099"));
+    append(&case, "logs/a.log", call("18T09:00", "key-globex-2"));
+    let report = nightly(&case, 19);
+    assert_eq!(report["window"]["last"], "2099-12-18T09:00:00Z");
+    as_of_now(&report);
+    assert_eq!(of_kind(&report, "after-revocation")[0]["suppressed_by"], "governance");
+    // Nor in a run after it, in the report of that day, or in one of all days.
+    append(&case, "logs/a.log", good("19T09:00"));
+    as_of_now(&nightly(&case, 20));
+    as_of_now(&serde_json::from_str(&case.read("reports/2099-12-18/rev-1.json")).unwrap());
+    as_of_now(&case.run(&["report", "--json"]).expect_status(0).report());
+    // Who asks what will be by then is told.
+    let report = case.run(&["report", "--json", "--until", "2100-01-01"]).expect_status(0).report();
+    assert_eq!(of_kind(&report, "standing-access")[0]["since"], "2030-01-01T00:00:00Z");
+}
