@@ -202,10 +202,6 @@ pub const REPEATED_FILE_BYTES_MIN: usize = 1 << 10;
 /// Days of logs read below which nothing is called unused: what is used once a month may not have had its turn.
 pub const UNUSED_DAYS_MIN: usize = 30;
 
-/// Findings that a state remembers. One run's logs can bring as many as there are names kept of them, twice: with a credential
-/// and without. Each takes some hundred bytes of the ledger.
-pub const FINDINGS_REMEMBERED_MAX: usize = 1 << 17;
-
 /// Rejects kept as a sample, for each reason.
 pub const REJECTS_KEPT_PER_REASON: usize = 20;
 
@@ -215,10 +211,6 @@ pub const SHAPE_CHARS_MAX: usize = 80;
 const _: () = assert!(CHUNK_BYTES > LINE_BYTES_MAX, "a chunk must hold the longest line");
 const _: () =
     assert!(HEAD_BYTES_MAX > 2 * LINE_BYTES_MAX, "a head must reach past a line that is too long");
-const _: () = assert!(
-    FINDINGS_REMEMBERED_MAX >= 2 * LOGGED_NAMES_MAX,
-    "what one run finds of names that only logs bring can be remembered"
-);
 const _: () = assert!(HASHED_BYTES.is_power_of_two(), "a hash goes on where a subtree of it ends");
 const _: () = assert!(
     SUBJECTS_EXACT_MAX * size_of::<u64>() <= 4096,

@@ -3,12 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::findings::{Kind, Severity, Suppression};
-use crate::limits;
-use crate::report::text::thousands;
 use crate::report::{Finding, FindingLog, Report, Standing, Status, Subjects};
 use crate::state::{Ledger, Life, Stage};
-use crate::tally::By;
-use crate::time::{Instant, S_PER_DAY};
+use crate::time::Instant;
 
 /// What a run saw, as far as it tells whether a finding is over.
 pub(super) struct Seen<'r> {
@@ -22,22 +19,16 @@ pub(super) struct Seen<'r> {
     pub(super) all_sources: BTreeSet<&'r str>,
     /// The source of each input, by path.
     pub(super) source_of: &'r dyn Fn(&str) -> Option<String>,
-    /// For how many days one is remembered that is over.
-    pub(super) keep_days: u32,
-    /// The first day that is kept.
-    pub(super) horizon: i64,
     /// Configured suppressions.
     pub(super) suppressions: &'r [Suppression],
 }
 
 /// Takes the findings of a run over into the ledger, and says in the report where each is in its life. Those that are over are
-/// added to it. What there is to warn of, if more came than are remembered.
+/// added to it.
 ///
 /// One is over when a run that read all it was to read, and calls of the sources that the finding came from, found no served
 /// call of it.
-pub(super) fn live(ledger: &mut Ledger, report: &mut Report, seen: &Seen<'_>) -> Option<String> {
-    forget(ledger, seen);
-    let now_s = ledger.elapsed_s;
+pub(super) fn live(ledger: &mut Ledger, report: &mut Report, seen: &Seen<'_>) {
     let is_whole = report.status == Status::Complete;
     let covers = |life: &Life| {
         // Whether the register is refused does not depend on logs.
@@ -80,7 +71,6 @@ pub(super) fn live(ledger: &mut Ledger, report: &mut Report, seen: &Seen<'_>) ->
             stage,
             first_seen_ns,
             last_run: seen.run,
-            told_at_s: now_s,
             was_served,
             sources,
             partner: finding.partner.clone(),
@@ -101,7 +91,6 @@ pub(super) fn live(ledger: &mut Ledger, report: &mut Report, seen: &Seen<'_>) ->
         let is_open = life.stage != Stage::Resolved;
         if is_open && !found.contains(id) && covers(life) {
             life.stage = Stage::Resolved;
-            life.told_at_s = now_s;
             over.extend(resolved(id, life));
         }
     }
@@ -110,7 +99,6 @@ pub(super) fn live(ledger: &mut Ledger, report: &mut Report, seen: &Seen<'_>) ->
     if let Some(nightly) = &mut report.nightly {
         nightly.standing = Some(standing(ledger, seen.suppressions, &found));
     }
-    bound(&mut ledger.findings, seen.run, limits::FINDINGS_REMEMBERED_MAX)
 }
 
 /// The findings that are not over, and not among those that a run found.
@@ -137,41 +125,6 @@ fn standing(ledger: &Ledger, suppressions: &[Suppression], found: &BTreeSet<Stri
         }
     }
     standing
-}
-
-/// Forgets findings that have been over for as long as days are kept, by the time that runs saw pass, and of which no day is
-/// kept any more. One that is not over never is: nothing says that it will not go on.
-fn forget(ledger: &mut Ledger, seen: &Seen<'_>) {
-    let (now_s, keep_s) = (ledger.elapsed_s, u64::from(seen.keep_days) * S_PER_DAY as u64);
-    let is_kept = |ns: i64| By::Day.of(Instant::from_ns(ns)) >= seen.horizon;
-    ledger.findings.retain(|_, life| {
-        life.stage != Stage::Resolved
-            || now_s.saturating_sub(life.told_at_s) < keep_s
-            || life.last_ns.is_some_and(is_kept)
-    });
-}
-
-/// Leaves so many findings after a run: those go first that have been over the longest, then those that it was the first to
-/// find, which will be new again. What there is to warn of.
-fn bound(findings: &mut BTreeMap<String, Life>, run: u64, most: usize) -> Option<String> {
-    let surplus = findings.len().checked_sub(most).filter(|surplus| *surplus > 0)?;
-    let over = findings.iter().filter(|(_, life)| life.stage == Stage::Resolved);
-    let mut over: Vec<(u64, String)> =
-        over.map(|(id, life)| (life.told_at_s, id.clone())).collect();
-    over.sort();
-    over.truncate(surplus);
-    let is_new = |life: &Life| life.stage == Stage::New && life.last_run == run;
-    let new = findings.iter().rev().filter(|(_, life)| is_new(life)).map(|(id, _)| id.clone());
-    let new: Vec<String> = new.take(surplus - over.len()).collect();
-    for id in over.iter().map(|(_, id)| id).chain(&new) {
-        findings.remove(id);
-    }
-    Some(format!(
-        "there are more findings than the {} that the state remembers: {} that are over are forgotten, and {} of the new ones not remembered; whatever comes again will be new",
-        thousands(most as u64),
-        thousands(over.len() as u64),
-        thousands(new.len() as u64),
-    ))
 }
 
 /// Says in a report where each of its findings is in its life, as the ledger has it.
@@ -230,57 +183,4 @@ fn resolved(id: &str, life: &Life) -> Option<Finding> {
     let of = if what.is_empty() { String::new() } else { format!(" of {}", what.join(", ")) };
     finding.summary = format!("no longer found: {}{of}{last}", life.kind);
     Some(finding)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_oldest_that_are_over_are_forgotten_first_and_none_that_goes_on() {
-        let life = |stage, told_at_s: u64| Life {
-            kind: "after-revocation".to_owned(),
-            severity: "critical".to_owned(),
-            stage,
-            first_seen_ns: 0,
-            last_run: told_at_s / 10,
-            told_at_s,
-            was_served: true,
-            sources: BTreeSet::new(),
-            partner: None,
-            api: None,
-            grant: None,
-            log: None,
-            since_ns: None,
-            lapsed_at_ns: None,
-            last_ns: None,
-        };
-        let lives = [
-            ("os-a", Stage::Resolved, 30),
-            ("os-b", Stage::Ongoing, 10),
-            ("os-c", Stage::New, 40),
-            ("os-d", Stage::Resolved, 20),
-            ("os-e", Stage::New, 40),
-            ("os-f", Stage::Reopened, 40),
-            // It was new in a run before, and no run has found it since.
-            ("os-g", Stage::New, 10),
-        ];
-        let left = |most| {
-            let lives = lives.map(|(id, stage, at)| (id.to_owned(), life(stage, at)));
-            let mut findings = BTreeMap::from(lives);
-            let told = bound(&mut findings, 4, most);
-            (findings.into_keys().map(|id| id.replace("os-", "")).collect::<String>(), told)
-        };
-        assert_eq!(left(7), ("abcdefg".to_owned(), None));
-        assert_eq!(left(6).0, "abcefg");
-        assert_eq!(left(5).0, "bcefg");
-        let (kept, told) = left(4);
-        assert_eq!(kept, "bcfg");
-        assert_eq!(
-            told.unwrap(),
-            "there are more findings than the 4 that the state remembers: 2 that are over are forgotten, and 1 of the new ones not remembered; whatever comes again will be new"
-        );
-        // What goes on is remembered whatever the bound.
-        assert_eq!(left(0).0, "bfg");
-    }
 }

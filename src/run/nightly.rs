@@ -290,15 +290,12 @@ impl<'f> Run<'f> {
             sources: heard.iter().map(|(source, last)| (source.as_str(), *last)).collect(),
             all_sources: all_sources.iter().map(String::as_str).collect(),
             source_of: &source_of,
-            keep_days: self.plan.state.keep_days,
-            horizon,
             suppressions: &self.plan.read.suppressions,
         };
         if let Some(nightly) = &mut run_report.nightly {
             (nightly.since, nightly.logs) = (self.last_run, Some(readable as u64));
         }
-        let too_many = lives::live(&mut self.ledger, &mut run_report, &seen);
-        self.warnings.extend(too_many);
+        lives::live(&mut self.ledger, &mut run_report, &seen);
         // What is over is no finding that anyone need act on.
         run_report.headline = report::text::headline(&run_report, &run_report.overstayed_people);
         run_report.check()?;

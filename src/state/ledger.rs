@@ -50,7 +50,7 @@ pub struct Ledger {
     pub days: BTreeMap<i64, Day>,
     /// Days that were kept once: how often their reports were issued, so that no number is given twice.
     pub revisions: BTreeMap<i64, u64>,
-    /// All findings that are not over, and those that were until they are forgotten.
+    /// All findings there ever were.
     pub findings: BTreeMap<String, Life>,
     /// What of the register was used, and when last.
     pub uses: Uses,
@@ -237,8 +237,6 @@ pub struct Life {
     pub first_seen_ns: i64,
     /// The run that last found it.
     pub last_run: u64,
-    /// When a run's report last had it, in the ledger's elapsed time.
-    pub told_at_s: u64,
     /// Whether any run found calls of it that were served.
     pub was_served: bool,
     /// The sources that its evidence came from.

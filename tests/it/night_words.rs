@@ -211,32 +211,6 @@ fn life(case: &Case, day: u32, calls: &[bool]) -> (Value, Value) {
     told
 }
 
-/// For as long as days are kept: then what comes again is new.
-#[test]
-fn what_is_over_is_forgotten_in_the_end() {
-    let config = format!("{CONFIG}\n[state]\nkeep_days = 2\n");
-    let told = |status: &str, day: u32| {
-        (Value::from(status), Value::from(format!("2018-12-{day:02}T02:00:00Z")))
-    };
-    let nothing = (Value::Null, Value::Null);
-    for (again, expected) in [(13, told("reopened", 11)), (14, told("new", 14))] {
-        let case = Case::with_register().file("overstay.toml", &config);
-        assert_eq!(life(&case, 11, &[true, false]), told("new", 11));
-        assert_eq!(life(&case, 12, &[true]), told("resolved", 11));
-        for day in 13..again {
-            assert_eq!(life(&case, day, &[true]), nothing);
-        }
-        assert_eq!(life(&case, again, &[true, false]), expected, "found again on the {again}th");
-    }
-    // What no run has found to be over goes on, however long ago it was found.
-    let case = Case::with_register().file("overstay.toml", &config);
-    assert_eq!(life(&case, 11, &[true, false]), told("new", 11));
-    for day in 12..20 {
-        assert_eq!(life(&case, day, &[]), nothing, "{day}");
-    }
-    assert_eq!(life(&case, 20, &[false]), told("ongoing", 11));
-}
-
 /// What stands of the sample's findings on the nights after, in which nothing comes.
 const STANDING: &str = "STANDING    23 findings of earlier runs, of which this one found nothing: 8 critical, 5 high, 4 medium, 4 low, 1 info, 1 suppressed\n";
 
