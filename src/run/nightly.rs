@@ -25,7 +25,7 @@ use crate::limits;
 use crate::plan::{InputPlan, NightlyPlan, Output, ReadPlan, RegisterPlan, StatePlan};
 use crate::register::{self, Register, Source, extended, table_files};
 use crate::render;
-use crate::report::text::{REGISTER_REFUSED, counted};
+use crate::report::text::REGISTER_REFUSED;
 use crate::report::{
     self, Facts, InputFacts, Nightly, NightlyDay, Partial, RegisterChange, Report, RunBefore,
     Silence, StateFacts,
@@ -40,6 +40,8 @@ use crate::time::{Instant, S_PER_DAY, day_name};
 
 /// How many errors of a register that is refused stand in the report.
 const REGISTER_ERRORS_TOLD: usize = 3;
+/// How many days that are lost are named.
+const LOST_DAYS_TOLD: usize = 5;
 /// The name of a run's report, and of a day's behind `rev-N`.
 const REPORT: &str = "report";
 
@@ -258,10 +260,15 @@ impl<'f> Run<'f> {
         let touched = self.touched(&new, horizon);
         let lost = self.days_before.iter().filter(|day| !new.contains_key(day));
         let lost: Vec<String> = lost.map(|day| day_name(*day)).collect();
-        if let (Some(first), Some(last)) = (lost.first(), lost.last()) {
-            let count = counted(lost.len() as u64, "day", "days");
+        if !lost.is_empty() {
+            let told = lost.len().min(LOST_DAYS_TOLD);
+            let more = match lost.len() - told {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
             self.warnings.push(format!(
-                "{count} that were kept, {first} to {last}, are in none of the logs that are there: their counts are gone from the state, not from their reports"
+                "days that were kept are in none of the logs that are there, and their counts gone from the state, not from their reports: {}{more}",
+                lost[..told].join(", ")
             ));
         }
         let mut told = told;
@@ -772,6 +779,12 @@ impl<'f> Run<'f> {
         let path = format!("{}/{MANIFEST_NAME}", run_folder(run));
         self.folder.write_reports(run, &[(path, manifest)])?;
         self.folder.commit(&self.ledger)?;
+        if self.folder.is_latest_taken() {
+            self.warnings.push(format!(
+                "{}: it is a folder, and left as it is; move it away, and the next run has it lead to its reports",
+                self.folder.reports().join("latest").display()
+            ));
+        }
         // It counts by now: what can't be put in order will be by the next run.
         if let Err(error) = self.folder.tidy(Some(&self.ledger)) {
             self.warnings

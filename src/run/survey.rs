@@ -21,7 +21,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use rayon::prelude::*;
 
 use crate::error::{Error, Problems, Result};
@@ -137,9 +137,14 @@ fn survey_once(
             }
         }
         survey.readable += logs.len();
-        let enough = limits::REPEATED_FILE_BYTES_MIN as u64;
         let mut of_others: HashMap<(u32, [u8; 32]), Vec<usize>> = HashMap::new();
+        let names: HashSet<&str> = logs.iter().map(|(found, _)| found.shown.as_str()).collect();
         for (place, input) in survey.known.iter().enumerate() {
+            // What is short may be alike by chance, but not where it lay.
+            let enough = match names.contains(input.path.as_str()) {
+                true => 1,
+                false => limits::REPEATED_FILE_BYTES_MIN as u64,
+            };
             if input.source != source.name && input.offset >= enough {
                 of_others.entry(input.head).or_default().push(place);
             }
@@ -590,7 +595,10 @@ impl OfSource<'_> {
     /// The known log of another source whose content this one holds, if there is one that is not alike by chance.
     fn of_other_source(&self, found: &Found, look: &Look) -> Option<u64> {
         let alike = look.heads().filter_map(|head| self.of_others.get(&head)).flatten();
-        let alike: Vec<&KnownInput> = alike.map(|&place| &self.survey.known[place]).collect();
+        let alike = alike.map(|&place| &self.survey.known[place]);
+        let enough = limits::REPEATED_FILE_BYTES_MIN as u64;
+        let alike: Vec<&KnownInput> =
+            alike.filter(|input| input.offset >= enough || input.path == found.shown).collect();
         let wanted: Vec<(u64, Print)> =
             alike.iter().map(|input| (input.offset, input.print())).collect();
         if wanted.is_empty() {

@@ -385,12 +385,16 @@ impl<'f> Folder<'f> {
             self.step(&new, |files, new| files.remove(new))?;
         }
         // What somebody else has put there stays.
-        let is_other = place.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
-        if is_other || fs::read_link(&place).is_ok_and(|leads| leads == to) {
+        if self.is_latest_taken() || fs::read_link(&place).is_ok_and(|leads| leads == to) {
             return Ok(());
         }
         self.step(&new, |files, new| files.link(to, new))?;
         self.step(&place, |files, place| files.rename(&new, place))
+    }
+
+    /// Whether somebody else has put something where `latest` stands.
+    pub fn is_latest_taken(&self) -> bool {
+        self.reports.join(LATEST).symlink_metadata().is_ok_and(|metadata| metadata.is_dir())
     }
 
     /// The hash of a run's manifest.

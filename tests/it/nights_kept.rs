@@ -80,6 +80,20 @@ fn a_source_that_is_renamed_is_refused_until_it_has_its_name_back() {
     assert_eq!(calls_of(&night(&case, 21)), 0);
 }
 
+/// A line may be alike by chance, but not where it lay.
+#[test]
+fn a_short_log_of_a_source_that_is_renamed_is_refused_too() {
+    let renamed = CONFIG.replace("source = \"core\"", "source = \"gateway\"");
+    let case = case(CONFIG);
+    append(&case, "logs/a.log", good("12-18T09:00"));
+    assert_eq!(calls_of(&night(&case, 19)), 1);
+    case.write("overstay.toml", renamed);
+    let before = things(&case);
+    let output = nightly(&case, &run_at(20), &[]).expect_status(2);
+    output.expect_stderr(&["error: logs/a.log: was read as logs/a.log of source core"]);
+    assert_same(&things(&case), &before);
+}
+
 /// The near miss: where the source has its log still, another one may have the same content.
 #[test]
 fn a_copy_of_a_log_in_another_source_is_a_log_of_its_own() {
@@ -350,13 +364,15 @@ fn a_folder_of_that_name_is_not_taken_for_the_way_to_the_last_run() {
         assert!(!case.path("reports/latest").is_symlink());
         assert!(case.path("reports/.latest.new").symlink_metadata().is_err());
     }
-    // Whoever looks for the last run there is told.
+    // Whoever looks for the last run there is told, and so is whoever runs it.
     let output = case.run(&["verify"]).expect_status(2);
     assert_eq!(output.stdout, "reports/latest: it does not lead to the last run, runs/000003\n");
+    let told = "warning: reports/latest: it is a folder, and left as it is; move it away";
+    nightly(&case, &run_at(22), &[]).expect_status(0).expect_stderr(&[told]);
     // Once it is out of the way, the next run leads there again.
     fs::rename(case.path("reports/latest"), case.path("minutes")).unwrap();
-    night(&case, 22);
-    assert_eq!(fs::read_link(case.path("reports/latest")).unwrap().to_str(), Some("runs/000004"));
+    night(&case, 23);
+    assert_eq!(fs::read_link(case.path("reports/latest")).unwrap().to_str(), Some("runs/000005"));
     case.run(&["verify"]).expect_status(0);
 }
 
@@ -556,7 +572,7 @@ fn a_rebuild_names_the_days_whose_logs_are_gone() {
     // That they are gone is nothing to the next run: they were read.
     let output = nightly(&case, &run_at(22), &[]).expect_status(0);
     assert_eq!((&*output.stderr, calls_of(&report(&case, &[]))), ("", 240));
-    let gone = "warning: 2 days that were kept, 2018-12-17 to 2018-12-18, are in none of the logs that are there: their counts are gone from the state, not from their reports";
+    let gone = "warning: days that were kept are in none of the logs that are there, and their counts gone from the state, not from their reports: 2018-12-17, 2018-12-18";
     let kept = things(&case);
     nightly(&case, &run_at(23), &["--rebuild", "--dry-run"])
         .expect_status(0)
