@@ -80,32 +80,57 @@ impl Grown {
         end: u64,
         size: u64,
     ) -> io::Result<(Hash, Grown)> {
-        // Behind each chunk that is kept lies at least a byte that was read.
-        let chunk = CHUNK_LEN as u64;
-        let keep = |bytes: u64| bytes.saturating_sub(1) / chunk * chunk;
         let mut all = match self.is_whole() && self.bytes <= keep(size) {
             true => self.clone(),
             false => Grown::default(),
         };
         let mut kept = if all.bytes <= keep(end) { all.clone() } else { Grown::default() };
         file.seek(SeekFrom::Start(all.bytes))?;
+        let hash = all.read_on(file, end, size, &mut kept)?;
+        Ok((hash, kept))
+    }
+
+    /// What is to be kept of the first `size` bytes of what is read from its beginning.
+    ///
+    /// # Errors
+    /// Those of reading, and where there is less.
+    pub(super) fn of(reader: &mut impl Read, size: u64) -> io::Result<Grown> {
+        let mut kept = Grown::default();
+        Grown::default().read_on(reader, size, size, &mut kept)?;
+        Ok(kept)
+    }
+
+    /// Adds the rest of the first `size` bytes, which `reader` reads. Their hash.
+    fn read_on(
+        &mut self,
+        reader: &mut impl Read,
+        end: u64,
+        size: u64,
+        kept: &mut Grown,
+    ) -> io::Result<Hash> {
         let mut block = Vec::new();
-        while all.bytes < keep(size) {
+        while self.bytes < keep(size) {
             // Blocks end where a block would end that begins at 0, and where what is kept ends.
-            let mut until = (all.bytes / HASHED_BYTES as u64 + 1) * HASHED_BYTES as u64;
+            let mut until = (self.bytes / HASHED_BYTES as u64 + 1) * HASHED_BYTES as u64;
             until = until.min(keep(size));
-            if all.bytes < keep(end) {
+            if self.bytes < keep(end) {
                 until = until.min(keep(end));
             }
-            read(file, until - all.bytes, &mut block)?;
-            all.push(&block);
-            if all.bytes <= keep(end) {
-                kept.clone_from(&all);
+            read(reader, until - self.bytes, &mut block)?;
+            self.push(&block);
+            if self.bytes <= keep(end) {
+                kept.clone_from(self);
             }
         }
-        read(file, size - all.bytes, &mut block)?;
-        Ok((all.finish(&block), kept))
+        read(reader, size - self.bytes, &mut block)?;
+        Ok(self.finish(&block))
     }
+}
+
+/// How many of so many bytes are kept: behind each chunk of them lies at least a byte that was read.
+fn keep(bytes: u64) -> u64 {
+    let chunk = CHUNK_LEN as u64;
+    bytes.saturating_sub(1) / chunk * chunk
 }
 
 /// Reads so many bytes.

@@ -248,21 +248,18 @@ impl Following {
     }
 }
 
-/// Whether a log that is not compressed still begins with all that was hashed of it.
+/// Whether a log still begins with all that was hashed of it, decompressed.
 ///
 /// # Errors
 /// Where it can't be opened or read.
 pub fn begins_with(found: &Found, grown: &Grown) -> Result<bool> {
-    let Place::File(path) = &found.place else { return Ok(false) };
-    let in_words = |error| Error::io(&found.shown, error);
-    let mut file = File::open(path).map_err(in_words)?;
+    let mut reader = Input::open(found, &OPTIONS)?.into_reader();
     // Behind the last chunk that was hashed lies at least a byte more.
-    let until = grown.bytes + 1;
-    if file.metadata().map_err(in_words)?.len() < until {
-        return Ok(false);
+    match Grown::of(&mut reader, grown.bytes + 1) {
+        Ok(now) => Ok(now == *grown),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(Error::io(&found.shown, error)),
     }
-    let (_, now) = Grown::default().grow(&mut file, until, until).map_err(in_words)?;
-    Ok(now == *grown)
 }
 
 /// What lies at places of a log, decompressed: each given by offset and length, in the order of offsets. None where the log ends

@@ -82,6 +82,16 @@ struct OfEvidence {
 impl Checking {
     fn all(&mut self, plan: &VerifyPlan) -> Result<()> {
         let folder = Folder::look(&plan.state.state, &plan.state.reports, &Disk);
+        let before = folder.ledger().ok().flatten();
+        if folder.is_being_written(before.as_ref()) {
+            return Err(Error::new(format!(
+                "{}: a run is at work, or was killed before its reports were in their places",
+                plan.state.reports.display()
+            ))
+            .hint(
+                "verify again when it has ended; if it was killed, the next run puts them there",
+            ));
+        }
         let (last, _) = folder.history()?;
         if last == 0 {
             return Err(Error::new(format!(
@@ -123,6 +133,14 @@ impl Checking {
         let ledger = folder.ledger().ok().flatten();
         if !plan.no_evidence {
             self.lines(plan, ledger.as_ref())?;
+        }
+        let is_another = ledger.as_ref().map(|l| l.run) != before.as_ref().map(|l| l.run);
+        if is_another || folder.is_being_written(ledger.as_ref()) {
+            return Err(Error::new(format!(
+                "{}: a run began meanwhile: what was found may be half of it",
+                plan.state.reports.display()
+            ))
+            .hint("verify again when it has ended"));
         }
         if self.problems.is_empty() {
             let runs = counted(last, "run", "runs");
@@ -269,7 +287,8 @@ impl Checking {
         let known = ledger.map(|ledger| ledger.inputs.as_slice()).unwrap_or_default();
         // Marks what is found now.
         let now_s = ledger.map_or(0, |ledger| ledger.elapsed_s) + 1;
-        let there = survey(&plan.sources, &plan.state.folder, None, known, now_s, None)?;
+        let surveyed = BTreeSet::new();
+        let there = survey(&plan.sources, &plan.state.folder, None, known, now_s, None, &surveyed)?;
         for told in &there.told {
             if let Told::Rewritten(log) = told {
                 self.problems.push(format!(
@@ -282,12 +301,13 @@ impl Checking {
             place: Place::File(plan.state.folder.join(path)),
             shown: path.to_owned(),
         };
-        // Of a log that is not compressed the hash of all that was read is known.
+        // Of a log that was not compressed when it was read the hash of all that was read is known, and is that of what it holds,
+        // however it lies there now.
         let found_now = there.known.par_iter().filter(|input| input.seen_at_s == now_s);
         let changed: Vec<String> = found_now
             .filter_map(|input| {
                 let grown = input.start().grown;
-                let is_hashed = grown.bytes > 0 && input.packed().is_none();
+                let is_hashed = grown.bytes > 0;
                 let is_changed =
                     || !input::begins_with(&place(&input.path), &grown).unwrap_or(true);
                 (is_hashed && is_changed()).then(|| input.path.clone())

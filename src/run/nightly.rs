@@ -40,8 +40,8 @@ use crate::time::{Instant, S_PER_DAY, day_name};
 
 /// How many errors of a register that is refused stand in the report.
 const REGISTER_ERRORS_TOLD: usize = 3;
-/// How many days that are lost are named.
-const LOST_DAYS_TOLD: usize = 5;
+/// How many days are named of which there are fewer calls than there were.
+const FEWER_DAYS_TOLD: usize = 5;
 /// The name of a run's report, and of a day's behind `rev-N`.
 const REPORT: &str = "report";
 
@@ -82,8 +82,8 @@ struct Run<'f> {
     warnings: Vec<String>,
     /// Folders that were made for outputs.
     made: Folders,
-    /// The days that were kept before all was read anew.
-    days_before: Vec<i64>,
+    /// The days that were kept before all was read anew, and their calls.
+    days_before: BTreeMap<i64, u64>,
 }
 
 impl<'f> Run<'f> {
@@ -113,6 +113,15 @@ impl<'f> Run<'f> {
         let last_good = last_good.map(|judged_by| judged_by.register);
         let (register, refused) = good_register(&plan, &folder, &key, last_good)?;
         let anew = plan.rebuild || before.is_none();
+        let days_before: BTreeMap<i64, u64> = match (&before, plan.rebuild) {
+            (Some(before), true) => {
+                before.days.iter().map(|(day, known)| (*day, known.calls)).collect()
+            }
+            _ => BTreeMap::new(),
+        };
+        if !plan.dry_run {
+            folder.tidy(before.as_ref())?;
+        }
         if let Some(before) = &before
             && folder
                 .last_manifest(before.run)
@@ -123,13 +132,6 @@ impl<'f> Run<'f> {
                 "the manifest of run {} is not the one that it wrote: `overstay verify` tells more",
                 before.run
             ));
-        }
-        let days_before: Vec<i64> = match (&before, plan.rebuild) {
-            (Some(before), true) => before.days.keys().copied().collect(),
-            _ => Vec::new(),
-        };
-        if !plan.dry_run {
-            folder.tidy(before.as_ref())?;
         }
         let last_run = before.as_ref().map(|ledger| RunBefore {
             run: ledger.run,
@@ -142,23 +144,17 @@ impl<'f> Run<'f> {
         let mut ledger = match before {
             Some(ledger) if !plan.rebuild => ledger,
             Some(ledger) => forgotten(ledger),
-            None => anew_after(&folder)?,
+            None => Ledger::default(),
         };
         let (last, issued) = folder.history()?;
         if last > ledger.run {
-            // Nothing that is there is written over.
-            warnings.push(format!(
-                "the state is of run {}, and there are reports of run {last}: it was restored, or they share a folder with another state; what was read since is read again",
-                ledger.run
-            ));
-            ledger.run = last;
-            ledger.head = Some(folder.last_manifest(last)?);
-            for (day, revision) in issued {
-                match ledger.days.get_mut(&day) {
-                    Some(known) => known.revision = known.revision.max(revision),
-                    None => drop(ledger.revisions.insert(day, revision)),
-                }
+            if ledger.run > 0 {
+                warnings.push(format!(
+                    "the state is of run {}, and there are reports of run {last}: it was restored, or they share a folder with another state; what was read since is read again",
+                    ledger.run
+                ));
             }
+            go_on_after(&mut ledger, &folder, last, issued)?;
         }
         ledger.pass(plan.run_at);
         ledger.run += 1;
@@ -189,6 +185,7 @@ impl<'f> Run<'f> {
             &self.ledger.inputs,
             self.ledger.elapsed_s,
             self.last_run.map(|before| before.run_at),
+            &self.ledger.surveyed,
         )?;
         if found.looked_at == 0 {
             let reasons = found.unread.iter().map(|p| format!("{}: {}", p.path, p.reason));
@@ -198,6 +195,7 @@ impl<'f> Run<'f> {
         }
         let Survey { to_read, waiting, told, unread, repeats, known, readable, .. } = found;
         self.ledger.inputs = known;
+        self.ledger.surveyed.extend(self.plan.sources.iter().map(|source| source.name.clone()));
         self.plan.read.unread = unread;
         if let Some(refused) = &self.refused {
             let path = self.plan.read.register.as_ref().map(|register| register.folder.display());
@@ -258,19 +256,7 @@ impl<'f> Run<'f> {
 
         let horizon = self.horizon();
         let touched = self.touched(&new, horizon);
-        let lost = self.days_before.iter().filter(|day| !new.contains_key(day));
-        let lost: Vec<String> = lost.map(|day| day_name(*day)).collect();
-        if !lost.is_empty() {
-            let told = lost.len().min(LOST_DAYS_TOLD);
-            let more = match lost.len() - told {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
-            self.warnings.push(format!(
-                "days that were kept are in none of the logs that are there, and their counts gone from the state, not from their reports: {}{more}",
-                lost[..told].join(", ")
-            ));
-        }
+        self.warn_of_fewer(&new);
         let mut told = told;
         told.extend(self.refused.as_ref().map(|_| Told::RegisterRefused));
         self.add_waiting(&waiting, &mut facts);
@@ -490,6 +476,27 @@ impl<'f> Run<'f> {
             }
         }
         Ok((all, of_run))
+    }
+
+    /// Warns of days of which less was read anew than was kept: their logs are not all there any more.
+    fn warn_of_fewer(&mut self, new: &BTreeMap<i64, New>) {
+        let now = |day: &i64| new.get(day).map_or(0, |new| new.calls);
+        let fewer = self.days_before.iter().filter(|(day, calls)| now(day) < **calls);
+        let fewer: Vec<String> = fewer
+            .map(|(day, calls)| format!("{} {} of {calls}", day_name(*day), now(day)))
+            .collect();
+        if fewer.is_empty() {
+            return;
+        }
+        let told = fewer.len().min(FEWER_DAYS_TOLD);
+        let more = match fewer.len() - told {
+            0 => String::new(),
+            more => format!(" and {more} more days"),
+        };
+        self.warnings.push(format!(
+            "not all that was counted is in the logs that are there: the rest is gone from the state, not from the reports of these days that were issued before; calls: {}{more}",
+            fewer[..told].join(", ")
+        ));
     }
 
     /// The days that the run counted calls of.
@@ -1093,22 +1100,33 @@ fn forgotten(before: Ledger) -> Ledger {
         head: before.head,
         judged_by: before.judged_by,
         registers: before.registers,
+        next_input: before.next_input,
+        surveyed: before.surveyed,
         revisions,
         findings: before.findings,
         ..Ledger::default()
     }
 }
 
-/// A new ledger: after the runs that reports tell of, if there are any.
-fn anew_after(folder: &Folder<'_>) -> Result<Ledger> {
-    let (run, revisions) = folder.history()?;
-    let mut ledger = Ledger { run, revisions, ..Ledger::default() };
-    if run > 0 {
-        let path = folder.reports().join(run_folder(run)).join(MANIFEST_NAME);
-        let file = std::fs::read(&path).map_err(|error| {
-            Error::io(path.display(), error).hint("the reports of earlier runs are there, and the chain of their manifests is broken; move them away to begin anew")
-        })?;
-        ledger.head = Some(*blake3::hash(&file).as_bytes());
+/// Has a ledger go on after runs that reports tell of and it does not: nothing that is there is written over, and no number is
+/// given twice.
+fn go_on_after(
+    ledger: &mut Ledger,
+    folder: &Folder<'_>,
+    last: u64,
+    issued: BTreeMap<i64, u64>,
+) -> Result<()> {
+    ledger.next_input = ledger.next_input.max(folder.last_input(ledger.run)?);
+    ledger.run = last;
+    let head = folder.last_manifest(last).map_err(|error| {
+        error.hint("the reports of earlier runs are there, and the chain of their manifests is broken; move them away to begin anew")
+    })?;
+    ledger.head = Some(head);
+    for (day, revision) in issued {
+        match ledger.days.get_mut(&day) {
+            Some(known) => known.revision = known.revision.max(revision),
+            None => drop(ledger.revisions.insert(day, revision)),
+        }
     }
-    Ok(ledger)
+    Ok(())
 }

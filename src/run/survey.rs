@@ -72,7 +72,8 @@ pub(super) struct ToRead {
 }
 
 /// Looks at all logs of the sources, whose paths start from a folder. `known` are those of the runs before, `elapsed_s` the time
-/// by which they are forgotten; `last_run` is when the last run was, `run_at` when this one is.
+/// by which they are forgotten; `last_run` is when the last run was, `run_at` when this one is; of the sources that were `surveyed`
+/// before, logs of all dates were looked for.
 ///
 /// # Errors
 ///
@@ -84,14 +85,15 @@ pub(super) fn survey(
     known: &[KnownInput],
     elapsed_s: u64,
     last_run: Option<Instant>,
+    surveyed: &BTreeSet<String>,
 ) -> Result<Survey> {
     let dates = run_at.zip(last_run);
-    let survey = survey_once(sources, folder, dates, known, elapsed_s)?;
+    let survey = survey_once(sources, folder, dates, known, elapsed_s, surveyed)?;
     if survey.told.is_empty() {
         return Ok(survey);
     }
     // While one looks at one name after the other, logs may be renamed: what is missing may only have been missed.
-    survey_once(sources, folder, dates, known, elapsed_s)
+    survey_once(sources, folder, dates, known, elapsed_s, surveyed)
 }
 
 fn survey_once(
@@ -100,13 +102,14 @@ fn survey_once(
     dates: Option<(Instant, Instant)>,
     known: &[KnownInput],
     elapsed_s: u64,
+    surveyed: &BTreeSet<String>,
 ) -> Result<Survey> {
     let mut survey = Survey { known: known.to_vec(), ..Survey::default() };
     let mut problems = Problems::default();
     let mut claimed: HashMap<std::path::PathBuf, &str> = HashMap::new();
     for (source, number) in sources.iter().zip(0..) {
         // The first time, logs of all dates are looked for.
-        let dates = dates.filter(|_| known.iter().any(|input| input.source == source.name));
+        let dates = dates.filter(|_| surveyed.contains(&source.name));
         let found = list(source, folder, dates, &mut survey.unread, &mut problems);
         for found in &found {
             let Some(path) = found.canonical() else { continue };

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 use super::files::Files;
 use super::ledger::{Ledger, StateFile};
-use super::manifest::MANIFEST_NAME;
+use super::manifest::{MANIFEST_NAME, Manifest};
 use super::seal::PrivacyKey;
 use crate::error::{Error, Result};
 use crate::findings::hex;
@@ -397,15 +397,51 @@ impl<'f> Folder<'f> {
         self.reports.join(LATEST).symlink_metadata().is_ok_and(|metadata| metadata.is_dir())
     }
 
-    /// The hash of a run's manifest.
+    /// The hash of a run's manifest, whether its reports are in their places or not yet.
     ///
     /// # Errors
     ///
     /// Those of the file system.
     pub fn last_manifest(&self, run: u64) -> Result<[u8; 32]> {
-        let path = self.reports.join(run_folder(run)).join(MANIFEST_NAME);
-        let file = fs::read(&path).map_err(|error| Error::io(path.display(), error))?;
+        let name = format!("{}/{MANIFEST_NAME}", run_folder(run));
+        let path = self.reports.join(&name);
+        let file = fs::read(&path)
+            .or_else(|error| fs::read(self.staged(run).join(&name)).map_err(|_| error))
+            .map_err(|error| Error::io(path.display(), error))?;
         Ok(*blake3::hash(&file).as_bytes())
+    }
+
+    /// Where a run's reports are until they are in their places.
+    fn staged(&self, run: u64) -> PathBuf {
+        self.reports.join(REPORTS_NEW).join(format!("{run:06}"))
+    }
+
+    /// Whether a run is at work, or was killed before its reports were in their places.
+    pub fn is_being_written(&self, ledger: Option<&Ledger>) -> bool {
+        let is_locked = File::open(self.state.join(LOCK))
+            .is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(fs::TryLockError::WouldBlock)));
+        is_locked || ledger.is_some_and(|ledger| self.staged(ledger.run).exists())
+    }
+
+    /// The largest number of a log in the manifests of the runs after one.
+    ///
+    /// # Errors
+    ///
+    /// Those of the file system.
+    pub fn last_input(&self, after: u64) -> Result<u64> {
+        let mut last = 0;
+        for (folder, name) in entries(&self.reports.join(RUNS))? {
+            if name.parse::<u64>().is_ok_and(|run| run > after) {
+                // What is wrong with one of them is for `verify` to tell.
+                let path = folder.join(MANIFEST_NAME);
+                let manifest =
+                    fs::read(&path).ok().and_then(|file| Manifest::decode("", &file).ok());
+                let ids =
+                    manifest.iter().flat_map(|manifest| &manifest.inputs).map(|input| input.id);
+                last = ids.max().unwrap_or(0).max(last);
+            }
+        }
+        Ok(last)
     }
 
     /// What reports tell of runs of which no ledger is left: the number of the last, and how often each day was issued.

@@ -44,6 +44,8 @@ pub struct Ledger {
     pub registers: BTreeSet<[u8; 32]>,
     /// The number of the next log that is new.
     pub next_input: u64,
+    /// The sources whose logs of all dates were looked for.
+    pub surveyed: BTreeSet<String>,
     /// All logs that are known, by number.
     pub inputs: Vec<KnownInput>,
     /// All days that are kept.

@@ -572,7 +572,11 @@ fn a_rebuild_names_the_days_whose_logs_are_gone() {
     // That they are gone is nothing to the next run: they were read.
     let output = nightly(&case, &run_at(22), &[]).expect_status(0);
     assert_eq!((&*output.stderr, calls_of(&report(&case, &[]))), ("", 240));
-    let gone = "warning: days that were kept are in none of the logs that are there, and their counts gone from the state, not from their reports: 2018-12-17, 2018-12-18";
+    // Of a third day only some is there.
+    append(&case, "logs/20.log", hour_of_calls("12-19T10"));
+    assert_eq!(calls_of(&night(&case, 22)), 60);
+    fs::remove_file(case.path("logs/19.log")).unwrap();
+    let gone = "warning: not all that was counted is in the logs that are there: the rest is gone from the state, not from the reports of these days that were issued before; calls: 2018-12-17 0 of 60, 2018-12-18 0 of 60, 2018-12-19 60 of 120\n";
     let kept = things(&case);
     nightly(&case, &run_at(23), &["--rebuild", "--dry-run"])
         .expect_status(0)
@@ -699,4 +703,29 @@ fn a_dry_run_leaves_no_trace_wherever_its_reports_would_go() {
     assert_eq!(calls_of(&dry(&["--json"]).report()), 1);
     let output = dry(&["--report", "csv=tables"]);
     assert!(output.stdout.starts_with("No partner overstayed"), "{}", output.stdout);
+}
+
+/// What was listed once is not listed for the first time again, however long nothing of its source is remembered.
+#[test]
+fn a_source_of_dated_logs_that_falls_silent_is_not_counted_again() {
+    let paths = "[\"logs/{yyyy}-{mm}-{dd}.log\"]\nlookback = \"2d\"";
+    let dated = CONFIG.replace("[\"logs/*\"]", paths);
+    let case = case(&format!("{dated}{TWO_SOURCES}"));
+    for day in 10..13 {
+        append(&case, &format!("logs/2018-12-{day}.log"), hour_of_calls(&format!("12-{day}T09")));
+    }
+    for day in 13..29 {
+        append(&case, "edge/e.log", good(&format!("12-{}T10:00", day - 1)));
+        // Of the days since the last run, and two before it, logs are looked for.
+        let (status, expected) = match day {
+            13 => (0, 181),
+            14..16 => (0, 1),
+            _ => (3, 1),
+        };
+        let output = nightly(&case, &run_at(day), &[]).expect_status(status);
+        assert_eq!(calls_of(&output.report()), expected, "{day}");
+        let told = "matches nothing (source core)";
+        assert_eq!(output.stderr.contains(told), status == 3, "{day}: {}", output.stderr);
+    }
+    assert_eq!(calls_of(&report(&case, &[])), 196);
 }

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestRunner};
 
-use crate::harness::Case;
+use crate::harness::{Case, gzip};
 
 const CONFIG: &str =
     "[register]\nsource = \"register\"\n[[logs]]\nsource = \"core\"\npaths = [\"logs\"]\n";
@@ -202,4 +203,100 @@ fn the_state_is_checked_and_logs_may_be_gone() {
     let output = case.run(&["verify", "--no-evidence"]);
     assert_eq!(output.status.code(), Some(0));
     assert!(output.stderr.contains("nobody vouches for the head"), "{}", output.stderr);
+}
+
+/// Lines of a log that is its own evidence, more than 1 KiB.
+fn served(day: u32, count: u32) -> String {
+    let line = |i: u32| {
+        format!(
+            "{{\"ts\":\"2018-07-{day:02}T{:02}:{:02}:00Z\",\"client_id\":\"key-globex-2\",\"method\":\"GET\",\"path\":\"/messages/u{i}\",\"status\":200,\"user\":\"u{i}\"}}\n",
+            i / 60,
+            i % 60
+        )
+    };
+    (0..count).map(line).collect()
+}
+
+fn run(case: &Case, day: u32, rest: &[&str]) {
+    let run_at = format!("2018-07-{day:02}T02:00:00Z");
+    case.run(&[&["nightly", "--run-at", &run_at][..], rest].concat()).expect_status(0);
+}
+
+fn assert_verifies(case: &Case, what: &str) {
+    let output = case.run(&["verify"]);
+    assert_eq!(output.status.code(), Some(0), "{what}: {}{}", output.stdout, output.stderr);
+}
+
+/// Numbers of logs are given once: what is read anew is another log to those who hold an older report.
+#[test]
+fn what_is_read_anew_makes_no_evidence_of_before_wrong() {
+    let copy = |case: &Case, from: &str, to: &str| {
+        let done = Command::new("cp").arg("-a").args([case.path(from), case.path(to)]).status();
+        assert!(done.unwrap().success());
+    };
+    for begin_anew in ["rebuild", "lost", "restored"] {
+        let case = Case::mixed().file("overstay.toml", CONFIG);
+        fs::remove_file(case.path("logs/mixed.log")).unwrap();
+        case.write("logs/m.log", served(1, 30));
+        run(&case, 2, &[]);
+        copy(&case, "state", "backup");
+        case.write("logs/z.log", served(3, 20));
+        run(&case, 4, &[]);
+        // What comes first by name is a new one, with other lines.
+        case.write("logs/a.log", served(4, 25));
+        let mut rest = &[][..];
+        match begin_anew {
+            "rebuild" => rest = &["--rebuild"],
+            _ => fs::remove_dir_all(case.path("state")).unwrap(),
+        }
+        if begin_anew == "restored" {
+            copy(&case, "backup", "state");
+        }
+        run(&case, 5, rest);
+        assert_verifies(&case, begin_anew);
+        run(&case, 6, &[]);
+        assert_verifies(&case, begin_anew);
+    }
+}
+
+/// Between a rotation and the next run a log may be compressed already.
+#[test]
+fn a_log_that_was_compressed_since_is_what_it_was() {
+    let case = Case::mixed().file("overstay.toml", CONFIG);
+    let text = served(1, 300);
+    case.write("logs/a.log", &text);
+    run(&case, 2, &[]);
+    fs::remove_file(case.path("logs/a.log")).unwrap();
+    case.write("logs/a.log.1.gz", gzip(&text));
+    assert_verifies(&case, "compressed");
+    // In the midst of it no line is evidence, and the hash of all of it tells.
+    case.write("logs/a.log.1.gz", gzip(text.replace("/messages/u150", "/messages/u151")));
+    let output = case.run(&["verify"]).expect_status(2);
+    let told = "logs/a.log.1.gz: what was read of it was changed: its hash is another\n";
+    assert_eq!(output.stdout, told);
+}
+
+/// A run that is at work, or was killed when it counted already, has changed nothing that it must not.
+#[test]
+fn reports_that_are_not_in_their_places_yet_are_no_tampering() {
+    let (case, heads) = ready();
+    let to = case.path("reports/.new/000003");
+    fs::create_dir_all(to.join("runs")).unwrap();
+    fs::rename(case.path("reports/runs/000003"), to.join("runs/000003")).unwrap();
+    let output = case.run(&["verify"]).expect_status(2).expect_no_stdout();
+    output.expect_stderr(&[
+        "error: reports: a run is at work, or was killed before its reports were in their places",
+        "hint: verify again when it has ended; if it was killed, the next run puts them there",
+    ]);
+    let next = ["nightly", "--run-at", "2018-07-05T02:00:00Z"];
+    let dry = case.run(&[&next[..], &["--dry-run"]].concat()).expect_status(0);
+    let output = case.run(&next).expect_status(0);
+    for told in [&dry.stderr, &output.stderr] {
+        assert!(!told.contains("is not the one that it wrote"), "{told}");
+    }
+    assert_eq!(verify(&case, &heads[2]).0, 0);
+    // While it is held by a run.
+    let lock = fs::File::open(case.path("state/lock")).unwrap();
+    lock.lock().unwrap();
+    case.run(&["verify"]).expect_status(2).expect_stderr(&["a run is at work"]);
 }
