@@ -115,8 +115,8 @@ impl<'a> Aside<'a> {
     }
 
     /// Lays sums aside; those of an input that may turn out not to count say so.
-    pub(super) fn lay(&self, mut tally: Dated, input: Option<u32>) {
-        for (day, mut tally) in tally.take_days().into_days(0) {
+    pub(super) fn lay(&self, days: BTreeMap<i64, Tally>, input: Option<u32>) {
+        for (day, mut tally) in days {
             let Tables { sources, inputs } = &self.tables;
             let bytes =
                 Segment::store(self.judge, &mut tally, sources, |input| inputs[input].clone())
@@ -267,10 +267,10 @@ mod tests {
     use crate::register;
     use crate::tally::By;
 
-    fn calls(input: u32, day: i64, calls: u64) -> Dated {
+    fn calls(input: u32, day: i64, calls: u64) -> BTreeMap<i64, Tally> {
         let mut dated = Dated::new(By::Day);
         dated.day(day).inputs.insert(input, InputSums { calls, ..InputSums::default() });
-        dated
+        dated.take_days()
     }
 
     #[test]
@@ -295,9 +295,7 @@ mod tests {
         aside.lay(calls(1, 6, 40), None);
         aside.void(1);
         aside.lay(calls(1, 7, 80), Some(1));
-        let mut rest = BTreeMap::new();
-        rest.extend(calls(2, 6, 300).into_days(0));
-        let mut days = aside.finish(rest).unwrap();
+        let mut days = aside.finish(calls(2, 6, 300)).unwrap();
         assert_eq!(days.numbers().into_iter().collect::<Vec<_>>(), [5, 6]);
         let sums = days.take_rest(&[5, 6]).into_iter().map(|(day, mut tally)| {
             days.complete(day, &mut tally).unwrap();

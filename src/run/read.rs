@@ -441,9 +441,11 @@ impl Counting<'_> {
             {
                 *unweighed = 0;
                 if aside.is_too_much(columns.heap_bytes()) {
-                    let (mut committed, mut current) = Default::default();
-                    columns.clear_into(&mut committed, &mut current);
-                    aside.lay(committed, None);
+                    // Nothing is of an input that is being read: this one has just ended.
+                    let (mut committed, mut none) =
+                        (Dated::new(self.plan.by), Dated::new(self.plan.by));
+                    columns.clear_into(&mut committed, &mut none);
+                    aside.lay(committed.take_days(), None);
                 }
             }
         }
@@ -651,12 +653,15 @@ impl Reader<'_> {
         if !aside.is_too_much(worker.columns.heap_bytes() + made.tally.heap_bytes()) {
             return;
         }
-        let (mut committed, mut current) = (Dated::default(), made.tally.take_days());
-        worker.columns.clear_into(&mut committed, &mut current);
-        made.away.note(&current, self.input);
-        aside.lay(committed, None);
+        let mut committed = Dated::new(self.plan.by);
+        // What has no day stays here.
+        let undated = std::mem::take(&mut made.tally.undated);
+        worker.columns.clear_into(&mut committed, &mut made.tally);
+        made.away.note(&made.tally, self.input);
+        aside.lay(committed.take_days(), None);
         // Whether this input counts is known at its end.
-        aside.lay(current, Some(self.input));
+        aside.lay(made.tally.take_days(), Some(self.input));
+        made.tally.undated = undated;
     }
 
     /// Counts the calls that were kept in columns.

@@ -602,7 +602,7 @@ impl Records {
     ///
     /// # Errors
     ///
-    /// As [`Segment::store`] and [`Segment::encode`].
+    /// As [`Segment::encode`].
     pub fn encode(&self, key: &PrivacyKey) -> Result<Vec<u8>> {
         codec::encode(Kind::Repeats, &key.seal(RECORDS, &codec::pack(&self.0)?)?)
     }

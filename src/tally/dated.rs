@@ -89,8 +89,8 @@ impl Dated {
 
     /// Takes out all that has a day.
     #[must_use]
-    pub fn take_days(&mut self) -> Dated {
-        Dated { by: self.by, tallies: std::mem::take(&mut self.tallies), undated: Tally::default() }
+    pub fn take_days(&mut self) -> BTreeMap<i64, Tally> {
+        std::mem::take(&mut self.tallies)
     }
 
     /// About how many bytes it holds.
