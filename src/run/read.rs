@@ -449,7 +449,9 @@ impl Counting<'_> {
             drained.ok().and_then(|outcome| outcome.digest)
         });
         self.bar.inc(input.found.size().unwrap_or(0));
-        let changed = self.repeats.of(index).repeats.is_some_and(|(_, bytes)| bytes != first.bytes);
+        // What the first leaves to another time is part of what they have in common.
+        let now = first.bytes + first.pending_bytes;
+        let changed = self.repeats.of(index).repeats.is_some_and(|(_, bytes)| bytes != now);
         InputFacts {
             path: input.found.shown.clone(),
             compression: compression.map(|compression| compression.as_str()),

@@ -558,6 +558,16 @@ fn a_copy_of_a_copy_that_is_being_compressed_counts_no_line_twice() {
     }
 }
 
+#[test]
+fn two_logs_that_are_alike_to_the_middle_of_a_line_are_one() {
+    let content = lines(0..20) + &lines(20..21)[..40];
+    let case = case(CONFIG).file("logs/a.log", &content).file("logs/b.log", &content);
+    count(&case, 18, 20, None);
+    append(&case, "logs/a.log", &lines(20..21)[40..]);
+    count(&case, 19, 1, None);
+    holds(&case, 0..21);
+}
+
 /// The machine went down just after a log was compressed: the original is gone, and its copy not all there.
 #[test]
 fn a_log_of_which_only_a_damaged_copy_is_left_is_that_log() {
