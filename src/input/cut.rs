@@ -14,7 +14,7 @@ use super::mapping::Mapping;
 use super::members::{Bounds, Members};
 use super::records::Records;
 use super::source::{BYTE_ORDER_MARK, Ends, Source};
-use super::{Fault, Framing, Options, Print, Start};
+use super::{Fault, Framing, Options, Print, Start, Until};
 use crate::limits::{DECODED_CHUNK_BYTES, HEAD_BYTES, HEAD_BYTES_MAX};
 
 /// A log that several workers take pieces of.
@@ -161,6 +161,19 @@ impl Feed {
                 }
             }
         }
+    }
+
+    /// How far what was read can be relied on, if its compression ends early. Only after the end.
+    pub(super) fn until(&self) -> Option<Until> {
+        match self {
+            Feed::Mapped(_) => None,
+            Feed::Stream(turns) => turns.lock().until(),
+        }
+    }
+
+    /// Whether what is read is known to be other than what was compressed. Only after [`super::Input::head`].
+    pub(super) fn is_corrupt(&self) -> bool {
+        self.until().is_some_and(|until| until.offset < until.decoded)
     }
 
     /// The digest, if one was asked for, and what went wrong. Only after `next` gave none.
@@ -341,6 +354,8 @@ pub(super) struct Stream {
     is_resumable: bool,
     /// Whether one was.
     is_unfinished: bool,
+    /// Of documents of which the last is not all there: where the one before it ends.
+    whole: Option<u64>,
     members: Arc<Members>,
     /// Whether what lies ahead is decoded by others. Not before the first piece: a log that is only looked at takes
     /// little memory.
@@ -388,6 +403,7 @@ impl Stream {
             is_resumable: options.resumable,
             cut: 0,
             is_unfinished: false,
+            whole: None,
             offset: source.offset(),
             gap_bytes: 0,
             taken: 0,
@@ -420,6 +436,13 @@ impl Stream {
         if self.is_unfinished { self.cut } else { self.source.decoded() }
     }
 
+    /// See [`Feed::until`]. Reading can't go on from within a document.
+    fn until(&self) -> Option<Until> {
+        let until = self.source.until()?;
+        let offset = self.whole.map_or(until.offset, |whole| whole.min(until.offset));
+        Some(Until { offset, ..until })
+    }
+
     /// Only before the first piece. `directive` is the last one before it.
     pub(super) fn frame(&mut self, framing: Framing, directive: Option<&[u8]>) {
         let directive = directive.map(Arc::from);
@@ -444,8 +467,12 @@ impl Stream {
             if self.source.append(&mut self.unframed, wanted) > 0 {
                 framer.push(&self.unframed, &mut self.framed);
             } else {
+                self.whole = Some(self.base + framer.whole()).filter(|_| !framer.is_between());
                 if self.is_resumable && !framer.is_between() {
-                    self.source.leave("ends within a record or a document that holds some");
+                    // What ends early by its own fault may stay so: then what lies before counts.
+                    if !self.source.ended_early() {
+                        self.source.leave("ends within a record or a document that holds some");
+                    }
                 } else if framer.finish(&mut self.framed) {
                     self.source.fail("ended within a document that holds records");
                 }

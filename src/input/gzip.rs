@@ -12,6 +12,7 @@ use flate2::{Crc, Decompress, FlushDecompress, Status};
 use memchr::memmem;
 
 use super::buffer::Buffer;
+use super::flaw::Flaw;
 use crate::error::io_words;
 use crate::limits::DECODED_STEP_BYTES;
 
@@ -21,6 +22,8 @@ pub(super) struct Gzip<R> {
     inflate: Decompress,
     crc: Crc,
     state: State,
+    /// Bytes given of the member that is being decoded.
+    open: u64,
 }
 
 enum State {
@@ -31,10 +34,22 @@ enum State {
     Body,
     Trailer,
     /// All has been given; what is wrong, if anything, is yet to be said.
-    End(Option<String>),
+    End(Option<Flaw>),
 }
 
 const CUT_SHORT: &str = "gzip data ended early";
+
+fn cut_short() -> Flaw {
+    Flaw::Cut(CUT_SHORT.to_owned())
+}
+
+fn corrupt(reason: &str) -> Flaw {
+    Flaw::Corrupt(reason.to_owned())
+}
+
+fn unreadable(error: std::io::Error) -> Flaw {
+    Flaw::Unreadable(io_words(&error))
+}
 
 impl<R: BufRead> Gzip<R> {
     pub(super) fn new(reader: R) -> Gzip<R> {
@@ -43,7 +58,13 @@ impl<R: BufRead> Gzip<R> {
             inflate: Decompress::new(false),
             crc: Crc::new(),
             state: State::Header { first: true },
+            open: 0,
         }
+    }
+
+    /// How many of the bytes given are of a member of which it is not known yet whether it is whole.
+    pub(super) fn open(&self) -> u64 {
+        self.open
     }
 
     pub(super) fn get_ref(&self) -> &R {
@@ -66,6 +87,7 @@ impl<R: BufRead> Gzip<R> {
     pub(super) fn pass(&mut self, bytes: usize) {
         self.reader.consume(bytes);
         self.state = State::Header { first: false };
+        self.open = 0;
     }
 
     /// Whether all has been given and said.
@@ -77,7 +99,7 @@ impl<R: BufRead> Gzip<R> {
     ///
     /// # Errors
     /// What is wrong with the data or the reader, once, after all that could be decoded; then 0.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, String> {
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Flaw> {
         loop {
             match self.state {
                 State::Header { first } => match self.header(first) {
@@ -88,6 +110,7 @@ impl<R: BufRead> Gzip<R> {
                 State::Body => {
                     let count = self.body(buffer);
                     if count > 0 {
+                        self.open += count as u64;
                         return Ok(count);
                     }
                 }
@@ -105,7 +128,10 @@ impl<R: BufRead> Gzip<R> {
 
     fn end_member(&mut self) {
         self.state = match self.trailer() {
-            Ok(()) => State::Header { first: false },
+            Ok(()) => {
+                self.open = 0;
+                State::Header { first: false }
+            }
             Err(fault) => State::End(Some(fault)),
         };
     }
@@ -129,14 +155,14 @@ impl<R: BufRead> Gzip<R> {
     }
 
     /// Reads a member's header. False if there is none any more.
-    fn header(&mut self, first: bool) -> Result<bool, String> {
+    fn header(&mut self, first: bool) -> Result<bool, Flaw> {
         if !first {
             if self.skip_padding()? {
                 return Ok(false);
             }
-            let next = self.reader.fill_buf().map_err(|error| io_words(&error))?;
+            let next = self.reader.fill_buf().map_err(unreadable)?;
             if next.first() != Some(&0x1f) {
-                return Err("bytes that are no gzip data follow the gzip data".to_owned());
+                return Err(corrupt("bytes that are no gzip data follow the gzip data"));
             }
         }
         let mut fixed = [0; 10];
@@ -144,10 +170,10 @@ impl<R: BufRead> Gzip<R> {
             *byte = self.byte()?;
         }
         let [0x1f, 0x8b, 8, flags, ..] = fixed else {
-            return Err("corrupt gzip data: not a gzip header".to_owned());
+            return Err(corrupt("corrupt gzip data: not a gzip header"));
         };
         if flags & UNKNOWN_FLAGS != 0 {
-            return Err("corrupt gzip data: unknown flags in a header".to_owned());
+            return Err(corrupt("corrupt gzip data: unknown flags in a header"));
         }
         if flags & FEXTRA != 0 {
             let length = u16::from_le_bytes([self.byte()?, self.byte()?]);
@@ -166,9 +192,9 @@ impl<R: BufRead> Gzip<R> {
     }
 
     /// Skips zeros. Whether the end came with them.
-    fn skip_padding(&mut self) -> Result<bool, String> {
+    fn skip_padding(&mut self) -> Result<bool, Flaw> {
         loop {
-            let next = self.reader.fill_buf().map_err(|error| io_words(&error))?;
+            let next = self.reader.fill_buf().map_err(unreadable)?;
             let zeros = next.iter().take_while(|byte| **byte == 0).count();
             if next.is_empty() || zeros < next.len() {
                 let ended = next.is_empty();
@@ -179,9 +205,9 @@ impl<R: BufRead> Gzip<R> {
         }
     }
 
-    fn byte(&mut self) -> Result<u8, String> {
-        let next = self.reader.fill_buf().map_err(|error| io_words(&error))?;
-        let byte = *next.first().ok_or(CUT_SHORT)?;
+    fn byte(&mut self) -> Result<u8, Flaw> {
+        let next = self.reader.fill_buf().map_err(unreadable)?;
+        let byte = *next.first().ok_or_else(cut_short)?;
         self.reader.consume(1);
         Ok(byte)
     }
@@ -192,7 +218,7 @@ impl<R: BufRead> Gzip<R> {
             let input = match self.reader.fill_buf() {
                 Ok(input) => input,
                 Err(error) => {
-                    self.state = State::End(Some(io_words(&error)));
+                    self.state = State::End(Some(unreadable(error)));
                     return 0;
                 }
             };
@@ -207,22 +233,22 @@ impl<R: BufRead> Gzip<R> {
             self.crc.update(&buffer[..given]);
             match result {
                 Ok(Status::StreamEnd) => self.state = State::Trailer,
-                Ok(_) if given == 0 && ended => self.state = State::End(Some(CUT_SHORT.to_owned())),
+                Ok(_) if given == 0 && ended => self.state = State::End(Some(cut_short())),
                 Ok(_) if given == 0 => continue,
                 Ok(_) => {}
-                Err(_) => self.state = State::End(Some("corrupt gzip data".to_owned())),
+                Err(_) => self.state = State::End(Some(corrupt("corrupt gzip data"))),
             }
             return given;
         }
     }
 
-    fn trailer(&mut self) -> Result<(), String> {
+    fn trailer(&mut self) -> Result<(), Flaw> {
         let mut words = [0; 2];
         for word in &mut words {
             *word = u32::from_le_bytes([self.byte()?, self.byte()?, self.byte()?, self.byte()?]);
         }
         if words != [self.crc.sum(), self.crc.amount()] {
-            return Err("corrupt gzip data: the checksum does not match".to_owned());
+            return Err(corrupt("corrupt gzip data: the checksum does not match"));
         }
         Ok(())
     }
@@ -292,9 +318,9 @@ pub(super) mod tests {
             match gzip.read(&mut buffer) {
                 Ok(0) => return (out, None),
                 Ok(count) => out.extend_from_slice(&buffer[..count]),
-                Err(fault) => {
+                Err(flaw) => {
                     assert_eq!(gzip.read(&mut buffer), Ok(0));
-                    return (out, Some(fault));
+                    return (out, Some(flaw.reason().to_owned()));
                 }
             }
         }

@@ -6,7 +6,9 @@ use std::ops::ControlFlow;
 
 use super::print::{block, hash, head_lengths};
 use super::source::Ends;
-use super::{Compression, Found, Grown, Input, Io, Options, Packed, Place, Print, Start, Version};
+use super::{
+    Compression, Found, Grown, Input, Io, Options, Packed, Place, Print, Start, Until, Version,
+};
 use crate::error::{Error, Result};
 use crate::limits::{DECODED_CHUNK_BYTES, MARK_BYTES};
 
@@ -25,6 +27,17 @@ pub struct Look {
     pub packed: Option<Packed>,
     /// Its first block, decompressed.
     head: Vec<u8>,
+    /// How far it can be relied on, once somebody has looked for that: see [`until()`].
+    pub until: Option<Until>,
+}
+
+/// What a log holds of others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Of each of them.
+    pub holds: Vec<Holds>,
+    /// How far it can be relied on, if that came out: it always does where it does not hold all of one.
+    pub until: Option<Until>,
 }
 
 /// Whether a log holds what was read of another.
@@ -80,7 +93,7 @@ impl Look {
                 (decoded_head(found)?, Some(packed))
             }
         };
-        Ok(Look { compression, bytes, file: hint, version, packed, head })
+        Ok(Look { compression, bytes, file: hint, version, packed, head, until: None })
     }
 
     /// The hashes of its first blocks by their lengths, as [`Print`]s have them, the longest first.
@@ -99,11 +112,13 @@ impl Look {
     ///
     /// # Errors
     /// Those of reading it.
-    pub fn holds(&self, found: &Found, others: &[(u64, Print)]) -> Result<Vec<Holds>> {
+    pub fn holds(&self, found: &Found, others: &[(u64, Print)]) -> Result<Held> {
         if self.compression.is_some() {
-            return holds_decoded(found, others);
+            return self.holds_decoded(found, others);
         }
-        let Place::File(path) = &found.place else { return Ok(vec![Holds::No; others.len()]) };
+        let Place::File(path) = &found.place else {
+            return Ok(Held { holds: vec![Holds::No; others.len()], until: None });
+        };
         let in_words = |error| Error::io(&found.shown, error);
         let mut file = File::open(path).map_err(in_words)?;
         let holds = others.iter().map(|(end, print)| {
@@ -113,7 +128,51 @@ impl Look {
             let is = print.is_of_plain(&mut file, *end)?;
             Ok(if is { Holds::Yes } else { Holds::No })
         });
-        holds.collect::<io::Result<_>>().map_err(in_words)
+        let holds = holds.collect::<io::Result<_>>().map_err(in_words)?;
+        Ok(Held { holds, until: None })
+    }
+
+    /// [`Look::holds`] by decompressing as far as the furthest end.
+    fn holds_decoded(&self, found: &Found, others: &[(u64, Print)]) -> Result<Held> {
+        let mut order: Vec<usize> = (0..others.len()).collect();
+        order.sort_unstable_by_key(|&index| others[index].0);
+        let mut holds = vec![Holds::Short; others.len()];
+        let mut left = order.into_iter().peekable();
+        let (mut ends, mut passed, mut differs) = (Ends::default(), 0u64, false);
+        let input = Input::open_again(found, &OPTIONS, &Start::default(), &self.version)?;
+        let drained = input.drain(|bytes| {
+            let mut bytes = bytes;
+            while let Some(&index) = left.peek() {
+                let (end, print) = others[index];
+                let missing = usize::try_from(end - passed).unwrap_or(usize::MAX);
+                if missing > bytes.len() {
+                    break;
+                }
+                let (before, after) = bytes.split_at(missing);
+                ends.push(before);
+                (passed, bytes) = (end, after);
+                let is = print == Print::of_ends(&ends.head, &ends.tail);
+                holds[index] = if is { Holds::Yes } else { Holds::No };
+                differs |= !is;
+                left.next();
+            }
+            ends.push(bytes);
+            passed += bytes.len() as u64;
+            // Where it differs that may be because it is corrupt, which its end tells.
+            Ok(match left.peek() {
+                None if !differs => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            })
+        });
+        let until = drained.map_err(|error| Error::io(&found.shown, error))?.until;
+        if let Some(until) = &until {
+            for (holds, (end, _)) in holds.iter_mut().zip(others) {
+                if *holds == Holds::No && *end > until.offset {
+                    *holds = Holds::Short;
+                }
+            }
+        }
+        Ok(Held { holds, until })
     }
 }
 
@@ -148,37 +207,36 @@ fn decoded_head(found: &Found) -> Result<Vec<u8>> {
     Ok(head)
 }
 
-/// [`Look::holds`] by decompressing as far as the furthest end.
-fn holds_decoded(found: &Found, others: &[(u64, Print)]) -> Result<Vec<Holds>> {
-    let mut order: Vec<usize> = (0..others.len()).collect();
-    order.sort_unstable_by_key(|&index| others[index].0);
-    let mut holds = vec![Holds::Short; others.len()];
-    let mut left = order.into_iter().peekable();
-    let (mut ends, mut passed) = (Ends::default(), 0u64);
-    let drained = Input::open(found, &OPTIONS)?.drain(|bytes| {
-        let mut bytes = bytes;
-        while let Some(&index) = left.peek() {
-            let (end, print) = others[index];
-            let missing = usize::try_from(end - passed).unwrap_or(usize::MAX);
-            if missing > bytes.len() {
-                break;
-            }
-            let (before, after) = bytes.split_at(missing);
-            ends.push(before);
-            (passed, bytes) = (end, after);
-            let is = print == Print::of_ends(&ends.head, &ends.tail);
-            holds[index] = if is { Holds::Yes } else { Holds::No };
-            left.next();
-        }
-        ends.push(bytes);
-        passed += bytes.len() as u64;
-        Ok(match left.peek() {
-            Some(_) => ControlFlow::Continue(()),
-            None => ControlFlow::Break(()),
-        })
-    });
-    drained.map_err(|error| Error::io(&found.shown, error))?;
-    Ok(holds)
+/// How far a log can be relied on, as it was when it was looked at; none if all of it can.
+///
+/// # Errors
+/// Those of reading it, and where it is another file by now.
+pub fn until(found: &Found, look: &Look) -> Result<Option<Until>> {
+    let input = Input::open_again(found, &OPTIONS, &Start::default(), &look.version)?;
+    let drained = input.drain(|_| Ok(ControlFlow::Continue(())));
+    let outcome = drained.map_err(|error| Error::io(&found.shown, error))?;
+    match (outcome.until, outcome.fault) {
+        (None, Some(fault)) => Err(Error::new(format!("{}: {}", found.shown, fault.reason()))),
+        (until, _) => Ok(until),
+    }
+}
+
+/// BLAKE3 of a log as it lies, as it was when it was looked at.
+///
+/// # Errors
+/// Those of reading it, and where it is another file by now.
+pub fn digest(found: &Found, look: &Look) -> Result<[u8; 32]> {
+    let Place::File(path) = &found.place else { return Ok([0; 32]) };
+    let in_words = |error| Error::io(&found.shown, error);
+    let file = File::open(path).map_err(in_words)?;
+    let now = Version::of(&file.metadata().map_err(in_words)?);
+    if !look.version.is_continued_by(&now) {
+        return Err(Error::new(format!("{}: is another file than before", found.shown)));
+    }
+    let mut hasher = blake3::Hasher::new();
+    let mut as_it_was = io::Read::take(file, look.bytes);
+    hasher.update_reader(&mut as_it_was).map_err(in_words)?;
+    Ok(*hasher.finalize().as_bytes())
 }
 
 /// Compares what two logs hold from an offset on, decompressed, as they were when they were looked at.
@@ -214,7 +272,8 @@ struct Following {
 
 impl Following {
     fn open((found, look): &(Found, Look), from: u64) -> Result<Following> {
-        let input = Input::open_again(found, &OPTIONS, &Start::default(), &look.version)?;
+        let start = Start { until: look.until.clone(), ..Start::default() };
+        let input = Input::open_again(found, &OPTIONS, &start, &look.version)?;
         let mut following = Following {
             shown: found.shown.clone(),
             reader: input.into_reader(),

@@ -380,7 +380,7 @@ mod tests {
     fn open(log: &[u8]) -> Source {
         let raw = Raw::open(Box::new(Cursor::new(log.to_vec())), None, true).unwrap();
         let compression = Compression::recognise(raw.first());
-        Source::new(raw, compression, false).unwrap()
+        Source::new(raw, compression, false, None).unwrap()
     }
 
     /// One reader, `step` bytes at a time, no tasks.
@@ -587,7 +587,7 @@ mod tests {
             let (whole, log) = many(is_gzip);
             let reader = Cursor::new(log.clone()).chain(Failing);
             let raw = Raw::open(Box::new(reader), None, false).unwrap();
-            let mut source = Source::new(raw, Compression::recognise(&log), false).unwrap();
+            let mut source = Source::new(raw, Compression::recognise(&log), false, None).unwrap();
             source.plan_early(&Arc::default(), Bounds::for_threads(2, Compression::Gzip));
             let mut all = Buffer::default();
             while source.append(&mut all, 1000) > 0 {}

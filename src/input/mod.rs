@@ -10,6 +10,7 @@
 mod buffer;
 mod cut;
 mod find;
+mod flaw;
 mod grown;
 mod gzip;
 mod lines;
@@ -39,7 +40,9 @@ use crate::limits;
 pub use self::find::{Findings, Found, Place, find, once, resolved, would_find};
 pub use self::grown::Grown;
 pub use self::lines::{Line, Lines, Piece};
-pub use self::look::{Compared, Holds, Look, begins_with, compare, spans, whole};
+pub use self::look::{
+    Compared, Held, Holds, Look, begins_with, compare, digest, spans, until, whole,
+};
 pub use self::print::{Packed, Print};
 pub use self::source::Compression;
 
@@ -75,7 +78,7 @@ impl Default for Options {
     }
 }
 
-/// Where reading of a log begins. The default is its beginning.
+/// Where reading of a log begins, and where it ends if it ends early. The default is all of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Start {
     /// Offset of a line, decompressed.
@@ -86,6 +89,27 @@ pub struct Start {
     pub print: Print,
     /// What was hashed of it before, if it is not compressed.
     pub grown: Grown,
+    /// How far it can be relied on, where it is known that its compression ends early: it is read no further.
+    pub until: Option<Until>,
+}
+
+impl Start {
+    /// How far is read: what lies before the beginning was read already.
+    fn reliable(&self) -> Option<Until> {
+        let until = self.until.clone()?;
+        Some(Until { offset: until.offset.max(self.offset), ..until })
+    }
+}
+
+/// How far a log can be relied on whose compression is cut short or corrupt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Until {
+    /// Decompressed bytes that are what was compressed.
+    pub offset: u64,
+    /// All that could be decompressed.
+    pub decoded: u64,
+    /// Why that is not all, in words that follow the log's name.
+    pub reason: String,
 }
 
 /// What makes a line of a log's bytes.
@@ -116,6 +140,8 @@ pub struct Outcome<T> {
     pub digest: Option<String>,
     /// Why the log is not complete.
     pub fault: Option<Fault>,
+    /// How far it can be relied on, if that is because of its compression.
+    pub until: Option<Until>,
     /// How far it was read, if that was asked for; none of a log of which nothing counts.
     pub mark: Option<Mark>,
 }
@@ -135,8 +161,19 @@ pub struct Mark {
     pub grown: Grown,
     /// Of a log that is compressed: all of it as it lies.
     pub packed: Option<Packed>,
+    /// What is wrong with it, if its compression ends early.
+    pub flawed: Option<Flawed>,
     /// Device and inode, where there are such: a hint.
     pub file: Option<(u64, u64)>,
+}
+
+/// A log whose compression is cut short or corrupt, as it was when that was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flawed {
+    /// Why, in words that follow its name.
+    pub reason: String,
+    /// BLAKE3 of all of it as it lies. Its ends alone may stay as they are when it is mended.
+    pub blake3: [u8; 32],
 }
 
 /// Why a log is not complete, in words that follow its name.
@@ -148,6 +185,9 @@ pub enum Fault {
     Shrank(String),
     /// Reading goes on another time, and can't from where this ends: nothing counts yet.
     Unfinished(String),
+    /// Reading goes on another time, and what was read can't be relied on further than that. Nothing counts before it is read
+    /// again, no further.
+    Unsound(Until),
 }
 
 impl Fault {
@@ -155,12 +195,13 @@ impl Fault {
     pub fn reason(&self) -> &str {
         match self {
             Fault::EndedEarly(reason) | Fault::Shrank(reason) | Fault::Unfinished(reason) => reason,
+            Fault::Unsound(until) => &until.reason,
         }
     }
 
     /// Whether nothing of the log counts.
     pub fn is_void(&self) -> bool {
-        matches!(self, Fault::Shrank(_) | Fault::Unfinished(_))
+        matches!(self, Fault::Shrank(_) | Fault::Unfinished(_) | Fault::Unsound(_))
     }
 }
 
@@ -309,7 +350,7 @@ impl Input {
     ) -> io::Result<Input> {
         let raw = Raw::open(reader, None, options.digest)?;
         let compression = Compression::recognise(raw.first());
-        Input::stream(raw, compression, None, options, line_bytes_max)
+        Input::stream(raw, compression, None, None, options, line_bytes_max)
     }
 
     /// A log that was decompressed already: whatever its first bytes look like, it is taken as it is.
@@ -318,7 +359,7 @@ impl Input {
     /// Where its first bytes cannot be read.
     pub fn from_plain(reader: Box<dyn Read + Send>, options: &Options) -> io::Result<Input> {
         let raw = Raw::open(reader, None, options.digest)?;
-        Input::stream(raw, None, None, options, limits::LINE_BYTES_MAX)
+        Input::stream(raw, None, None, None, options, limits::LINE_BYTES_MAX)
     }
 
     /// `size`: of a regular file. None where what lies before the start is not what must.
@@ -361,7 +402,8 @@ impl Input {
         let from_start = usize::try_from(start.offset).ok().filter(|_| compression.is_none());
         let mapped = again.zip(from_start);
         let Some(((file, length), from)) = mapped else {
-            let input = Input::stream(raw, compression, size, options, line_bytes_max)?;
+            let input =
+                Input::stream(raw, compression, size, start.reliable(), options, line_bytes_max)?;
             return input.after(start, base);
         };
         match Mapping::new(file, length) {
@@ -377,7 +419,14 @@ impl Input {
             })),
             // Not every file system can map; all can be read.
             Err(_) if options.io == Io::Auto => {
-                let input = Input::stream(raw, compression, size, options, line_bytes_max)?;
+                let input = Input::stream(
+                    raw,
+                    compression,
+                    size,
+                    start.reliable(),
+                    options,
+                    line_bytes_max,
+                )?;
                 input.after(start, base)
             }
             Err(error) => Err(error),
@@ -399,13 +448,14 @@ impl Input {
         raw: Raw,
         compression: Option<Compression>,
         size: Option<u64>,
+        until: Option<Until>,
         options: &Options,
         line_bytes_max: usize,
     ) -> io::Result<Input> {
         let is_small =
             compression.is_none() && size.is_some_and(|size| size <= options.chunk_bytes as u64);
         let keeps_ends = options.resumable && compression.is_some();
-        let source = Source::new(raw, compression, keeps_ends)?;
+        let source = Source::new(raw, compression, keeps_ends, until)?;
         let stream = Stream::new(source, options, line_bytes_max);
         Ok(Input {
             feed: Feed::Stream(Box::new(Turns::new(stream))),
@@ -488,6 +538,11 @@ impl Input {
         self.feed.ended_in_first_line()
     }
 
+    /// Whether its first lines may be other than what was compressed. Only after [`Input::head`].
+    pub fn is_corrupt(&self) -> bool {
+        self.feed.is_corrupt()
+    }
+
     /// Folds all pieces, in parallel on the current thread pool and in no particular order: each worker adds pieces to a
     /// value of its own that begins as `empty`, and is `done` with it at the end. What comes of that is a commutative monoid
     /// with `merge`. At most one value for each thread exists besides the merged one.
@@ -524,38 +579,68 @@ impl Input {
             bytes: 0,
             digest: None,
             fault: Some(fault),
+            until: None,
             mark: None,
         };
-        match fault {
-            Some(fault) if fault.is_void() => return void(fault),
-            // What a log that may still be written holds is not all there.
-            Some(Fault::EndedEarly(reason)) if self.file.is_some() => {
-                return void(Fault::Unfinished(reason));
-            }
+        let until = self.feed.until();
+        match (fault.as_ref(), self.file.as_ref()) {
+            (Some(fault), _) if fault.is_void() => return void(fault.clone()),
+            (Some(fault), Some(_)) => match &until {
+                // It may be read better another time.
+                None => return void(Fault::Unfinished(fault.reason().to_owned())),
+                Some(until) => {
+                    let reliable = self.reliable(until);
+                    if self.feed.read_to().end > reliable.offset {
+                        return void(Fault::Unsound(reliable));
+                    }
+                }
+            },
             _ => {}
         }
         let (bytes, file) = (self.feed.bytes(), self.file.as_ref());
         let (mark, digest) = match file {
             None => (None, digest),
-            Some(file) => match self.mark(file, digest) {
+            Some(file) => match self.mark(file, digest, until.as_ref()) {
                 Ok((mark, digest)) => (Some(mark), digest),
                 Err(error) => return void(Fault::Unfinished(crate::error::io_words(&error))),
             },
         };
-        Outcome { value: value.unwrap_or_else(|| done(empty())), bytes, digest, fault, mark }
+        let value = value.unwrap_or_else(|| done(empty()));
+        Outcome { value, bytes, digest, fault, until, mark }
+    }
+
+    /// How far of a log that ends early it counts.
+    ///
+    /// What holds less than tells it from others may be the beginning of one that is read under another name: somebody may just
+    /// be compressing that. Nothing of it counts before there is more.
+    fn reliable(&self, until: &Until) -> Until {
+        let is_too_short = self.start.offset == 0
+            && self.feed.read_to().end < limits::REPEATED_FILE_BYTES_MIN as u64;
+        let offset = if is_too_short { 0 } else { until.offset.max(self.start.offset) };
+        Until { offset, ..until.clone() }
     }
 
     /// How far it was read, and its digest, which is `digest` if it is compressed.
-    fn mark(&self, file: &File, digest: Option<String>) -> io::Result<(Mark, Option<String>)> {
+    fn mark(
+        &self,
+        file: &File,
+        digest: Option<String>,
+        until: Option<&Until>,
+    ) -> io::Result<(Mark, Option<String>)> {
         let ReadTo { end, pending_bytes, directive, ends } = self.feed.read_to();
         let mut file = file;
         let (print, packed) = match ends {
             Some(ends) => {
-                let print = Print::of_ends(&ends.head, &ends.tail);
+                // Of one that ends early more was decompressed than counts.
+                let print = match until {
+                    None => Print::of_ends(&ends.head, &ends.tail),
+                    Some(_) => print_before(file, self.size, end)?,
+                };
                 (print, Some(Packed::of(&mut file, self.size.unwrap_or(0))?))
             }
             None => (Print::of_plain(&mut file, end)?, None),
         };
+        let pending_bytes = until.map_or(pending_bytes, |until| until.decoded.saturating_sub(end));
         let (digest, grown) = match self.size {
             // What was there before need not be read again.
             Some(size) if self.digest && packed.is_none() => {
@@ -565,7 +650,11 @@ impl Input {
             _ => (digest, Grown::default()),
         };
         let file = self.version.and_then(|version| version.file);
-        Ok((Mark { end, pending_bytes, directive, print, grown, packed, file }, digest))
+        let blake3 = || blake3::Hash::from_hex(digest.as_deref()?).ok().map(blake3::Hash::into);
+        let flawed = until
+            .and_then(|until| Some(Flawed { reason: until.reason.clone(), blake3: blake3()? }));
+        let mark = Mark { end, pending_bytes, directive, print, grown, packed, flawed, file };
+        Ok((mark, digest))
     }
 
     /// Hands over all decompressed bytes in order, a byte order mark included, until `sink` breaks it off. How they are
@@ -585,12 +674,14 @@ impl Input {
                     bytes: self.feed.bytes(),
                     digest: None,
                     fault: None,
+                    until: None,
                     mark: None,
                 });
             }
         }
         let (digest, fault) = self.feed.finish();
-        Ok(Outcome { value: (), bytes: self.feed.bytes(), digest, fault, mark: None })
+        let (bytes, until) = (self.feed.bytes(), self.feed.until());
+        Ok(Outcome { value: (), bytes, digest, fault, until, mark: None })
     }
 
     /// All decompressed bytes in order, as [`Input::drain`] hands them over; what ends early simply ends.
@@ -641,6 +732,7 @@ impl Input {
                         bytes: feed.bytes(),
                         digest: None,
                         fault: None,
+                        until: None,
                         mark: None,
                     };
                 }
@@ -650,8 +742,19 @@ impl Input {
         }
         let (digest, fault) = feed.finish();
         let bytes = if matches!(fault, Some(Fault::Shrank(_))) { 0 } else { feed.bytes() };
-        Outcome { value: (), bytes, digest, fault, mark: None }
+        Outcome { value: (), bytes, digest, fault, until: feed.until(), mark: None }
     }
+}
+
+/// The print of what lies before `end` in a compressed file of that size.
+fn print_before(file: &File, size: Option<u64>, end: u64) -> io::Result<Print> {
+    let mut again = file.try_clone()?;
+    again.seek(SeekFrom::Start(0))?;
+    let raw = Raw::open(Box::new(again), size, false)?;
+    let compression = Compression::recognise(raw.first());
+    let ends = Source::new(raw, compression, false, None)?.pass(end);
+    let ends = ends.ok_or(io::ErrorKind::UnexpectedEof)?;
+    Ok(Print::of_ends(&ends.head, &ends.tail))
 }
 
 /// A log that is drained as it is read.
@@ -952,6 +1055,7 @@ mod tests {
                     directive: mark.directive,
                     print: mark.print,
                     grown: mark.grown,
+                    until: None,
                 };
             }
             let bytes = if finished == 0 && start.offset == 0 { 0 } else { finished as u64 };
@@ -976,6 +1080,126 @@ mod tests {
             cuts.sort_unstable();
             pool(threads).install(|| check_growing(&data, &cuts, line_bytes_max, chunk_bytes));
         }
+    }
+
+    /// The lines of a log from a start on, as far as it can be relied on, and where that is. How it is cut makes no difference.
+    fn read_on(content: &[u8], start: &Start) -> (Vec<Owned>, Mark, Option<Fault>) {
+        let (_file, found) = file(content);
+        let read = |chunk_bytes| {
+            let options = Options { chunk_bytes, digest: true, resumable: true, io: Io::Read };
+            let mut start = start.clone();
+            loop {
+                let outcome = Input::open_at(&found, &options, &start).unwrap().fold(
+                    &|_| {},
+                    Pieces::new,
+                    |all, piece| all.push(piece_seen(piece)),
+                    |all| all,
+                    |mut a, mut b| {
+                        a.append(&mut b);
+                        a
+                    },
+                );
+                if let Some(Fault::Unsound(until)) = outcome.fault {
+                    assert!(outcome.value.is_empty() && outcome.mark.is_none());
+                    start.until = Some(until);
+                    continue;
+                }
+                let mut pieces = outcome.value;
+                pieces.sort_by_key(|(index, _, _)| *index);
+                let lines: Vec<Owned> = pieces.into_iter().flat_map(|piece| piece.1).collect();
+                break (lines, outcome.mark.unwrap(), outcome.fault);
+            }
+        };
+        let all = read(limits::CHUNK_BYTES);
+        for (chunk_bytes, threads) in [(100, 1), (3000, 3)] {
+            assert!(pool(threads).install(|| read(chunk_bytes)) == all, "{chunk_bytes}");
+        }
+        all
+    }
+
+    #[test]
+    fn what_ends_early_counts_as_far_as_it_can_be_relied_on_and_is_read_on() {
+        let line =
+            |number: u64| format!("line {number} {}\n", number.wrapping_mul(0x9e37_79b9_7f4a));
+        let parts: Vec<Vec<u8>> = (0..30u64)
+            .map(|part| (part * 40..part * 40 + 40).flat_map(|n| line(n).into_bytes()).collect())
+            .collect();
+        let data = parts.concat();
+        let (lines, _) = naive::split(&data, limits::LINE_BYTES_MAX);
+        let decoded_before = |part: usize| parts[..part].iter().map(Vec::len).sum::<usize>();
+        let frame = |data: &[u8]| {
+            let mut encoder = ::zstd::Encoder::new(Vec::new(), 1).unwrap();
+            encoder.include_checksum(true).unwrap();
+            encoder.write_all(data).unwrap();
+            encoder.finish().unwrap()
+        };
+        for pack in [gzip::tests::compress as fn(&[u8]) -> Vec<u8>, frame] {
+            let packed: Vec<Vec<u8>> = parts.iter().map(|part| pack(part)).collect();
+            let whole = packed.concat();
+            let before = |part: usize| packed[..part].iter().map(Vec::len).sum::<usize>();
+            // Each case: what is there of it, and how many bytes count at least and at most, to the end of a line.
+            let mut cases: Vec<(Vec<u8>, usize, usize)> = Vec::new();
+            for part in [0, 1, 2, 17, 29] {
+                for share in [1, 5, 9] {
+                    let at = before(part) + packed[part].len() * share / 10;
+                    let (least, most) = (decoded_before(part), decoded_before(part + 1));
+                    cases.push((whole[..at].to_vec(), least, most));
+                    let mut corrupt = whole.clone();
+                    corrupt[at.max(before(part) + 20)] ^= 0x10;
+                    cases.push((corrupt, least, least));
+                }
+            }
+            for (number, (content, least, most)) in cases.into_iter().enumerate() {
+                let (some, mark, fault) = read_on(&content, &Start::default());
+                let Some(Fault::EndedEarly(reason)) = &fault else { panic!("{number}: {fault:?}") };
+                let end = mark.end as usize;
+                if end == 0 {
+                    assert!(least < limits::REPEATED_FILE_BYTES_MIN, "{number}: {least}");
+                } else {
+                    assert!((least..=most).contains(&end), "{number}: {end} of {least}..={most}");
+                    assert!(end >= limits::REPEATED_FILE_BYTES_MIN && data[end - 1] == b'\n');
+                }
+                assert_eq!(some, naive::split(&data[..end], limits::LINE_BYTES_MAX).0);
+                let flawed = mark.flawed.unwrap();
+                assert_eq!(&flawed.reason, reason);
+                assert_eq!(flawed.blake3, *blake3::hash(&content).as_bytes());
+
+                let start = Start { offset: mark.end, print: mark.print, ..Start::default() };
+                let (rest, mark, fault) = read_on(&whole, &start);
+                assert_eq!((mark.end, mark.flawed, fault), (data.len() as u64, None, None));
+                assert!(some.into_iter().chain(rest).eq(lines.iter().cloned()), "{number}");
+            }
+        }
+    }
+
+    /// Documents count when they are whole.
+    #[test]
+    fn of_documents_that_end_early_the_whole_ones_count() {
+        let document = |number: u32| {
+            let records: Vec<String> =
+                (0..9).map(|n| format!("{{\"n\":{}}}", number * 9 + n)).collect();
+            format!("{{\"Records\":[{}]}}\n", records.join(",\n"))
+        };
+        let data: String = (0..40).map(document).collect();
+        let packed = gzip(data.as_bytes());
+        let (_file, found) = file(&packed[..packed.len() - 60]);
+        let options = Options { digest: true, resumable: true, ..Options::default() };
+        let mut start = Start::default();
+        let (count, mark) = loop {
+            let framing = Framing::Records(vec!["Records".to_owned()]);
+            let input = Input::open_at(&found, &options, &start).unwrap();
+            let input = input.framed(framing, &found, &options).unwrap();
+            let count = |count: &mut usize, piece: Piece<'_>| *count += piece.lines().count();
+            let outcome = input.fold(&|_| {}, || 0, count, |count| count, |a, b| a + b);
+            match outcome.fault {
+                Some(Fault::Unsound(until)) => start.until = Some(until),
+                _ => break (outcome.value, outcome.mark.unwrap()),
+            }
+        };
+        let end = mark.end as usize;
+        assert!(data.len() / 2 < end && end < data.len(), "{end}");
+        assert!(data[..end].ends_with("]}") && mark.pending_bytes > 0);
+        assert_eq!(count, data[..end].matches("\"n\"").count());
     }
 
     /// A log whose read part is another by now is not read on.

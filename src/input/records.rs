@@ -25,6 +25,10 @@ pub(super) struct Records {
     held: Vec<u8>,
     /// Of the key being read in an object: its bytes between the quotes.
     key: Vec<u8>,
+    /// Bytes taken.
+    taken: u64,
+    /// How many of them were taken when the last document had ended.
+    whole: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -119,12 +123,28 @@ impl Records {
             owes_newline: false,
             held: Vec::new(),
             key: Vec::new(),
+            taken: 0,
+            whole: 0,
         }
     }
 
     /// Takes the log's next bytes, and gives as many of those taken so far as are decided.
     pub(super) fn push(&mut self, bytes: &[u8], out: &mut Buffer) {
-        bytes.iter().for_each(|&byte| self.byte(byte, out));
+        for &byte in bytes {
+            self.taken += 1;
+            self.byte(byte, out);
+        }
+    }
+
+    /// A document has ended with the byte that was taken last.
+    fn end_document(&mut self) {
+        self.state = State::Between;
+        self.whole = self.taken;
+    }
+
+    /// How many of the bytes taken are of documents that have ended, with what lies before these.
+    pub(super) fn whole(&self) -> u64 {
+        self.whole
     }
 
     /// Whether what comes next is a document, if anything does.
@@ -165,10 +185,10 @@ impl Records {
                 b']' => {
                     self.gap(out);
                     let (part, value) = (Part::BeforeKey, Value::default());
-                    self.state = match wrapped {
-                        true => State::InObject { may_be_record: false, part, value },
-                        false => State::Between,
-                    };
+                    match wrapped {
+                        true => self.state = State::InObject { may_be_record: false, part, value },
+                        false => self.end_document(),
+                    }
                 }
                 b',' => self.gap(out),
                 _ if is_space(byte) => self.gap(out),
@@ -265,7 +285,7 @@ impl Records {
     }
 
     fn close_object(&mut self, may_be_record: bool, out: &mut Buffer) {
-        self.state = State::Between;
+        self.end_document();
         if may_be_record {
             self.release(out);
             self.owes_newline = true;
@@ -295,10 +315,10 @@ impl Records {
 
     fn end(&mut self, within: Within) {
         self.owes_newline = true;
-        self.state = match within {
-            Within::Nothing => State::Between,
-            Within::Array { wrapped } => State::InArray { wrapped },
-        };
+        match within {
+            Within::Nothing => self.end_document(),
+            Within::Array { wrapped } => self.state = State::InArray { wrapped },
+        }
     }
 
     /// A byte that belongs to no record.

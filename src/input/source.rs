@@ -5,12 +5,13 @@
 use std::io::{self, BufRead as _, ErrorKind, Read};
 use std::sync::Arc;
 
-use super::Fault;
 use super::buffer::Buffer;
+use super::flaw::Flaw;
 use super::gzip::Gzip;
 use super::members::{Bounds, Decoded, Members, Planner};
 use super::window::Window;
 use super::zstd::Zstd;
+use super::{Fault, Until};
 use crate::error::io_words;
 use crate::limits::{DECODED_CHUNK_BYTES, MARK_BYTES};
 
@@ -189,6 +190,15 @@ impl Decoder {
         }
     }
 
+    /// How many of the bytes given are of a member or a frame that is not known to be whole.
+    fn open(&self) -> u64 {
+        match self {
+            Decoder::Plain(_) => 0,
+            Decoder::Gzip(gzip) => gzip.open(),
+            Decoder::Zstd(zstd) => zstd.open(),
+        }
+    }
+
     fn window(&self) -> &Window {
         match self {
             Decoder::Plain(window) => window,
@@ -256,7 +266,9 @@ pub(super) struct Source {
     ends: Option<Ends>,
     ended: bool,
     /// Why the end came early.
-    fault: Option<String>,
+    flaw: Option<Flaw>,
+    /// How far it is to be read, where it is known already that it ends early.
+    until: Option<Until>,
     /// Why nothing counts yet.
     left: Option<String>,
 }
@@ -282,11 +294,13 @@ impl Ends {
 }
 
 impl Source {
-    /// Decompresses as it is told. Of a log that is to be known again the ends are kept.
+    /// Decompresses as it is told. Of a log that is to be known again the ends are kept; of one that is compressed no more is
+    /// given than lies before `until`.
     pub(super) fn new(
         raw: Raw,
         compression: Option<Compression>,
         keeps_ends: bool,
+        until: Option<Until>,
     ) -> io::Result<Source> {
         let base = raw.base;
         let window = Window::new(raw);
@@ -304,7 +318,8 @@ impl Source {
             decoded: base,
             ends: keeps_ends.then(Ends::default),
             ended: false,
-            fault: None,
+            flaw: None,
+            until: until.filter(|_| compression.is_some()),
             left: None,
         };
         if base == 0 {
@@ -344,7 +359,7 @@ impl Source {
 
     /// Whether more may come another time: a log that is compressed to its end is complete.
     pub(super) fn may_grow(&self) -> bool {
-        self.compression.is_none() || self.fault.is_some()
+        self.compression.is_none() || self.flaw.is_some()
     }
 
     /// From now on leaves whole members and frames that lie ahead as tasks.
@@ -374,7 +389,14 @@ impl Source {
 
     /// Whether that is because of a fault.
     pub(super) fn ended_early(&self) -> bool {
-        self.ended && self.fault.is_some()
+        self.ended && self.flaw.is_some()
+    }
+
+    /// How far what was decompressed can be relied on, if the log ended early by its own fault.
+    pub(super) fn until(&self) -> Option<Until> {
+        let until = self.flaw.as_ref()?.until(self.decoded, self.decoder.open())?;
+        // It was read no further than that.
+        Some(self.until.clone().unwrap_or(until))
     }
 
     /// Bytes of the log as it lies that were used so far.
@@ -427,6 +449,13 @@ impl Source {
     }
 
     fn decode(&mut self, buffer: &mut Buffer, count: usize) {
+        let count = match &self.until {
+            None => count,
+            Some(until) => {
+                let left = until.offset.saturating_sub(self.decoded);
+                usize::try_from(left).map_or(count, |left| count.min(left))
+            }
+        };
         let room = buffer.room(count);
         let mut filled = 0;
         while filled < count && !self.ended {
@@ -439,15 +468,17 @@ impl Source {
                 }
             }
             let result = match &mut self.decoder {
-                Decoder::Plain(window) => window.read(room).map_err(|error| io_words(&error)),
+                Decoder::Plain(window) => {
+                    window.read(room).map_err(|error| Flaw::Unreadable(io_words(&error)))
+                }
                 Decoder::Gzip(gzip) => gzip.read(room),
                 Decoder::Zstd(zstd) => zstd.read(room),
             };
             match result {
                 Ok(0) => self.ended = self.decoder.has_ended(),
                 Ok(more) => filled += more,
-                Err(fault) => {
-                    self.fault = Some(fault);
+                Err(flaw) => {
+                    self.flaw = Some(flaw);
                     self.ended = true;
                 }
             }
@@ -457,6 +488,13 @@ impl Source {
         }
         buffer.advance(filled);
         self.decoded += filled as u64;
+        if let Some(until) = &self.until
+            && self.decoded >= until.offset
+            && !self.ended
+        {
+            self.flaw = Some(Flaw::Cut(until.reason.clone()));
+            self.ended = true;
+        }
     }
 
     /// Notes that nothing of the log counts before more of it is there.
@@ -466,18 +504,18 @@ impl Source {
 
     /// Notes what is wrong with an end that decompressed well.
     pub(super) fn fail(&mut self, fault: &str) {
-        self.fault.get_or_insert_with(|| fault.to_owned());
+        self.flaw.get_or_insert_with(|| Flaw::Cut(fault.to_owned()));
     }
 
     /// The digest, if one was asked for, and what went wrong. Only after the end.
     pub(super) fn finish(&mut self) -> (Option<String>, Option<Fault>) {
-        let mut fault = self.fault.take();
+        let mut flaw = self.flaw.clone();
         let window = self.decoder.window_mut();
         if window.raw().hasher.is_some()
             // The digest is of the whole log, also of what no decoder wanted.
             && let Err(error) = io::copy(window, &mut io::sink())
         {
-            fault.get_or_insert_with(|| io_words(&error));
+            flaw.get_or_insert_with(|| Flaw::Unreadable(io_words(&error)));
         }
         if let Some(shrank) = self.shrank() {
             return (None, Some(Fault::Shrank(shrank)));
@@ -485,7 +523,7 @@ impl Source {
         let raw = self.decoder.window().raw();
         let digest = raw.hasher.as_ref().map(|hasher| hasher.finalize().to_hex().to_string());
         let left = self.left.take().map(Fault::Unfinished);
-        (digest, left.or(fault.map(Fault::EndedEarly)))
+        (digest, left.or(flaw.as_ref().map(Fault::from)))
     }
 
     /// What to say if the log ended before the size that it had when it was opened.

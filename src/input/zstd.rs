@@ -12,6 +12,7 @@ use std::io::BufRead as _;
 use zstd::stream::raw::{Decoder, Operation as _};
 
 use super::buffer::Buffer;
+use super::flaw::Flaw;
 use super::window::Window;
 use crate::error::io_words;
 use crate::limits::ZSTD_WINDOW_BYTES_MAX;
@@ -25,6 +26,8 @@ pub(super) struct Zstd {
     left: usize,
     /// Whether the decoder may hold more of what it was fed.
     is_pending: bool,
+    /// Bytes given of the frame that is being decoded.
+    open: u64,
 }
 
 /// What comes after the current step.
@@ -54,7 +57,13 @@ impl Zstd {
             state: State::Frame,
             left: 0,
             is_pending: false,
+            open: 0,
         })
+    }
+
+    /// How many of the bytes given are of a frame of which it is not known yet whether it is whole.
+    pub(super) fn open(&self) -> u64 {
+        self.open
     }
 
     pub(super) fn window(&self) -> &Window {
@@ -73,6 +82,7 @@ impl Zstd {
     /// Passes over whole frames, where one may begin.
     pub(super) fn pass(&mut self, bytes: usize) {
         self.window.consume(bytes);
+        self.open = 0;
     }
 
     /// Whether all has been given and said.
@@ -84,7 +94,7 @@ impl Zstd {
     ///
     /// # Errors
     /// What is wrong with the data or the reader, once, after all that could be decoded.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, String> {
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Flaw> {
         let result = self.steps(buffer);
         if result.is_err() {
             self.state = State::End;
@@ -93,7 +103,7 @@ impl Zstd {
         result
     }
 
-    fn steps(&mut self, buffer: &mut [u8]) -> Result<usize, String> {
+    fn steps(&mut self, buffer: &mut [u8]) -> Result<usize, Flaw> {
         loop {
             if self.is_pending {
                 let given = self.feed(0, buffer)?;
@@ -120,26 +130,28 @@ impl Zstd {
     }
 
     /// Feeds as much of the next `count` bytes as the decoder takes. How many came out.
-    fn feed(&mut self, count: usize, buffer: &mut [u8]) -> Result<usize, String> {
+    fn feed(&mut self, count: usize, buffer: &mut [u8]) -> Result<usize, Flaw> {
         let input = &self.window.seen()[..count];
-        let status = self
-            .decoder
-            .run_on_buffers(input, buffer)
-            .map_err(|error| format!("corrupt zstd data: {}", corrupt(&io_words(&error))))?;
+        let status = self.decoder.run_on_buffers(input, buffer).map_err(|error| {
+            Flaw::Corrupt(format!("corrupt zstd data: {}", corrupt(&io_words(&error))))
+        })?;
         self.window.consume(status.bytes_read);
         self.left -= status.bytes_read;
         self.is_pending = status.bytes_written == buffer.len() && status.remaining > 0;
+        self.open += status.bytes_written as u64;
         Ok(status.bytes_written)
     }
 
     /// Goes to the next step.
-    fn step(&mut self) -> Result<(), String> {
+    fn step(&mut self) -> Result<(), Flaw> {
         (self.left, self.state) = match self.state {
             State::Frame => {
+                self.open = 0;
                 let next = self.window.ahead(FRAME_HEADER_BYTES_MAX);
                 if next.is_empty() {
                     self.state = State::End;
-                    return self.window.error().map_or(Ok(()), |error| Err(io_words(&error)));
+                    let error = self.window.error();
+                    return error.map_or(Ok(()), |error| Err(Flaw::Unreadable(io_words(&error))));
                 }
                 match Header::of(next) {
                     Some(Header::Skippable(bytes)) => {
@@ -184,8 +196,11 @@ impl Zstd {
         Ok(())
     }
 
-    fn cut_short(&mut self) -> String {
-        self.window.error().map_or_else(|| CUT_SHORT.to_owned(), |error| io_words(&error))
+    fn cut_short(&mut self) -> Flaw {
+        match self.window.error() {
+            None => Flaw::Cut(CUT_SHORT.to_owned()),
+            Some(error) => Flaw::Unreadable(io_words(&error)),
+        }
     }
 }
 

@@ -90,12 +90,14 @@ pub struct InputFacts {
     pub compression: Option<&'static str>,
     /// Decompressed bytes read.
     pub bytes: u64,
-    /// Bytes of an unfinished last line, left to another time.
+    /// Bytes that were left to another time.
     pub pending_bytes: u64,
     /// BLAKE3 of the file as it lies, hex.
     pub digest: Option<String>,
     /// Why it was not read to its end, if so.
     pub fault: Option<String>,
+    /// Whether it was not read to its end for a reason that was told before.
+    pub ends_early: bool,
     /// Why its rejects are too many, if they are.
     pub rejects_fault: Option<String>,
     /// The path of the input with the same content, which counts instead.
@@ -370,7 +372,7 @@ fn input_rows(facts: &Facts, sums: &hashbrown::HashMap<u32, tally::InputSums>) -
             gap_bytes: sums.gap_bytes,
             first: sums.span.first,
             last: sums.span.last,
-            complete: input.fault.is_none(),
+            complete: input.fault.is_none() && !input.ends_early,
             repeats: input.repeats.clone(),
         }
     };

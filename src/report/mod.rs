@@ -324,7 +324,8 @@ pub struct Input {
     /// Calls that may repeat some whose records are not known: of days whose records are no longer remembered, or of which calls
     /// of its source were counted when no repeats were sought.
     pub repeats_unchecked: u64,
-    /// Bytes of an unfinished last line left to the next run.
+    /// Bytes of an unfinished last line left to the next run; of a log whose compression ends early, all that decoded and does
+    /// not count.
     pub pending_bytes: u64,
     /// NUL bytes left by truncation.
     pub gap_bytes: u64,

@@ -38,8 +38,6 @@ struct Laid {
     file: Option<File>,
     end: u64,
     parts: Vec<Part>,
-    /// Inputs that do not count.
-    void: BTreeSet<u32>,
     /// Why nothing more can be laid aside.
     fault: Option<Error>,
 }
@@ -132,9 +130,10 @@ impl<'a> Aside<'a> {
         }
     }
 
-    /// Forgets what is laid aside of an input that does not count.
-    pub(super) fn void(&self, input: u32) {
-        self.laid.lock().unwrap_or_else(PoisonError::into_inner).void.insert(input);
+    /// Forgets what is laid aside of an input that does not count, or is read once more.
+    pub(super) fn forget(&self, input: u32) {
+        let mut laid = self.laid.lock().unwrap_or_else(PoisonError::into_inner);
+        laid.parts.retain(|part| part.input != Some(input));
     }
 
     /// Writes bytes behind those that are there.
@@ -196,10 +195,8 @@ impl<'a> Aside<'a> {
             return Err(fault);
         }
         let mut parts: BTreeMap<i64, Vec<Place>> = BTreeMap::new();
-        for Part { day, input, place } in std::mem::take(&mut laid.parts) {
-            if input.is_none_or(|input| !laid.void.contains(&input)) {
-                parts.entry(day).or_default().push(place);
-            }
+        for Part { day, place, .. } in std::mem::take(&mut laid.parts) {
+            parts.entry(day).or_default().push(place);
         }
         Ok(Days { aside: self, parts, rest })
     }
@@ -293,14 +290,14 @@ mod tests {
         aside.lay(calls(0, 5, 1), Some(0));
         aside.lay(calls(1, 5, 20), Some(1));
         aside.lay(calls(1, 6, 40), None);
-        aside.void(1);
+        aside.forget(1);
         aside.lay(calls(1, 7, 80), Some(1));
         let mut days = aside.finish(calls(2, 6, 300)).unwrap();
-        assert_eq!(days.numbers().into_iter().collect::<Vec<_>>(), [5, 6]);
-        let sums = days.take_rest(&[5, 6]).into_iter().map(|(day, mut tally)| {
+        assert_eq!(days.numbers().into_iter().collect::<Vec<_>>(), [5, 6, 7]);
+        let sums = days.take_rest(&[5, 6, 7]).into_iter().map(|(day, mut tally)| {
             days.complete(day, &mut tally).unwrap();
             tally.inputs.values().map(|sums| sums.calls).sum::<u64>()
         });
-        assert_eq!(sums.collect::<Vec<_>>(), [1, 340]);
+        assert_eq!(sums.collect::<Vec<_>>(), [1, 340, 80]);
     }
 }

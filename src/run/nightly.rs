@@ -12,14 +12,16 @@ use super::audit::{ambiguous, status, write};
 use super::changes::changes;
 use super::lives;
 use super::output::{Folders, check_place};
-use super::read::{Reading, format_hint, formats_taken, pool, read, repeated, vain_dedupe};
+use super::read::{
+    Reading, format_hint, formats_taken, pool, read, repeated, still_flawed, vain_dedupe,
+};
 use super::repeats::{Before, RecordId};
 use super::survey::{Survey, survey};
 use super::uses::{mentioned, note_uses, used};
 use super::{Ended, checked_register, load_register, unknown_placeholders};
 use crate::error::{Error, Result};
 use crate::findings::{Told, hex};
-use crate::input::Mark;
+use crate::input::{Compression, Mark};
 use crate::judge::Judge;
 use crate::limits;
 use crate::plan::{InputPlan, NightlyPlan, Output, ReadPlan, RegisterPlan, StatePlan};
@@ -193,7 +195,7 @@ impl<'f> Run<'f> {
             return Err(Error::new(format!("no input could be read: {}", reasons.join("; ")))
                 .hint("nothing was changed"));
         }
-        let Survey { to_read, waiting, told, unread, repeats, known, readable, .. } = found;
+        let Survey { to_read, waiting, told, unread, repeats, flawed, known, readable, .. } = found;
         self.ledger.inputs = known;
         self.ledger.surveyed.extend(self.plan.sources.iter().map(|source| source.name.clone()));
         self.plan.read.unread = unread;
@@ -297,7 +299,7 @@ impl<'f> Run<'f> {
             status: status(&run_report, self.plan.fail_on),
             warnings: Vec::new(),
             hint: format_hint(facts.inputs.iter().map(|input| input.unknown_shapes.as_slice())),
-            notes: self.notes(&facts, &repeats),
+            notes: self.notes(&facts, &repeats, &flawed),
             read: Some(volume).filter(|volume| volume.inputs > 0),
         };
         let mut ended = ended;
@@ -415,6 +417,7 @@ impl<'f> Run<'f> {
                         tail: (0, [0; 32]),
                         grown: (0, Vec::new()),
                         packed: None,
+                        flaw: None,
                         file: None,
                         is_renamed: false,
                         seen_at_s: self.ledger.elapsed_s,
@@ -552,14 +555,17 @@ impl<'f> Run<'f> {
         Tables::new(segments, sources)
     }
 
-    /// Adds logs of which nothing is new but the beginning of a line.
-    fn add_waiting(&self, waiting: &[u64], facts: &mut Facts) {
-        for input in waiting.iter().filter_map(|id| self.known(*id)) {
+    /// Adds logs of which nothing is new but the beginning of a line, or which end early as they did.
+    fn add_waiting(&self, waiting: &[(u64, Option<Compression>)], facts: &mut Facts) {
+        for &(id, compression) in waiting {
+            let Some(input) = self.known(id) else { continue };
             facts.inputs.push(InputFacts {
                 path: input.path.clone(),
                 source: input.source.clone(),
                 format: input.format.clone(),
+                compression: compression.map(Compression::as_str),
                 pending_bytes: input.seen_bytes - input.offset,
+                ends_early: input.flaw.is_some(),
                 ..InputFacts::default()
             });
         }
@@ -831,8 +837,15 @@ impl<'f> Run<'f> {
         told
     }
 
-    fn notes(&self, facts: &Facts, repeats: &[(String, String)]) -> Vec<String> {
+    /// What people may want to know: logs that repeat others, and logs that end early as they did before, with why.
+    fn notes(
+        &self,
+        facts: &Facts,
+        repeats: &[(String, String)],
+        flawed: &[(String, String)],
+    ) -> Vec<String> {
         let mut notes = formats_taken(&self.plan.read, facts);
+        notes.extend(still_flawed(flawed));
         let found = repeats.iter().map(|(path, first)| (path.as_str(), first.as_str()));
         let read = facts.inputs.iter();
         let read = read.filter_map(|input| Some((input.path.as_str(), input.repeats.as_deref()?)));

@@ -229,6 +229,20 @@ pub(super) fn repeated<'a>(repeats: impl Iterator<Item = (&'a str, &'a str)>) ->
     all
 }
 
+/// The notes on inputs that end early where that is no news, or of no matter, given as path and words.
+pub(super) fn still_flawed(flawed: &[(String, String)]) -> Vec<String> {
+    let mut all: Vec<String> =
+        flawed.iter().map(|(path, words)| format!("{path}: {words}")).collect();
+    match all.len().saturating_sub(NAMED_MAX) {
+        0 | 1 => {}
+        more => {
+            all.truncate(NAMED_MAX);
+            all.push(format!("{more} more inputs end early"));
+        }
+    }
+    all
+}
+
 /// A pool of as many threads as the plan says.
 pub(super) fn pool(plan: &ReadPlan) -> Result<rayon::ThreadPool> {
     rayon::ThreadPoolBuilder::new()
@@ -322,9 +336,12 @@ pub(super) fn settle<'p>(
             Ok(Opened { input, format: Some(format), index: Some(index) })
         }
         // Of a log that shrank meanwhile no shape tells anything; reading on will say what became of it.
-        // Nor does a line that was cut off: what is worth telling is that it was.
+        // Nor does a line that was cut off: what is worth telling is that it was. Nor one that may never have been written.
         Err(undetected)
-            if undetected.shapes.is_empty() || opened.is_lost() || opened.ended_in_first_line() =>
+            if undetected.shapes.is_empty()
+                || opened.is_lost()
+                || opened.ended_in_first_line()
+                || plan.options.resumable && opened.is_corrupt() =>
         {
             Ok(Opened { input: opened, format: None, index: None })
         }
@@ -505,7 +522,9 @@ impl Counting<'_> {
             drained.ok().and_then(|outcome| outcome.digest)
         });
         self.bar.inc(input.found.size().unwrap_or(0));
-        let changed = self.repeats.of(index).repeats.is_some_and(|(_, bytes)| bytes != first.bytes);
+        // What the first leaves to another time is part of what they have in common.
+        let now = first.bytes + first.pending_bytes;
+        let changed = self.repeats.of(index).repeats.is_some_and(|(_, bytes)| bytes != now);
         InputFacts {
             path: input.found.shown.clone(),
             compression: compression.map(|compression| compression.as_str()),
@@ -527,33 +546,40 @@ impl Counting<'_> {
     fn input(&self, index: usize, noted: usize) -> (Dated, Done) {
         let &Counting { plan, judge, only, repeats, bar, aside, .. } = self;
         let ready = repeats.of(index);
-        let Opened { input: opened, format, .. } = match ready.open(plan) {
-            Ok(opened) => opened,
-            Err(facts) => {
-                let (lines, facts) = (Lines::default(), ready.told(*facts));
-                let done = Done { index, lines, facts, mark: None, has_unnoted: false };
-                return (Dated::new(plan.by), done);
-            }
-        };
         let (input, number) = (&plan.inputs[index], index as u32);
         let kept = ready.kept.as_ref();
-        let compression = kept.map_or(opened.compression(), |kept| kept.compression);
         let seek = repeats.of(noted).dedupe.then_some((repeats, noted as u32));
-        let reader =
-            Reader { plan, judge, only, format, input: number, source: input.source, seek, aside };
-        let ended = Mutex::default();
-        let outcome = opened.fold(
-            &|bytes| bar.inc(bytes),
-            || self.begin(seek.is_some()),
-            |work, piece| reader.piece(work, piece),
-            |work| self.end(work, &ended),
-            Made::merge,
-        );
-        let is_void = outcome.fault.as_ref().is_some_and(Fault::is_void);
-        self.conclude(ended, !is_void);
-        if let (Some(aside), true) = (aside, is_void) {
-            aside.void(number);
-        }
+        let mut opened = ready.open(plan);
+        let (outcome, format, compression) = loop {
+            let Opened { input: log, format, .. } = match opened {
+                Ok(opened) => opened,
+                Err(facts) => {
+                    let (lines, facts) = (Lines::default(), ready.told(*facts));
+                    let done = Done { index, lines, facts, mark: None, has_unnoted: false };
+                    return (Dated::new(plan.by), done);
+                }
+            };
+            let compression = kept.map_or(log.compression(), |kept| kept.compression);
+            let source = input.source;
+            let reader = Reader { plan, judge, only, format, input: number, source, seek, aside };
+            let ended = Mutex::default();
+            let outcome = log.fold(
+                &|bytes| bar.inc(bytes),
+                || self.begin(seek.is_some()),
+                |work, piece| reader.piece(work, piece),
+                |work| self.end(work, &ended),
+                Made::merge,
+            );
+            let is_void = outcome.fault.as_ref().is_some_and(Fault::is_void);
+            self.conclude(ended, !is_void);
+            if let (Some(aside), true) = (aside, is_void) {
+                aside.forget(number);
+            }
+            match &outcome.fault {
+                Some(Fault::Unsound(until)) => opened = ready.open_until(plan, until),
+                _ => break (outcome, format, compression),
+            }
+        };
         let Made { mut tally, lines: mut of_pieces, away: mut lines } = outcome.value;
         of_pieces.sort_unstable();
         let mut before = input.lines_before;
@@ -573,8 +599,9 @@ impl Counting<'_> {
             bytes: outcome.bytes,
             pending_bytes: outcome.mark.as_ref().map_or(0, |mark| mark.pending_bytes),
             digest: kept.map_or(outcome.digest, |kept| kept.digest.clone()),
-            fault: fault.map(Fault::reason).map(str::to_owned),
+            fault: fault.map(|fault| told(fault, outcome.mark.as_ref())),
             rejects_fault: too_many_rejects(plan.max_rejects, &lines.sums),
+            ends_early: false,
             repeats: None,
             unopened: false,
             unknown_shapes: Vec::new(),
@@ -584,6 +611,16 @@ impl Counting<'_> {
         let is_noted = seek.is_some() && index == noted;
         let has_unnoted = !is_noted && format.is_some_and(Format::maps_request_id);
         (tally, Done { index, lines, facts, mark: outcome.mark, has_unnoted })
+    }
+}
+
+/// Why an input was not read to its end, and what of it counts all the same where that is not told by the report itself.
+fn told(fault: &Fault, mark: Option<&Mark>) -> String {
+    let reason = fault.reason();
+    match mark.map(|mark| mark.end) {
+        None => reason.to_owned(),
+        Some(0) => format!("{reason}; nothing of it counts"),
+        Some(end) => format!("{reason}; of what it holds the first {end} bytes count"),
     }
 }
 

@@ -16,7 +16,9 @@ use rayon::prelude::*;
 use super::read::{Opened, open, parsed, settle, within};
 use crate::call::{Call, Sourced};
 use crate::error::{Error, Result};
-use crate::input::{Compression, Fault, Found, Input, Io, Line, Options, Piece, Version};
+use crate::input::{
+    Compression, Fault, Found, Input, Io, Line, Options, Piece, Start, Until, Version,
+};
 use crate::limits;
 use crate::parse::Scratch;
 use crate::plan::{InputPlan, ReadPlan};
@@ -93,6 +95,11 @@ impl<'p> Ready<'p> {
             Some(kept) => settle(plan, &self.plan, kept.open(plan)),
             None => open(plan, &self.plan, self.version.as_ref()),
         })
+    }
+
+    /// Opens it once more, to be read no further than it can be relied on.
+    pub(super) fn open_until(&self, plan: &'p ReadPlan, until: &Until) -> OpenResult<'p> {
+        open(plan, &bounded(&self.plan, until), self.version.as_ref())
     }
 
     /// Why it could not be read, and what else does not count for it.
@@ -238,20 +245,37 @@ fn look<'p>(
         opened
     };
     let source = ready.plan.source;
-    bar.inc_length(opened.input.size().unwrap_or(0));
-    let outcome = opened.input.fold(
-        &|bytes| bar.inc(bytes),
-        || (Vec::new(), Scratch::default()),
-        |(seen, scratch), piece| note(plan, source, opened.format, piece, scratch, seen),
-        |(seen, _)| seen,
-        |mut seen, others| {
-            seen.extend(others);
-            seen
-        },
-    );
-    for (id, offset, day) in outcome.value {
-        firsts.note(id, First { at: (index, offset), day });
+    let mut opened = opened;
+    loop {
+        bar.inc_length(opened.input.size().unwrap_or(0));
+        let outcome = opened.input.fold(
+            &|bytes| bar.inc(bytes),
+            || (Vec::new(), Scratch::default()),
+            |(seen, scratch), piece| note(plan, source, opened.format, piece, scratch, seen),
+            |(seen, _)| seen,
+            |mut seen, others| {
+                seen.extend(others);
+                seen
+            },
+        );
+        for (id, offset, day) in outcome.value {
+            firsts.note(id, First { at: (index, offset), day });
+        }
+        let Some(Fault::Unsound(until)) = outcome.fault else { return };
+        // What is noted is what will be read.
+        ready.plan = bounded(&ready.plan, &until);
+        match open(plan, &ready.plan, ready.version.as_ref()) {
+            Ok(again) => opened = again,
+            // It says the same again when it is read.
+            Err(_) => return,
+        }
     }
+}
+
+/// How to open an input that is to be read no further than it can be relied on.
+fn bounded(input: &InputPlan, until: &Until) -> InputPlan {
+    let start = Start { until: Some(until.clone()), ..input.start.clone() };
+    InputPlan { start, ..input.clone() }
 }
 
 /// Leaves what was opened for when it is read.

@@ -12,11 +12,17 @@
 //! | less than that content at the name that it had, or other content | a rewritten log; what is there is a new one |
 //! | other content at the name, of another file, the old one nowhere | a lost log; what is there is a new one |
 //! | a beginning of the content, or of a new log, under another name | a copy that is not complete yet: nothing of it is new |
+//! | more of the content, but cut short or corrupt, and the same content under another name | a copy that is not complete: nothing of it is new |
+//! | less of the content, cut short or corrupt, and the rest nowhere | the log, of which nothing is new before more of it is there |
 //! | the same, the content nowhere, and its file begun anew | a copy that was complete before the last lines that were read: the log, renamed |
 //! | other content at the name, the log renamed before and read to its end, others renamed now | nothing: its rotation came to an end |
 //! | nothing at the name, the content nowhere | a log that is gone: lost if not all that was seen of it was read |
 //!
 //! What is less than [`limits::REPEATED_FILE_BYTES_MIN`] may be alike by chance: under a second name it is another log.
+//!
+//! A compressed log that is cut short or corrupt is compared as far as it can be relied on. (Who compresses a log writes one that
+//! is cut short until it is complete, beside its original.) It is told when it is found so, and again when it changed; as
+//! long as it lies there as it did it is known by the hash of all of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -26,7 +32,9 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Problems, Result};
 use crate::findings::{Log, Told};
-use crate::input::{self, Compared, Found, Holds, Look, Packed, Print, Start, Version};
+use crate::input::{
+    self, Compared, Compression, Found, Held, Holds, Look, Packed, Print, Start, Until, Version,
+};
 use crate::limits;
 use crate::plan::NightlySource;
 use crate::report::Partial;
@@ -39,8 +47,9 @@ use crate::time::{Instant, civil_from_days};
 pub(super) struct Survey {
     /// What is new, or may be.
     pub(super) to_read: Vec<ToRead>,
-    /// Logs of which nothing is new but the beginning of a line that waits for its end, by their numbers.
-    pub(super) waiting: Vec<u64>,
+    /// Logs of which nothing is new but the beginning of a line that waits for its end, or nothing at all as long as they end
+    /// early: by their numbers, with how they are compressed.
+    pub(super) waiting: Vec<(u64, Option<Compression>)>,
     /// What became of logs.
     pub(super) told: Vec<Told>,
     /// What can't be read now, or should be there and is not.
@@ -49,6 +58,8 @@ pub(super) struct Survey {
     pub(super) repeats: Vec<(String, String)>,
     /// Logs that are new to their source and were read as another's: its number, and their path.
     pub(super) moved: Vec<(u64, String)>,
+    /// Logs that end early, where that is no news, or of no matter: their paths, and words about it.
+    pub(super) flawed: Vec<(String, String)>,
     /// All logs that are known, as they were found now.
     pub(super) known: Vec<KnownInput>,
     /// How many logs were looked at.
@@ -140,6 +151,9 @@ fn survey_once(
             }
         }
         survey.readable += logs.len();
+        let of_source = survey.known.iter().filter(|input| input.source == source.name);
+        let whole = of_source.filter(|input| input.flaw.is_none()).filter_map(KnownInput::packed);
+        look_for_ends(&mut logs, &whole.collect());
         let mut of_others: HashMap<(u32, [u8; 32]), Vec<usize>> = HashMap::new();
         let names: HashSet<&str> = logs.iter().map(|(found, _)| found.shown.as_str()).collect();
         for (place, input) in survey.known.iter().enumerate() {
@@ -187,6 +201,28 @@ fn survey_once(
     survey.known.retain(|input| elapsed_s - input.seen_at_s <= lookback_s(&input.source));
     survey.to_read.sort_by(|a, b| (&a.found.shown, a.source).cmp(&(&b.found.shown, b.source)));
     Ok(survey)
+}
+
+/// The hash of as much of the beginning of a log as tells it from others; none where it holds less.
+fn first(look: &Look) -> Option<[u8; 32]> {
+    let mut heads = look.heads();
+    let first = heads.find(|(bytes, _)| *bytes as usize == limits::REPEATED_FILE_BYTES_MIN);
+    first.map(|(_, hash)| hash)
+}
+
+/// Finds out of compressed logs that begin like others how far they can be relied on; `whole` are known to be whole.
+fn look_for_ends(logs: &mut [(Found, Look)], whole: &HashSet<Packed>) {
+    let mut alike: HashMap<[u8; 32], usize> = HashMap::new();
+    for first in logs.iter().filter_map(|(_, look)| first(look)) {
+        *alike.entry(first).or_default() += 1;
+    }
+    logs.par_iter_mut().for_each(|(found, look)| {
+        let is_alike = first(look).and_then(|first| alike.get(&first)).is_some_and(|n| *n > 1);
+        if look.packed.is_some_and(|packed| !whole.contains(&packed)) && is_alike {
+            // What can't be read will say so where it is compared.
+            look.until = input::until(found, look).unwrap_or_default();
+        }
+    });
 }
 
 /// An error about a log, as what could not be read.
@@ -286,6 +322,8 @@ struct Matches {
     short: Vec<usize>,
     /// Whether it is that known log as it lies, compressed.
     is_exact: bool,
+    /// How far it can be relied on, if it is known to end early.
+    until: Option<Until>,
     /// Whether it can no longer be read: it is left to the next run.
     is_unreadable: bool,
 }
@@ -297,6 +335,8 @@ enum Taken {
     For(usize),
     /// This known one, of which it lacks the last that was read.
     Cut(usize),
+    /// This known one, cut short or corrupt before the end of what was read.
+    Behind(usize),
     /// No known one; what it shares with this known one was counted.
     After(usize),
     /// Nothing of it counts: the log at this place holds all of it.
@@ -333,27 +373,35 @@ impl OfSource<'_> {
             .par_iter()
             .zip(&exact)
             .map(|((found, look), exact)| {
+                let exact = match exact.map(|place| (place, &known[place].flaw)) {
+                    // Of one that is mended the ends may be as they were.
+                    Some((place, Some((_, blake3)))) => {
+                        (input::digest(found, look)? == *blake3).then_some(place)
+                    }
+                    exact => exact.map(|(place, _)| place),
+                };
                 if let Some(place) = exact {
-                    let whole = vec![*place];
+                    let whole = vec![place];
                     return Ok(Matches { whole, is_exact: true, ..Matches::default() });
                 }
                 let alike: Vec<usize> =
                     look.heads().filter_map(|head| by_head.get(&head)).flatten().copied().collect();
                 if alike.is_empty() {
-                    return Ok(Matches::default());
+                    return Ok(Matches { until: look.until.clone(), ..Matches::default() });
                 }
                 let wanted: Vec<(u64, Print)> = alike
                     .iter()
                     .map(|&place| (known[place].offset, known[place].print()))
                     .collect();
-                let holds = look.holds(found, &wanted)?;
+                let Held { holds, until } = look.holds(found, &wanted)?;
+                let until = until.or_else(|| look.until.clone());
                 let of = |wanted: Holds| {
                     let places =
                         alike.iter().zip(&holds).filter(move |(_, holds)| **holds == wanted);
                     places.map(|(place, _)| *place).collect()
                 };
                 let (whole, short) = (of(Holds::Yes), of(Holds::Short));
-                Ok(Matches { whole, short, ..Matches::default() })
+                Ok(Matches { whole, short, until, ..Matches::default() })
             })
             .collect();
         let mut all = Vec::new();
@@ -422,9 +470,13 @@ impl OfSource<'_> {
                 holder.insert(place, log);
             }
         }
-        // Elsewhere: the same file first.
+        // Elsewhere: the same file first, and those that end early last. They may be copies that are not complete.
+        let (whole, early): (Vec<usize>, Vec<usize>) =
+            (0..self.logs.len()).partition(|&log| matches[log].until.is_none());
+        let in_turn = || whole.iter().chain(&early).copied();
         for by_file in [true, false] {
-            for (log, (_, look)) in self.logs.iter().enumerate() {
+            for log in in_turn() {
+                let look = &self.logs[log].1;
                 if taken[log].is_some() {
                     continue;
                 }
@@ -466,7 +518,7 @@ impl OfSource<'_> {
                 alike.entry(first).or_default().push(log);
             }
         }
-        for log in 0..self.logs.len() {
+        for log in in_turn() {
             if taken[log].is_none() {
                 let alike = self.first(log).and_then(|first| alike.get(&first));
                 let alike = alike.map_or(&[][..], Vec::as_slice);
@@ -474,6 +526,7 @@ impl OfSource<'_> {
             }
         }
         self.take_beginnings(&mut taken);
+        self.take_early(&early, matches, &known, &mut taken, &mut holder);
         // Nothing was read of it yet, and its content is no other's: only its name tells.
         let is_free = |place: usize| known[place].offset == 0 && !holder.contains_key(&place);
         let nothing_read = places.iter().filter(|&&place| is_free(place));
@@ -527,11 +580,59 @@ impl OfSource<'_> {
         }
     }
 
-    /// The hash of as much of the beginning of a log as tells it from others; none where it holds less.
+    /// Logs that end early and would be read as new: copies that are not complete are none, whatever their originals were taken
+    /// for, and those of which more was read than they hold are not either.
+    fn take_early(
+        &mut self,
+        early: &[usize],
+        matches: &[Matches],
+        known: &[KnownInput],
+        taken: &mut [Option<Taken>],
+        holder: &mut BTreeMap<usize, usize>,
+    ) {
+        for &log in early {
+            if !matches!(taken[log], Some(Taken::New | Taken::After(_))) {
+                continue;
+            }
+            let first = self.first(log);
+            let is_other = |&other: &usize| {
+                other != log
+                    && first.is_some()
+                    && self.first(other) == first
+                    && !matches!(taken[other], None | Some(Taken::Repeat(_)))
+            };
+            let others: Vec<usize> = (0..self.logs.len()).filter(is_other).collect();
+            let compared = others.into_iter().find_map(|other| {
+                match input::compare(&self.logs[log], &self.logs[other], 0) {
+                    Ok(Compared::Within) => Some(Ok(other)),
+                    Ok(_) => None,
+                    Err(error) => Some(Err(error)),
+                }
+            });
+            let enough = limits::REPEATED_FILE_BYTES_MIN as u32;
+            let behind = matches[log]
+                .short
+                .iter()
+                .filter(|&&place| known[place].head.0 >= enough && !holder.contains_key(&place));
+            taken[log] = match (compared, behind.max_by_key(|&&place| known[place].offset)) {
+                (Some(Ok(other)), _) => Some(Taken::Repeat(other)),
+                // Before nobody knows whether it is a copy nothing of it may count.
+                (Some(Err(error)), _) => {
+                    self.survey.unread.push(unread(&self.logs[log].0, &error));
+                    Some(Taken::Repeat(log))
+                }
+                (None, Some(&place)) => {
+                    holder.insert(place, log);
+                    Some(Taken::Behind(place))
+                }
+                (None, None) => taken[log],
+            };
+        }
+    }
+
+    /// See [`first()`].
     fn first(&self, log: usize) -> Option<[u8; 32]> {
-        let mut heads = self.logs[log].1.heads();
-        let first = heads.find(|(bytes, _)| *bytes as usize == limits::REPEATED_FILE_BYTES_MIN);
-        first.map(|(_, hash)| hash)
+        first(&self.logs[log].1)
     }
 
     /// What a log is taken for whose content, or the beginning of it, is that of known logs that are found elsewhere;
@@ -576,6 +677,10 @@ impl OfSource<'_> {
                 return Taken::Repeat(other);
             }
         }
+        if matches.until.is_some() {
+            // What that is is told when all others are known for what they are.
+            return Taken::New;
+        }
         let cut = matches.short.iter().filter(|&&place| {
             known[place].head.0 as u64 >= enough
                 && !holder.contains_key(&place)
@@ -607,7 +712,7 @@ impl OfSource<'_> {
         if wanted.is_empty() {
             return None;
         }
-        let holds = look.holds(found, &wanted).ok()?;
+        let holds = look.holds(found, &wanted).ok()?.holds;
         let whole = alike.iter().zip(holds).find(|(_, holds)| *holds == Holds::Yes);
         whole.map(|(input, _)| input.id)
     }
@@ -616,12 +721,12 @@ impl OfSource<'_> {
     fn settle(&mut self, log: usize, taken: Taken, matches: &Matches) {
         let (found, look) = &self.logs[log];
         let (source, elapsed_s) = (self.number, self.elapsed_s);
-        let read = |known, start, lines_before| ToRead {
+        let read = |known, start: Start, lines_before| ToRead {
             found: found.clone(),
             version: look.version,
             source,
             known,
-            start,
+            start: Start { until: matches.until.clone(), ..start },
             lines_before,
         };
         match taken {
@@ -637,8 +742,12 @@ impl OfSource<'_> {
                     None => look.bytes == input.seen_bytes && input.packed.is_none(),
                 };
                 if nothing_new {
-                    if input.seen_bytes > input.offset {
-                        self.survey.waiting.push(input.id);
+                    if let Some((reason, _)) = &input.flaw {
+                        let words = format!("{reason}, as before");
+                        self.survey.flawed.push((found.shown.clone(), words));
+                    }
+                    if input.seen_bytes > input.offset || input.flaw.is_some() {
+                        self.survey.waiting.push((input.id, look.compression));
                     }
                 } else {
                     let (id, start, lines) = (input.id, input.start(), input.lines);
@@ -657,7 +766,24 @@ impl OfSource<'_> {
                         input.tail = (print.tail_bytes, print.tail);
                         input.grown = (0, Vec::new());
                         input.packed = look.packed.map(|packed| (packed.bytes, packed.ends));
+                        input.flaw = None;
                         input.file = look.file;
+                    }
+                    Err(error) => self.survey.unread.push(unread(found, &error)),
+                }
+            }
+            Taken::Behind(place) => {
+                self.has_renamed |= self.survey.known[place].path != found.shown;
+                let reason = matches.until.as_ref().map_or("", |until| &until.reason);
+                match input::digest(found, look) {
+                    Ok(blake3) => {
+                        let input = &mut self.survey.known[place];
+                        found_as(input, &found.shown, elapsed_s);
+                        input.packed = look.packed.map(|packed| (packed.bytes, packed.ends));
+                        input.flaw = Some((reason.to_owned(), blake3));
+                        input.file = look.file;
+                        let reason = format!("{reason}; of what it held more was read before");
+                        self.survey.unread.push(Partial { path: found.shown.clone(), reason });
                     }
                     Err(error) => self.survey.unread.push(unread(found, &error)),
                 }
@@ -670,7 +796,14 @@ impl OfSource<'_> {
             Taken::Repeat(other) if other == log => {}
             Taken::Repeat(other) => {
                 let first = self.logs[other].0.shown.clone();
-                self.survey.repeats.push((found.shown.clone(), first));
+                match &matches.until {
+                    Some(until) if until.offset < until.decoded => {
+                        let words =
+                            format!("{}; up to there it has the content of {first}", until.reason);
+                        self.survey.flawed.push((found.shown.clone(), words));
+                    }
+                    _ => self.survey.repeats.push((found.shown.clone(), first)),
+                }
                 // It shows the content of each that it holds.
                 for &place in &matches.whole {
                     self.survey.known[place].seen_at_s = elapsed_s;
@@ -689,7 +822,7 @@ impl OfSource<'_> {
         let holders: BTreeSet<usize> = taken
             .iter()
             .filter_map(|taken| match taken {
-                Taken::For(place) | Taken::Cut(place) => Some(*place),
+                Taken::For(place) | Taken::Cut(place) | Taken::Behind(place) => Some(*place),
                 _ => None,
             })
             .collect();
@@ -725,21 +858,22 @@ impl OfSource<'_> {
                     let begins_alike = look.heads().any(|head| head == input.head);
                     // Rotations between two runs may have moved a log past the last name, and what no run has seen yet to its
                     // name. The number of a file that is gone is given to a new one, and so tells nothing then.
-                    let is_at_end =
-                        self.has_renamed && input.is_renamed && input.seen_bytes == input.offset;
+                    let was_moved = self.has_renamed && input.is_renamed;
+                    let is_at_end = was_moved && !input.is_unread();
+                    // One that was damaged was replaced by a good one.
+                    let is_mended = input.flaw.is_some() && input.offset > 0 && !was_moved;
                     match (begins_alike, is_at_end) {
                         (true, _) => Some(Told::Rewritten(log())),
                         (false, true) => None,
-                        (false, false) if same_file => Some(Told::Rewritten(log())),
+                        (false, false) if same_file || is_mended => Some(Told::Rewritten(log())),
                         (false, false) => Some(Told::Lost(log())),
                     }
                 }
                 // Another known log has its name: it was at the end of a rotation.
-                Some(_) => (input.seen_bytes > input.offset).then(|| Told::Lost(log())),
+                Some(_) => input.is_unread().then(|| Told::Lost(log())),
                 // It may lie where it lay, and only not be looked for: its date is too long ago.
-                None => (input.seen_bytes > input.offset
-                    && !self.folder.join(&input.path).exists())
-                .then(|| Told::Lost(log())),
+                None => (input.is_unread() && !self.folder.join(&input.path).exists())
+                    .then(|| Told::Lost(log())),
             };
             if let Some(told) = told {
                 input.is_told = true;

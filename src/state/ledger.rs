@@ -103,6 +103,8 @@ pub struct KnownInput {
     pub grown: (u64, Vec<[u8; 32]>),
     /// Of one that is compressed: size and BLAKE3 of its ends as it lies.
     pub packed: Option<(u64, [u8; 32])>,
+    /// Of one whose compression ended early when it was last read: why, and BLAKE3 of all of it as it lay then.
+    pub flaw: Option<(String, [u8; 32])>,
     /// Device and inode: a hint.
     pub file: Option<(u64, u64)>,
     /// Whether it was ever found under another name than before.
@@ -128,12 +130,25 @@ impl KnownInput {
             directive: self.directive.clone(),
             print: self.print(),
             grown: Grown { bytes, subtrees },
+            until: None,
         }
     }
 
     /// By what it is known as it lies, if it is compressed.
     pub fn packed(&self) -> Option<Packed> {
         self.packed.map(|(bytes, ends)| Packed { bytes, ends })
+    }
+
+    /// Whether some of it may never have been read, as far as anybody could see.
+    ///
+    /// Of what ends early that can't be told; but what is so short that nothing of it counted may have been the beginning of a
+    /// copy.
+    pub fn is_unread(&self) -> bool {
+        let is_short = self.offset == 0 && self.seen_bytes < limits::REPEATED_FILE_BYTES_MIN as u64;
+        match &self.flaw {
+            None => self.seen_bytes > self.offset,
+            Some(_) => !is_short,
+        }
     }
 
     /// Takes over how far it was read now, `lines` further on.
@@ -146,6 +161,7 @@ impl KnownInput {
         (self.head, self.tail) = ((head_bytes, head), (tail_bytes, tail));
         self.grown = (mark.grown.bytes, mark.grown.subtrees.clone());
         self.packed = mark.packed.map(|packed| (packed.bytes, packed.ends));
+        self.flaw = mark.flawed.as_ref().map(|flawed| (flawed.reason.clone(), flawed.blake3));
         self.file = mark.file;
     }
 }

@@ -307,9 +307,15 @@ impl Logs {
         self.write(name, text.as_bytes());
     }
 
-    /// What has come by the first night, or the second: a log that grew, one for a past day, one renamed and compressed, a day
-    /// that is no longer kept, and another register.
+    /// What has come by the first night, or the second: a log that grew, one for a past day, one renamed and compressed, one of
+    /// which the first night saw only a part, a day that is no longer kept, and another register.
     fn come(&self, night: u32) {
+        if night == 1 {
+            self.append("c.log", 3, 300);
+        }
+        let packed = crate::harness::gzip(fs::read(self.folder.path().join("c.log")).unwrap());
+        let there = if night == 1 { packed.len() / 2 } else { packed.len() };
+        self.write("logs/c.gz", &packed[..there]);
         if night == 1 {
             self.append("logs/a.log", 1, 40);
             self.append("logs/a.log", 2, 30);

@@ -1,11 +1,11 @@
 //! Runs that keep state, at their edges: what changes between two nights beside the logs, and what no night can know.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Case, Output};
+use crate::harness::{Case, Output, gzip, zstd};
 
 const CONFIG: &str = "[register]\nsource = \"register\"\n[[logs]]\nsource = \"core\"\npaths = [\"logs/*\"]\nformat = \"json\"\n";
 
@@ -240,4 +240,411 @@ fn a_call_from_the_future_is_no_end_of_what_is_looked_at() {
     // Who asks what will be by then is told.
     let report = case.run(&["report", "--json", "--until", "2100-01-01"]).expect_status(0).report();
     assert_eq!(of_kind(&report, "standing-access")[0]["since"], "2030-01-01T00:00:00Z");
+}
+
+// --- Logs whose compression ends early -----------------------------------------------------
+
+/// The bytes of a call, of no pattern: where one counts twice and another one not at all, their sum tells.
+fn weight(number: usize) -> u64 {
+    (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
+}
+
+/// Calls of the 17th, each another one.
+fn lines(numbers: std::ops::Range<usize>) -> String {
+    let line = |number: usize| {
+        format!(
+            "{{\"time\":\"2018-12-17T09:00:00Z\",\"client_id\":\"key-acme-1\",\"method\":\"GET\",\"path\":\"/messages/u{}\",\"status\":200,\"bytes\":{},\"request_id\":\"r-{number}\"}}\n",
+            number % 7,
+            weight(number)
+        )
+    };
+    numbers.map(line).collect()
+}
+
+/// A run that counts so many calls, and tells what of a log ends early only if `told` names it and why.
+#[track_caller]
+fn count(case: &Case, day: u32, calls: usize, told: Option<(&str, &str)>) -> Value {
+    let output = night(case, day).expect_status(if told.is_some() { 3 } else { 0 });
+    let report = output.report();
+    assert_eq!(report["accounting"]["calls"], calls, "calls of the run at the {day}th");
+    assert_eq!(report["accounting"]["rejected"], 0);
+    let partial = report["partial"].as_array().unwrap();
+    match told {
+        None => assert_eq!(*partial, [] as [Value; 0]),
+        Some((path, reason)) => {
+            assert_eq!((partial.len(), &partial[0]["path"]), (1, &path.into()));
+            let found = partial[0]["reason"].as_str().unwrap();
+            assert!(found.starts_with(reason), "{found}");
+        }
+    }
+    report
+}
+
+/// All that is kept is each of these calls, once.
+#[track_caller]
+fn holds(case: &Case, numbers: impl IntoIterator<Item = usize>) {
+    let report = case.run(&["report", "--json"]).expect_status(0).report();
+    let weights: Vec<u64> = numbers.into_iter().map(weight).collect();
+    assert_eq!(report["accounting"]["calls"], weights.len());
+    let usage = report["usage"].as_array().unwrap();
+    let bytes: u64 = usage.iter().map(|row| row["bytes"].as_u64().unwrap()).sum();
+    assert_eq!(bytes, weights.iter().sum::<u64>(), "bytes of all calls");
+}
+
+/// How many lines are whole in what decodes of data that is cut short.
+fn decoded_lines(packed: &[u8]) -> usize {
+    let mut decoded = Vec::new();
+    let _ = match packed.starts_with(&[0x1f]) {
+        true => flate2::read::GzDecoder::new(packed).read_to_end(&mut decoded),
+        false => ::zstd::Decoder::new(packed).unwrap().read_to_end(&mut decoded),
+    };
+    decoded.iter().filter(|byte| **byte == b'\n').count()
+}
+
+/// What became of logs: kind and path.
+fn logs_told(report: &Value) -> Vec<(String, String)> {
+    let findings = report["findings"].as_array().unwrap().iter();
+    let of_logs = findings.filter(|f| !f["log"].is_null() && f["status"] != "resolved");
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    of_logs.map(|f| (text(&f["kind"]), text(&f["log"]["path"]))).collect()
+}
+
+const CUT: &str = "gzip data ended early";
+
+#[test]
+fn of_a_log_that_is_cut_off_what_decodes_counts_once_and_it_is_read_on() {
+    for (name, pack, reason) in [
+        ("logs/a.gz", gzip as fn(String) -> Vec<u8>, CUT),
+        ("logs/a.zst", zstd, "zstd data ended early"),
+    ] {
+        let packed = pack(lines(0..9000));
+        // Of zstd whole blocks decode.
+        let (some, more) = (packed.len() * 2 / 3, packed.len() - 40);
+        let (first, second) = (decoded_lines(&packed[..some]), decoded_lines(&packed[..more]));
+        assert!(100 < first && first < second && second < 9000, "{first} {second}");
+        let case = case(CONFIG).file(name, &packed[..some]).file("logs/b.log", lines(9000..9001));
+        let report = count(&case, 18, first + 1, Some((name, reason)));
+        let told = report["partial"][0]["reason"].as_str().unwrap();
+        drop(case.run(&["verify"]).expect_status(0));
+        let counted = lines(0..first).len();
+        assert!(told.ends_with(&format!("; of what it holds the first {counted} bytes count")));
+        assert_eq!(report["inputs"][0]["complete"], false);
+        holds(&case, (0..first).chain([9000]));
+
+        // As long as it lies there as it did it is no news, whatever it is called and whoever comes by.
+        for day in [19, 20] {
+            let output = night(&case, day).expect_status(0);
+            let note = format!("{name}: {reason}, as before");
+            let output = output.expect_stderr(&[&note]);
+            assert_eq!(output.report()["status"], "complete");
+            assert_eq!(output.report()["accounting"]["calls"], 0);
+            let row = &output.report()["inputs"][0];
+            assert_eq!((&row["path"], &row["complete"]), (&name.into(), &false.into()));
+        }
+        // It goes on, and is whole.
+        case.write(name, &packed[..more]);
+        count(&case, 21, second - first, Some((name, reason)));
+        case.write(name, &packed);
+        let report = count(&case, 22, 9000 - second, None);
+        assert_eq!(logs_told(&report), []);
+        count(&case, 23, 0, None);
+        holds(&case, 0..9001);
+        let verified = case.run(&["verify"]).expect_status(0);
+        assert!(verified.stdout.is_empty(), "{}", verified.stdout);
+    }
+}
+
+#[test]
+fn of_a_log_that_is_corrupt_only_whole_members_count() {
+    let parts = [gzip(lines(0..1500)), gzip(lines(1500..3000)), gzip(lines(3000..3100))];
+    for (content, before) in [(parts.concat(), 1500), (gzip(lines(0..3100)), 0)] {
+        let mut corrupt = content.clone();
+        // Far from the ends, by which a compressed log is known.
+        let at = content.len() / 2 + 3000;
+        corrupt[at] ^= 0x40;
+        let case = case(CONFIG).file("logs/a.gz", &corrupt).file("logs/b.log", lines(5000..5001));
+        let told = Some(("logs/a.gz", "corrupt gzip data"));
+        let report = count(&case, 18, before + 1, told);
+        if before == 0 {
+            let reason = report["partial"][0]["reason"].as_str().unwrap();
+            assert!(reason.ends_with("; nothing of it counts"), "{reason}");
+        }
+        let pending = report["inputs"][0]["pending_bytes"].as_u64().unwrap();
+        assert!(pending > 1000, "{pending}");
+        count(&case, 19, 0, None);
+        holds(&case, (0..before).chain([5000]));
+        // Mended, it is as long as it was, and begins and ends alike.
+        case.write("logs/a.gz", &content);
+        let report = count(&case, 20, 3100 - before, None);
+        assert_eq!(logs_told(&report), []);
+        count(&case, 21, 0, None);
+        holds(&case, (0..3100).chain([5000]));
+    }
+}
+
+/// Of what a decoder makes of damage no format can be told.
+#[test]
+fn a_log_that_is_corrupt_from_its_beginning_on_is_told_so_and_not_of_no_format() {
+    let config = CONFIG.replace("format = \"json\"", "");
+    let content = gzip(lines(0..3000));
+    // Bytes of literals: of the first lines hardly one is left as it was.
+    let mut corrupt = content.clone();
+    corrupt[30..4000].fill(0x55);
+    let case = case(&config).file("logs/a.gz", &corrupt).file("logs/b.log", lines(5000..5001));
+    count(&case, 18, 1, Some(("logs/a.gz", "corrupt gzip data")));
+    count(&case, 19, 0, None);
+    case.write("logs/a.gz", &content);
+    count(&case, 20, 3000, None);
+    holds(&case, (0..3000).chain([5000]));
+}
+
+/// Reading can't go on from within a document.
+#[test]
+fn of_documents_that_are_cut_off_the_whole_ones_count() {
+    let record = |number: usize| {
+        format!(
+            "{{\"eventVersion\":\"1.05\",\"eventTime\":\"2018-12-17T09:00:00Z\",\"eventSource\":\"s3.amazonaws.com\",\"eventName\":\"GetObject\",\
+             \"awsRegion\":\"eu-west-1\",\"sourceIPAddress\":\"192.0.2.1\",\"userAgent\":\"x\",\"userIdentity\":{{\"type\":\"IAMUser\",\"accessKeyId\":\"key-acme-1\"}},\
+             \"eventID\":\"e-{}\",\"eventType\":\"AwsApiCall\"}}",
+            weight(number)
+        )
+    };
+    let document = |numbers: std::ops::Range<usize>| {
+        format!("{{\"Records\":[{}]}}\n", numbers.map(record).collect::<Vec<_>>().join(","))
+    };
+    for (ends, whole) in [(&[2000][..], 0), (&[500, 900, 2000], 900)] {
+        let documents = [0].iter().chain(ends).zip(ends).map(|(from, until)| *from..*until);
+        let packed = gzip(documents.map(document).collect::<String>());
+        let config = CONFIG.replace("\"json\"", "\"aws-cloudtrail\"");
+        let case = case(&config).file("logs/a.json.gz", &packed[..packed.len() * 3 / 4]);
+        count(&case, 18, whole, Some(("logs/a.json.gz", CUT)));
+        count(&case, 19, 0, None);
+        case.write("logs/a.json.gz", &packed);
+        let report = count(&case, 20, 2000 - whole, None);
+        assert_eq!(report["accounting"]["duplicates"], 0);
+        count(&case, 21, 0, None);
+    }
+}
+
+#[test]
+fn a_log_that_was_cut_off_and_is_another_now_was_rewritten_or_is_lost() {
+    let packed = gzip(lines(0..3000));
+    let cut = &packed[..packed.len() / 2];
+    let first = decoded_lines(cut);
+    let begin = || {
+        let case = case(CONFIG).file("logs/a.gz", cut).file("logs/b.log", lines(5000..5001));
+        count(&case, 18, first + 1, Some(("logs/a.gz", CUT)));
+        case
+    };
+    // Other lines lie where the last lay, or the first, or all are others.
+    for content in [
+        lines(0..first - 1) + &lines(4000..4500),
+        lines(4000..4001) + &lines(1..3000),
+        lines(4000..4500),
+    ] {
+        let case = begin();
+        fs::remove_file(case.path("logs/a.gz")).unwrap();
+        case.write("logs/new", gzip(&content));
+        fs::rename(case.path("logs/new"), case.path("logs/a.gz")).unwrap();
+        let calls = content.lines().count();
+        let report = count(&case, 19, calls, None);
+        assert_eq!(logs_told(&report), [("log-rewritten".to_owned(), "logs/a.gz".to_owned())]);
+        assert_eq!(logs_told(&count(&case, 20, 0, None)), []);
+    }
+    // It is gone before the rest of it came.
+    let case = begin();
+    fs::remove_file(case.path("logs/a.gz")).unwrap();
+    let report = count(&case, 19, 0, None);
+    assert_eq!(logs_told(&report), [("log-lost".to_owned(), "logs/a.gz".to_owned())]);
+    assert_eq!(logs_told(&count(&case, 20, 0, None)), []);
+    holds(&case, (0..first).chain([5000]));
+    // So is one of which nothing could be relied on.
+    let mut corrupt = packed.clone();
+    corrupt[packed.len() / 2] ^= 0x40;
+    let case = self::case(CONFIG).file("logs/a.gz", corrupt).file("logs/b.log", lines(5000..5001));
+    count(&case, 18, 1, Some(("logs/a.gz", "corrupt gzip data")));
+    fs::remove_file(case.path("logs/a.gz")).unwrap();
+    let report = count(&case, 19, 0, None);
+    assert_eq!(logs_told(&report), [("log-lost".to_owned(), "logs/a.gz".to_owned())]);
+}
+
+/// Of so little nobody can tell whether it is the beginning of a copy.
+#[test]
+fn of_a_log_that_is_cut_off_within_its_first_lines_nothing_counts_yet() {
+    let packed = zstd(lines(0..5));
+    for content in [&gzip(lines(0..5))[..60], &packed[..packed.len() - 2], &packed[..9]] {
+        let case = case(CONFIG).file("logs/a", content).file("logs/b.log", lines(10..11));
+        let reason = if content[0] == 0x1f { CUT } else { "zstd data ended early" };
+        count(&case, 18, 1, Some(("logs/a", reason)));
+        count(&case, 19, 0, None);
+        // Whether it becomes whole or was never one.
+        case.write("logs/a", gzip(lines(0..5)));
+        count(&case, 20, 5, None);
+        count(&case, 21, 0, None);
+        holds(&case, (0..5).chain([10]));
+    }
+}
+
+/// Somebody compresses a log and has not come to its end: whatever is known of the original, and whichever is found first,
+/// nothing counts twice.
+#[test]
+fn a_copy_that_is_being_compressed_counts_no_line_twice() {
+    let whole = lines(0..4000);
+    // Some members, of which one may be damaged when the disk was full.
+    let parts = [gzip(lines(0..1000)), gzip(lines(1000..2000)), gzip(lines(2000..4000))];
+    let packed = parts.concat();
+    let mut corrupt = packed.clone();
+    corrupt[parts[0].len() + 200] ^= 0x40;
+    let cut = |thousandths: usize| packed[..packed.len() * thousandths / 1000].to_vec();
+    for (original, copy) in [("logs/a.log", "logs/a.log.gz"), ("logs/b.log", "logs/a.gz")] {
+        for known in [0, 5, 800, 2500] {
+            for content in [cut(2), cut(100), cut(400), cut(999), corrupt.clone()] {
+                let case = case(CONFIG).file(original, lines(0..known));
+                if known > 0 {
+                    count(&case, 18, known, None);
+                }
+                append(&case, original, &whole[lines(0..known).len()..]);
+                case.write(copy, &content);
+                let output = night(&case, 19);
+                assert_eq!(output.report()["accounting"]["calls"], 4000 - known);
+                // What decodes to next to nothing is not known for a copy, and told.
+                let is_known = decoded_lines(&content) > 10;
+                drop(output.expect_status(if is_known { 0 } else { 3 }));
+                holds(&case, 0..4000);
+                count(&case, 20, 0, None);
+                // It is done, and the original gone.
+                fs::remove_file(case.path(original)).unwrap();
+                case.write(copy, &packed);
+                let report = count(&case, 21, 0, None);
+                assert_eq!(logs_told(&report), []);
+                count(&case, 22, 0, None);
+                holds(&case, 0..4000);
+            }
+        }
+    }
+}
+
+/// Likewise where the original itself is known only by what it is a copy of, or shares its beginning with.
+#[test]
+fn a_copy_of_a_copy_that_is_being_compressed_counts_no_line_twice() {
+    for name in ["logs/0.gz", "logs/z.gz"] {
+        // copytruncate copied 600 lines, a run read 650, and then came the truncation.
+        let copy = lines(0..600) + &lines(600..601)[..50];
+        let case = case(CONFIG).file("logs/a.log", lines(0..650)).file("logs/a.log.1", &copy);
+        count(&case, 18, 650, None);
+        fs::write(case.path("logs/a.log"), lines(650..700)).unwrap();
+        let packed = gzip(&copy);
+        case.write(name, &packed[..packed.len() / 2]);
+        let report = count(&case, 19, 50, None);
+        assert_eq!(logs_told(&report), []);
+        fs::remove_file(case.path("logs/a.log.1")).unwrap();
+        case.write(name, &packed);
+        assert_eq!(logs_told(&count(&case, 20, 0, None)), []);
+        holds(&case, 0..700);
+
+        // Two logs begin alike, and one of them is being compressed.
+        let other = lines(0..600) + &lines(1000..1400);
+        let case = self::case(CONFIG).file("logs/a.log", lines(0..600));
+        count(&case, 18, 600, None);
+        case.write("logs/b.log", &other);
+        let packed = gzip(&other);
+        case.write(name, &packed[..packed.len() * 9 / 10]);
+        count(&case, 19, 400, None);
+        fs::remove_file(case.path("logs/b.log")).unwrap();
+        case.write(name, &packed);
+        let report = count(&case, 20, 0, None);
+        assert_eq!(logs_told(&report), []);
+        holds(&case, (0..600).chain(1000..1400));
+    }
+}
+
+#[test]
+fn two_logs_that_are_alike_to_the_middle_of_a_line_are_one() {
+    let content = lines(0..20) + &lines(20..21)[..40];
+    let case = case(CONFIG).file("logs/a.log", &content).file("logs/b.log", &content);
+    count(&case, 18, 20, None);
+    append(&case, "logs/a.log", &lines(20..21)[40..]);
+    count(&case, 19, 1, None);
+    holds(&case, 0..21);
+}
+
+/// The machine went down just after a log was compressed: the original is gone, and its copy not all there.
+#[test]
+fn a_log_of_which_only_a_damaged_copy_is_left_is_that_log() {
+    let packed = [gzip(lines(0..1000)), gzip(lines(1000..3000))].concat();
+    let mut corrupt = packed.clone();
+    corrupt[packed.len() / 2] ^= 0x40;
+    let cut = packed[..packed.len() / 2].to_vec();
+    let in_cut = {
+        let first = gzip(lines(0..1000)).len();
+        1000 + decoded_lines(&cut[first..])
+    };
+    assert!((1100..2500).contains(&in_cut), "{in_cut}");
+    for (content, decoded, reason) in [(corrupt, 1000, "corrupt gzip data"), (cut, in_cut, CUT)] {
+        for known in [900, 1000, 1050, 2600] {
+            let case = case(CONFIG).file("logs/a.log", lines(0..known));
+            append(&case, "logs/c.log", lines(5000..5001));
+            count(&case, 18, known + 1, None);
+            fs::remove_file(case.path("logs/a.log")).unwrap();
+            case.write("logs/a.log.gz", &content);
+            let new = decoded.max(known) - known;
+            let report = count(&case, 19, new, Some(("logs/a.log.gz", reason)));
+            assert_eq!(logs_told(&report), []);
+            count(&case, 20, 0, None);
+            holds(&case, (0..known.max(decoded)).chain([5000]));
+            // It was restored from where it had been copied to.
+            case.write("logs/a.log.gz", &packed);
+            let report = count(&case, 21, 3000 - known - new, None);
+            assert_eq!(logs_told(&report), []);
+            count(&case, 22, 0, None);
+            holds(&case, (0..3000).chain([5000]));
+        }
+    }
+}
+
+#[test]
+fn records_of_a_log_that_is_cut_off_are_remembered_as_far_as_they_count() {
+    let config = CONFIG.replace("format = \"json\"", "dedupe = true");
+    let packed = gzip(lines(0..3000));
+    let parts = [gzip(lines(0..1000)), gzip(lines(1000..3000))];
+    let mut corrupt = parts.concat();
+    corrupt[parts[0].len() + 300] ^= 0x40;
+    let cut = packed[..packed.len() / 2].to_vec();
+    let decoded = decoded_lines(&cut);
+    for (content, counted, reason) in [(cut, decoded, CUT), (corrupt, 1000, "corrupt gzip data")] {
+        let case = case(&config).file("logs/a.gz", content);
+        count(&case, 18, counted, Some(("logs/a.gz", reason)));
+        // All of it is delivered once more, in another order.
+        case.write("logs/b.log", lines(1500..3000) + &lines(0..1500));
+        let report = count(&case, 19, 3000 - counted, None);
+        assert_eq!(report["accounting"]["duplicates"], counted);
+        case.write("logs/a.gz", gzip(lines(0..3000)));
+        count(&case, 20, 0, None);
+        holds(&case, 0..3000);
+    }
+}
+
+#[test]
+fn what_ends_early_is_the_same_at_any_number_of_threads() {
+    let parts: Vec<Vec<u8>> = (0..20).map(|n| gzip(lines(n * 200..n * 200 + 200))).collect();
+    let mut corrupt = parts.concat();
+    let at = parts[..13].iter().map(Vec::len).sum::<usize>() + 500;
+    corrupt[at] ^= 0x40;
+    let cut = &parts.concat()[..at];
+    let key = "overstay-key-1:0707070707070707070707070707070707070707070707070707070707070707\n";
+    let case = case(CONFIG).file("overstay.key", key).file("logs/a.gz", &corrupt);
+    // A copy of it that is cut short: only one of the two counts.
+    case.write("logs/b.gz", cut);
+    let mut expected = None;
+    for threads in ["1", "2", "7"] {
+        let arguments = ["nightly", "--json", "--run-at", "2018-12-18T02:00:00Z", "--quiet"];
+        let arguments = [&arguments[..], &["--threads", threads, "--chunk-bytes", "5000"]].concat();
+        let output = case.run(&arguments).expect_status(3);
+        let calls = output.report()["accounting"]["calls"].as_u64().unwrap();
+        assert!((2600..2800).contains(&calls), "{calls}");
+        let found = (output.stdout.clone(), fs::read(case.path("state/ledger")).unwrap());
+        assert!(*expected.get_or_insert_with(|| found.clone()) == found, "{threads} threads");
+        fs::remove_dir_all(case.path("state")).unwrap();
+        fs::remove_dir_all(case.path("reports")).unwrap();
+    }
 }
