@@ -134,6 +134,10 @@ pub const CREDENTIALS_REMEMBERED_MAX: usize = 65_536;
 /// Of a credential that is stale or unknown, all operations.
 pub const OPERATIONS_LISTED_MAX: usize = 32;
 
+/// Operations that only logs brought which are remembered for each partner and api, in byte order: an api has some dozens. Where
+/// there were more, none of them is called unused once the register has a word for it.
+pub const LOGGED_OPERATIONS_NOTED_MAX: usize = 128;
+
 /// Unknown credentials that become a finding each; the rest share one.
 pub const UNKNOWN_CREDENTIAL_FINDINGS_MAX: usize = 100;
 

@@ -11,6 +11,7 @@ use crate::judge::{Judge, Step};
 use crate::register::Register;
 use crate::report::{Affected, RegisterChange};
 use crate::state::{Folder, JudgedSums, Ledger, Segment};
+use crate::tally::OperationName;
 use crate::time::{Instant, day_name};
 
 /// What one register says of (partner, api, operation), in words that another has too: from when, what, by which grant, since
@@ -48,7 +49,9 @@ pub(super) fn changes(
     let touches_all = !tables.is_empty();
     let mut days = BTreeSet::new();
     let mut affected: BTreeMap<What, u64> = BTreeMap::new();
-    let mut same: BTreeMap<What, Option<(Says, Says)>> = BTreeMap::new();
+    let mut same: BTreeMap<(String, String, String), Option<(Says, Says)>> = BTreeMap::new();
+    let mut new_words = now.operations.clone();
+    new_words.retain(|word| !has_word(&before, word));
     for (&day, known) in &ledger.days {
         if touches_all {
             days.insert(day);
@@ -67,18 +70,21 @@ pub(super) fn changes(
                 }
                 continue;
             };
-            let what = (sums.partner.to_owned(), api.to_owned(), sums.operation.map(str::to_owned));
-            let differ = same.entry(what.clone()).or_insert_with(|| {
-                let operation = sums.operation.unwrap_or_default();
-                let of = |judge: &Judge<'_>| says(judge, sums.partner, api, operation);
-                let (old, new) = (of(&before), of(&now));
-                (old != new).then_some((old, new))
-            });
-            let is_judged_otherwise = differ.as_ref().is_some_and(|(old, new)| {
-                within(old, sums.first, sums.last) != within(new, sums.first, sums.last)
+            let (asked, told) = asked(&before, &now, &new_words, sums.operation);
+            let is_judged_otherwise = asked.into_iter().any(|operation| {
+                let what = (sums.partner.to_owned(), api.to_owned(), operation.to_owned());
+                let differ = same.entry(what).or_insert_with(|| {
+                    let of = |judge: &Judge<'_>| says(judge, sums.partner, api, operation);
+                    let (old, new) = (of(&before), of(&now));
+                    (old != new).then_some((old, new))
+                });
+                differ.as_ref().is_some_and(|(old, new)| {
+                    within(old, sums.first, sums.last) != within(new, sums.first, sums.last)
+                })
             });
             if is_judged_otherwise || is_stale_otherwise() {
                 days.insert(day);
+                let what = (sums.partner.to_owned(), api.to_owned(), told.map(str::to_owned));
                 *affected.entry(what).or_default() += sums.calls;
             }
         }
@@ -112,6 +118,32 @@ pub(super) fn changes(
             .collect(),
         tables: tables.into_iter().collect(),
     })
+}
+
+/// For which operations two registers are to be compared where calls were made for one, and under which name that is told; none
+/// stands for any that no grant names. `new_words` are those that only the register of now has.
+fn asked<'a>(
+    before: &Judge<'_>,
+    now: &Judge<'_>,
+    new_words: &'a [String],
+    operation: OperationName<'a>,
+) -> (Vec<&'a str>, Option<&'a str>) {
+    match operation {
+        OperationName::Word(name) => (vec![name], Some(name)),
+        OperationName::Logged(name) if has_word(before, name) || has_word(now, name) => {
+            (vec![name], Some(name))
+        }
+        // It may be any that there was no word for.
+        OperationName::CutOff => {
+            (std::iter::once("").chain(new_words.iter().map(String::as_str)).collect(), None)
+        }
+        // There may be very many names for which no register has a word: what is said of all of them is the same.
+        OperationName::Logged(_) | OperationName::Absent => (vec![""], None),
+    }
+}
+
+fn has_word(judge: &Judge<'_>, name: &str) -> bool {
+    judge.operations.binary_search_by(|word| word.as_str().cmp(name)).is_ok()
 }
 
 /// What a register says, step by step.

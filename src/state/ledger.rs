@@ -264,6 +264,8 @@ pub struct Uses {
     pub grants: BTreeMap<String, i64>,
     /// The first and the last day of calls of (partner, api, operation).
     pub operations: BTreeMap<(String, String, String), (i64, i64)>,
+    /// Operations of (partner, api) that the register had no word for: it may get one.
+    pub logged: BTreeMap<(String, String), LoggedUses>,
     /// The last day on which each credential was presented, by digest; how reports show it.
     pub credentials: BTreeMap<[u8; 32], (i64, String)>,
     /// The last day of each partner's calls.
@@ -280,11 +282,40 @@ pub struct Uses {
     pub telling_days: BTreeSet<i64>,
 }
 
+/// Operations that only logs brought, as many as are kept: the first in byte order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoggedUses {
+    /// The last day of calls of each.
+    pub days: BTreeMap<String, i64>,
+    /// The last day of calls of any that is not kept.
+    pub more: Option<i64>,
+}
+
+impl LoggedUses {
+    /// Notes a call of an operation; none: of one whose name was cut off.
+    pub fn note(&mut self, operation: Option<&str>, day: i64) {
+        let Some(operation) = operation else {
+            self.more = self.more.max(Some(day));
+            return;
+        };
+        let last = self.days.entry(operation.to_owned()).or_insert(day);
+        *last = day.max(*last);
+        while self.days.len() > limits::LOGGED_OPERATIONS_NOTED_MAX {
+            self.more = self.more.max(self.days.pop_last().map(|(_, last)| last));
+        }
+    }
+}
+
 impl Uses {
     /// Forgets what was not used since a day.
     pub fn forget_before(&mut self, day: i64) {
         self.grants.retain(|_, last| *last >= day);
         self.operations.retain(|_, (_, last)| *last >= day);
+        self.logged.retain(|_, logged| {
+            logged.days.retain(|_, last| *last >= day);
+            logged.more = logged.more.filter(|last| *last >= day);
+            !logged.days.is_empty() || logged.more.is_some()
+        });
         self.credentials.retain(|_, (last, _)| *last >= day);
         for days in [&mut self.partners, &mut self.apis, &mut self.words] {
             days.retain(|_, last| *last >= day);

@@ -241,3 +241,99 @@ fn a_call_from_the_future_is_no_end_of_what_is_looked_at() {
     let report = case.run(&["report", "--json", "--until", "2100-01-01"]).expect_status(0).report();
     assert_eq!(of_kind(&report, "standing-access")[0]["since"], "2030-01-01T00:00:00Z");
 }
+
+/// A call of acme to messages whose log names the operation.
+fn named(at: &str, operation: &str) -> String {
+    good(at).replace('}', &format!(",\"api\":\"messages\",\"operation\":\"{operation}\"}}"))
+}
+
+/// The grants table with these of acme on messages: ids and operations, since January.
+fn grants(rows: &[(&str, &str)]) -> String {
+    let rows = rows.iter();
+    let rows = rows.map(|(id, operations)| format!("{id},acme,messages,{operations},2018-01-01\n"));
+    format!("grant,partner,api,operations,granted_at\n{}", rows.collect::<String>())
+}
+
+#[test]
+fn a_word_for_what_only_the_log_named_is_a_change_of_the_days_that_named_it() {
+    let case = case(CONFIG).file("register/grants.csv", grants(&[("g-read", "read")]));
+    let first = [named("16T09:00", "read"), named("16T10:00", "list"), named("17T09:00", "purge")];
+    append(&case, "logs/a.log", first.concat());
+    let verdicts = |report: &Value| -> Vec<(Value, Value)> {
+        let rows = report["usage"].as_array().unwrap().iter();
+        rows.map(|row| (row["operation"].clone(), row["verdict"].clone())).collect()
+    };
+    let told = |purge: &str| {
+        let rows = [("list", "out-of-scope"), ("purge", purge), ("read", "granted")];
+        rows.map(|(operation, verdict)| (json!(operation), json!(verdict))).to_vec()
+    };
+    assert_eq!(verdicts(&nightly(&case, 18)), told("out-of-scope"));
+
+    case.write("register/grants.csv", grants(&[("g-read", "read"), ("g-purge", "purge")]));
+    let audited = case.run(&["audit", "--json"]).expect_status(0).report();
+    assert_eq!(verdicts(&audited), told("granted"));
+    let change = &nightly(&case, 19)["nightly"]["register_change"];
+    assert_eq!(change["days"], json!(["2018-12-17"]));
+    let affected = |operation: Value, calls: u64| json!({"partner": "acme", "api": "messages", "operation": operation, "calls": calls});
+    assert_eq!(change["affected"], json!([affected("purge".into(), 1)]));
+    assert_eq!(change["tables"], json!([]));
+
+    // What no register has a word for stays without a name, however many the names are.
+    case.write("register/grants.csv", grants(&[("g-all", "*"), ("g-purge", "purge")]));
+    append(&case, "logs/a.log", [named("16T11:00", "zip"), named("19T09:00", "read")].concat());
+    let change = &nightly(&case, 20)["nightly"]["register_change"];
+    assert_eq!(change["days"], json!(["2018-12-16", "2018-12-17"]));
+    let expected =
+        [affected(Value::Null, 1), affected("purge".into(), 1), affected("read".into(), 1)];
+    assert_eq!(change["affected"], json!(expected));
+}
+
+/// A name that is longer than is kept is any that the register had no word for.
+#[test]
+fn a_name_that_was_cut_off_may_be_any_that_gets_a_word() {
+    let case = case(CONFIG).file("register/grants.csv", grants(&[("g-read", "read")]));
+    append(
+        &case,
+        "logs/a.log",
+        named("16T09:00", &"purge".repeat(300)) + &named("17T09:00", "list"),
+    );
+    nightly(&case, 18);
+    case.write("register/grants.csv", grants(&[("g-read", "read"), ("g-purge", "purge")]));
+    let change = &nightly(&case, 19)["nightly"]["register_change"];
+    assert_eq!(change["days"], json!(["2018-12-16"]));
+    assert_eq!(change["affected"][0]["operation"], Value::Null);
+}
+
+#[test]
+fn what_was_called_before_the_register_had_a_word_for_it_is_not_unused() {
+    let unused = |report: &Value| -> Vec<Value> {
+        let findings = report["findings"].as_array().unwrap().iter();
+        let found = findings.filter(|finding| finding["kind"] == "unused-operation");
+        found.map(|finding| finding["operations"].clone()).collect()
+    };
+    // Thirty-three days, on each of which `more` operations are called that no register ever has a word for.
+    let after = |more: usize, operations: &str| {
+        let case = case(CONFIG).file("register/grants.csv", grants(&[("g-read", "read")]));
+        for day in 0..33 {
+            let at = |line: String| match day {
+                0..30 => line.replace("2018-12-01", &format!("2018-11-{:02}", day + 1)),
+                _ => line.replace("2018-12-01", &format!("2018-12-{:02}", day - 29)),
+            };
+            append(
+                &case,
+                "logs/a.log",
+                at(named("01T09:00", "read") + &named("01T09:01", "purge")),
+            );
+        }
+        let others = (0..more).map(|number| named("03T10:00", &format!("a-{number:03}")));
+        append(&case, "logs/a.log", others.collect::<String>());
+        nightly(&case, 4);
+        case.write("register/grants.csv", grants(&[("g-read", operations)]));
+        append(&case, "logs/a.log", named("04T09:00", "read"));
+        unused(&nightly(&case, 5))
+    };
+    assert_eq!(after(0, "read|purge"), [] as [Value; 0]);
+    assert_eq!(after(127, "read|purge|shred"), [json!(["shred"])]);
+    // Of more names than are remembered nobody knows whether it was among them.
+    assert_eq!(after(128, "read|purge|shred"), [] as [Value; 0]);
+}
