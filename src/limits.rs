@@ -93,6 +93,10 @@ pub const MARK_BYTES: usize = 4 << 10;
 /// clock that jumped makes none of them forgotten.
 pub const RUN_GAP_MAX_S: u64 = 36 * 3600;
 
+/// Registers, the latest, with which a new one is compared for the days that they judged. Each must be read and compiled; days of
+/// which another said otherwise before these count as touched still.
+pub const REGISTERS_COMPARED_MAX: usize = 16;
+
 /// How far the clock may lie before the last run's, in seconds, and be put right: clocks are.
 pub const CLOCK_BACK_MAX_S: u64 = 3600;
 

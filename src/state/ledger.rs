@@ -59,7 +59,7 @@ pub struct Ledger {
 }
 
 /// All that verdicts depend on beside the calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct JudgedBy {
     /// The register's digest.
     pub register: [u8; 32],
@@ -161,8 +161,11 @@ pub struct Day {
     pub unremembered: Unremembered,
     /// Its calls.
     pub calls: u64,
-    /// The registers it was judged by.
-    pub registers: BTreeSet<[u8; 32]>,
+    /// What its calls were judged by.
+    pub judged_by: BTreeSet<JudgedBy>,
+    /// Whether what the last run judged by may say otherwise of calls of it. Of a day of which that is not so, it says what all
+    /// that it was judged by say.
+    pub is_touched: bool,
 }
 
 /// Of which calls of a day the records are not known, so that nobody can tell what repeats them.
