@@ -93,6 +93,10 @@ pub const MARK_BYTES: usize = 4 << 10;
 /// clock that jumped makes none of them forgotten.
 pub const RUN_GAP_MAX_S: u64 = 36 * 3600;
 
+/// Registers, the latest, with which a new one is compared for the days that they judged. Each must be read and compiled; days of
+/// which another said otherwise before these count as touched still.
+pub const REGISTERS_COMPARED_MAX: usize = 16;
+
 /// How far the clock may lie before the last run's, in seconds, and be put right: clocks are.
 pub const CLOCK_BACK_MAX_S: u64 = 3600;
 
@@ -133,6 +137,10 @@ pub const CREDENTIALS_REMEMBERED_MAX: usize = 65_536;
 /// Operations that only the log brings listed for one finding, in byte order; the rest is `(other)`.
 /// Of a credential that is stale or unknown, all operations.
 pub const OPERATIONS_LISTED_MAX: usize = 32;
+
+/// Operations that only logs brought which are remembered for each partner and api, in byte order: an api has some dozens. Where
+/// there were more, none of them is called unused once the register has a word for it.
+pub const LOGGED_OPERATIONS_NOTED_MAX: usize = 128;
 
 /// Unknown credentials that become a finding each; the rest share one.
 pub const UNKNOWN_CREDENTIAL_FINDINGS_MAX: usize = 100;

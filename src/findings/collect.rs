@@ -11,8 +11,8 @@ use crate::judge::{Judge, Judged, Presented, Verdict};
 use crate::limits;
 use crate::register::{ApiId, CredentialId, GrantId, PartnerId, Shown};
 use crate::tally::{
-    Cell, CellKey, Evidence, Group, Latest, Names, OTHER, Operations, Proof, Subjects,
-    outcome_index,
+    Cell, CellKey, Evidence, Group, Latest, Names, OTHER, OperationName, Operations, Proof,
+    Subjects, outcome_index,
 };
 use crate::time::Instant;
 
@@ -51,10 +51,10 @@ impl Row {
             (_, _, Some(names)) => owned(&names.api),
             (_, _, None) => other(key.logged.api),
         };
-        let operation = match (key.operation, judge, names) {
-            (Some(id), Some(judge), _) => Some(judge.operations[id.0 as usize].clone()),
-            (_, _, Some(names)) => owned(&names.operation),
-            (_, _, None) => other(key.logged.operation),
+        let operation = match key.operation_name(judge, names) {
+            OperationName::Word(name) | OperationName::Logged(name) => Some(name.to_owned()),
+            OperationName::CutOff => Some(OTHER.to_owned()),
+            OperationName::Absent => None,
         };
         let cut_off = names.is_none() && key.logged.credential;
         Row { key, credential: cut_off.then_some(Unjudged::Other), api, operation, cell }

@@ -20,6 +20,7 @@ use crate::time::Instant;
 pub(super) struct Seen<'r> {
     grants: HashSet<GrantId>,
     called: HashSet<(PartnerId, ApiId, &'r str)>,
+    cut_off: HashSet<(PartnerId, ApiId)>,
     credentials: HashSet<CredentialId>,
     days: &'r Days,
 }
@@ -35,6 +36,8 @@ pub struct Used {
     pub grants: HashSet<GrantId>,
     /// What was called by whom, for what.
     pub called: HashSet<(PartnerId, ApiId, String)>,
+    /// Of whom, on what, operations were called whose names are not known: the register had no word for them then.
+    pub cut_off: HashSet<(PartnerId, ApiId)>,
     /// Credentials that were presented.
     pub credentials: HashSet<CredentialId>,
 }
@@ -56,6 +59,8 @@ impl<'r> Seen<'r> {
         Seen {
             grants: rows.iter().filter_map(|row| row.key.grant).collect(),
             called: rows.iter().filter_map(called).collect(),
+            // What a grant names the register has a word for, and that is never cut off.
+            cut_off: HashSet::new(),
             credentials: rows.iter().flat_map(|row| &row.cell.credentials).copied().collect(),
             days,
         }
@@ -67,6 +72,7 @@ impl<'r> Seen<'r> {
         Seen {
             grants: used.grants.clone(),
             called: called.map(|(partner, api, name)| (*partner, *api, name.as_str())).collect(),
+            cut_off: used.cut_off.clone(),
             credentials: used.credentials.clone(),
             days: &used.days,
         }
@@ -131,7 +137,9 @@ pub(super) fn hygiene(
             let (called, unused): (Vec<&String>, Vec<&String>) = names
                 .iter()
                 .partition(|name| seen.called.contains(&(row.partner, row.api, name.as_str())));
-            if !called.is_empty() && !unused.is_empty() {
+            // Where names are not known, nobody can tell that one of them was never called.
+            let are_all_known = !seen.cut_off.contains(&(row.partner, row.api));
+            if are_all_known && !called.is_empty() && !unused.is_empty() {
                 let unused = unused.into_iter().cloned().collect();
                 found.push(of_grant(Kind::UnusedOperation, unused, None));
             }

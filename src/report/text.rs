@@ -340,7 +340,7 @@ pub fn affected_by_tables(change: &RegisterChange) -> Option<String> {
 }
 
 /// So many of the texts, and how many more there are.
-fn first_of(texts: impl ExactSizeIterator<Item = String>, most: usize) -> String {
+pub fn first_of(texts: impl ExactSizeIterator<Item = String>, most: usize) -> String {
     let more = texts.len().saturating_sub(most);
     let mut text = texts.take(most).collect::<Vec<_>>().join(", ");
     if more > 0 {

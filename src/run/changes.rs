@@ -3,14 +3,17 @@
 //! Their calls are no longer at hand, only their sums; so nothing is judged again. But the register that they were judged by is
 //! kept, and what two registers say can be compared where the calls of each day lie.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::Result;
 use crate::findings::hex;
 use crate::judge::{Judge, Step};
+use crate::limits;
 use crate::register::Register;
 use crate::report::{Affected, RegisterChange};
-use crate::state::{Folder, JudgedSums, Ledger, Segment};
+use crate::state::{Folder, JudgedBy, JudgedSums, Ledger, Segment};
+use crate::tally::OperationName;
 use crate::time::{Instant, day_name};
 
 /// What one register says of (partner, api, operation), in words that another has too: from when, what, by which grant, since
@@ -26,92 +29,205 @@ type Holders<'r> = Vec<(Option<Instant>, Option<Instant>, &'r str)>;
 /// A subject's word: whose, towards whom, for which api, when, given or not.
 type Word<'r> = (&'r str, Option<&'r str>, Option<&'r str>, Instant, bool);
 
-/// Compares the register that the days of a ledger were judged by last with the one they would be judged by now.
+/// What a change of the register touches.
+pub(super) struct Changes {
+    /// What reports tell of it.
+    pub(super) told: RegisterChange,
+    /// The days.
+    pub(super) days: BTreeSet<i64>,
+}
+
+/// Compares what the days of a ledger were judged by with the register that they would be judged by now, which is another than
+/// that of the last run, `last`. `load` gives those that are kept.
 ///
 /// # Errors
 ///
-/// If a day's tally can't be read.
+/// If a day's tally can't be read, or the last run's register.
 pub(super) fn changes(
     folder: &Folder<'_>,
     ledger: &Ledger,
-    old: &Register,
+    last: JudgedBy,
     new: &Register,
-) -> Result<RegisterChange> {
-    let (before, now) = (Judge::new(old), Judge::new(new));
-    let mut tables = BTreeSet::new();
-    if route_rows(old) != route_rows(new) {
-        tables.insert("routes");
-    }
-    if consent_rows(old) != consent_rows(new) {
-        tables.insert("consents");
-    }
-    let touches_all = !tables.is_empty();
-    let mut days = BTreeSet::new();
-    let mut affected: BTreeMap<What, u64> = BTreeMap::new();
-    let mut same: BTreeMap<What, Option<(Says, Says)>> = BTreeMap::new();
+    load: &dyn Fn(JudgedBy) -> Result<Register>,
+) -> Result<Changes> {
+    let by_new = JudgedBy::of(new);
+    let mut days_of: BTreeMap<JudgedBy, BTreeSet<i64>> = BTreeMap::new();
+    let mut shared = BTreeSet::new();
     for (&day, known) in &ledger.days {
-        if touches_all {
-            days.insert(day);
-        }
-        let (shown, bytes) = folder.read(&known.segment)?;
-        let segment = Segment::decode(&shown, &bytes)?;
-        for sums in segment.judged() {
-            let is_stale_otherwise = || {
-                let credentials = sums.credentials.iter();
-                let mut digests = credentials.filter_map(|&number| segment.credential(number));
-                digests.any(|digest| differ_in_staleness(&before, &now, digest, &sums))
-            };
-            let Some(api) = sums.api else {
-                if is_stale_otherwise() {
-                    days.insert(day);
-                }
-                continue;
-            };
-            let what = (sums.partner.to_owned(), api.to_owned(), sums.operation.map(str::to_owned));
-            let differ = same.entry(what.clone()).or_insert_with(|| {
-                let operation = sums.operation.unwrap_or_default();
-                let of = |judge: &Judge<'_>| says(judge, sums.partner, api, operation);
-                let (old, new) = (of(&before), of(&now));
-                (old != new).then_some((old, new))
-            });
-            let is_judged_otherwise = differ.as_ref().is_some_and(|(old, new)| {
-                within(old, sums.first, sums.last) != within(new, sums.first, sums.last)
-            });
-            if is_judged_otherwise || is_stale_otherwise() {
-                days.insert(day);
-                *affected.entry(what).or_default() += sums.calls;
-            }
-        }
-        let moved =
-            segment.credentials().any(|digest| holders(old, digest) != holders(new, digest));
-        let known_now = segment.unknown().any(|digest| new.credential_id(digest).is_some());
-        if moved || known_now {
-            days.insert(day);
-            tables.insert("credentials");
-        }
-        // Who may call an api without a grant is nobody's timeline.
-        let access = |register: &Register, api: &str| {
-            let row =
-                register.api_id(api).map(|id| &register.apis[id.0 as usize])?.versions.last()?;
-            Some((row.row.open, row.row.consent_required, row.row.dormant_since))
+        let others: Vec<JudgedBy> =
+            known.judged_by.iter().copied().filter(|by| *by != by_new).collect();
+        // Of a day that is not touched the last one says what these say, and is at hand.
+        let others = match known.is_touched || others.is_empty() {
+            true => others,
+            false => vec![last],
         };
-        let has_changed = |api: &str| access(old, api) != access(new, api);
-        let newly_listed = segment.unlisted().any(|api| new.api_id(api).is_some());
-        if newly_listed || segment.apis().any(has_changed) {
-            days.insert(day);
-            tables.insert("apis");
+        if others.len() > 1 {
+            shared.insert(day);
+        }
+        for other in others {
+            days_of.entry(other).or_default().insert(day);
         }
     }
-    Ok(RegisterChange {
-        from: hex(&old.digest),
-        from_propagation_s: (old.propagation_s != new.propagation_s).then_some(old.propagation_s),
-        days: days.into_iter().map(day_name).collect(),
+    let mut of_others: Vec<(JudgedBy, BTreeSet<i64>)> = days_of.into_iter().collect();
+    // That of the last run, then those of the latest days.
+    of_others.sort_by_key(|(by, days)| (*by != last, Reverse(days.last().copied())));
+    let mut touched = Touched {
+        folder,
+        ledger,
+        now: Judge::new(new),
+        shared,
+        counted: BTreeSet::new(),
+        days: BTreeSet::new(),
+        affected: BTreeMap::new(),
+        tables: BTreeSet::new(),
+    };
+    for (place, (by, days)) in of_others.into_iter().enumerate() {
+        let old = (place < limits::REGISTERS_COMPARED_MAX).then(|| load(by));
+        match old {
+            Some(Ok(old)) => touched.compare(&old, &days)?,
+            Some(Err(error)) if by == last => return Err(error),
+            // They were touched, and nobody can tell any more whether they still are. (What is wrong with a register that is
+            // kept, `verify` tells.)
+            Some(Err(_)) | None => touched.days.extend(days),
+        }
+    }
+    let Touched { days, affected, tables, .. } = touched;
+    let told = RegisterChange {
+        from: hex(&last.register),
+        from_propagation_s: (last.propagation_s != new.propagation_s).then_some(last.propagation_s),
+        days: days.iter().copied().map(day_name).collect(),
         affected: affected
             .into_iter()
             .map(|((partner, api, operation), calls)| Affected { partner, api, operation, calls })
             .collect(),
         tables: tables.into_iter().collect(),
-    })
+    };
+    Ok(Changes { told, days })
+}
+
+/// What was found to be judged otherwise.
+struct Touched<'a> {
+    folder: &'a Folder<'a>,
+    ledger: &'a Ledger,
+    now: Judge<'a>,
+    /// The days that several registers are compared for.
+    shared: BTreeSet<i64>,
+    /// What counts already of these: the day, and the place among what was judged of it.
+    counted: BTreeSet<(i64, usize)>,
+    days: BTreeSet<i64>,
+    affected: BTreeMap<What, u64>,
+    tables: BTreeSet<&'static str>,
+}
+
+impl Touched<'_> {
+    /// Compares one register with that of now, where the calls of some days lie.
+    fn compare(&mut self, old: &Register, of_old: &BTreeSet<i64>) -> Result<()> {
+        let (before, now) = (Judge::new(old), &self.now);
+        let new = now.register;
+        let mut touches_all = false;
+        for (table, has_changed) in [
+            ("routes", route_rows(old) != route_rows(new)),
+            ("consents", consent_rows(old) != consent_rows(new)),
+        ] {
+            if has_changed {
+                self.tables.insert(table);
+                touches_all = true;
+            }
+        }
+        let mut same: BTreeMap<(String, String, String), Option<(Says, Says)>> = BTreeMap::new();
+        let mut new_words = now.operations.clone();
+        new_words.retain(|word| !has_word(&before, word));
+        for &day in of_old {
+            let Some(known) = self.ledger.days.get(&day) else { continue };
+            if touches_all {
+                self.days.insert(day);
+            }
+            let (shown, bytes) = self.folder.read(&known.segment)?;
+            let segment = Segment::decode(&shown, &bytes)?;
+            for (place, sums) in segment.judged().enumerate() {
+                let is_stale_otherwise = || {
+                    let credentials = sums.credentials.iter();
+                    let mut digests = credentials.filter_map(|&number| segment.credential(number));
+                    digests.any(|digest| differ_in_staleness(&before, now, digest, &sums))
+                };
+                let Some(api) = sums.api else {
+                    if is_stale_otherwise() {
+                        self.days.insert(day);
+                    }
+                    continue;
+                };
+                let (asked, told) = asked(&before, now, &new_words, sums.operation);
+                let is_judged_otherwise = asked.into_iter().any(|operation| {
+                    let what = (sums.partner.to_owned(), api.to_owned(), operation.to_owned());
+                    let differ = same.entry(what).or_insert_with(|| {
+                        let of = |judge: &Judge<'_>| says(judge, sums.partner, api, operation);
+                        let (old, new) = (of(&before), of(now));
+                        (old != new).then_some((old, new))
+                    });
+                    differ.as_ref().is_some_and(|(old, new)| {
+                        within(old, sums.first, sums.last) != within(new, sums.first, sums.last)
+                    })
+                });
+                if !is_judged_otherwise && !is_stale_otherwise() {
+                    continue;
+                }
+                self.days.insert(day);
+                if !self.shared.contains(&day) || self.counted.insert((day, place)) {
+                    let what = (sums.partner.to_owned(), api.to_owned(), told.map(str::to_owned));
+                    *self.affected.entry(what).or_default() += sums.calls;
+                }
+            }
+            let moved =
+                segment.credentials().any(|digest| holders(old, digest) != holders(new, digest));
+            let known_now = segment.unknown().any(|digest| new.credential_id(digest).is_some());
+            if moved || known_now {
+                self.days.insert(day);
+                self.tables.insert("credentials");
+            }
+            // Who may call an api without a grant is nobody's timeline.
+            let access = |register: &Register, api: &str| {
+                let row = register
+                    .api_id(api)
+                    .map(|id| &register.apis[id.0 as usize])?
+                    .versions
+                    .last()?;
+                Some((row.row.open, row.row.consent_required, row.row.dormant_since))
+            };
+            let has_changed = |api: &str| access(old, api) != access(new, api);
+            let newly_listed = segment.unlisted().any(|api| new.api_id(api).is_some());
+            if newly_listed || segment.apis().any(has_changed) {
+                self.days.insert(day);
+                self.tables.insert("apis");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// For which operations two registers are to be compared where calls were made for one, and under which name that is told; none
+/// stands for any that no grant names. `new_words` are those that only the register of now has.
+fn asked<'a>(
+    before: &Judge<'_>,
+    now: &Judge<'_>,
+    new_words: &'a [String],
+    operation: OperationName<'a>,
+) -> (Vec<&'a str>, Option<&'a str>) {
+    match operation {
+        OperationName::Word(name) => (vec![name], Some(name)),
+        OperationName::Logged(name) if has_word(before, name) || has_word(now, name) => {
+            (vec![name], Some(name))
+        }
+        // It may be any that there was no word for.
+        OperationName::CutOff => {
+            (std::iter::once("").chain(new_words.iter().map(String::as_str)).collect(), None)
+        }
+        // There may be very many names for which no register has a word: what is said of all of them is the same.
+        OperationName::Logged(_) | OperationName::Absent => (vec![""], None),
+    }
+}
+
+fn has_word(judge: &Judge<'_>, name: &str) -> bool {
+    judge.operations.binary_search_by(|word| word.as_str().cmp(name)).is_ok()
 }
 
 /// What a register says, step by step.

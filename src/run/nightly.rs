@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::aside::{Aside, Days, Lines, Place};
 use super::audit::{ambiguous, status, write};
-use super::changes::changes;
+use super::changes::{Changes, changes};
 use super::lives;
 use super::output::{Folders, check_place};
 use super::read::{
@@ -27,10 +27,9 @@ use crate::limits;
 use crate::plan::{InputPlan, NightlyPlan, Output, ReadPlan, RegisterPlan, StatePlan};
 use crate::register::{self, Register, Source, extended, table_files};
 use crate::render;
-use crate::report::text::REGISTER_REFUSED;
+use crate::report::text::{REGISTER_REFUSED, first_of};
 use crate::report::{
-    self, Facts, InputFacts, Nightly, NightlyDay, Partial, RegisterChange, Report, RunBefore,
-    Silence, StateFacts,
+    self, Facts, InputFacts, Nightly, NightlyDay, Partial, Report, RunBefore, Silence, StateFacts,
 };
 use crate::state::{
     Day, Files, Folder, JudgedBy, KnownInput, Ledger, MANIFEST_NAME, MANIFEST_SCHEMA, Manifest,
@@ -42,8 +41,8 @@ use crate::time::{Instant, S_PER_DAY, day_name};
 
 /// How many errors of a register that is refused stand in the report.
 const REGISTER_ERRORS_TOLD: usize = 3;
-/// How many days are named of which there are fewer calls than there were.
-const FEWER_DAYS_TOLD: usize = 5;
+/// How many days that are lost, or touched, are named.
+pub(super) const DAYS_TOLD: usize = 5;
 /// The name of a run's report, and of a day's behind `rev-N`.
 const REPORT: &str = "report";
 
@@ -80,7 +79,7 @@ struct Run<'f> {
     /// Why the register of the plan is not the one that is judged by.
     refused: Option<String>,
     /// What a change of the register would touch.
-    change: Option<RegisterChange>,
+    change: Option<Changes>,
     warnings: Vec<String>,
     /// Folders that were made for outputs.
     made: Folders,
@@ -491,14 +490,9 @@ impl<'f> Run<'f> {
         if fewer.is_empty() {
             return;
         }
-        let told = fewer.len().min(FEWER_DAYS_TOLD);
-        let more = match fewer.len() - told {
-            0 => String::new(),
-            more => format!(" and {more} more days"),
-        };
         self.warnings.push(format!(
-            "not all that was counted is in the logs that are there: the rest is gone from the state, not from the reports of these days that were issued before; calls: {}{more}",
-            fewer[..told].join(", ")
+            "not all that was counted is in the logs that are there: the rest is gone from the state, not from the reports of these days that were issued before; calls: {}",
+            first_of(fewer.into_iter(), DAYS_TOLD)
         ));
     }
 
@@ -601,7 +595,7 @@ impl<'f> Run<'f> {
             told,
             nightly: Nightly {
                 days: days.collect(),
-                register_change: self.change.clone(),
+                register_change: self.change.as_ref().map(|change| change.told.clone()),
                 ..self.stands()
             },
         };
@@ -661,7 +655,7 @@ impl<'f> Run<'f> {
         &mut self,
         touched: &Touched,
         prepared: PreparedDay,
-        digest: [u8; 32],
+        by: JudgedBy,
         written: &mut Vec<ManifestReport>,
     ) -> Result<()> {
         let (day, run) = (touched.day, self.ledger.run);
@@ -675,11 +669,12 @@ impl<'f> Run<'f> {
         };
         let unremembered = before.map(|known| known.unremembered.clone()).unwrap_or_default();
         let unremembered = unremembered.with(&touched.unnoted);
-        let mut registers = BTreeSet::from([digest]);
-        registers.extend(before.iter().flat_map(|day| &day.registers));
+        let mut judged_by = BTreeSet::from([by]);
+        judged_by.extend(before.iter().flat_map(|day| &day.judged_by));
+        let is_touched = before.is_some_and(|day| day.is_touched);
         let segment = self.folder.write(name, &prepared.segment)?;
         let (revision, calls) = (touched.revision, touched.calls);
-        let new = Day { revision, segment, repeats, unremembered, calls, registers };
+        let new = Day { revision, segment, repeats, unremembered, calls, judged_by, is_touched };
         self.ledger.days.insert(day, new);
         Ok(())
     }
@@ -721,7 +716,13 @@ impl<'f> Run<'f> {
         if self.key_is_new {
             self.folder.write_key(&self.plan.state.key_file, &self.key.file())?;
         }
-        let digest = judge.register.digest;
+        let by = JudgedBy::of(judge.register);
+        let digest = by.register;
+        if let Some(change) = &self.change {
+            for (day, known) in &mut self.ledger.days {
+                known.is_touched = change.days.contains(day);
+            }
+        }
         let source = self.plan.read.register.as_ref();
         let source = source.map(|plan| Source::Folder(plan.folder.clone()));
         if let Some(source) = source.filter(|_| self.refused.is_none())
@@ -756,7 +757,7 @@ impl<'f> Run<'f> {
                 })
                 .collect();
             for (touched, prepared) in some.iter().zip(prepared) {
-                self.write_day(touched, prepared?, digest, &mut reports)?;
+                self.write_day(touched, prepared?, by, &mut reports)?;
             }
         }
         let gone: Vec<i64> = self.ledger.days.range(..horizon).map(|(day, _)| *day).collect();
@@ -769,7 +770,7 @@ impl<'f> Run<'f> {
             known.repeats = None;
             known.unremembered = Unremembered::All;
         }
-        self.ledger.judged_by = Some(JudgedBy::of(judge.register));
+        self.ledger.judged_by = Some(by);
         self.ledger.registers.insert(digest);
         self.ledger.uses.forget_before(horizon);
 
@@ -1090,16 +1091,18 @@ fn change(
     key: &PrivacyKey,
     before: &Ledger,
     register: &Register,
-) -> Result<Option<RegisterChange>> {
+) -> Result<Option<Changes>> {
     let (Some(judged_by), Some(of_plan)) = (before.judged_by, &plan.read.register) else {
         return Ok(None);
     };
     if judged_by == JudgedBy::of(register) {
         return Ok(None);
     }
-    let of_plan = RegisterPlan { propagation_s: judged_by.propagation_s, ..of_plan.clone() };
-    let old = kept_register(folder, &of_plan, judged_by.register, key)?;
-    changes(folder, before, &old, register).map(Some)
+    let kept = |by: JudgedBy| {
+        let of_plan = RegisterPlan { propagation_s: by.propagation_s, ..of_plan.clone() };
+        kept_register(folder, &of_plan, by.register, key)
+    };
+    changes(folder, before, judged_by, register, &kept).map(Some)
 }
 
 /// A ledger that has forgotten what was read, and not that it was.

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::audit::{ambiguous, status, write};
 use super::lives;
-use super::nightly::{day_report, facts_of, kept_register, key_of, refused_told};
+use super::nightly::{DAYS_TOLD, day_report, facts_of, kept_register, key_of, refused_told};
 use super::output::{Folders, check_place};
 use super::read::pool;
 use super::uses::mentioned;
@@ -14,7 +14,7 @@ use crate::findings::hex;
 use crate::judge::Judge;
 use crate::plan::{Output, ReportPlan};
 use crate::register::extended;
-use crate::report::text::counted;
+use crate::report::text::{counted, first_of};
 use crate::report::{Facts, Nightly, NightlyDay, Ungranted};
 use crate::state::{Disk, Folder, JudgedBy, Segment, Tables};
 use crate::tally::Tally;
@@ -78,6 +78,16 @@ fn of_state(plan: &ReportPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
             _ => "the state keeps no day".to_owned(),
         };
         return Err(Error::new(format!("none of these days is kept: {kept}")));
+    }
+    let touched = days.iter().filter(|(_, known)| known.is_touched).map(|(day, _)| day_name(**day));
+    let touched: Vec<String> = touched.collect();
+    if !touched.is_empty() {
+        warnings.push(format!(
+            "calls of {} of this time were judged by an earlier register or propagation_s, and what run {} judged by may say otherwise of them: {} (`overstay nightly --rebuild` judges them anew, if their logs are still there)",
+            counted(touched.len() as u64, "day", "days"),
+            ledger.run,
+            first_of(touched.into_iter(), DAYS_TOLD)
+        ));
     }
     // Of days that were kept once only the number of their reports is known.
     let dropped =

@@ -6,7 +6,7 @@ use crate::findings::{Days, Used};
 use crate::judge::Judge;
 use crate::register::{GrantId, Mentioned};
 use crate::state::Ledger;
-use crate::tally::Tally;
+use crate::tally::{Names, OperationName, Tally};
 use crate::time::Instant;
 
 /// Notes what the calls of a day used.
@@ -21,26 +21,41 @@ pub(super) fn note_uses(
 ) {
     let register = judge.register;
     let uses = &mut ledger.uses;
-    let (named, other) = tally.named.each();
-    let cells = named.map(|named| &named.cells).chain(other.map(|named| &named.cells));
-    for (key, cell) in cells.chain([&tally.cells]).flat_map(|cells| &cells.0) {
+    let (named, other) = tally.named.entries();
+    let named = named.map(|(names, named)| (Some(names), &named.cells));
+    let other = other.map(|named| (None, &named.cells));
+    let nothing_logged = Names::default();
+    let cells = named.chain(other).chain([(Some(&nothing_logged), &tally.cells)]);
+    let cells = cells.flat_map(|(names, cells)| cells.0.iter().map(move |cell| (names, cell)));
+    for (names, (key, cell)) in cells {
         let partner = key.partner.map(|id| register.partners[id.0 as usize].id.as_str());
         if let Some(grant) = key.grant {
             let grant = register.grants[grant.0 as usize].id.as_str();
             note(&mut uses.grants, grant, day);
         }
-        if let (Some(partner), Some(api), Some(operation)) = (partner, key.api, key.operation) {
-            let api = register.apis[api.0 as usize].id.clone();
-            let operation = judge.operations[operation.0 as usize].clone();
-            let days =
-                uses.operations.entry((partner.to_owned(), api, operation)).or_insert((day, day));
+        let api = key.api.map(|id| register.apis[id.0 as usize].id.as_str());
+        let operation = key.operation_name(Some(judge), names);
+        let logged = match operation {
+            OperationName::Logged(name) => Some(Some(name)),
+            OperationName::CutOff => Some(None),
+            OperationName::Word(_) | OperationName::Absent => None,
+        };
+        if let (Some(partner), Some(api), Some(operation)) = (partner, api, logged) {
+            let logged = uses.logged.entry((partner.to_owned(), api.to_owned())).or_default();
+            logged.note(operation, day);
+        }
+        if let (Some(partner), Some(api), OperationName::Word(word)) = (partner, api, operation) {
+            let days = uses
+                .operations
+                .entry((partner.to_owned(), api.to_owned(), word.to_owned()))
+                .or_insert((day, day));
             *days = (days.0.min(day), days.1.max(day));
         } else {
-            if let Some(api) = key.api {
-                note(&mut uses.apis, &register.apis[api.0 as usize].id, day);
+            if let Some(api) = api {
+                note(&mut uses.apis, api, day);
             }
-            if let Some(operation) = key.operation {
-                note(&mut uses.words, &judge.operations[operation.0 as usize], day);
+            if let OperationName::Word(word) = operation {
+                note(&mut uses.words, word, day);
             }
         }
         if let Some(partner) = partner {
@@ -108,9 +123,17 @@ pub(super) fn mentioned(ledger: &Ledger) -> Mentioned {
 /// What was used, in numbers of a judge.
 pub(super) fn used(ledger: &Ledger, judge: &Judge<'_>) -> Used {
     let (uses, register) = (&ledger.uses, judge.register);
-    let called = uses.operations.keys().filter_map(|(partner, api, operation)| {
-        Some((register.partner_id(partner)?, register.api_id(api)?, operation.clone()))
+    let pair =
+        |partner: &str, api: &str| Some((register.partner_id(partner)?, register.api_id(api)?));
+    let words = uses.operations.keys().map(|(partner, api, word)| (partner, api, word));
+    // The register may have a word for it by now.
+    let logged = uses.logged.iter().flat_map(|((partner, api), logged)| {
+        logged.days.keys().map(move |operation| (partner, api, operation))
     });
+    let called = words.chain(logged).filter_map(|(partner, api, operation)| {
+        pair(partner, api).map(|(partner, api)| (partner, api, operation.clone()))
+    });
+    let cut_off = uses.logged.iter().filter(|(_, logged)| logged.more.is_some());
     let grants: BTreeSet<&str> = uses.grants.keys().map(String::as_str).collect();
     let used_grants = (0..).map(GrantId).zip(&register.grants);
     Used {
@@ -124,6 +147,7 @@ pub(super) fn used(ledger: &Ledger, judge: &Judge<'_>) -> Used {
             .map(|(id, _)| id)
             .collect(),
         called: called.collect(),
+        cut_off: cut_off.filter_map(|((partner, api), _)| pair(partner, api)).collect(),
         credentials: uses
             .credentials
             .keys()

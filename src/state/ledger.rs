@@ -61,7 +61,7 @@ pub struct Ledger {
 }
 
 /// All that verdicts depend on beside the calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct JudgedBy {
     /// The register's digest.
     pub register: [u8; 32],
@@ -179,8 +179,11 @@ pub struct Day {
     pub unremembered: Unremembered,
     /// Its calls.
     pub calls: u64,
-    /// The registers it was judged by.
-    pub registers: BTreeSet<[u8; 32]>,
+    /// What its calls were judged by.
+    pub judged_by: BTreeSet<JudgedBy>,
+    /// Whether what the last run judged by may say otherwise of calls of it. Of a day of which that is not so, it says what all
+    /// that it was judged by say.
+    pub is_touched: bool,
 }
 
 /// Of which calls of a day the records are not known, so that nobody can tell what repeats them.
@@ -282,6 +285,8 @@ pub struct Uses {
     pub grants: BTreeMap<String, i64>,
     /// The first and the last day of calls of (partner, api, operation).
     pub operations: BTreeMap<(String, String, String), (i64, i64)>,
+    /// Operations of (partner, api) that the register had no word for: it may get one.
+    pub logged: BTreeMap<(String, String), LoggedUses>,
     /// The last day on which each credential was presented, by digest; how reports show it.
     pub credentials: BTreeMap<[u8; 32], (i64, String)>,
     /// The last day of each partner's calls.
@@ -298,11 +303,40 @@ pub struct Uses {
     pub telling_days: BTreeSet<i64>,
 }
 
+/// Operations that only logs brought, as many as are kept: the first in byte order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoggedUses {
+    /// The last day of calls of each.
+    pub days: BTreeMap<String, i64>,
+    /// The last day of calls of any that is not kept.
+    pub more: Option<i64>,
+}
+
+impl LoggedUses {
+    /// Notes a call of an operation; none: of one whose name was cut off.
+    pub fn note(&mut self, operation: Option<&str>, day: i64) {
+        let Some(operation) = operation else {
+            self.more = self.more.max(Some(day));
+            return;
+        };
+        let last = self.days.entry(operation.to_owned()).or_insert(day);
+        *last = day.max(*last);
+        while self.days.len() > limits::LOGGED_OPERATIONS_NOTED_MAX {
+            self.more = self.more.max(self.days.pop_last().map(|(_, last)| last));
+        }
+    }
+}
+
 impl Uses {
     /// Forgets what was not used since a day.
     pub fn forget_before(&mut self, day: i64) {
         self.grants.retain(|_, last| *last >= day);
         self.operations.retain(|_, (_, last)| *last >= day);
+        self.logged.retain(|_, logged| {
+            logged.days.retain(|_, last| *last >= day);
+            logged.more = logged.more.filter(|last| *last >= day);
+            !logged.days.is_empty() || logged.more.is_some()
+        });
         self.credentials.retain(|_, (last, _)| *last >= day);
         for days in [&mut self.partners, &mut self.apis, &mut self.words] {
             days.retain(|_, last| *last >= day);

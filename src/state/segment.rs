@@ -17,8 +17,8 @@ use crate::limits;
 use crate::register::{ApiId, CredentialId, GrantId, PartnerId, Register, Shown};
 use crate::tally::{
     Bounded, Cell, CellKey, Cells, Evidence, Group, GroupLatest, HourCounts, InputSums, Latencies,
-    LatencyCounts, Latest, Logged, NamedCells, Names, Operations, Place, Proof, Reject, Rejects,
-    SourceSums, Span, SubjectHashes, Subjects, Tally,
+    LatencyCounts, Latest, Logged, NamedCells, Names, OperationName, Operations, Place, Proof,
+    Reject, Rejects, SourceSums, Span, SubjectHashes, Subjects, Tally,
 };
 use crate::time::Instant;
 
@@ -91,8 +91,8 @@ pub struct JudgedSums<'s> {
     pub partner: &'s str,
     /// The api, if the register listed it.
     pub api: Option<&'s str>,
-    /// The operation, if the register had a word for it.
-    pub operation: Option<&'s str>,
+    /// The operation.
+    pub operation: OperationName<'s>,
     /// The first of them.
     pub first: Instant,
     /// The last of them.
@@ -509,18 +509,24 @@ impl Segment {
 
     /// What was judged of calls whose partner the register knew.
     pub fn judged(&self) -> impl Iterator<Item = JudgedSums<'_>> {
-        // For an operation that it had no word for, it says what holds for any.
-        let named = self.named.kept.iter().map(|(_, named)| named).chain(&self.named.other);
-        let cells = self.cells.iter().chain(named.flat_map(|named| &named.cells));
-        cells.filter_map(|cell| {
+        let named =
+            self.named.kept.iter().map(|(names, named)| (names.operation.as_deref(), named));
+        let named = named.chain(self.named.other.iter().map(|named| (None, named)));
+        let named =
+            named.flat_map(|(name, named)| named.cells.iter().map(move |cell| (name, cell)));
+        let cells = self.cells.iter().map(|cell| (None, cell)).chain(named);
+        cells.filter_map(|(logged, cell)| {
             let of = |id: Option<u32>, names: &'_ [String]| -> Option<usize> {
                 id.map(|id| id as usize).filter(|id| *id < names.len())
             };
             Some(JudgedSums {
                 partner: &self.partners[of(cell.key.partner, &self.partners)?],
                 api: of(cell.key.api, &self.apis).map(|id| self.apis[id].as_str()),
-                operation: of(cell.key.operation, &self.operations)
-                    .map(|id| self.operations[id].as_str()),
+                operation: OperationName::new(
+                    of(cell.key.operation, &self.operations).map(|id| self.operations[id].as_str()),
+                    logged,
+                    cell.key.logged[2],
+                ),
                 first: Instant::from_ns(cell.first_ns),
                 last: Instant::from_ns(cell.latest.at_ns),
                 calls: cell.calls,

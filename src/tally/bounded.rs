@@ -109,7 +109,7 @@ impl<K: Key, V: Merge> Bounded<K, V> {
     }
 
     /// The kept keys with their values, in no order, and the sum of the others.
-    pub(super) fn entries(&self) -> (impl Iterator<Item = (&K, &V)>, Option<&V>) {
+    pub fn entries(&self) -> (impl Iterator<Item = (&K, &V)>, Option<&V>) {
         (self.kept.iter(), self.other.as_ref())
     }
 
@@ -117,11 +117,6 @@ impl<K: Key, V: Merge> Bounded<K, V> {
     pub fn retain(&mut self, mut keep: impl FnMut(&mut V) -> bool) {
         self.kept.retain(|_, value| keep(value));
         self.other = self.other.take().and_then(|mut other| keep(&mut other).then_some(other));
-    }
-
-    /// The values of the kept keys, in no order, and the sum of the others.
-    pub fn each(&self) -> (impl Iterator<Item = &V>, Option<&V>) {
-        (self.kept.values(), self.other.as_ref())
     }
 
     /// All there is.

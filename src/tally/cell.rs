@@ -1,9 +1,10 @@
 //! The smallest sums: calls that are alike in everything a report tells apart.
 
+use super::Names;
 use super::evidence::Evidence;
 use super::subjects::Subjects;
 use crate::call::Outcome;
-use crate::judge::{Also, Judged, OperationId, TimelineId, Verdict};
+use crate::judge::{Also, Judge, Judged, OperationId, TimelineId, Verdict};
 use crate::register::{ApiId, CredentialId, GrantId, PartnerId};
 use crate::time::Instant;
 
@@ -43,7 +44,46 @@ pub struct Logged {
     pub operation: bool,
 }
 
+/// What the operation of some calls is called: the one answer for reports, for what was used, and for what is judged again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperationName<'n> {
+    /// They have none.
+    Absent,
+    /// The register had a word for it.
+    Word(&'n str),
+    /// Only the log brings it.
+    Logged(&'n str),
+    /// Only the log brought it, and a bound cut it off.
+    CutOff,
+}
+
+impl<'n> OperationName<'n> {
+    /// From the register's word, the name that only the log brings, and whether it brings one at all.
+    pub fn new(word: Option<&'n str>, logged: Option<&'n str>, is_logged: bool) -> Self {
+        match (word, logged) {
+            (Some(word), _) => OperationName::Word(word),
+            (None, Some(name)) => OperationName::Logged(name),
+            // What was absent is absent, also beyond the bound.
+            (None, None) if is_logged => OperationName::CutOff,
+            (None, None) => OperationName::Absent,
+        }
+    }
+}
+
 impl CellKey {
+    /// What the operation of its calls is called. `names` are those that only the log brings; `None` for names that a bound
+    /// cut off.
+    pub fn operation_name<'n>(
+        &self,
+        judge: Option<&'n Judge<'_>>,
+        names: Option<&'n Names>,
+    ) -> OperationName<'n> {
+        let word = self.operation.zip(judge);
+        let word = word.map(|(id, judge)| judge.operations[id.0 as usize].as_str());
+        let logged = names.and_then(|names| names.operation.as_deref());
+        OperationName::new(word, logged, names.is_none() && self.logged.operation)
+    }
+
     /// The cell that a judged call belongs to.
     pub fn of(outcome: Outcome, judged: &Judged<'_>) -> CellKey {
         CellKey {

@@ -21,7 +21,7 @@ use hashbrown::HashMap;
 use rayon::prelude::*;
 
 pub use bounded::{Bounded, Key, Merge, Parts};
-pub use cell::{Cell, CellKey, Latest, Logged};
+pub use cell::{Cell, CellKey, Latest, Logged, OperationName};
 pub use columns::{Addends, Columns};
 pub use dated::{By, Dated};
 pub use evidence::{Evidence, Place, Proof};

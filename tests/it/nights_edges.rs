@@ -196,13 +196,21 @@ fn a_change_of_the_propagation_is_one_of_what_is_judged_by() {
     let told = "propagation\\_s changed from 0: verdicts of 2 days may be others now (2018-12-15 … 2018-12-16)";
     assert!(shown.contains(told), "{shown}");
     assert_eq!(nightly(&case, 20)["nightly"]["register_change"], Value::Null);
-    assert_eq!(case.run(&["report"]).expect_status(0).stderr, "");
+    let days = "2 days of this time were judged by an earlier register or propagation_s, and what run 3 judged by may say otherwise of them: 2018-12-15, 2018-12-16";
+    assert_eq!(case.run(&["report"]).expect_status(0).stderr, touched_warning(days));
 
-    // Likewise where an api says so itself: then it is the register that changed.
+    // Likewise where an api says so itself: then it is the register that changed. It says what the days were judged by.
     case.write("register/apis.csv", "api,name,propagation_s\nmessages,Messages,0\n");
     let again = nightly(&case, 21);
     assert_ne!(again["register"]["digest"], first["register"]["digest"]);
-    assert_eq!(again["nightly"]["register_change"], change(Value::Null));
+    let mut none = change(Value::Null);
+    (none["days"], none["affected"]) = (json!([]), json!([]));
+    assert_eq!(again["nightly"]["register_change"], none);
+    assert_eq!(case.run(&["report"]).expect_status(0).stderr, "");
+    case.write("register/apis.csv", "api,name,propagation_s\nmessages,Messages,120\n");
+    let mut again_otherwise = change(Value::Null);
+    again_otherwise["from"] = again["register"]["digest"].clone();
+    assert_eq!(nightly(&case, 22)["nightly"]["register_change"], again_otherwise);
 }
 
 #[test]
@@ -647,4 +655,200 @@ fn what_ends_early_is_the_same_at_any_number_of_threads() {
         fs::remove_dir_all(case.path("state")).unwrap();
         fs::remove_dir_all(case.path("reports")).unwrap();
     }
+}
+
+/// A call of acme to messages whose log names the operation.
+fn named(at: &str, operation: &str) -> String {
+    good(at).replace('}', &format!(",\"api\":\"messages\",\"operation\":\"{operation}\"}}"))
+}
+
+/// The whole warning that tells which days are judged otherwise by now.
+fn touched_warning(days: &str) -> String {
+    format!(
+        "warning: calls of {days} (`overstay nightly --rebuild` judges them anew, if their logs are still there)\n"
+    )
+}
+
+/// The grants table with these of acme on messages: ids and operations, since January.
+fn grants(rows: &[(&str, &str)]) -> String {
+    let rows = rows.iter();
+    let rows = rows.map(|(id, operations)| format!("{id},acme,messages,{operations},2018-01-01\n"));
+    format!("grant,partner,api,operations,granted_at\n{}", rows.collect::<String>())
+}
+
+#[test]
+fn a_word_for_what_only_the_log_named_is_a_change_of_the_days_that_named_it() {
+    let case = case(CONFIG).file("register/grants.csv", grants(&[("g-read", "read")]));
+    let first = [named("16T09:00", "read"), named("16T10:00", "list"), named("17T09:00", "purge")];
+    append(&case, "logs/a.log", first.concat());
+    let verdicts = |report: &Value| -> Vec<(Value, Value)> {
+        let rows = report["usage"].as_array().unwrap().iter();
+        rows.map(|row| (row["operation"].clone(), row["verdict"].clone())).collect()
+    };
+    let told = |purge: &str| {
+        let rows = [("list", "out-of-scope"), ("purge", purge), ("read", "granted")];
+        rows.map(|(operation, verdict)| (json!(operation), json!(verdict))).to_vec()
+    };
+    assert_eq!(verdicts(&nightly(&case, 18)), told("out-of-scope"));
+
+    case.write("register/grants.csv", grants(&[("g-read", "read"), ("g-purge", "purge")]));
+    let audited = case.run(&["audit", "--json"]).expect_status(0).report();
+    assert_eq!(verdicts(&audited), told("granted"));
+    let change = &nightly(&case, 19)["nightly"]["register_change"];
+    assert_eq!(change["days"], json!(["2018-12-17"]));
+    let affected = |operation: Value, calls: u64| json!({"partner": "acme", "api": "messages", "operation": operation, "calls": calls});
+    assert_eq!(change["affected"], json!([affected("purge".into(), 1)]));
+    assert_eq!(change["tables"], json!([]));
+
+    // What no register has a word for stays without a name, however many the names are.
+    case.write("register/grants.csv", grants(&[("g-all", "*"), ("g-purge", "purge")]));
+    append(&case, "logs/a.log", [named("16T11:00", "zip"), named("19T09:00", "read")].concat());
+    let change = &nightly(&case, 20)["nightly"]["register_change"];
+    assert_eq!(change["days"], json!(["2018-12-16", "2018-12-17"]));
+    let expected =
+        [affected(Value::Null, 1), affected("purge".into(), 1), affected("read".into(), 1)];
+    assert_eq!(change["affected"], json!(expected));
+}
+
+/// A name that is longer than is kept is any that the register had no word for.
+#[test]
+fn a_name_that_was_cut_off_may_be_any_that_gets_a_word() {
+    let case = case(CONFIG).file("register/grants.csv", grants(&[("g-read", "read")]));
+    append(
+        &case,
+        "logs/a.log",
+        named("16T09:00", &"purge".repeat(300)) + &named("17T09:00", "list"),
+    );
+    nightly(&case, 18);
+    case.write("register/grants.csv", grants(&[("g-read", "read"), ("g-purge", "purge")]));
+    let change = &nightly(&case, 19)["nightly"]["register_change"];
+    assert_eq!(change["days"], json!(["2018-12-16"]));
+    assert_eq!(change["affected"][0]["operation"], Value::Null);
+}
+
+#[test]
+fn what_was_called_before_the_register_had_a_word_for_it_is_not_unused() {
+    let unused = |report: &Value| -> Vec<Value> {
+        let findings = report["findings"].as_array().unwrap().iter();
+        let found = findings.filter(|finding| finding["kind"] == "unused-operation");
+        found.map(|finding| finding["operations"].clone()).collect()
+    };
+    // Thirty-three days, on each of which `more` operations are called that no register ever has a word for.
+    let after = |more: usize, operations: &str| {
+        let case = case(CONFIG).file("register/grants.csv", grants(&[("g-read", "read")]));
+        for day in 0..33 {
+            let at = |line: String| match day {
+                0..30 => line.replace("2018-12-01", &format!("2018-11-{:02}", day + 1)),
+                _ => line.replace("2018-12-01", &format!("2018-12-{:02}", day - 29)),
+            };
+            append(
+                &case,
+                "logs/a.log",
+                at(named("01T09:00", "read") + &named("01T09:01", "purge")),
+            );
+        }
+        let others = (0..more).map(|number| named("03T10:00", &format!("a-{number:03}")));
+        append(&case, "logs/a.log", others.collect::<String>());
+        nightly(&case, 4);
+        case.write("register/grants.csv", grants(&[("g-read", operations)]));
+        append(&case, "logs/a.log", named("04T09:00", "read"));
+        unused(&nightly(&case, 5))
+    };
+    assert_eq!(after(0, "read|purge"), [] as [Value; 0]);
+    assert_eq!(after(127, "read|purge|shred"), [json!(["shred"])]);
+    // Of more names than are remembered nobody knows whether it was among them.
+    assert_eq!(after(128, "read|purge|shred"), [] as [Value; 0]);
+}
+
+/// A register that is put back says nothing else of days that it judged, whatever another said of them meanwhile.
+#[test]
+fn days_are_compared_with_what_they_were_judged_by() {
+    let (read, purge) = (("g-read", "read"), ("g-purge", "purge"));
+    let (without, with) = (grants(&[read]), grants(&[read, purge]));
+    let case = case(CONFIG).file("register/grants.csv", &without);
+    let affected = |calls: u64| json!([{"partner": "acme", "api": "messages", "operation": "purge", "calls": calls}]);
+    let change = |report: &Value| {
+        let change = &report["nightly"]["register_change"];
+        (change["days"].clone(), change["affected"].clone())
+    };
+    let told = |days: &[&str], calls: u64| (json!(days), affected(calls));
+    let report =
+        |rest: &[&str]| case.run(&[&["report"], rest].concat()).expect_status(0).stderr.clone();
+    let touched = |run: u64, count: &str, days: &str| {
+        touched_warning(&format!(
+            "{count} of this time were judged by an earlier register or propagation_s, and what run {run} judged by may say otherwise of them: {days}"
+        ))
+    };
+
+    append(&case, "logs/a.log", named("16T09:00", "read") + &named("17T09:00", "purge"));
+    let first = nightly(&case, 18);
+    assert_eq!(first["nightly"]["register_change"], Value::Null);
+    assert_eq!(report(&[]), "");
+
+    case.write("register/grants.csv", &with);
+    append(&case, "logs/a.log", named("18T09:00", "purge"));
+    let dry = case.run(&["nightly", "--json", "--dry-run", "--run-at", "2018-12-19T02:00:00Z"]);
+    assert_eq!(change(&dry.expect_status(0).report()), told(&["2018-12-17"], 1));
+    // Nothing was written, so nothing is known of it.
+    assert_eq!(report(&[]).matches("warning: ").count(), 1);
+    assert_eq!(change(&nightly(&case, 19)), told(&["2018-12-17"], 1));
+    assert_eq!(report(&[]), touched(2, "1 day", "2018-12-17"));
+    assert_eq!(report(&["--until", "2018-12-17"]), "");
+    // It stays so as long as nothing changes.
+    append(&case, "logs/a.log", named("19T09:00", "read"));
+    assert_eq!(nightly(&case, 20)["nightly"]["register_change"], Value::Null);
+    assert_eq!(report(&[]), touched(3, "1 day", "2018-12-17"));
+
+    // Put back: the 17th was judged by it, the 18th was not.
+    case.write("register/grants.csv", &without);
+    append(&case, "logs/a.log", named("17T10:00", "purge"));
+    assert_eq!(change(&nightly(&case, 21)), told(&["2018-12-18"], 1));
+    assert_eq!(report(&[]), touched(4, "1 day", "2018-12-18"));
+
+    case.write("register/grants.csv", &with);
+    append(&case, "logs/a.log", named("17T11:00", "purge"));
+    assert_eq!(change(&nightly(&case, 22)), told(&["2018-12-17"], 2));
+    // By now one call of the 17th was judged by this one; nobody can tell which is judged otherwise.
+    assert_eq!(report(&[]), touched(5, "1 day", "2018-12-17"));
+    case.write("register/grants.csv", &without);
+    assert_eq!(change(&nightly(&case, 23)), told(&["2018-12-17", "2018-12-18"], 3 + 1));
+    assert_eq!(report(&[]), touched(6, "2 days", "2018-12-17, 2018-12-18"));
+    // One that says the same of these calls as the first. Of the 17th both are asked, and each call counts once.
+    case.write("register/grants.csv", grants(&[read, ("g-list", "list")]));
+    assert_eq!(change(&nightly(&case, 24)), told(&["2018-12-17", "2018-12-18"], 3 + 1));
+    // And one that both differ from on the 17th, where calls of the 16th are concerned, too.
+    case.write("register/grants.csv", grants(&[("g-all", "*")]));
+    let (days, all) = change(&nightly(&case, 25));
+    assert_eq!(days, json!(["2018-12-16", "2018-12-17", "2018-12-18", "2018-12-19"]));
+    assert_eq!((&all[0], &all[1]["calls"]), (&affected(3 + 1)[0], &json!(2)));
+
+    let rebuilt = case.run(&["nightly", "--json", "--rebuild", "--run-at", "2018-12-26T02:00:00Z"]);
+    assert_eq!(rebuilt.expect_status(0).report()["nightly"]["register_change"], Value::Null);
+    assert_eq!(report(&[]), "");
+}
+
+/// Each night another register, each of which judges the calls of one day.
+#[test]
+fn with_registers_of_long_ago_none_is_compared() {
+    let of = |number: u32| grants(&[(&format!("g-{number:02}"), "read")]);
+    // The same to acme, in other words.
+    let like = |number: u32| of(number) + "g-globex,globex,messages,read,2018-01-01\n";
+    let case = case(CONFIG);
+    for number in 1..=18 {
+        case.write("register/grants.csv", of(number));
+        append(&case, "logs/a.log", good(&format!("{number:02}T09:00")));
+        nightly(&case, number + 1);
+    }
+    let days = |run: u32, grants: String| -> Vec<u32> {
+        case.write("register/grants.csv", grants);
+        let report = nightly(&case, run);
+        let days = report["nightly"]["register_change"]["days"].as_array().unwrap().iter();
+        days.map(|day| day.as_str().unwrap()[8..].parse().unwrap()).collect()
+    };
+    let all_but = |but: u32| (1..=18).filter(|day| *day != but).collect::<Vec<u32>>();
+    // Sixteen are: those of the 18th to the 3rd.
+    assert_eq!(days(20, like(3)), all_but(3));
+    assert_eq!(days(21, like(1)), all_but(0));
+    // That it is the same need not be found out.
+    assert_eq!(days(22, of(1)), all_but(1));
 }
