@@ -15,11 +15,11 @@ use crate::nightly::{
 };
 
 /// The report of the run in the night to this day of December 2018, which reads all there is.
-fn night(case: &Case, day: u32) -> Value {
+pub fn night(case: &Case, day: u32) -> Value {
     nightly(case, &run_at(day), &[]).expect_status(0).report()
 }
 
-fn run_at(day: u32) -> String {
+pub fn run_at(day: u32) -> String {
     format!("2018-12-{day:02}T02:00:00Z")
 }
 
@@ -28,7 +28,7 @@ fn calls_of(report: &Value) -> u64 {
 }
 
 /// Calls in order, a minute apart from this hour (`12-18T09`) on: more than 1 KiB, so that they are known again by content.
-fn hour_of_calls(hour: &str) -> String {
+pub fn hour_of_calls(hour: &str) -> String {
     (0..60).map(|minute| good(&format!("{hour}:{minute:02}"))).collect()
 }
 
@@ -108,7 +108,7 @@ fn a_copy_of_a_log_in_another_source_is_a_log_of_its_own() {
 }
 
 /// Hours expected, hours seen, and the gaps of a source.
-fn coverage(report: &Value, source: &str) -> (u64, u64, Vec<(String, String)>) {
+pub fn coverage(report: &Value, source: &str) -> (u64, u64, Vec<(String, String)>) {
     let sources = report["coverage"]["sources"].as_array().unwrap();
     let of = sources.iter().find(|of| of["source"] == source).unwrap();
     let number = |key: &str| of[key].as_u64().unwrap();
@@ -118,7 +118,7 @@ fn coverage(report: &Value, source: &str) -> (u64, u64, Vec<(String, String)>) {
     (number("hours_expected"), number("hours_seen"), gaps)
 }
 
-fn gap(from: &str, until: &str) -> (String, String) {
+pub fn gap(from: &str, until: &str) -> (String, String) {
     (format!("2018-12-{from}:00:00Z"), format!("2018-12-{until}:00:00Z"))
 }
 
