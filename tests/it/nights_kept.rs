@@ -168,16 +168,21 @@ fn a_source_that_falls_silent_is_told_every_night_until_it_is_heard() {
             _ => "0 of 2 sources (core silent 1 d, edge silent 2 d)",
         };
         assert!(told.contains(silent), "{told}");
-        // And once they are back, no more than what lies between.
+        // And once they are back, what lies between, for the last time.
         hours(core, 21, 0..24);
         hours(edge, 21, 3..24);
         let back = night(&case, 22);
-        assert_eq!(coverage(&back, "core"), (24, 24, vec![]));
+        assert_eq!(coverage(&back, "core"), (48, 24, vec![gap("20T00", "21T00")]));
         let expected = match unit {
-            1 => (24, 21, vec![gap("21T00", "21T03")]),
-            _ => (24, 24, vec![]),
+            1 => (24 - 10 + 72, 21, vec![gap(since, "21T03")]),
+            _ => (72, 24, vec![gap(since, "21T00")]),
         };
         assert_eq!(coverage(&back, "edge"), expected);
+        hours(core, 22, 0..24);
+        hours(edge, 22, 0..24);
+        let whole = night(&case, 23);
+        assert_eq!(coverage(&whole, "core"), (24, 24, vec![]));
+        assert_eq!(coverage(&whole, "edge"), (24, 24, vec![]));
         // Of all days it is what the days make of it.
         let all = report(&case, &["--since", "2018-12-17", "--until", "2018-12-22"]);
         assert_eq!(coverage(&all, "core"), (120, 96, vec![gap("20T00", "21T00")]));
