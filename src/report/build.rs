@@ -840,13 +840,13 @@ fn coverage(
         let sums = sums.get(&index).unwrap_or(&empty);
         let state = facts.state.as_ref();
         let silence = state.and_then(|state| state.silence.as_ref());
+        let run_at = state.and_then(|state| state.nightly.run_at);
         let edges = match silence {
             // What is silent since is not only so within the calls that came.
-            Some(silence) => edges_since(*expect, edges, silence, source),
+            Some(silence) => edges_since(*expect, edges, silence, source, run_at),
             None => edges,
         };
         // Nobody can miss what is still to come.
-        let run_at = state.and_then(|state| state.nightly.run_at);
         let edges = match (edges, run_at) {
             (Some(edges), Some(run_at)) => {
                 Some(Edges { end: edges.end.min(unit_start(*expect, run_at)), ..edges })
@@ -902,6 +902,7 @@ fn edges_since(
     edges: Option<Edges>,
     silence: &Silence,
     source: &str,
+    run_at: Option<Instant>,
 ) -> Option<Edges> {
     let start = match silence.last_heard.get(source) {
         Some(last) => {
@@ -914,7 +915,9 @@ fn edges_since(
         }
         None => edges?.start,
     };
-    let end = edges.map_or(silence.until, |edges| edges.end.max(silence.until));
+    // A call from the future does not tell how far the others go.
+    let end = edges.map(|edges| edges.end).filter(|end| run_at.is_none_or(|run_at| *end <= run_at));
+    let end = end.map_or(silence.until, |end| end.max(silence.until));
     (start < end).then_some(Edges { start, end })
 }
 

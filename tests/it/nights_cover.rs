@@ -141,7 +141,7 @@ fn a_call_from_the_future_does_not_hide_that_its_source_is_silent() {
     let case = expecting("hourly");
     hours(&case, CORE, 17, 0..24);
     hours(&case, CORE, 30, 10..11);
-    night(&case, 18);
+    assert_eq!(coverage(&night(&case, 18), "core"), (24, 24, vec![]));
     assert_eq!(coverage(&night(&case, 19), "core"), (24, 0, vec![gap("18T00", "19T00")]));
     assert_eq!(coverage(&night(&case, 20), "core"), (48, 0, vec![gap("18T00", "20T00")]));
 }
