@@ -29,6 +29,15 @@ pub enum Told {
     Lost(Log),
     /// The register has errors; the last good one was used.
     RegisterRefused,
+    /// One of these that a run before has told, and that is not over.
+    Before {
+        /// The finding's id.
+        id: String,
+        /// Its kind.
+        kind: Kind,
+        /// The log it is about, if it is about one.
+        log: Option<Log>,
+    },
 }
 
 impl Told {
@@ -38,6 +47,10 @@ impl Told {
             Told::Rewritten(log) => (Kind::LogRewritten, Some(log)),
             Told::Lost(log) => (Kind::LogLost, Some(log)),
             Told::RegisterRefused => (Kind::RegisterRefused, None),
+            Told::Before { id, kind, log } => {
+                let found = without_calls(id.clone(), *kind, severities);
+                return Found { log: log.clone(), ..found };
+            }
         };
         // What makes it one problem is where the log lay.
         let number = log.map_or_else(String::new, |log| log.id.to_string());

@@ -55,8 +55,10 @@ pub struct Facts {
 /// When sources were heard last, for those of which calls are expected.
 #[derive(Clone, Debug)]
 pub struct Silence {
-    /// The last hour with a call, by source.
+    /// The last hour with a call that runs before have read, by source.
     pub last_heard: BTreeMap<String, Instant>,
+    /// When the run before was: of what was not over then it expected nothing.
+    pub since: Option<Instant>,
     /// Until when calls should have come.
     pub until: Instant,
 }
@@ -838,13 +840,23 @@ fn coverage(
     let empty = tally::SourceSums::default();
     let sources = (0..).zip(&facts.sources).map(|(index, (source, expect))| {
         let sums = sums.get(&index).unwrap_or(&empty);
-        let silence = facts.state.as_ref().and_then(|state| state.silence.as_ref());
+        let state = facts.state.as_ref();
+        let silence = state.and_then(|state| state.silence.as_ref());
+        let run_at = state.and_then(|state| state.nightly.run_at);
         let edges = match silence {
             // What is silent since is not only so within the calls that came.
-            Some(silence) => edges_since(*expect, edges, silence, source, &sums.hours),
+            Some(silence) => edges_since(*expect, edges, silence, source, run_at),
             None => edges,
         };
-        let seen = seen(*expect, &sums.hours, edges);
+        // Nobody can miss what is still to come.
+        let edges = match (edges, run_at) {
+            (Some(edges), Some(run_at)) => {
+                Some(Edges { end: edges.end.min(unit_start(*expect, run_at)), ..edges })
+            }
+            _ => edges,
+        };
+        let heard = silence.and_then(|silence| silence.last_heard.get(source));
+        let seen = seen(*expect, &sums.hours, heard.map(|heard| heard.hour()), edges);
         SourceCoverage {
             source: source.clone(),
             expect: expect.map(|expect| match expect {
@@ -885,25 +897,44 @@ fn coverage(
     }
 }
 
-/// The edges that a source's hours are expected in: from its first call in the report, or after its last before that, to where
-/// calls should have come until.
+/// The edges that a source's hours are expected in: from its last call of runs before, whatever came late of the time before
+/// that, to where calls should have come until. Of a source that was never heard: from the first call in the report.
 fn edges_since(
     expect: Option<Expect>,
     edges: Option<Edges>,
     silence: &Silence,
     source: &str,
-    hours: &BTreeSet<i64>,
+    run_at: Option<Instant>,
 ) -> Option<Edges> {
-    let last = silence.last_heard.get(source).copied();
-    let hours_in_unit = if expect == Some(Expect::Daily) { 24 } else { 1 };
-    let after =
-        |at: Instant| Instant::from_hour((at.hour().div_euclid(hours_in_unit) + 1) * hours_in_unit);
-    let start = match (edges, hours.is_empty()) {
-        (Some(edges), false) => edges.start,
-        (edges, _) => last.map(after).or(edges.map(|edges| edges.start))?,
+    let start = match silence.last_heard.get(source) {
+        Some(last) => {
+            let heard = unit_start(expect, *last);
+            // The run before did not expect what was not over yet, though it heard some of it: this one does.
+            let is_expected_yet =
+                silence.since.is_some_and(|since| unit_start(expect, since) <= heard);
+            let units_between = i64::from(!is_expected_yet);
+            Instant::from_hour(heard.hour() + units_between * hours_in_unit(expect))
+        }
+        None => edges?.start,
     };
-    let end = edges.map_or(silence.until, |edges| edges.end.max(silence.until));
+    // A call from the future does not tell how far the others go.
+    let end = edges.map(|edges| edges.end).filter(|end| run_at.is_none_or(|run_at| *end <= run_at));
+    let end = end.map_or(silence.until, |end| end.max(silence.until));
     (start < end).then_some(Edges { start, end })
+}
+
+/// By how many hours a source is looked at.
+const fn hours_in_unit(expect: Option<Expect>) -> i64 {
+    match expect {
+        Some(Expect::Daily) => 24,
+        Some(Expect::Hourly) | None => 1,
+    }
+}
+
+/// The beginning of the hour or the day that an instant lies in.
+fn unit_start(expect: Option<Expect>, at: Instant) -> Instant {
+    let hours = hours_in_unit(expect);
+    Instant::from_hour(at.hour().div_euclid(hours) * hours)
 }
 
 /// Which of the hours expected hold a call.
@@ -913,15 +944,18 @@ struct Seen {
     gaps: Vec<Gap>,
 }
 
-/// Walks the window by hours or days. A daily source's day counts as its 24 hours.
-fn seen(expect: Option<Expect>, hours: &BTreeSet<i64>, edges: Option<Edges>) -> Seen {
-    let hours_in_unit = match expect {
-        Some(Expect::Hourly) => 1,
-        Some(Expect::Daily) => 24,
-        None => {
-            return Seen { hours_expected: 0, hours_seen: hours.len() as u64, gaps: Vec::new() };
-        }
-    };
+/// Walks the window by hours or days. A daily source's day counts as its 24 hours. `heard` is an hour of which calls were
+/// counted before.
+fn seen(
+    expect: Option<Expect>,
+    hours: &BTreeSet<i64>,
+    heard: Option<i64>,
+    edges: Option<Edges>,
+) -> Seen {
+    if expect.is_none() {
+        return Seen { hours_expected: 0, hours_seen: hours.len() as u64, gaps: Vec::new() };
+    }
+    let hours_in_unit = hours_in_unit(expect);
     let Some(edges) = edges.filter(|edges| edges.start < edges.end) else {
         return Seen { hours_expected: 0, hours_seen: 0, gaps: Vec::new() };
     };
@@ -932,8 +966,13 @@ fn seen(expect: Option<Expect>, hours: &BTreeSet<i64>, edges: Option<Edges>) -> 
     if hours.len() >= limits::SERIES_HOURS_MAX {
         from = from.max(hours.first().map_or(from, |&first| unit(first)));
     }
-    let units: BTreeSet<i64> =
-        hours.iter().map(|&hour| unit(hour)).filter(|unit| (from..until).contains(unit)).collect();
+    let units: BTreeSet<i64> = hours
+        .iter()
+        .copied()
+        .chain(heard)
+        .map(unit)
+        .filter(|unit| (from..until).contains(unit))
+        .collect();
     let mut gaps = Vec::new();
     let mut next = from;
     for &unit in units.iter().chain([&until]) {

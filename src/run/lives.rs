@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::findings::{Kind, Severity, Suppression};
+use crate::findings::{Kind, Log, Severity, Suppression, Told};
 use crate::report::{Finding, FindingLog, Report, Standing, Status, Subjects};
-use crate::state::{Ledger, Life, Stage};
+use crate::state::{Ledger, Life, LifeLog, Stage};
 use crate::time::Instant;
 
 /// What a run saw, as far as it tells whether a finding is over.
@@ -13,6 +13,10 @@ pub(super) struct Seen<'r> {
     pub(super) run: u64,
     /// When it was.
     pub(super) run_at: Instant,
+    /// For how long a finding stands that no later call can tell to be over.
+    pub(super) keep_s: u64,
+    /// The sources of which calls are missing: nobody knows what these were.
+    pub(super) silent: BTreeSet<&'r str>,
     /// The sources of which it counted calls, with the last of them.
     pub(super) sources: BTreeMap<&'r str, Instant>,
     /// The sources of which any run did.
@@ -26,19 +30,26 @@ pub(super) struct Seen<'r> {
 /// Takes the findings of a run over into the ledger, and says in the report where each is in its life. Those that are over are
 /// added to it.
 ///
-/// One is over when a run that read all it was to read, and calls of the sources that the finding came from, found no served
-/// call of it.
+/// One is over when a run that read all it was to read, and calls of the sources that the finding came from, of which none are
+/// missing, found no served call of it. That a log is lost is over when the days that it may be of are.
 pub(super) fn live(ledger: &mut Ledger, report: &mut Report, seen: &Seen<'_>) {
     let is_whole = report.status == Status::Complete;
     let covers = |life: &Life| {
-        // Whether the register is refused does not depend on logs.
-        if life.kind == Kind::RegisterRefused.as_str() {
-            return true;
+        match Kind::from_name(&life.kind) {
+            // Whether the register is refused does not depend on logs.
+            Some(Kind::RegisterRefused) => return true,
+            // What is gone is as gone as before, whatever is read later.
+            Some(Kind::LogLost | Kind::LogRewritten) => {
+                let first_seen = Instant::from_ns(life.first_seen_ns);
+                return seen.run_at.seconds_since(first_seen) >= seen.keep_s;
+            }
+            _ => {}
         }
         // What came late, of days before the finding's last call, does not tell that it is over.
         let is_later = |source: &str| {
             let last = life.last_ns.map(Instant::from_ns);
-            seen.sources.get(source).is_some_and(|heard| last.is_none_or(|last| last < *heard))
+            let heard = seen.sources.get(source).filter(|_| !seen.silent.contains(source));
+            heard.is_some_and(|heard| last.is_none_or(|last| last < *heard))
         };
         // Nothing is known of where refused attempts came from: then all sources must have been heard.
         is_whole
@@ -76,7 +87,12 @@ pub(super) fn live(ledger: &mut Ledger, report: &mut Report, seen: &Seen<'_>) {
             partner: finding.partner.clone(),
             api: finding.api.clone(),
             grant: finding.grant.clone(),
-            log: finding.log.as_ref().map(|log| (log.source.clone(), log.path.clone())),
+            log: finding.log.as_ref().map(|log| LifeLog {
+                source: log.source.clone(),
+                path: log.path.clone(),
+                read_bytes: log.read_bytes,
+                seen_bytes: log.seen_bytes,
+            }),
             since_ns: finding.since.map(Instant::ns),
             lapsed_at_ns: finding.lapsed_at.map(Instant::ns),
             // Calls that come late are not the last.
@@ -136,6 +152,31 @@ pub(super) fn tell(ledger: &Ledger, report: &mut Report) {
     }
 }
 
+/// What runs have told of logs and of the register, and is not over: no calls of days show it. `since` is the beginning of the
+/// days that are looked at: logs that were lost before it held no calls of theirs. Those that are found to be lost after their
+/// end may have.
+pub(super) fn told(ledger: &Ledger, since: Option<Instant>) -> Vec<Told> {
+    let open = ledger.findings.iter().filter(|(_, life)| life.stage != Stage::Resolved);
+    let told = open.filter_map(|(id, life)| {
+        let kind = Kind::from_name(&life.kind)?;
+        let first_seen = Instant::from_ns(life.first_seen_ns);
+        let is_told = match kind {
+            Kind::RegisterRefused => true,
+            Kind::LogLost | Kind::LogRewritten => since.is_none_or(|since| since <= first_seen),
+            _ => false,
+        };
+        let log = life.log.as_ref().map(|log| Log {
+            source: log.source.clone(),
+            path: log.path.clone(),
+            read_bytes: log.read_bytes,
+            seen_bytes: log.seen_bytes,
+            ..Log::default()
+        });
+        is_told.then(|| Told::Before { id: id.clone(), kind, log })
+    });
+    told.collect()
+}
+
 /// A finding that is over, as it was when it was last found. None of a kind that this version does not know.
 fn resolved(id: &str, life: &Life) -> Option<Finding> {
     let instant = |ns: Option<i64>| ns.map(Instant::from_ns);
@@ -163,16 +204,26 @@ fn resolved(id: &str, life: &Life) -> Option<Finding> {
         hindsight: 0,
         bytes_served: 0,
         subjects: Subjects { count: 0, exact: true, low: 0, high: 0 },
-        log: life.log.as_ref().map(|(source, path)| FindingLog {
-            source: source.clone(),
-            path: path.clone(),
-            read_bytes: 0,
-            seen_bytes: 0,
+        log: life.log.as_ref().map(|log| FindingLog {
+            source: log.source.clone(),
+            path: log.path.clone(),
+            read_bytes: log.read_bytes,
+            seen_bytes: log.seen_bytes,
         }),
         anomaly: None,
         summary: String::new(),
         evidence: Vec::new(),
     };
+    if let Some(log) = &life.log {
+        finding.summary = format!(
+            "no longer told, for keep_days have passed: {} of {} (source {}), first seen at {}",
+            life.kind,
+            log.path,
+            log.source,
+            Instant::from_ns(life.first_seen_ns)
+        );
+        return Some(finding);
+    }
     let last =
         finding.last.map_or_else(String::new, |last| format!(", whose last call was at {last}"));
     let what = [("partner", &finding.partner), ("api", &finding.api), ("grant", &finding.grant)];

@@ -249,7 +249,9 @@ impl<'f> Run<'f> {
             ..inputs[input].clone()
         };
         let unnoted = |input: usize| has_unnoted[input].then(|| facts.inputs[input].source.clone());
+        let heard_before = self.ledger.uses.sources.clone();
         let (new, of_run) = self.by_day(&judge, &mut days, &filed, &unnoted)?;
+        self.note_heard(&heard_before, &of_run);
         let wide = extended(register, &mentioned(&self.ledger));
         let wide_judge = wide.as_ref().map(Judge::new);
         let of_register = &judge;
@@ -261,7 +263,9 @@ impl<'f> Run<'f> {
         let mut told = told;
         told.extend(self.refused.as_ref().map(|_| Told::RegisterRefused));
         self.add_waiting(&waiting, &mut facts);
-        let mut run_report = self.run_report(of_register, of_run, facts.clone(), told, &touched);
+        let silence = self.silence(&heard_before);
+        let mut run_report =
+            self.run_report(of_register, of_run, facts.clone(), (told, silence), &touched);
         let sources_by_path: HashMap<&str, &str> =
             facts.inputs.iter().map(|input| (input.path.as_str(), input.source.as_str())).collect();
         let source_of = |path: &str| sources_by_path.get(path).map(|source| (*source).to_owned());
@@ -278,9 +282,13 @@ impl<'f> Run<'f> {
             .filter(|input| input.lines > 0)
             .map(|input| input.source.clone())
             .collect();
+        let silent = run_report.coverage.sources.iter().filter(|source| !source.gaps.is_empty());
+        let silent: BTreeSet<String> = silent.map(|source| source.source.clone()).collect();
         let seen = lives::Seen {
             run: self.ledger.run,
             run_at: self.plan.run_at,
+            keep_s: u64::from(self.plan.state.keep_days) * S_PER_DAY as u64,
+            silent: silent.iter().map(String::as_str).collect(),
             sources: heard.iter().map(|(source, last)| (source.as_str(), *last)).collect(),
             all_sources: all_sources.iter().map(String::as_str).collect(),
             source_of: &source_of,
@@ -565,13 +573,41 @@ impl<'f> Run<'f> {
         }
     }
 
+    /// Takes back that a source was heard at a time that is still to come: a call with a wrong date would have it be silent
+    /// unseen until then.
+    fn note_heard(&mut self, before: &BTreeMap<String, i64>, of_run: &Tally) {
+        let run_at_ns = self.plan.run_at.ns();
+        for (number, (source, _)) in (0..).zip(&self.plan.read.sources) {
+            let Some(sums) = of_run.sources.get(&number) else { continue };
+            let hours = sums.hours.iter().rev().map(|hour| Instant::from_hour(*hour).ns());
+            let heard = hours.into_iter().find(|hour_ns| *hour_ns < run_at_ns);
+            match heard.max(before.get(source).copied()) {
+                Some(heard) => drop(self.ledger.uses.sources.insert(source.clone(), heard)),
+                None => drop(self.ledger.uses.sources.remove(source)),
+            }
+        }
+    }
+
+    /// Since when sources may have been silent, when they were heard last by the runs before.
+    fn silence(&self, heard_before: &BTreeMap<String, i64>) -> Silence {
+        Silence {
+            last_heard: heard_before
+                .iter()
+                .map(|(source, ns)| (source.clone(), Instant::from_ns(*ns)))
+                .collect(),
+            since: self.last_run.map(|before| before.run_at),
+            // Of the day of the run nobody knows yet what will come of it.
+            until: By::Day.span(By::Day.of(self.plan.run_at)).start,
+        }
+    }
+
     /// The report of what the run read.
     fn run_report(
         &self,
         judge: &Judge<'_>,
         tally: Tally,
         facts: Facts,
-        told: Vec<Told>,
+        (told, silence): (Vec<Told>, Silence),
         touched: &[Touched],
     ) -> Report {
         let days = touched.iter().map(|touched| NightlyDay {
@@ -580,18 +616,10 @@ impl<'f> Run<'f> {
             calls: touched.is_issued.then_some(touched.calls),
             added: touched.added,
         });
-        let last_heard = &self.ledger.uses.sources;
         let state = StateFacts {
             end_max: Some(self.plan.run_at),
             used: Some(used(&self.ledger, judge)),
-            // Of the day of the run nobody knows yet what will come of it.
-            silence: Some(Silence {
-                last_heard: last_heard
-                    .iter()
-                    .map(|(source, ns)| (source.clone(), Instant::from_ns(*ns)))
-                    .collect(),
-                until: By::Day.span(By::Day.of(self.plan.run_at)).start,
-            }),
+            silence: Some(silence),
             told,
             nightly: Nightly {
                 days: days.collect(),
@@ -636,7 +664,7 @@ impl<'f> Run<'f> {
                     ..self.stands()
                 };
                 let of_day = day..day + 1;
-                let mut report = day_report(judge, tally, facts, stands, of_day);
+                let mut report = day_report(judge, tally, facts, (stands, Vec::new()), of_day);
                 lives::tell(&self.ledger, &mut report);
                 report.check()?;
                 rendered(&report, &format!("{}/rev-{}", day_name(day), touched.revision))
@@ -929,12 +957,12 @@ impl NewTally {
     }
 }
 
-/// A report of whole days, from a tally of them all.
+/// A report of whole days, from a tally of them all; beside where it stands, what runs have told that no call shows.
 pub(super) fn day_report(
     judge: &Judge<'_>,
     tally: Tally,
     facts: Facts,
-    nightly: Nightly,
+    (nightly, told): (Nightly, Vec<Told>),
     days: std::ops::Range<i64>,
 ) -> Report {
     let start = |day: i64| Some(By::Day.span(day).start);
@@ -944,7 +972,7 @@ pub(super) fn day_report(
     let facts = Facts {
         since: if days.start == i64::MIN { None } else { start(days.start) },
         until: if days.end == i64::MAX { None } else { start(days.end) },
-        state: Some(StateFacts { end_max, nightly, ..StateFacts::default() }),
+        state: Some(StateFacts { end_max, told, nightly, ..StateFacts::default() }),
         ..facts
     };
     report::build(Some(judge), tally, &facts)

@@ -17,7 +17,7 @@ use crate::register::extended;
 use crate::report::text::{counted, first_of};
 use crate::report::{Facts, Nightly, NightlyDay, Ungranted};
 use crate::state::{Disk, Folder, JudgedBy, Segment, Tables};
-use crate::tally::Tally;
+use crate::tally::{By, Tally};
 use crate::time::{Instant, day_name};
 
 /// Reports on the days of the plan, `stdout` being standard output.
@@ -135,7 +135,12 @@ fn of_state(plan: &ReportPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
         previous: ledger.head.map(|head| hex(&head)),
         ..Nightly::default()
     };
-    let mut report = day_report(&judge, tally, facts, nightly, since..until);
+    // What is told of logs and of the register is none of a partner's business.
+    let told = match partner {
+        None => lives::told(&ledger, plan.since_day.map(|day| By::Day.span(day).start)),
+        Some(_) => Vec::new(),
+    };
+    let mut report = day_report(&judge, tally, facts, (nightly, told), since..until);
     lives::tell(&ledger, &mut report);
     report.check()?;
     write(&report, &plan.outputs, plan.display, stdout)?;

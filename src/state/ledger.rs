@@ -268,14 +268,27 @@ pub struct Life {
     pub api: Option<String>,
     /// See `partner`.
     pub grant: Option<String>,
-    /// The log it is about, if it is about one: its source and path.
-    pub log: Option<(String, String)>,
+    /// The log it is about, if it is about one.
+    pub log: Option<LifeLog>,
     /// Since when it held, when it was last found.
     pub since_ns: Option<i64>,
     /// When access was last in order, likewise.
     pub lapsed_at_ns: Option<i64>,
     /// The last of its calls.
     pub last_ns: Option<i64>,
+}
+
+/// The log that a finding is about, as it was when it was last found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LifeLog {
+    /// Its source.
+    pub source: String,
+    /// Its path when it was last read.
+    pub path: String,
+    /// How far it was read, in decompressed bytes.
+    pub read_bytes: u64,
+    /// How many bytes were seen there last.
+    pub seen_bytes: u64,
 }
 
 /// What of the register was used: the numbers are of days.

@@ -10,7 +10,9 @@ mod segment;
 
 pub use files::{Disk, Files};
 pub use folder::{Folder, run_folder};
-pub use ledger::{Day, JudgedBy, KnownInput, Ledger, Life, Stage, StateFile, Unremembered, Uses};
+pub use ledger::{
+    Day, JudgedBy, KnownInput, Ledger, Life, LifeLog, Stage, StateFile, Unremembered, Uses,
+};
 pub use manifest::{MANIFEST_NAME, MANIFEST_SCHEMA, Manifest, ManifestInput, ManifestReport};
 pub use seal::PrivacyKey;
 pub use segment::{JudgedSums, Records, Segment, SegmentInput, Tables};

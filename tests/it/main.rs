@@ -26,6 +26,7 @@ mod nightly;
 mod night_words;
 mod nights_kept;
 mod nights_edges;
+mod nights_cover;
 mod kill;
 mod verify;
 mod real_logs;

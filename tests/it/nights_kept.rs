@@ -15,11 +15,11 @@ use crate::nightly::{
 };
 
 /// The report of the run in the night to this day of December 2018, which reads all there is.
-fn night(case: &Case, day: u32) -> Value {
+pub fn night(case: &Case, day: u32) -> Value {
     nightly(case, &run_at(day), &[]).expect_status(0).report()
 }
 
-fn run_at(day: u32) -> String {
+pub fn run_at(day: u32) -> String {
     format!("2018-12-{day:02}T02:00:00Z")
 }
 
@@ -28,7 +28,7 @@ fn calls_of(report: &Value) -> u64 {
 }
 
 /// Calls in order, a minute apart from this hour (`12-18T09`) on: more than 1 KiB, so that they are known again by content.
-fn hour_of_calls(hour: &str) -> String {
+pub fn hour_of_calls(hour: &str) -> String {
     (0..60).map(|minute| good(&format!("{hour}:{minute:02}"))).collect()
 }
 
@@ -108,7 +108,7 @@ fn a_copy_of_a_log_in_another_source_is_a_log_of_its_own() {
 }
 
 /// Hours expected, hours seen, and the gaps of a source.
-fn coverage(report: &Value, source: &str) -> (u64, u64, Vec<(String, String)>) {
+pub fn coverage(report: &Value, source: &str) -> (u64, u64, Vec<(String, String)>) {
     let sources = report["coverage"]["sources"].as_array().unwrap();
     let of = sources.iter().find(|of| of["source"] == source).unwrap();
     let number = |key: &str| of[key].as_u64().unwrap();
@@ -118,7 +118,7 @@ fn coverage(report: &Value, source: &str) -> (u64, u64, Vec<(String, String)>) {
     (number("hours_expected"), number("hours_seen"), gaps)
 }
 
-fn gap(from: &str, until: &str) -> (String, String) {
+pub fn gap(from: &str, until: &str) -> (String, String) {
     (format!("2018-12-{from}:00:00Z"), format!("2018-12-{until}:00:00Z"))
 }
 
@@ -168,16 +168,21 @@ fn a_source_that_falls_silent_is_told_every_night_until_it_is_heard() {
             _ => "0 of 2 sources (core silent 1 d, edge silent 2 d)",
         };
         assert!(told.contains(silent), "{told}");
-        // And once they are back, no more than what lies between.
+        // And once they are back, what lies between, for the last time.
         hours(core, 21, 0..24);
         hours(edge, 21, 3..24);
         let back = night(&case, 22);
-        assert_eq!(coverage(&back, "core"), (24, 24, vec![]));
+        assert_eq!(coverage(&back, "core"), (48, 24, vec![gap("20T00", "21T00")]));
         let expected = match unit {
-            1 => (24, 21, vec![gap("21T00", "21T03")]),
-            _ => (24, 24, vec![]),
+            1 => (24 - 10 + 72, 21, vec![gap(since, "21T03")]),
+            _ => (72, 24, vec![gap(since, "21T00")]),
         };
         assert_eq!(coverage(&back, "edge"), expected);
+        hours(core, 22, 0..24);
+        hours(edge, 22, 0..24);
+        let whole = night(&case, 23);
+        assert_eq!(coverage(&whole, "core"), (24, 24, vec![]));
+        assert_eq!(coverage(&whole, "edge"), (24, 24, vec![]));
         // Of all days it is what the days make of it.
         let all = report(&case, &["--since", "2018-12-17", "--until", "2018-12-22"]);
         assert_eq!(coverage(&all, "core"), (120, 96, vec![gap("20T00", "21T00")]));
