@@ -106,6 +106,9 @@ pub const TRIED_LINES_MAX: usize = 200;
 /// Shapes of lines that are told where no format fits: a log is seldom made of more.
 pub const SHAPES_TOLD_MAX: usize = 5;
 
+/// How far a call's time may lie after the run's, in seconds, and be that of a clock that is a little ahead.
+pub const CLOCK_AHEAD_MAX_S: u64 = 3600;
+
 /// How much is looked at where no line of the head could be a call: room for the longest, after some that are too long.
 pub const HEAD_BYTES_MAX: usize = 8 << 20;
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::findings::{Kind, Log, Severity, Suppression, Told};
+use crate::limits;
 use crate::report::{Finding, FindingLog, Report, Standing, Status, Subjects};
 use crate::state::{Ledger, Life, LifeLog, Stage};
 use crate::time::Instant;
@@ -48,7 +49,10 @@ pub(super) fn live(ledger: &mut Ledger, report: &mut Report, seen: &Seen<'_>) {
         // What came late, of days before the finding's last call, does not tell that it is over.
         let is_later = |source: &str| {
             let last = life.last_ns.map(Instant::from_ns);
-            let heard = seen.sources.get(source).filter(|_| !seen.silent.contains(source));
+            // A call from the future has a wrong date, and tells of no time that has passed.
+            let passed = seen.run_at.saturating_add_s(limits::CLOCK_AHEAD_MAX_S);
+            let heard = seen.sources.get(source);
+            let heard = heard.filter(|heard| **heard <= passed && !seen.silent.contains(source));
             heard.is_some_and(|heard| last.is_none_or(|last| last < *heard))
         };
         // Nothing is known of where refused attempts came from: then all sources must have been heard.
@@ -96,7 +100,11 @@ pub(super) fn live(ledger: &mut Ledger, report: &mut Report, seen: &Seen<'_>) {
             since_ns: finding.since.map(Instant::ns),
             lapsed_at_ns: finding.lapsed_at.map(Instant::ns),
             // Calls that come late are not the last.
-            last_ns: finding.last.map(Instant::ns).max(before.and_then(|life| life.last_ns)),
+            // Nor are those that have a date to come.
+            last_ns: finding
+                .last
+                .map(|last| last.min(seen.run_at).ns())
+                .max(before.and_then(|life| life.last_ns)),
         };
         ledger.findings.insert(finding.id.clone(), life);
     }

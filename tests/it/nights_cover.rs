@@ -248,3 +248,22 @@ fn a_register_that_is_refused_is_in_the_report_of_any_days_until_it_is_mended() 
     assert_eq!(status_of(&night(&case, 21), "register-refused"), "resolved");
     assert_eq!(status_of(&report(&case, &[]), "register-refused"), Value::Null);
 }
+
+/// Its date is wrong: it neither shows that what was found is over, nor that it goes on until then.
+#[test]
+fn a_call_from_the_future_neither_ends_a_finding_nor_keeps_it() {
+    let ahead = |line: String| line.replace("2018-", "2099-");
+    let case = case(CONFIG);
+    append(&case, CORE, bad("12-17T10:30", 200) + &good("12-17T11:00"));
+    assert_eq!(status_of(&night(&case, 18), OVERSTAYED), "new");
+    // Beside calls that came late there is one of 2099.
+    append(&case, CORE, good("12-16T09:00") + &ahead(good("12-18T09:00")));
+    assert_eq!(status_of(&night(&case, 19), OVERSTAYED), Value::Null);
+    append(&case, CORE, good("12-19T09:00"));
+    assert_eq!(status_of(&night(&case, 20), OVERSTAYED), "resolved");
+    // The other way round: it is served once more, by a call of 2099, and then no more.
+    append(&case, CORE, ahead(bad("12-20T09:00", 200)));
+    assert_eq!(status_of(&night(&case, 21), OVERSTAYED), "reopened");
+    append(&case, CORE, good("12-21T09:00"));
+    assert_eq!(status_of(&night(&case, 22), OVERSTAYED), "resolved");
+}
