@@ -250,7 +250,7 @@ fn a_ledger_that_is_damaged_foreign_newer_or_half_written_is_refused() {
     nights.spoilt(segment, &["found another kind of state file in its place", RESTORE]);
     let newer = |case: &Case| change(case, "state/ledger", |bytes| bytes[16] = 9);
     let words = [
-        "found format 9 of a newer overstay, expected format 2",
+        "found format 9 of a newer overstay, expected format 3",
         "hint: run the version of overstay that wrote it, or a newer one",
     ];
     nights.spoilt(newer, &words);
