@@ -848,7 +848,8 @@ fn coverage(
             Some(silence) => edges_since(*expect, edges, silence, source, run_at),
             None => edges,
         };
-        // Nobody can miss what is still to come.
+        // Nobody can miss what is still to come. (A report of all days goes to the last call, as an audit of the logs does.)
+        let run_at = run_at.filter(|_| silence.is_some() || facts.until.is_some());
         let edges = match (edges, run_at) {
             (Some(edges), Some(run_at)) => {
                 Some(Edges { end: edges.end.min(unit_start(*expect, run_at)), ..edges })

@@ -966,9 +966,8 @@ pub(super) fn day_report(
     days: std::ops::Range<i64>,
 ) -> Report {
     let start = |day: i64| Some(By::Day.span(day).start);
-    // Somebody who wants to know what will be at the end of a span says so.
-    let is_asked_for = nightly.day.is_none() && days.end != i64::MAX;
-    let end_max = nightly.run_at.filter(|_| !is_asked_for);
+    // A report of any span is that of its calls alone, as an audit of the logs is.
+    let end_max = nightly.run_at.filter(|_| nightly.day.is_some());
     let facts = Facts {
         since: if days.start == i64::MIN { None } else { start(days.start) },
         until: if days.end == i64::MAX { None } else { start(days.end) },

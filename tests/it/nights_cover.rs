@@ -99,10 +99,17 @@ fn what_is_still_to_come_is_not_silent() {
         assert_eq!(coverage(&first, "core"), (of_both, of_both, vec![]), "{expect}");
         assert_eq!(coverage(&report_of_day(&case, 18, 1), "core"), (24, 24, vec![]));
         assert_eq!(coverage(&report_of_day(&case, 19, 1), "core"), (of_day, of_day, vec![]));
-        for until in [&[][..], &["--until", "2018-12-20"], &["--until", "2019-01-01"]] {
-            let all = report(&case, &[&["--since", "2018-12-18"], until].concat());
-            assert_eq!(coverage(&all, "core"), (of_both, of_both, vec![]), "{until:?}");
+        for until in ["2018-12-20", "2019-01-01"] {
+            let all = report(&case, &["--since", "2018-12-18", "--until", until]);
+            assert_eq!(coverage(&all, "core"), (of_both, of_both, vec![]), "{until}");
         }
+        // Of all days it is as an audit of all logs: what is there was expected.
+        let all = coverage(&report(&case, &[]), "core");
+        assert_eq!(
+            all,
+            coverage(&case.run(&["audit", "--json"]).expect_status(0).report(), "core")
+        );
+        assert_eq!(all, if expect == "daily" { (48, 48, vec![]) } else { (26, 26, vec![]) });
         // When it is over it is.
         hours(&case, CORE, 19, 2..20);
         let second = night(&case, 20);
