@@ -218,7 +218,6 @@ impl Subjects {
         }
     }
 
-    /// Turns to the sketch, whose registers it returns.
     /// About how many bytes it holds beside itself.
     pub fn heap_bytes(&self) -> usize {
         match &self.0 {
@@ -227,6 +226,7 @@ impl Subjects {
         }
     }
 
+    /// Turns to the sketch, whose registers it returns.
     fn sketch(&mut self) -> &mut [u8; REGISTERS] {
         if let State::Exact(table) = &self.0 {
             let mut registers = Box::new([0u8; REGISTERS]);
