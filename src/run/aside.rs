@@ -15,7 +15,7 @@ use crate::judge::Judge;
 use crate::limits;
 use crate::plan::ReadPlan;
 use crate::state::{PrivacyKey, Segment, SegmentInput, Tables};
-use crate::tally::{Dated, InputSums, Tally};
+use crate::tally::Tally;
 
 /// Where sums are laid aside.
 pub(super) struct Aside<'a> {
@@ -57,27 +57,9 @@ pub(super) struct Place {
     bytes: u64,
 }
 
-/// Where lines of an input went.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Lines {
-    /// How many.
-    pub(super) sums: InputSums,
-    /// The last day with calls of it.
-    pub(super) last_day: Option<i64>,
-}
-
-impl Lines {
-    /// Notes what was counted of an input, of which all of it is.
-    pub(super) fn note(&mut self, tally: &Dated, input: u32) {
-        self.sums.merge(&tally.input(input));
-        self.last_day = self.last_day.max(tally.last_day());
-    }
-
-    /// Adds all of `other`.
-    pub(super) fn merge(&mut self, other: &Lines) {
-        self.sums.merge(&other.sums);
-        self.last_day = self.last_day.max(other.last_day);
-    }
+/// An input of which nothing but its number in the plan is of interest.
+fn of_number(id: u64) -> SegmentInput {
+    SegmentInput { id, ..SegmentInput::default() }
 }
 
 impl<'a> Aside<'a> {
@@ -88,7 +70,7 @@ impl<'a> Aside<'a> {
         key: &'a PrivacyKey,
         folder: Option<PathBuf>,
     ) -> Aside<'a> {
-        let inputs = (0..plan.inputs.len() as u64).map(SegmentInput::of_number);
+        let inputs = (0..plan.inputs.len() as u64).map(of_number);
         let sources = plan.sources.iter().map(|(name, _)| name.clone());
         let holders = rayon::current_num_threads() + 1;
         Aside {
@@ -102,14 +84,14 @@ impl<'a> Aside<'a> {
         }
     }
 
-    /// Whether it is time to look how much memory sums take: of so many bytes of logs that was not looked at.
-    pub(super) fn is_due(&self, unweighed: u64) -> bool {
-        unweighed >= self.weighed_bytes
-    }
-
-    /// Whether sums of so many bytes are too many.
-    pub(super) fn is_too_much(&self, heap_bytes: usize) -> bool {
-        heap_bytes > self.bytes_max
+    /// Whether sums are too much for memory. That is looked at only where enough of logs was read since it last was:
+    /// `unweighed` is how many bytes.
+    pub(super) fn is_full(&self, unweighed: &mut u64, heap_bytes: impl FnOnce() -> usize) -> bool {
+        if *unweighed < self.weighed_bytes {
+            return false;
+        }
+        *unweighed = 0;
+        heap_bytes() > self.bytes_max
     }
 
     /// Lays sums aside; those of an input that may turn out not to count say so.
@@ -262,7 +244,7 @@ impl Days<'_> {
 mod tests {
     use super::*;
     use crate::register;
-    use crate::tally::By;
+    use crate::tally::{By, Dated, InputSums};
 
     fn calls(input: u32, day: i64, calls: u64) -> BTreeMap<i64, Tally> {
         let mut dated = Dated::new(By::Day);
@@ -277,10 +259,7 @@ mod tests {
         let judge = Judge::new(&register);
         let aside = Aside {
             judge: &judge,
-            tables: Tables {
-                sources: Vec::new(),
-                inputs: (0..3).map(SegmentInput::of_number).collect(),
-            },
+            tables: Tables { sources: Vec::new(), inputs: (0..3).map(of_number).collect() },
             key: &key,
             folder: None,
             bytes_max: 0,

@@ -99,8 +99,7 @@ pub(super) fn live(ledger: &mut Ledger, report: &mut Report, seen: &Seen<'_>) {
             }),
             since_ns: finding.since.map(Instant::ns),
             lapsed_at_ns: finding.lapsed_at.map(Instant::ns),
-            // Calls that come late are not the last.
-            // Nor are those that have a date to come.
+            // Calls that come late are not the last, nor are those with a date that is still to come.
             last_ns: finding
                 .last
                 .map(|last| last.min(seen.run_at).ns())

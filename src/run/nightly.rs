@@ -7,13 +7,13 @@ use std::path::Path;
 use hashbrown::HashMap;
 use rayon::prelude::*;
 
-use super::aside::{Aside, Days, Lines, Place};
+use super::aside::{Aside, Days, Place};
 use super::audit::{ambiguous, status, write};
 use super::changes::{Changes, changes};
 use super::lives;
 use super::output::{Folders, check_place};
 use super::read::{
-    Reading, format_hint, formats_taken, pool, read, repeated, still_flawed, vain_dedupe,
+    Lines, Reading, format_hint, formats_taken, pool, read, repeated, still_flawed, vain_dedupe,
 };
 use super::repeats::{Before, RecordId};
 use super::survey::{Survey, survey};
@@ -194,7 +194,8 @@ impl<'f> Run<'f> {
             return Err(Error::new(format!("no input could be read: {}", reasons.join("; ")))
                 .hint("nothing was changed"));
         }
-        let Survey { to_read, waiting, told, unread, repeats, flawed, known, readable, .. } = found;
+        let Survey { to_read, waiting, mut told, unread, repeats, flawed, known, readable, .. } =
+            found;
         self.ledger.inputs = known;
         self.ledger.surveyed.extend(self.plan.sources.iter().map(|source| source.name.clone()));
         self.plan.read.unread = unread;
@@ -231,10 +232,9 @@ impl<'f> Run<'f> {
         let key = self.key.clone();
         let place = (!self.plan.dry_run).then(|| self.plan.state.state.clone());
         let aside = Aside::new(&self.plan.read, &judge, &key, place);
-        let Reading { tally, lines, facts, volume, marks, records, has_unnoted } =
+        let Reading { tally, lines, mut facts, volume, marks, records, has_unnoted } =
             read(&self.plan.read, Some(&judge), None, &remembered, Some(&aside))?;
         let inputs = self.note_inputs(&known, &facts, &marks, &lines);
-        let mut facts = facts;
         for (input, known) in facts.inputs.iter_mut().zip(&inputs) {
             input.id = Some(known.id);
         }
@@ -260,7 +260,6 @@ impl<'f> Run<'f> {
         let horizon = self.horizon();
         let touched = self.touched(&new, horizon);
         self.warn_of_fewer(&new);
-        let mut told = told;
         told.extend(self.refused.as_ref().map(|_| Told::RegisterRefused));
         self.add_waiting(&waiting, &mut facts);
         let silence = self.silence(&heard_before);
@@ -302,14 +301,7 @@ impl<'f> Run<'f> {
         run_report.headline = report::text::headline(&run_report, &run_report.overstayed_people);
         run_report.check()?;
 
-        let ended = Ended {
-            status: status(&run_report, self.plan.fail_on),
-            warnings: Vec::new(),
-            hint: format_hint(facts.inputs.iter().map(|input| input.unknown_shapes.as_slice())),
-            notes: self.notes(&facts, &repeats, &flawed),
-            read: Some(volume).filter(|volume| volume.inputs > 0),
-        };
-        let mut ended = ended;
+        let mut notes = self.notes(&facts, &repeats, &flawed);
         if !self.plan.dry_run {
             let counted = Counted { touched, days, new, records, horizon };
             let head = self.commit(judge, &run_report, &facts, counted).inspect_err(|_| {
@@ -318,9 +310,15 @@ impl<'f> Run<'f> {
                     let _ = self.folder.tidy(ledger.as_ref());
                 }
             })?;
-            ended.notes.push(format!("run {}, head of the chain: {head}", self.ledger.run));
+            notes.push(format!("run {}, head of the chain: {head}", self.ledger.run));
         }
-        ended.warnings = self.told_warnings(&run_report, register, &facts);
+        let ended = Ended {
+            status: status(&run_report, self.plan.fail_on),
+            warnings: self.told_warnings(&run_report, register, &facts),
+            hint: format_hint(facts.inputs.iter().map(|input| input.unknown_shapes.as_slice())),
+            notes,
+            read: Some(volume).filter(|volume| volume.inputs > 0),
+        };
         write(&run_report, &self.plan.outputs, self.plan.display, stdout).map_err(|error| {
             if self.plan.dry_run || error.is_closed_pipe() {
                 return error;

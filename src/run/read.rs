@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 
 use super::Volume;
-use super::aside::{Aside, Lines};
+use super::aside::Aside;
 use super::repeats::{Before, RecordId, Repeats};
 use crate::call::{Call, Parsed, Reason};
 use crate::error::{Error, Result};
@@ -49,6 +49,29 @@ struct Done {
     facts: InputFacts,
     mark: Option<Mark>,
     has_unnoted: bool,
+}
+
+/// Where lines of an input went.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lines {
+    /// How many.
+    pub(super) sums: InputSums,
+    /// The last day with calls of it.
+    pub(super) last_day: Option<i64>,
+}
+
+impl Lines {
+    /// Notes what was counted of an input, of which all of it is.
+    pub(super) fn note(&mut self, tally: &Dated, input: u32) {
+        self.sums.merge(&tally.input(input));
+        self.last_day = self.last_day.max(tally.last_day());
+    }
+
+    /// Adds all of `other`.
+    pub(super) fn merge(&mut self, other: &Lines) {
+        self.sums.merge(&other.sums);
+        self.last_day = self.last_day.max(other.last_day);
+    }
 }
 
 /// Reads all inputs of the plan, on the current thread pool. Without a judge nothing is judged. Of calls that are not `only`
@@ -216,31 +239,27 @@ pub(super) fn vain_dedupe(plan: &ReadPlan, facts: &Facts) -> Vec<String> {
 
 /// The notes on inputs that repeat others, given as path and the other's path.
 pub(super) fn repeated<'a>(repeats: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<String> {
-    let mut all: Vec<String> = repeats
-        .map(|(path, first)| format!("{path} has the same content as {first}: counted once"))
-        .collect();
-    match all.len().saturating_sub(NAMED_MAX) {
-        0 | 1 => {}
-        more => {
-            all.truncate(NAMED_MAX);
-            all.push(format!("{more} more inputs repeat others: counted once"));
-        }
-    }
-    all
+    let all = repeats
+        .map(|(path, first)| format!("{path} has the same content as {first}: counted once"));
+    few_named(all.collect(), |more| format!("{more} more inputs repeat others: counted once"))
 }
 
 /// The notes on inputs that end early where that is no news, or of no matter, given as path and words.
 pub(super) fn still_flawed(flawed: &[(String, String)]) -> Vec<String> {
-    let mut all: Vec<String> =
-        flawed.iter().map(|(path, words)| format!("{path}: {words}")).collect();
-    match all.len().saturating_sub(NAMED_MAX) {
+    let all = flawed.iter().map(|(path, words)| format!("{path}: {words}"));
+    few_named(all.collect(), |more| format!("{more} more inputs end early"))
+}
+
+/// Notes that name an input each, or of many the first, and how many more there are.
+fn few_named(mut notes: Vec<String>, told: impl Fn(usize) -> String) -> Vec<String> {
+    match notes.len().saturating_sub(NAMED_MAX) {
         0 | 1 => {}
         more => {
-            all.truncate(NAMED_MAX);
-            all.push(format!("{more} more inputs end early"));
+            notes.truncate(NAMED_MAX);
+            notes.push(told(more));
         }
     }
-    all
+    notes
 }
 
 /// A pool of as many threads as the plan says.
@@ -436,11 +455,7 @@ impl Counting<'_> {
     /// Lays sums aside if they are too much for memory, where so many bytes were read since that was last looked at.
     fn lighten(&self, tally: &mut Dated, unweighed: &mut u64) {
         let Some(aside) = self.aside else { return };
-        if !aside.is_due(*unweighed) {
-            return;
-        }
-        *unweighed = 0;
-        if aside.is_too_much(tally.heap_bytes()) {
+        if aside.is_full(unweighed, || tally.heap_bytes()) {
             aside.lay(tally.take_days(), None);
         }
     }
@@ -454,16 +469,13 @@ impl Counting<'_> {
                 false => columns.roll_back(),
             }
             if let Some(aside) = self.aside
-                && aside.is_due(*unweighed)
+                && aside.is_full(unweighed, || columns.heap_bytes())
             {
-                *unweighed = 0;
-                if aside.is_too_much(columns.heap_bytes()) {
-                    // Nothing is of an input that is being read: this one has just ended.
-                    let (mut committed, mut none) =
-                        (Dated::new(self.plan.by), Dated::new(self.plan.by));
-                    columns.clear_into(&mut committed, &mut none);
-                    aside.lay(committed.take_days(), None);
-                }
+                // Nothing is of an input that is being read: this one has just ended.
+                let by = self.plan.by;
+                let (mut committed, mut none) = (Dated::new(by), Dated::new(by));
+                columns.clear_into(&mut committed, &mut none);
+                aside.lay(committed.take_days(), None);
             }
         }
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).append(&mut ended);
@@ -676,20 +688,18 @@ impl Reader<'_> {
         self.fold(work, &piece);
         work.worker.unweighed += piece.bytes().len() as u64;
         if let Some(aside) = self.aside
-            && aside.is_due(work.worker.unweighed)
+            && aside.is_full(&mut work.worker.unweighed, || {
+                work.worker.columns.heap_bytes() + work.made.tally.heap_bytes()
+            })
         {
             self.lighten(work, aside);
         }
     }
 
-    /// Lays aside what is counted, if it is too much for memory.
+    /// Lays aside what is counted.
     #[cold]
     fn lighten(&self, work: &mut Work, aside: &Aside<'_>) {
         let Work { made, worker } = work;
-        worker.unweighed = 0;
-        if !aside.is_too_much(worker.columns.heap_bytes() + made.tally.heap_bytes()) {
-            return;
-        }
         let mut committed = Dated::new(self.plan.by);
         // What has no day stays here.
         let undated = std::mem::take(&mut made.tally.undated);

@@ -23,7 +23,7 @@ use crate::tally::{
 use crate::time::Instant;
 
 /// A log that calls of the day came from.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SegmentInput {
     /// Its path when it was last read.
     pub path: String,
@@ -39,21 +39,6 @@ pub struct SegmentInput {
     pub compression: Option<String>,
     /// Decompressed bytes read, filed under this day.
     pub bytes: u64,
-}
-
-impl SegmentInput {
-    /// One of which nothing but its number is of interest.
-    pub fn of_number(id: u64) -> SegmentInput {
-        SegmentInput {
-            path: String::new(),
-            source: String::new(),
-            id,
-            run: 0,
-            format: None,
-            compression: None,
-            bytes: 0,
-        }
-    }
 }
 
 /// The tally of a day.
