@@ -817,8 +817,8 @@ mod tests {
         Seen { lines, gap_bytes, bytes, fault }
     }
 
-    fn fold(input: Input) -> Seen {
-        let outcome = input.fold(
+    fn pieces(input: Input) -> Outcome<Pieces> {
+        input.fold(
             &|_| {},
             Pieces::new,
             |all, piece| all.push(piece_seen(piece)),
@@ -827,7 +827,11 @@ mod tests {
                 a.append(&mut b);
                 a
             },
-        );
+        )
+    }
+
+    fn fold(input: Input) -> Seen {
+        let outcome = pieces(input);
         let mut pieces = outcome.value;
         pieces.sort_by_key(|(index, _, _)| *index);
         seen(pieces, outcome.bytes, outcome.fault)
@@ -1027,16 +1031,7 @@ mod tests {
                 let (_file, found) = file(&content);
                 let input =
                     Input::open_within(&found, &options, &start, None, line_bytes_max).unwrap();
-                let outcome = input.fold(
-                    &|_| {},
-                    Pieces::new,
-                    |all, piece| all.push(piece_seen(piece)),
-                    |all| all,
-                    |mut a, mut b| {
-                        a.append(&mut b);
-                        a
-                    },
-                );
+                let outcome = pieces(input);
                 let mut pieces = outcome.value;
                 pieces.sort_by_key(|(index, _, _)| *index);
                 let mark = outcome.mark.unwrap();
@@ -1089,16 +1084,7 @@ mod tests {
             let options = Options { chunk_bytes, digest: true, resumable: true, io: Io::Read };
             let mut start = start.clone();
             loop {
-                let outcome = Input::open_at(&found, &options, &start).unwrap().fold(
-                    &|_| {},
-                    Pieces::new,
-                    |all, piece| all.push(piece_seen(piece)),
-                    |all| all,
-                    |mut a, mut b| {
-                        a.append(&mut b);
-                        a
-                    },
-                );
+                let outcome = pieces(Input::open_at(&found, &options, &start).unwrap());
                 if let Some(Fault::Unsound(until)) = outcome.fault {
                     assert!(outcome.value.is_empty() && outcome.mark.is_none());
                     start.until = Some(until);

@@ -7,16 +7,7 @@ use serde_json::{Value, json};
 
 use crate::concatenation::but_places;
 use crate::harness::{Case, Output, repository};
-
-const CONFIG: &str = r#"
-[register]
-source = "register"
-
-[[logs]]
-source = "core"
-paths  = ["logs/*"]
-format = "json"
-"#;
+use crate::nightly::CONFIG;
 
 /// What the help of a command says of a flag, its words in one line.
 fn help_of(case: &Case, command: &str, flag: &str) -> String {
