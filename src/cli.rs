@@ -16,7 +16,7 @@ use crate::limits;
 when, each at the call's own time, and reports who stayed past their welcome: calls served after a grant was revoked \
 or had expired, to an API that had gone dormant, for a purpose that had ended, for a person who had not consented.",
     after_help = "Exit status: 0 done; 1 done, and a finding is at or above --fail-on; 2 failed, no report; \
-3 a report was made, but it is partial (the report says what is missing).",
+3 a report was made, but it is partial (the report says what is missing), or alerts wait.",
     max_term_width = 100,
     disable_help_subcommand = true,
     arg_required_else_help = true
@@ -91,6 +91,21 @@ Exit status: 0 if all of it is as it was; 2 if not. Logs that are gone can't be 
 again: that is told, and is no error."
     )]
     Verify(VerifyArgs),
+    /// Show the channels of alerts and what waits for them; send a test, or what waits
+    #[command(
+        long_about = "Shows the channels of [alert] in overstay.toml, and which alerts wait for each. `overstay nightly` sends alerts by itself; what \
+a channel does not accept waits in the state, and every run tries it again.",
+        after_help = "Examples:
+  overstay alert --test
+      one test alert through every channel: exit status 2 if one does not take it
+  overstay alert
+      the channels, and what waits
+  overstay alert --send
+      try what waits now: exit status 3 if something still waits
+
+docs/alerts.md has recipes for mail, chat services and Alertmanager."
+    )]
+    Alert(AlertArgs),
     /// Print the judged calls, one JSON object a line
     #[command(
         long_about = "Prints the judged calls as a stream, one JSON object a line: logs by path, calls in the order of their lines.\n\n\
@@ -395,6 +410,31 @@ pub struct NightlyArgs {
     /// The time of the run [default: now]
     #[arg(long, value_name = "T")]
     pub run_at: Option<String>,
+}
+
+/// Arguments of `alert`.
+#[derive(Args, Clone, Debug)]
+#[group(id = "what", multiple = false, args = ["test", "send", "drop"])]
+pub struct AlertArgs {
+    /// The configuration [default: overstay.toml in the current folder]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Send one test alert through every channel
+    #[arg(long)]
+    pub test: bool,
+
+    /// Send what waits now
+    #[arg(long)]
+    pub send: bool,
+
+    /// Let go of what waits for this channel: it is never sent
+    #[arg(long, value_name = "CHANNEL")]
+    pub drop: Option<String>,
+
+    /// Only this channel
+    #[arg(long, value_name = "CHANNEL", conflicts_with = "drop")]
+    pub channel: Option<String>,
 }
 
 /// Arguments of `report`.

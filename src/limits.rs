@@ -210,6 +210,9 @@ pub const EVIDENCE_TEXT_MAX: usize = 1 << 10;
 /// may be alike by chance.
 pub const REPEATED_FILE_BYTES_MIN: usize = 1 << 10;
 
+/// Seconds that a reminder may come early: nights are not always as long, for timers fire a little early or late.
+pub const REMINDER_EARLY_S: u64 = 3600;
+
 /// Days of logs read below which nothing is called unused: what is used once a month may not have had its turn.
 pub const UNUSED_DAYS_MIN: usize = 30;
 

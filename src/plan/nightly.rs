@@ -1,16 +1,18 @@
 //! The plans of the commands that keep state, or look at it: where that lies, and what the sources of the logs are.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{
     ConfigFile, Display, Gathered, Logs, Output, OutputKind, ReadPlan, SourcePlan,
     configured_outputs, display, fail_on_of, find_config, formats_of, how, instant, outputs_of,
     register_plan, sources_of, spare_files,
 };
-use crate::cli::{NightlyArgs, ReportArgs, StateArgs, VerifyArgs};
+use crate::alert::AlertPlan;
+use crate::cli::{AlertArgs, NightlyArgs, ReportArgs, StateArgs, VerifyArgs};
 use crate::error::{Error, Problems, Result};
 use crate::findings::Severity;
 use crate::input;
+use crate::nearest::did_you_mean;
 use crate::report::PathsFrom;
 use crate::tally::By;
 use crate::time::{Instant, S_PER_DAY};
@@ -75,6 +77,8 @@ pub struct NightlyPlan {
     pub is_run_at_given: bool,
     /// Where the run's report goes beside the folder of reports.
     pub outputs: Vec<Output>,
+    /// Whom to tell of what changed.
+    pub alert: AlertPlan,
     /// What standard output can show.
     pub display: Display,
     /// The severity that turns the exit status.
@@ -121,13 +125,41 @@ pub struct VerifyPlan {
     pub no_evidence: bool,
 }
 
+/// The plan of `alert`.
+#[derive(Debug)]
+pub struct AlertsPlan {
+    /// The channels.
+    pub alert: AlertPlan,
+    /// Where what is kept lies.
+    pub state: StatePlan,
+    /// What to do.
+    pub task: AlertTask,
+    /// The time.
+    pub run_at: Instant,
+    /// How wide standard output is; none: no screen.
+    pub width: Option<usize>,
+}
+
+/// What `alert` is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AlertTask {
+    /// To show channels and what waits.
+    Show,
+    /// To send a test.
+    Test,
+    /// To send what waits.
+    Send,
+    /// To let go of what waits for a channel.
+    Drop(String),
+}
+
 /// Plans `nightly`.
 ///
 /// # Errors
 ///
 /// On wrong usage, and a configuration that does not fit.
 pub fn nightly(args: &NightlyArgs) -> Result<NightlyPlan> {
-    let config = configuration(&args.state)?;
+    let config = configuration(args.state.config.as_deref())?;
     let state = state_plan(&config)?;
     let (mut read, configured) = read_plan(&args.state, &config)?;
     read.by = By::Day;
@@ -154,6 +186,7 @@ pub fn nightly(args: &NightlyArgs) -> Result<NightlyPlan> {
     };
     spare_files(&outputs, Some(&config), read.register.as_ref(), &logs, &mut problems);
     spare_logs(&config, &state, &configured, &mut problems);
+    let alert = alert_plan(&config, &mut problems);
     problems.told("the configuration")?;
     let sources = nightly_sources(configured);
     let given = instant("--run-at", args.run_at.as_deref())?;
@@ -164,11 +197,45 @@ pub fn nightly(args: &NightlyArgs) -> Result<NightlyPlan> {
         run_at: given.unwrap_or_else(now),
         is_run_at_given: given.is_some(),
         outputs,
+        alert,
         display: display(args.output.color),
         fail_on: fail_on_of(&args.output)?,
         dry_run: args.dry_run,
         rebuild: args.rebuild,
     })
+}
+
+/// Plans `alert`.
+///
+/// # Errors
+///
+/// On wrong usage, and a configuration of alerts that does not fit.
+pub fn alert(args: &AlertArgs) -> Result<AlertsPlan> {
+    let config = configuration(args.config.as_deref())?;
+    let mut problems = Problems::default();
+    let mut alert = alert_plan(&config, &mut problems);
+    problems.told("the configuration")?;
+    if let Some(name) = &args.channel {
+        let names: Vec<String> =
+            alert.channels.iter().map(|channel| channel.name.clone()).collect();
+        if !names.contains(name) {
+            let known = names.iter().map(String::as_str);
+            let configured = match names.is_empty() {
+                true => "and none is configured".to_owned(),
+                false => format!("expected one of {}", names.join(", ")),
+            };
+            return Err(Error::new(format!("--channel: found `{name}`, {configured}"))
+                .maybe_hint(did_you_mean(name, known)));
+        }
+        alert.channels.retain(|channel| channel.name == *name);
+    }
+    let task = match (args.test, args.send, &args.drop) {
+        (true, _, _) => AlertTask::Test,
+        (_, true, _) => AlertTask::Send,
+        (_, _, Some(channel)) => AlertTask::Drop(channel.clone()),
+        (false, false, None) => AlertTask::Show,
+    };
+    Ok(AlertsPlan { alert, state: state_plan(&config)?, task, run_at: now(), width: width() })
 }
 
 /// Plans `report`.
@@ -177,7 +244,7 @@ pub fn nightly(args: &NightlyArgs) -> Result<NightlyPlan> {
 ///
 /// As [`nightly`].
 pub fn report(args: &ReportArgs) -> Result<ReportPlan> {
-    let config = configuration(&args.state)?;
+    let config = configuration(args.state.config.as_deref())?;
     let state = state_plan(&config)?;
     let (mut read, _) = read_plan(&args.state, &config)?;
     read.by = By::Day;
@@ -223,7 +290,7 @@ pub fn report(args: &ReportArgs) -> Result<ReportPlan> {
 ///
 /// As [`nightly`].
 pub fn verify(args: &VerifyArgs) -> Result<VerifyPlan> {
-    let config = configuration(&args.state)?;
+    let config = configuration(args.state.config.as_deref())?;
     let head = args.head.as_ref().map(|head| head.trim().to_ascii_lowercase());
     if let Some(head) = &head
         && (head.len() != 64 || !head.bytes().all(|byte| byte.is_ascii_hexdigit()))
@@ -258,8 +325,8 @@ fn nightly_sources(configured: Vec<SourcePlan>) -> Vec<NightlySource> {
     sources
 }
 
-fn configuration(args: &StateArgs) -> Result<ConfigFile> {
-    find_config(args.config.as_deref())?.ok_or_else(|| {
+fn configuration(given: Option<&Path>) -> Result<ConfigFile> {
+    find_config(given)?.ok_or_else(|| {
         Error::new("there is no configuration, which says where the logs and the state are").hint(
             "run it where overstay.toml is, or give it with --config FILE; `overstay init` drafts one",
         )

@@ -20,7 +20,7 @@ pub struct CsvTable {
 }
 
 /// All tables, by name.
-pub const CSV_TABLES: [CsvTable; 17] = [
+pub const CSV_TABLES: [CsvTable; 18] = [
     CsvTable {
         name: "affected",
         columns: &["partner", "api", "operation", "calls"],
@@ -432,6 +432,10 @@ pub const CSV_TABLES: [CsvTable; 17] = [
                 ("nightly_since_run", number(since.map(|since| since.run))),
                 ("nightly_since_run_at", instant(since.map(|since| since.run_at))),
                 ("nightly_logs", number(nightly.and_then(|nightly| nightly.logs))),
+                (
+                    "nightly_alerts_changes",
+                    number(nightly.and_then(|nightly| Some(nightly.alerts.as_ref()?.changes))),
+                ),
                 ("nightly_standing_critical", standing(|standing| standing.critical)),
                 ("nightly_standing_high", standing(|standing| standing.high)),
                 ("nightly_standing_medium", standing(|standing| standing.medium)),
@@ -534,6 +538,24 @@ pub const CSV_TABLES: [CsvTable; 17] = [
                 ]
             };
             report.usage.iter().map(row).collect()
+        },
+    },
+    CsvTable {
+        name: "waiting_alerts",
+        columns: &["channel", "run", "delivery_id", "changes", "tries", "failure"],
+        rows: |report| {
+            let row = |waiting: &crate::report::WaitingAlert| {
+                vec![
+                    text(&waiting.channel),
+                    waiting.run.to_string(),
+                    waiting.delivery_id.clone(),
+                    waiting.changes.to_string(),
+                    waiting.tries.to_string(),
+                    optional(waiting.failure.as_deref()),
+                ]
+            };
+            let alerts = report.nightly.iter().flat_map(|nightly| &nightly.alerts);
+            alerts.flat_map(|alerts| &alerts.waiting).map(row).collect()
         },
     },
 ];

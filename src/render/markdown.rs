@@ -10,7 +10,7 @@ use super::terminal::{
     in_order, nameless_sources, parties, reach, read_line, standing_line, unused_line,
 };
 use crate::report::text::{
-    affected_by_tables, bytes, counted, duration, latency, people, register_change, standing,
+    affected_by_tables, alerts, bytes, counted, duration, latency, people, register_change, standing,
     thousands, to_the_second,
 };
 use crate::report::{Affected, End, Finding, Partner, RegisterChange, Report, Status};
@@ -197,6 +197,9 @@ fn about(report: &Report, partner: Option<&str>, out: &mut dyn Write) -> io::Res
     if let Some(nightly) = &report.nightly {
         let label = if nightly.day.is_some() { "Day" } else { "Run" };
         writeln!(out, "| {label} | {} |", prose(&standing(nightly)))?;
+        if let Some(told) = nightly.alerts.as_ref().filter(|_| partner.is_none()) {
+            writeln!(out, "| Alerts | {} |", prose(&alerts(told)))?;
+        }
     }
     if let Some(change) = changed_register(report).filter(|change| {
         partner.is_none() || !change.tables.is_empty() || affected_of(change, partner).count() > 0

@@ -20,7 +20,7 @@ use crate::findings::{Kind, Severity};
 use crate::judge::Verdict;
 use crate::limits;
 use crate::report::text::{
-    affected, affected_by_tables, bytes, counted, duration, latency, people, people_of,
+    affected, affected_by_tables, alerts, bytes, counted, duration, latency, people, people_of,
     register_change, standing, standing_findings, thousands, to_the_second,
 };
 use crate::report::{
@@ -286,6 +286,9 @@ fn run_lines(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     let Some(nightly) = &report.nightly else { return Ok(()) };
     let label = if nightly.day.is_some() { "DAY" } else { "RUN" };
     page.labelled(label, &for_terminal(&standing(nightly)))?;
+    if let Some(told) = &nightly.alerts {
+        page.labelled("ALERTS", &for_terminal(&alerts(told)))?;
+    }
     if let Some(change) = &nightly.register_change {
         let is_another = report.register.digest.as_ref() != Some(&change.from);
         let from = is_another.then(|| shown_digest(page, &change.from));

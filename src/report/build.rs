@@ -261,7 +261,7 @@ pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
     let partial = partial(facts);
     let mut report = Report {
         schema: SCHEMA,
-        program: concat!("overstay ", env!("CARGO_PKG_VERSION")).to_owned(),
+        program: PROGRAM.to_owned(),
         status: if partial.is_empty() { Status::Complete } else { Status::Partial },
         partial,
         headline: String::new(),

@@ -529,9 +529,27 @@ pub(crate) fn nightly() -> Report {
         since: Some(RunBefore { run: 11, run_at: at("2018-12-18T02:00:00Z") }),
         logs: Some(14),
         standing: Some(Standing { critical: 1, low: 2, suppressed: 1, ..Standing::default() }),
+        alerts: Some(Alerts {
+            changes: 3,
+            waiting: vec![
+                waiting("webhook:ops", 11, 2, some("503 Service Unavailable")),
+                waiting("webhook:ops", 12, 3, None),
+            ],
+        }),
     });
     report.headline = text::headline(&report, &exactly(2));
     report
+}
+
+fn waiting(channel: &str, run: u64, changes: u64, failure: Option<String>) -> WaitingAlert {
+    WaitingAlert {
+        channel: channel.to_owned(),
+        run,
+        delivery_id: format!("{run:032x}"),
+        changes,
+        tries: u64::from(failure.is_some()),
+        failure,
+    }
 }
 
 /// The report on one of its days.
@@ -545,6 +563,7 @@ pub(crate) fn day() -> Report {
         since: None,
         logs: None,
         standing: None,
+        alerts: None,
         ..nightly
     });
     report

@@ -22,6 +22,9 @@ use crate::time::Instant;
 /// Name and version of the report's form.
 pub const SCHEMA: &str = "overstay.report/1";
 
+/// The program and its version.
+pub const PROGRAM: &str = concat!("overstay ", env!("CARGO_PKG_VERSION"));
+
 /// Everything a run found.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -128,6 +131,35 @@ pub struct Nightly {
     pub logs: Option<u64>,
     /// Findings of runs before that are not over, and of which this one found nothing; null of a day or a span.
     pub standing: Option<Standing>,
+    /// What was told of findings, and what waits to be; null of a day or a span, and where no alerts are configured.
+    pub alerts: Option<Alerts>,
+}
+
+/// What a run tells of findings. What is kept as its report was made before the message of the run was sent; what is printed,
+/// after.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Alerts {
+    /// How many changes of findings the run tells of: new, reopened, more severe, resolved, and reminders.
+    pub changes: u64,
+    /// What was not accepted by a channel yet.
+    pub waiting: Vec<WaitingAlert>,
+}
+
+/// A message that waits for a channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WaitingAlert {
+    /// The channel.
+    pub channel: String,
+    /// The run that it tells of.
+    pub run: u64,
+    /// What the receiver can tell repeats by.
+    pub delivery_id: String,
+    /// How many changes of findings are in it.
+    pub changes: u64,
+    /// How many times it was tried in vain.
+    pub tries: u64,
+    /// Why the last of them failed; null if it was not tried yet.
+    pub failure: Option<String>,
 }
 
 /// A run from which another goes on.

@@ -3,11 +3,11 @@
 //! Pure text from plain data. Names go in as the register and the logs have them:
 //! whoever shows the text escapes it for its medium.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Affected, Finding, Nightly, Partner, RegisterChange, Report, RunBefore, Standing, Status,
-    Subjects,
+    Affected, Alerts, Finding, Nightly, Partner, RegisterChange, Report, RunBefore, Standing,
+    Status, Subjects, WaitingAlert,
 };
 use crate::findings::{Kind, Severity};
 use crate::judge::Verdict;
@@ -303,6 +303,28 @@ pub fn standing(nightly: &Nightly) -> String {
         false => text.push_str(&format!(": {}", first_of(days, DAYS_MAX))),
     }
     text
+}
+
+/// What was told of findings, and what waits to be: `3 changes of findings; waiting for webhook:ops since run 5: 12 changes
+/// (503 Service Unavailable)`.
+pub fn alerts(alerts: &Alerts) -> String {
+    let changes = match alerts.changes {
+        0 => "no change of findings to tell".to_owned(),
+        changes => counted(changes, "change of findings", "changes of findings"),
+    };
+    let mut by_channel: BTreeMap<&str, Vec<&WaitingAlert>> = BTreeMap::new();
+    for waiting in &alerts.waiting {
+        by_channel.entry(&waiting.channel).or_default().push(waiting);
+    }
+    let waiting = by_channel.into_iter().map(|(channel, waiting)| {
+        let since = waiting.iter().map(|waiting| waiting.run).min().unwrap_or_default();
+        let changes = waiting.iter().map(|waiting| waiting.changes).sum();
+        let changes = counted(changes, "change", "changes");
+        let failure = waiting.iter().find_map(|waiting| waiting.failure.as_deref());
+        let failure = failure.map_or_else(String::new, |failure| format!(" ({failure})"));
+        format!("; waiting for {channel} since run {since}: {changes}{failure}")
+    });
+    [changes].into_iter().chain(waiting).collect()
 }
 
 /// What a change of the register since `from` means for days before:

@@ -104,6 +104,7 @@ pub(super) fn live(ledger: &mut Ledger, report: &mut Report, seen: &Seen<'_>) {
                 .last
                 .map(|last| last.min(seen.run_at).ns())
                 .max(before.and_then(|life| life.last_ns)),
+            alerted: before.and_then(|life| life.alerted.clone()),
         };
         ledger.findings.insert(finding.id.clone(), life);
     }
@@ -114,7 +115,7 @@ pub(super) fn live(ledger: &mut Ledger, report: &mut Report, seen: &Seen<'_>) {
         let is_open = life.stage != Stage::Resolved;
         if is_open && !found.contains(id) && covers(life) {
             life.stage = Stage::Resolved;
-            over.extend(resolved(id, life));
+            over.extend(as_last_found(id, life));
         }
     }
     report.findings.extend(over);
@@ -126,20 +127,8 @@ pub(super) fn live(ledger: &mut Ledger, report: &mut Report, seen: &Seen<'_>) {
 
 /// The findings that are not over, and not among those that a run found.
 fn standing(ledger: &Ledger, suppressions: &[Suppression], found: &BTreeSet<String>) -> Standing {
-    let last_call = ledger.last_call_ns.map(Instant::from_ns);
-    let in_force = suppressions.iter().filter(|suppression| !suppression.expired(last_call));
-    let ids = || ledger.findings.keys().map(String::as_str);
-    let in_force: Vec<Suppression> = in_force.map(|suppression| suppression.among(ids())).collect();
     let mut standing = Standing::default();
-    let open = ledger.findings.iter();
-    let open =
-        open.filter(|(id, life)| life.stage != Stage::Resolved && !found.contains(id.as_str()));
-    for (id, life) in open {
-        // Those of another version, whose names nobody knows, stand all the same.
-        let is_hidden = Kind::from_name(&life.kind).is_some_and(|kind| {
-            let (partner, api) = (life.partner.as_deref(), life.api.as_deref());
-            in_force.iter().any(|suppression| suppression.is_about(id, kind, partner, api))
-        });
+    for (_, life, is_hidden) in still_open(ledger, suppressions, found) {
         match is_hidden {
             true => standing.suppressed += 1,
             false => {
@@ -148,6 +137,29 @@ fn standing(ledger: &Ledger, suppressions: &[Suppression], found: &BTreeSet<Stri
         }
     }
     standing
+}
+
+/// The findings of a ledger that are not over, and not among these, by id; and whether a suppression hides each.
+pub(super) fn still_open<'l>(
+    ledger: &'l Ledger,
+    suppressions: &[Suppression],
+    found: &BTreeSet<String>,
+) -> Vec<(&'l String, &'l Life, bool)> {
+    let last_call = ledger.last_call_ns.map(Instant::from_ns);
+    let in_force = suppressions.iter().filter(|suppression| !suppression.expired(last_call));
+    let ids = || ledger.findings.keys().map(String::as_str);
+    let in_force: Vec<Suppression> = in_force.map(|suppression| suppression.among(ids())).collect();
+    let open = ledger.findings.iter();
+    let open = open.filter(|(id, life)| life.stage != Stage::Resolved && !found.contains(*id));
+    let open = open.map(|(id, life)| {
+        // Those of another version, whose names nobody knows, stand all the same.
+        let is_hidden = Kind::from_name(&life.kind).is_some_and(|kind| {
+            let (partner, api) = (life.partner.as_deref(), life.api.as_deref());
+            in_force.iter().any(|suppression| suppression.is_about(id, kind, partner, api))
+        });
+        (id, life, is_hidden)
+    });
+    open.collect()
 }
 
 /// Says in a report where each of its findings is in its life, as the ledger has it.
@@ -184,14 +196,15 @@ pub(super) fn told(ledger: &Ledger, since: Option<Instant>) -> Vec<Told> {
     told.collect()
 }
 
-/// A finding that is over, as it was when it was last found. None of a kind that this version does not know.
-fn resolved(id: &str, life: &Life) -> Option<Finding> {
+/// A finding as it was when it was last found, with what can be said of it now: that it is over, or that it is not. None of a kind
+/// that this version does not know.
+pub(super) fn as_last_found(id: &str, life: &Life) -> Option<Finding> {
     let instant = |ns: Option<i64>| ns.map(Instant::from_ns);
     let mut finding = Finding {
         id: id.to_owned(),
         kind: Kind::from_name(&life.kind)?,
         severity: Severity::from_name(&life.severity)?,
-        status: Some(Stage::Resolved.as_str()),
+        status: Some(life.stage.as_str()),
         first_seen: Some(Instant::from_ns(life.first_seen_ns)),
         suppressed_by: None,
         partner: life.partner.clone(),
@@ -221,9 +234,14 @@ fn resolved(id: &str, life: &Life) -> Option<Finding> {
         summary: String::new(),
         evidence: Vec::new(),
     };
+    let is_over = life.stage == Stage::Resolved;
     if let Some(log) = &life.log {
+        let how = match is_over {
+            true => "no longer told, for keep_days have passed",
+            false => "still told",
+        };
         finding.summary = format!(
-            "no longer told, for keep_days have passed: {} of {} (source {}), first seen at {}",
+            "{how}: {} of {} (source {}), first seen at {}",
             life.kind,
             log.path,
             log.source,
@@ -239,6 +257,7 @@ fn resolved(id: &str, life: &Life) -> Option<Finding> {
         .filter_map(|(word, name)| Some(format!("{word} {}", name.as_deref()?)))
         .collect();
     let of = if what.is_empty() { String::new() } else { format!(" of {}", what.join(", ")) };
-    finding.summary = format!("no longer found: {}{of}{last}", life.kind);
+    let how = if is_over { "no longer found" } else { "not over, and nothing of it is new" };
+    finding.summary = format!("{how}: {}{of}{last}", life.kind);
     Some(finding)
 }

@@ -7,6 +7,8 @@ mod audit;
 mod survey;
 mod uses;
 mod lives;
+mod alerts;
+mod alert;
 mod changes;
 mod nightly;
 mod report;
@@ -20,6 +22,7 @@ mod formats;
 mod synth;
 mod output;
 
+pub use alert::alert;
 pub use audit::audit;
 pub use calls::calls;
 pub use chain::verify;

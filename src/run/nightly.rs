@@ -7,6 +7,7 @@ use std::path::Path;
 use hashbrown::HashMap;
 use rayon::prelude::*;
 
+use super::alerts::{self, Sent};
 use super::aside::{Aside, Days, Place};
 use super::audit::{ambiguous, status, write};
 use super::changes::{Changes, changes};
@@ -18,7 +19,8 @@ use super::read::{
 use super::repeats::{Before, RecordId};
 use super::survey::{Survey, survey};
 use super::uses::{mentioned, note_uses, used};
-use super::{Ended, checked_register, load_register, unknown_placeholders};
+use super::{Ended, Status, checked_register, load_register, unknown_placeholders};
+use crate::alert::Change;
 use crate::error::{Error, Result};
 use crate::findings::{Told, hex};
 use crate::input::{Compression, Mark};
@@ -85,6 +87,8 @@ struct Run<'f> {
     made: Folders,
     /// The days that were kept before all was read anew, and their calls.
     days_before: BTreeMap<i64, u64>,
+    /// What became of the alerts that waited when it began.
+    sent: Sent,
 }
 
 impl<'f> Run<'f> {
@@ -99,7 +103,7 @@ impl<'f> Run<'f> {
             false => Folder::lock(state, reports, files)?,
         };
         let mut warnings = plan.read.unused.clone();
-        let before = match folder.ledger() {
+        let mut before = match folder.ledger() {
             Err(error) if plan.rebuild => {
                 warnings.push(format!("the state can't be used, and is forgotten: {error}"));
                 None
@@ -120,8 +124,13 @@ impl<'f> Run<'f> {
             }
             _ => BTreeMap::new(),
         };
+        let mut sent = Sent::default();
         if !plan.dry_run {
             folder.tidy(before.as_ref())?;
+            // What waits comes first: it is not to depend on whether this run comes to its end.
+            if let Some(before) = &mut before {
+                alerts::send(&folder, before, &plan.alert, &mut sent)?;
+            }
         }
         if let Some(before) = &before
             && folder
@@ -163,6 +172,7 @@ impl<'f> Run<'f> {
         ledger.key_check = key.check();
         let run = Run {
             days_before,
+            sent,
             made,
             last_run: last_run.filter(|_| !anew),
             plan,
@@ -297,13 +307,22 @@ impl<'f> Run<'f> {
             (nightly.since, nightly.logs) = (self.last_run, Some(readable as u64));
         }
         lives::live(&mut self.ledger, &mut run_report, &seen);
+        let (suppressions, run_at) = (&self.plan.read.suppressions, self.plan.run_at);
+        let alert = &self.plan.alert;
+        let changes =
+            alerts::changes(&mut self.ledger, &run_report, alert, suppressions, run_at);
+        let told = changes.len() as u64;
+        if let Some(nightly) = &mut run_report.nightly {
+            nightly.alerts = alerts::told(alert, told, &self.ledger.outbox);
+        }
         // What is over is no finding that anyone need act on.
         run_report.headline = report::text::headline(&run_report, &run_report.overstayed_people);
         run_report.check()?;
 
         let mut notes = self.notes(&facts, &repeats, &flawed);
+        let mut ended = status(&run_report, self.plan.fail_on);
         if !self.plan.dry_run {
-            let counted = Counted { touched, days, new, records, horizon };
+            let counted = Counted { touched, days, new, records, horizon, changes };
             let head = self.commit(judge, &run_report, &facts, counted).inspect_err(|_| {
                 // What was written is in nobody's way; but on a full disk it is room.
                 if let Ok(ledger) = self.folder.ledger() {
@@ -311,9 +330,15 @@ impl<'f> Run<'f> {
                 }
             })?;
             notes.push(format!("run {}, head of the chain: {head}", self.ledger.run));
+            if !self.tell(&run_report, &head) {
+                ended = Status::Partial;
+            }
+            if let Some(nightly) = &mut run_report.nightly {
+                nightly.alerts = alerts::told(&self.plan.alert, told, &self.ledger.outbox);
+            }
         }
         let ended = Ended {
-            status: status(&run_report, self.plan.fail_on),
+            status: ended,
             warnings: self.told_warnings(&run_report, register, &facts),
             hint: format_hint(facts.inputs.iter().map(|input| input.unknown_shapes.as_slice())),
             notes,
@@ -738,7 +763,7 @@ impl<'f> Run<'f> {
         facts: &Facts,
         counted: Counted<'_>,
     ) -> Result<String> {
-        let Counted { touched, days, mut new, mut records, horizon } = counted;
+        let Counted { touched, days, mut new, mut records, horizon, changes } = counted;
         if self.key_is_new {
             self.folder.write_key(&self.plan.state.key_file, &self.key.file())?;
         }
@@ -816,6 +841,10 @@ impl<'f> Run<'f> {
         let manifest = manifest.encode()?;
         let head = *blake3::hash(&manifest).as_bytes();
         self.ledger.head = Some(head);
+        let run_at = self.plan.run_at;
+        if let Some(message) = alerts::message(run_report, run, run_at, &hex(&head), changes) {
+            alerts::post(&mut self.ledger.outbox, &message, &self.plan.alert)?;
+        }
         let path = format!("{}/{MANIFEST_NAME}", run_folder(run));
         self.folder.write_reports(run, &[(path, manifest)])?;
         self.folder.commit(&self.ledger)?;
@@ -831,6 +860,21 @@ impl<'f> Run<'f> {
                 .push(format!("the run counts, but its reports are not all in place: {error}"));
         }
         Ok(hex(&head))
+    }
+
+    /// Sends what there is to tell, now that the run counts. Whether all of it was accepted.
+    fn tell(&mut self, run_report: &Report, head: &str) -> bool {
+        let alert = &self.plan.alert;
+        let sent = alerts::send(&self.folder, &mut self.ledger, alert, &mut self.sent);
+        if let Err(error) = &sent {
+            self.warnings.push(format!("the run counts, but not what became of its alerts: they go out again, under the same delivery ids: {error}"));
+        }
+        self.warnings.extend(alerts::warnings(&self.ledger.outbox, alert));
+        let beat = alerts::beat(alert, run_report, &self.ledger, head);
+        if let Err(failure) = &beat {
+            self.warnings.push(format!("the heartbeat was not accepted: {failure}"));
+        }
+        sent.is_ok() && beat.is_ok() && self.ledger.outbox.waiting.is_empty()
     }
 
     fn manifest_inputs(&self, facts: &Facts) -> Vec<ManifestInput> {
@@ -923,6 +967,8 @@ struct Counted<'a> {
     records: BTreeMap<i64, BTreeSet<RecordId>>,
     /// The first day that is kept.
     horizon: i64,
+    /// What there is to tell of findings.
+    changes: Vec<Change>,
 }
 
 /// What is new of a day.
@@ -1145,6 +1191,7 @@ fn forgotten(before: Ledger) -> Ledger {
         surveyed: before.surveyed,
         revisions,
         findings: before.findings,
+        outbox: before.outbox,
         ..Ledger::default()
     }
 }

@@ -19,7 +19,7 @@ pub(super) enum Kind {
 }
 
 /// Of all kinds. Files of another version are refused: the logs can be read again.
-pub(super) const VERSION: u32 = 3;
+pub(super) const VERSION: u32 = 4;
 
 const MAGIC: &[u8; 8] = b"overstay";
 /// Magic, kind, version, length of the payload, checksum.

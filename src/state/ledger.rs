@@ -58,6 +58,42 @@ pub struct Ledger {
     pub uses: Uses,
     /// The last call ever counted.
     pub last_call_ns: Option<i64>,
+    /// Alerts that were not accepted yet.
+    pub outbox: Outbox,
+}
+
+/// Alerts that wait to be accepted: what a run has to tell goes out after the run counts, so that what is not delivered then is
+/// known to the next one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outbox {
+    /// What a run has to tell, as JSON, by the number of the run. It is rendered when it is sent.
+    pub messages: BTreeMap<u64, String>,
+    /// The channels that a run's message waits for, by name, then by run.
+    pub waiting: BTreeMap<(String, u64), Waiting>,
+}
+
+/// A message that waits for a channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// Tells the receiver what it has had already: the same however often it is sent.
+    pub delivery_id: String,
+    /// How many changes it tells of.
+    pub changes: u64,
+    /// How many runs have tried in vain.
+    pub tries: u32,
+    /// Why the last of them could not deliver it.
+    pub failure: Option<String>,
+}
+
+impl Outbox {
+    /// Has a message wait for a channel no longer, for it was accepted or is not to be sent. A message that nobody waits for is
+    /// forgotten.
+    pub fn remove(&mut self, channel: &str, run: u64) {
+        self.waiting.remove(&(channel.to_owned(), run));
+        if !self.waiting.keys().any(|(_, of)| *of == run) {
+            self.messages.remove(&run);
+        }
+    }
 }
 
 /// All that verdicts depend on beside the calls.
@@ -276,6 +312,17 @@ pub struct Life {
     pub lapsed_at_ns: Option<i64>,
     /// The last of its calls.
     pub last_ns: Option<i64>,
+    /// The last alert that told of it while it was open; none if none did, or one has told since that it is over.
+    pub alerted: Option<Alerted>,
+}
+
+/// An alert that told of a finding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alerted {
+    /// The severity that it told of.
+    pub severity: String,
+    /// The time of its run.
+    pub at_ns: i64,
 }
 
 /// The log that a finding is about, as it was when it was last found.

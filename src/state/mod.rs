@@ -11,7 +11,8 @@ mod segment;
 pub use files::{Disk, Files};
 pub use folder::{Folder, run_folder};
 pub use ledger::{
-    Day, JudgedBy, KnownInput, Ledger, Life, LifeLog, Stage, StateFile, Unremembered, Uses,
+    Alerted, Day, JudgedBy, KnownInput, Ledger, Life, LifeLog, Outbox, Stage, StateFile,
+    Unremembered, Uses, Waiting,
 };
 pub use manifest::{MANIFEST_NAME, MANIFEST_SCHEMA, Manifest, ManifestInput, ManifestReport};
 pub use seal::PrivacyKey;

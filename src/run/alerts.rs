@@ -1,0 +1,318 @@
+//! What a run has to tell: which findings changed, what waits for which channel, and sending it once the run counts.
+//!
+//! What there is to tell is in the ledger before anything is sent, and no longer in it once it was accepted. A run that is killed
+//! in between leaves it to the next one, which sends it under the same delivery id.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::alert::{self, AlertPlan, Beat, Channel, Change, Delivery, Message, What};
+use crate::error::{Error, Result};
+use crate::findings::{Severity, Suppression};
+use crate::limits;
+use crate::report::{Alerts, Finding, Report, Status, WaitingAlert};
+use crate::state::{Alerted, Folder, Ledger, Outbox, Stage, Waiting};
+use crate::time::Instant;
+
+use super::lives::{as_last_found, still_open};
+
+/// What is told of the findings of a run, and of those that stand; noted in the ledger, so that it is told once. Without a channel
+/// nothing is told, and nothing noted: who sets one up later hears of all that is open then.
+///
+/// A finding is told of when it is new to the receivers, is back, or has become more severe; a critical one that is open again
+/// after `remind_every`; and that it is over, if it was told of. What a suppression hides is not, until that runs out.
+pub(super) fn changes(
+    ledger: &mut Ledger,
+    report: &Report,
+    plan: &AlertPlan,
+    suppressions: &[Suppression],
+    run_at: Instant,
+) -> Vec<Change> {
+    let found: BTreeSet<String> =
+        report.findings.iter().map(|finding| finding.id.clone()).collect();
+    let open = still_open(ledger, suppressions, &found);
+    let open = open.into_iter().filter(|(_, _, is_hidden)| !is_hidden);
+    let standing: Vec<Finding> =
+        open.filter_map(|(id, life, _)| as_last_found(id, life)).collect();
+    let mut changes = Vec::new();
+    for finding in report.findings.iter().chain(&standing) {
+        let Some(life) = ledger.findings.get_mut(&finding.id) else { continue };
+        let what = match &life.alerted {
+            _ if plan.channels.is_empty() && finding.is_open() => continue,
+            None if finding.is_resolved() => continue,
+            Some(_) if finding.is_resolved() => (What::Resolved, None),
+            _ if finding.suppressed_by.is_some() => continue,
+            _ if finding.status == Some(Stage::Reopened.as_str()) => (What::Reopened, None),
+            None => (What::New, None),
+            Some(alerted) => match since(alerted, finding, plan, run_at) {
+                Some(what) => what,
+                None => continue,
+            },
+        };
+        life.alerted = match what.0 {
+            What::Resolved => None,
+            _ => Some(Alerted {
+                severity: finding.severity.as_str().to_owned(),
+                at_ns: run_at.ns(),
+            }),
+        };
+        if !plan.channels.is_empty() {
+            changes.push(change(finding, what, run_at));
+        }
+    }
+    changes
+}
+
+/// What there is to tell of an open finding since the last alert.
+fn since(
+    alerted: &Alerted,
+    finding: &Finding,
+    plan: &AlertPlan,
+    run_at: Instant,
+) -> Option<(What, Option<Severity>)> {
+    let told = Severity::from_name(&alerted.severity);
+    if told.is_some_and(|told| told < finding.severity) {
+        return Some((What::MoreSevere, told));
+    }
+    // Nights are not always as long: a timer fires a little early or late.
+    let passed_s =
+        run_at.seconds_since(Instant::from_ns(alerted.at_ns)) + limits::REMINDER_EARLY_S;
+    let is_due = finding.severity == Severity::Critical && passed_s >= plan.remind_every_s;
+    is_due.then_some((What::Reminder, None))
+}
+
+fn change(
+    finding: &Finding,
+    (what, severity_before): (What, Option<Severity>),
+    run_at: Instant,
+) -> Change {
+    Change {
+        id: finding.id.clone(),
+        kind: finding.kind.as_str().to_owned(),
+        severity: finding.severity,
+        change: what,
+        severity_before,
+        partner: finding.partner.clone(),
+        api: finding.api.clone(),
+        data_class: finding.data_class.clone(),
+        grant: finding.grant.clone(),
+        operations: finding.operations.clone(),
+        first_seen: finding.first_seen.unwrap_or(run_at),
+        since: finding.since,
+        lapsed_at: finding.lapsed_at,
+        first: finding.first,
+        last: finding.last,
+        overstay_s: finding.overstay_s,
+        served: finding.served,
+        denied: finding.denied,
+        failed: finding.failed,
+        subjects: finding.subjects.count,
+        subjects_exact: finding.subjects.exact,
+        summary: finding.summary.clone(),
+    }
+}
+
+/// The message of a run; none if there is nothing to tell. `head` is that of the chain, hex.
+pub(super) fn message(report: &Report, run: u64, run_at: Instant, head: &str, changes: Vec<Change>) -> Option<Message> {
+    if changes.is_empty() {
+        return None;
+    }
+    let names: BTreeMap<&str, &str> = report
+        .partners
+        .iter()
+        .filter_map(|partner| Some((partner.partner.as_str(), partner.name.as_deref()?)))
+        .collect();
+    let mut groups = Message::group(changes);
+    for group in &mut groups {
+        let name = group.partner.as_deref().and_then(|partner| names.get(partner));
+        group.partner_name = name.map(|name| (*name).to_owned());
+    }
+    Some(Message {
+        schema: alert::SCHEMA.to_owned(),
+        program: report.program.clone(),
+        run,
+        run_at,
+        head: head.to_owned(),
+        status: word(report.status).to_owned(),
+        is_test: false,
+        headline: report.headline.clone(),
+        counts: Message::count(&groups),
+        groups,
+    })
+}
+
+fn word(status: Status) -> &'static str {
+    match status {
+        Status::Complete => "complete",
+        Status::Partial => "partial",
+    }
+}
+
+/// Has a message wait for each channel that is to have some of it.
+///
+/// # Errors
+///
+/// None that its types can cause.
+pub(super) fn post(outbox: &mut Outbox, message: &Message, plan: &AlertPlan) -> Result<()> {
+    let run = message.run;
+    for channel in &plan.channels {
+        let Some(part) = message.at_least(channel.min_severity) else { continue };
+        let waiting = Waiting {
+            delivery_id: delivery_id(&message.head, &channel.name),
+            changes: part.groups.iter().map(|group| group.changes.len() as u64).sum(),
+            tries: 0,
+            failure: None,
+        };
+        outbox.waiting.insert((channel.name.clone(), run), waiting);
+    }
+    if outbox.waiting.keys().any(|(_, of)| *of == run) {
+        let json = serde_json::to_string(message)
+            .map_err(|error| Error::new(format!("an alert can't be written as JSON: {error}")))?;
+        outbox.messages.insert(run, json);
+    }
+    Ok(())
+}
+
+/// What tells a receiver whether it has had a message: the run's place in the chain, and the channel.
+fn delivery_id(head: &str, channel: &str) -> String {
+    let mut hash = blake3::Hasher::new_derive_key("overstay 2026 alert delivery id");
+    hash.update(head.as_bytes()).update(b"\0").update(channel.as_bytes());
+    hash.finalize().to_hex()[..32].to_owned()
+}
+
+/// What became of what was to be sent.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    /// How many messages were accepted.
+    pub(super) accepted: u64,
+    /// The channels that failed: what else there is for them waits too.
+    pub(super) failed: BTreeSet<String>,
+}
+
+/// Sends what waits, the oldest first, to all channels but those that have failed already; each that is accepted no longer waits
+/// from then on, whatever happens next.
+///
+/// # Errors
+///
+/// If it can't be noted what was accepted, or not.
+pub(super) fn send(
+    folder: &Folder<'_>,
+    ledger: &mut Ledger,
+    plan: &AlertPlan,
+    sent: &mut Sent,
+) -> Result<()> {
+    let mut is_noted = true;
+    for channel in plan.channels.iter().filter(|channel| !sent.failed.contains(&channel.name)) {
+        let waiting = ledger.outbox.waiting.keys().filter(|(name, _)| *name == channel.name);
+        let runs: Vec<u64> = waiting.map(|(_, run)| *run).collect();
+        for run in runs {
+            match deliver(&ledger.outbox, channel, run) {
+                Ok(()) => {
+                    sent.accepted += 1;
+                    ledger.outbox.remove(&channel.name, run);
+                    folder.commit(ledger)?;
+                    is_noted = true;
+                }
+                Err(failure) => {
+                    if let Some(waiting) =
+                        ledger.outbox.waiting.get_mut(&(channel.name.clone(), run))
+                    {
+                        waiting.tries += 1;
+                        waiting.failure = Some(failure);
+                        is_noted = false;
+                    }
+                    sent.failed.insert(channel.name.clone());
+                    // What else there is for it would fail likewise, and should not come before.
+                    break;
+                }
+            }
+        }
+    }
+    if is_noted { Ok(()) } else { folder.commit(ledger) }
+}
+
+/// Sends a run's message to a channel; else why not.
+fn deliver(outbox: &Outbox, channel: &Channel, run: u64) -> std::result::Result<(), String> {
+    let waiting = outbox.waiting.get(&(channel.name.clone(), run));
+    let (Some(waiting), Some(json)) = (waiting, outbox.messages.get(&run)) else {
+        return Err("what was to be sent is not in the state".to_owned());
+    };
+    let message: Message = serde_json::from_str(json)
+        .map_err(|error| format!("what was to be sent can't be read: {error}"))?;
+    // Its least severity may have been raised since.
+    let Some(message) = message.at_least(channel.min_severity) else { return Ok(()) };
+    let delivery = Delivery { delivery_id: &waiting.delivery_id, message: &message };
+    channel.deliver(&delivery).map_err(|failure| failure.to_string())
+}
+
+/// Tells whoever waits for it that a run counts.
+///
+/// # Errors
+///
+/// Why it was not accepted.
+pub(super) fn beat(
+    plan: &AlertPlan,
+    report: &Report,
+    ledger: &Ledger,
+    head: &str,
+) -> std::result::Result<(), String> {
+    let Some(heartbeat) = &plan.heartbeat else { return Ok(()) };
+    let open = report.findings.iter().filter(|finding| finding.is_open());
+    let standing = report.nightly.as_ref().and_then(|nightly| nightly.standing);
+    let mut findings = standing.unwrap_or_default();
+    open.for_each(|finding| findings.add(finding.severity));
+    let beat = Beat {
+        program: report.program.clone(),
+        run: ledger.run,
+        run_at: Instant::from_ns(ledger.run_at_ns),
+        head: head.to_owned(),
+        status: word(report.status).to_owned(),
+        findings,
+        alerts_waiting: ledger.outbox.waiting.len() as u64,
+    };
+    heartbeat.beat(&beat).map_err(|failure| failure.to_string())
+}
+
+/// What waits, as reports have it: by channel, then run.
+pub(super) fn waiting(outbox: &Outbox) -> Vec<WaitingAlert> {
+    let waiting = outbox.waiting.iter().map(|((channel, run), waiting)| WaitingAlert {
+        channel: channel.clone(),
+        run: *run,
+        delivery_id: waiting.delivery_id.clone(),
+        changes: waiting.changes,
+        tries: u64::from(waiting.tries),
+        failure: waiting.failure.clone(),
+    });
+    waiting.collect()
+}
+
+/// What a report says of alerts; none where nobody asked for any, and none waits.
+pub(super) fn told(plan: &AlertPlan, changes: u64, outbox: &Outbox) -> Option<Alerts> {
+    let is_asked = !plan.channels.is_empty() || !outbox.waiting.is_empty();
+    is_asked.then(|| Alerts { changes, waiting: waiting(outbox) })
+}
+
+/// A line for each channel for which something waits.
+pub(super) fn warnings(outbox: &Outbox, plan: &AlertPlan) -> Vec<String> {
+    let mut by_channel: BTreeMap<&str, Vec<(u64, &Waiting)>> = BTreeMap::new();
+    for ((channel, run), waiting) in &outbox.waiting {
+        by_channel.entry(channel).or_default().push((*run, waiting));
+    }
+    let warnings = by_channel.into_iter().map(|(channel, waiting)| {
+        let count = match &waiting[..] {
+            [(run, _)] => format!("the alert of run {run} waits"),
+            [(first, _), .., (last, _)] => {
+                format!("the alerts of {} runs ({first} to {last}) wait", waiting.len())
+            }
+            [] => String::new(),
+        };
+        if !plan.channels.iter().any(|known| known.name == channel) {
+            return format!(
+                "{count} for {channel}, which is no longer configured: configure it again, or let go of them with `overstay alert --drop {channel}`"
+            );
+        }
+        let failure = waiting.iter().find_map(|(_, waiting)| waiting.failure.as_deref());
+        let why = failure.map_or_else(String::new, |failure| format!(": {failure}"));
+        format!("{count} for {channel}{why}; the next run tries again, or now: `overstay alert --send`")
+    });
+    warnings.collect()
+}
