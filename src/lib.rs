@@ -54,6 +54,7 @@ pub mod findings;
 pub mod state;
 pub mod report;
 pub mod render;
+pub mod alert;
 pub mod synth;
 pub mod cli;
 pub mod plan;

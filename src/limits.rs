@@ -2,6 +2,8 @@
 //!
 //! What a bound cuts off is counted and reported, never dropped in silence.
 
+use std::time::Duration;
+
 /// The longest line that can be a call, in bytes without its line ending. Longer ones are `too-long`.
 pub const LINE_BYTES_MAX: usize = 1 << 20;
 
@@ -221,6 +223,54 @@ pub const REJECTS_KEPT_PER_REASON: usize = 20;
 
 /// Characters of a reject's shape.
 pub const SHAPE_CHARS_MAX: usize = 80;
+
+/// Waits between the attempts to deliver an alert within one run: one more attempt than there are waits.
+pub const ALERT_PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
+
+/// The longest wait that a receiver may ask for within a run. What asks for more waits for the next run.
+pub const ALERT_PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// How long one attempt may take, in seconds, at most: a night has an end.
+pub const ALERT_TIMEOUT_MAX_S: u64 = 600;
+
+/// How often is looked whether a command has ended: the longest wait between two looks.
+pub const ALERT_COMMAND_LOOK_MAX: Duration = Duration::from_millis(50);
+
+/// How long a command that has ended may keep its standard error open by programs it left behind, before it is not read on.
+pub const ALERT_COMMAND_WORDS_WAIT: Duration = Duration::from_millis(500);
+
+/// The end of a command's standard error that is kept: its last line is the reason.
+pub const ALERT_COMMAND_WORDS_BYTES: usize = 4 << 10;
+
+/// Of a receiver's answer so much is read, and thrown away: enough that a decent one sees its answer taken.
+pub const ALERT_ANSWER_BYTES_MAX: u64 = 64 << 10;
+
+/// Characters of the reason why an alert waits.
+pub const ALERT_REASON_CHARS_MAX: usize = 300;
+
+/// A secret or a template in a file: no token and no template that a person writes is longer.
+pub const ALERT_FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// What a template of the user may make of one message, in bytes.
+pub const ALERT_BODY_BYTES_MAX: usize = 16 << 20;
+
+/// Steps that rendering one message may take: far more than a template that ends needs.
+pub const ALERT_TEMPLATE_STEPS_MAX: u64 = 50_000_000;
+
+/// Changes that one message shows where people read it. The rest is counted, and stands in the report.
+pub const ALERT_CHANGES_SHOWN_MAX: usize = 30;
+
+/// Characters of one value in a message that people read.
+pub const ALERT_VALUE_CHARS_MAX: usize = 400;
+
+/// Characters of a chat message: services cut or refuse what is longer than 40,000.
+pub const ALERT_CHAT_CHARS_MAX: usize = 35_000;
+
+/// Bytes of a card: Teams refuses one of more than 28 KB.
+pub const ALERT_CARD_BYTES_MAX: usize = 25_000;
+
+/// Characters of a channel's name.
+pub const ALERT_NAME_CHARS_MAX: usize = 100;
 
 const _: () = assert!(CHUNK_BYTES > LINE_BYTES_MAX, "a chunk must hold the longest line");
 const _: () =

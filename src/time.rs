@@ -132,6 +132,15 @@ impl serde::Serialize for Instant {
     }
 }
 
+impl<'de> serde::Deserialize<'de> for Instant {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Instant, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse_rfc3339(text.as_bytes()).map_err(|_| {
+            serde::de::Error::custom(format!("found `{text}`, expected an instant as RFC 3339"))
+        })
+    }
+}
+
 /// Why a text is no instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeError {

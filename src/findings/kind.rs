@@ -164,3 +164,13 @@ impl serde::Serialize for Severity {
         serializer.serialize_str(self.as_str())
     }
 }
+
+impl<'de> serde::Deserialize<'de> for Severity {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Severity, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Severity::from_name(&name).ok_or_else(|| {
+            let names = Severity::ALL.map(Severity::as_str).join(", ");
+            serde::de::Error::custom(format!("found severity `{name}`, expected one of {names}"))
+        })
+    }
+}

@@ -1,6 +1,7 @@
 //! The configuration file, `overstay.toml`: its tables as they stand there.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +15,6 @@ use crate::report::Expect;
 use crate::time::{Instant, odd_unix_seconds, parse_table_instant};
 
 /// A configuration file, read.
-#[derive(Debug)]
 pub struct ConfigFile {
     /// Where it lies; relative paths in it start from its folder.
     pub path: PathBuf,
@@ -23,6 +23,14 @@ pub struct ConfigFile {
     /// What it says.
     pub tables: Tables,
     text: String,
+}
+
+impl fmt::Debug for ConfigFile {
+    /// Without its text: secrets may stand there.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("ConfigFile");
+        shown.field("path", &self.path).field("digest", &self.digest).finish_non_exhaustive()
+    }
 }
 
 impl ConfigFile {
@@ -45,7 +53,8 @@ impl ConfigFile {
                 let (line, column) = line_and_column(text, span.start);
                 format!("{line}: {column}: ")
             });
-            let told = error.message().trim_end();
+            let told = without_value(error.message().trim_end());
+            let told = told.as_str();
             Error::new(format!("{shown}: {place}{told}")).maybe_hint(near_key(told))
         })?;
         Ok(ConfigFile {
@@ -69,8 +78,7 @@ impl ConfigFile {
 
     /// What the file says that this version has no use for, a line each.
     pub fn unused(&self) -> Vec<String> {
-        let Tables { anomaly, alert, .. } = &self.tables;
-        let tables = [("anomaly", anomaly), ("alert", alert)];
+        let tables = [("anomaly", &self.tables.anomaly)];
         let given = tables.into_iter().filter(|(_, table)| table.is_some());
         let unused = given.map(|(name, _)| {
             format!("{}: [{name}] is not used by this version", self.path.display())
@@ -163,6 +171,15 @@ fn near_key(told: &str) -> Option<String> {
     did_you_mean(unknown, quoted.collect::<Vec<_>>())
 }
 
+/// The TOML reader's words without a text of another type than was expected: it may be a secret that stands in the wrong place.
+fn without_value(told: &str) -> String {
+    let begins = "invalid type: string \"";
+    match (told.strip_prefix(begins), told.rfind("\", expected ")) {
+        (Some(_), Some(end)) => format!("invalid type: string{}", &told[end + 1..]),
+        _ => told.to_owned(),
+    }
+}
+
 /// Both from 1, the column in characters.
 fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
@@ -207,8 +224,180 @@ pub struct Tables {
     pub privacy: Privacy,
     /// `[anomaly]`: this version has no history to measure by.
     pub anomaly: Option<toml::Table>,
-    /// `[alert]`: this version sends none.
-    pub alert: Option<toml::Table>,
+    /// `[alert]`.
+    pub alert: Alert,
+}
+
+/// `[alert]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Alert {
+    /// After how long what is open and critical is told again.
+    pub remind_every: Option<Spanned<String>>,
+    /// Who hears of each run.
+    pub heartbeat: Option<Spanned<HeartbeatGiven>>,
+    /// Receivers by HTTP.
+    pub webhook: Vec<Spanned<Webhook>>,
+    /// Programs.
+    pub command: Vec<Spanned<AlertCommand>>,
+}
+
+/// A text that is not to be seen.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub struct Hidden(pub String);
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+/// Where requests of `[alert]` go.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Heartbeat {
+    /// The URL itself.
+    pub url: Option<Hidden>,
+    /// The variable that holds it.
+    pub url_env: Option<String>,
+    /// The file that holds it.
+    pub url_file: Option<String>,
+    /// Headers.
+    pub headers: BTreeMap<String, HeaderGiven>,
+    /// The certificates of those to trust.
+    pub ca_file: Option<String>,
+    /// How long an attempt may take.
+    pub timeout: Option<Spanned<String>>,
+}
+
+/// `webhook` of `[alert]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Webhook {
+    /// What it is called.
+    pub name: Option<String>,
+    /// The URL itself.
+    pub url: Option<Hidden>,
+    /// The variable that holds it.
+    pub url_env: Option<String>,
+    /// The file that holds it.
+    pub url_file: Option<String>,
+    /// Headers.
+    pub headers: BTreeMap<String, HeaderGiven>,
+    /// The certificates of those to trust.
+    pub ca_file: Option<String>,
+    /// How long an attempt may take.
+    pub timeout: Option<Spanned<String>>,
+    /// The name of a template.
+    pub template: Option<Spanned<String>>,
+    /// A template in a file.
+    pub template_file: Option<String>,
+    /// What that makes.
+    pub content_type: Option<Spanned<String>>,
+    /// From which severity on it is told.
+    pub min_severity: Option<Spanned<String>>,
+}
+
+/// `command` of `[alert]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlertCommand {
+    /// What it is called.
+    pub name: Option<String>,
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// The name of a template.
+    pub template: Option<Spanned<String>>,
+    /// A template in a file.
+    pub template_file: Option<String>,
+    /// How long it may take.
+    pub timeout: Option<Spanned<String>>,
+    /// From which severity on it is told.
+    pub min_severity: Option<Spanned<String>>,
+}
+
+/// `heartbeat`: a URL, or a table.
+#[derive(Debug)]
+pub struct HeartbeatGiven(pub Heartbeat);
+
+impl<'de> Deserialize<'de> for HeartbeatGiven {
+    fn deserialize<D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> std::result::Result<HeartbeatGiven, D::Error> {
+        let of_text =
+            |url: &str| Heartbeat { url: Some(Hidden(url.to_owned())), ..Heartbeat::default() };
+        let expected = "a URL, or a table with url, url_env or url_file";
+        TextOr::new(expected, of_text).read(deserializer).map(HeartbeatGiven)
+    }
+}
+
+/// The value of a header, or where it is kept.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HeaderTable {
+    /// The value itself.
+    #[serde(skip)]
+    pub plain: Option<Hidden>,
+    /// The variable that holds it.
+    pub env: Option<String>,
+    /// The file that holds it.
+    pub file: Option<String>,
+}
+
+/// A header: its value, or a table.
+#[derive(Debug)]
+pub struct HeaderGiven(pub HeaderTable);
+
+impl<'de> Deserialize<'de> for HeaderGiven {
+    fn deserialize<D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> std::result::Result<HeaderGiven, D::Error> {
+        let of_text = |value: &str| HeaderTable {
+            plain: Some(Hidden(value.to_owned())),
+            ..HeaderTable::default()
+        };
+        let expected = "a text, or a table with env or file";
+        TextOr::new(expected, of_text).read(deserializer).map(HeaderGiven)
+    }
+}
+
+/// Reads a text, or a table in its place. An untagged enum could not say which key of the table is unknown.
+struct TextOr<T> {
+    expected: &'static str,
+    of_text: fn(&str) -> T,
+}
+
+impl<T> TextOr<T> {
+    fn new(expected: &'static str, of_text: fn(&str) -> T) -> TextOr<T> {
+        TextOr { expected, of_text }
+    }
+
+    fn read<'de, D: serde::Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> std::result::Result<T, D::Error>
+    where
+        T: Deserialize<'de>,
+    {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> serde::de::Visitor<'de> for TextOr<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expected)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> std::result::Result<T, E> {
+        Ok((self.of_text)(text))
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, table: A) -> std::result::Result<T, A::Error> {
+        T::deserialize(serde::de::value::MapAccessDeserializer::new(table))
+    }
 }
 
 /// `[register]`.

@@ -2,6 +2,7 @@
 //!
 //! Below this file nothing reads the clock, the environment, the terminal or the current folder.
 
+mod alert;
 mod config;
 mod init;
 mod nightly;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 
+pub use alert::alerts;
 pub use config::ConfigFile;
 pub use init::{Given, InitPlan, REGISTER_NAME, TABLE_NAMES, init};
 pub use nightly::{
@@ -416,9 +418,11 @@ pub fn check(args: &CheckArgs) -> Result<CheckPlan> {
         let severities = config.severities(&mut problems);
         suppressed = config.suppressions(&mut problems);
         let outputs = configured_outputs(config, &mut problems);
+        let alerts = alert::alert(config, &mut problems);
         let mut gathered = Gathered::default();
         gathered.configured(config.folder(), &sources, &mut problems);
         let shown = config.path.display();
+        odd.extend(alerts.doubts().iter().map(|doubt| format!("{shown}: [alert] {doubt}")));
         odd.extend(gathered.unread.iter().map(|p| format!("{shown}: {}: {}", p.path, p.reason)));
         spare_files(&outputs, Some(config), register.as_ref(), &gathered.logs(), &mut problems);
         if register.is_none() && !(severities.is_empty() && suppressed.is_empty()) {
