@@ -97,7 +97,7 @@ fn run(cli: &Cli, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
         Command::Nightly(args) => run::nightly(plan::nightly(args)?, &Disk, stdout),
         Command::Report(args) => run::report(&plan::report(args)?, stdout),
         Command::Verify(args) => run::verify(&plan::verify(args)?, stdout),
-        Command::Alert(args) => run::alert(&plan::alert(args)?, stdout),
+        Command::Alert(args) => run::alert(&plan::alerts(args)?, stdout),
         Command::Calls(args) => run::calls(&plan::calls(args)?, stdout),
         Command::Init(args) => run::init(&plan::init(args)?, stdout),
         Command::Check(args) => run::check(&plan::check(args)?, stdout),

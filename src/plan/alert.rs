@@ -11,12 +11,12 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::config::{self, HeaderGiven, Hidden};
-use super::{ConfigFile, find_config, span_s};
+use super::{ConfigFile, span_s};
 use crate::alert::{
     AlertPlan, BuiltIn, Channel, Command, Endpoint, Header, Heartbeat, Proxies, Roots, Secret,
     Target, Template, Way, content_type_of,
 };
-use crate::error::{Error, Problems, Result, io_words};
+use crate::error::{Problems, io_words};
 use crate::findings::Severity;
 use crate::limits;
 use crate::nearest::did_you_mean;
@@ -29,22 +29,6 @@ const REMIND_EVERY_S: u64 = 7 * S_PER_DAY as u64;
 const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a command may take.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// The alerts of a configuration, of that in the current folder if none is given.
-///
-/// # Errors
-///
-/// If there is no configuration, or it does not fit.
-pub fn alerts(config: Option<&Path>) -> Result<AlertPlan> {
-    let config = find_config(config)?.ok_or_else(|| {
-        Error::new("there is no configuration, which says where alerts go")
-            .hint("run it where overstay.toml is, or give it with --config FILE")
-    })?;
-    let mut problems = Problems::default();
-    let plan = alert(&config, &mut problems);
-    problems.told("the configuration")?;
-    Ok(plan)
-}
 
 /// The alerts of a configuration; a problem for each key that does not fit.
 pub(super) fn alert(config: &ConfigFile, problems: &mut Problems) -> AlertPlan {

@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 
 use toml::Spanned;
 
-pub use alert::alerts;
 pub use config::ConfigFile;
 pub use init::{Given, InitPlan, REGISTER_NAME, TABLE_NAMES, init};
 pub use nightly::{
-    NightlyPlan, NightlySource, ReportPlan, StatePlan, VerifyPlan, nightly, report, verify,
+    AlertTask, AlertsPlan, NightlyPlan, NightlySource, ReportPlan, StatePlan, VerifyPlan, alerts,
+    nightly, report, verify,
 };
 pub use synth::{Compress, LogsTo, SynthPlan, synth};
 

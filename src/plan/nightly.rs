@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{
     ConfigFile, Display, Gathered, Logs, Output, OutputKind, ReadPlan, SourcePlan,
     configured_outputs, display, fail_on_of, find_config, formats_of, how, instant, outputs_of,
-    register_plan, sources_of, spare_files,
+    register_plan, sources_of, spare_files, width,
 };
 use crate::alert::AlertPlan;
 use crate::cli::{AlertArgs, NightlyArgs, ReportArgs, StateArgs, VerifyArgs};
@@ -186,7 +186,7 @@ pub fn nightly(args: &NightlyArgs) -> Result<NightlyPlan> {
     };
     spare_files(&outputs, Some(&config), read.register.as_ref(), &logs, &mut problems);
     spare_logs(&config, &state, &configured, &mut problems);
-    let alert = alert_plan(&config, &mut problems);
+    let alert = super::alert::alert(&config, &mut problems);
     problems.told("the configuration")?;
     let sources = nightly_sources(configured);
     let given = instant("--run-at", args.run_at.as_deref())?;
@@ -210,10 +210,10 @@ pub fn nightly(args: &NightlyArgs) -> Result<NightlyPlan> {
 /// # Errors
 ///
 /// On wrong usage, and a configuration of alerts that does not fit.
-pub fn alert(args: &AlertArgs) -> Result<AlertsPlan> {
+pub fn alerts(args: &AlertArgs) -> Result<AlertsPlan> {
     let config = configuration(args.config.as_deref())?;
     let mut problems = Problems::default();
-    let mut alert = alert_plan(&config, &mut problems);
+    let mut alert = super::alert::alert(&config, &mut problems);
     problems.told("the configuration")?;
     if let Some(name) = &args.channel {
         let names: Vec<String> =

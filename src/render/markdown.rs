@@ -10,8 +10,8 @@ use super::terminal::{
     in_order, nameless_sources, parties, reach, read_line, standing_line, unused_line,
 };
 use crate::report::text::{
-    affected_by_tables, alerts, bytes, counted, duration, latency, people, register_change, standing,
-    thousands, to_the_second,
+    affected_by_tables, alerts, bytes, counted, duration, latency, people, register_change,
+    standing, thousands, to_the_second,
 };
 use crate::report::{Affected, End, Finding, Partner, RegisterChange, Report, Status};
 use crate::time::Instant;

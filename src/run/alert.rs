@@ -28,8 +28,7 @@ pub fn alert(plan: &AlertsPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended
 }
 
 fn say(stdout: &mut (dyn Write + Send), line: &str) -> Result<()> {
-    writeln!(stdout, "{}", for_terminal(line))
-        .map_err(|error| Error::io("standard output", error))
+    writeln!(stdout, "{}", for_terminal(line)).map_err(|error| Error::io("standard output", error))
 }
 
 fn none_configured() -> Error {
@@ -61,8 +60,10 @@ fn show(plan: &AlertsPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
         let told = format!("no longer configured; {}", waiting_for(&outbox, name));
         entries.push((for_terminal(name).into_owned(), told));
     }
-    let entries: Vec<(&str, String)> =
-        entries.iter().map(|(name, told)| (name.as_str(), for_terminal(told).into_owned())).collect();
+    let entries: Vec<(&str, String)> = entries
+        .iter()
+        .map(|(name, told)| (name.as_str(), for_terminal(told).into_owned()))
+        .collect();
     render::list(&entries, plan.width, stdout)
         .map_err(|error| Error::io("standard output", error))?;
     Ok(Ended::new(Status::Done))
@@ -98,7 +99,7 @@ fn test(plan: &AlertsPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
     for channel in &plan.alert.channels {
         let delivery_id = alerts::delivery_id(&format!("test {}", plan.run_at), &channel.name);
         let delivery = Delivery { delivery_id: &delivery_id, message: &message };
-        match channel.deliver(&delivery) {
+        match channel.deliver(&delivery, &std::thread::sleep) {
             Ok(()) => say(stdout, &format!("{}: accepted a test", channel.name))?,
             Err(failure) => {
                 failed += 1;
@@ -148,15 +149,10 @@ fn send(plan: &AlertsPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
     Ok(ended)
 }
 
-fn let_go(
-    plan: &AlertsPlan,
-    channel: &str,
-    stdout: &mut (dyn Write + Send),
-) -> Result<Ended> {
+fn let_go(plan: &AlertsPlan, channel: &str, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
     let (folder, mut ledger) = opened(plan)?;
     let waiting = ledger.outbox.waiting.keys();
-    let runs: Vec<u64> =
-        waiting.filter(|(name, _)| name == channel).map(|(_, run)| *run).collect();
+    let runs: Vec<u64> = waiting.filter(|(name, _)| name == channel).map(|(_, run)| *run).collect();
     if runs.is_empty() {
         let names: Vec<String> =
             ledger.outbox.waiting.keys().map(|(name, _)| name.clone()).collect();

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::alert::{self, AlertPlan, Beat, Channel, Change, Delivery, Message, What};
+use crate::alert::{self, AlertPlan, Beat, BySeverity, Change, Channel, Delivery, Message, What};
 use crate::error::{Error, Result};
 use crate::findings::{Severity, Suppression};
 use crate::limits;
@@ -31,8 +31,7 @@ pub(super) fn changes(
         report.findings.iter().map(|finding| finding.id.clone()).collect();
     let open = still_open(ledger, suppressions, &found);
     let open = open.into_iter().filter(|(_, _, is_hidden)| !is_hidden);
-    let standing: Vec<Finding> =
-        open.filter_map(|(id, life, _)| as_last_found(id, life)).collect();
+    let standing: Vec<Finding> = open.filter_map(|(id, life, _)| as_last_found(id, life)).collect();
     let mut changes = Vec::new();
     for finding in report.findings.iter().chain(&standing) {
         let Some(life) = ledger.findings.get_mut(&finding.id) else { continue };
@@ -50,10 +49,9 @@ pub(super) fn changes(
         };
         life.alerted = match what.0 {
             What::Resolved => None,
-            _ => Some(Alerted {
-                severity: finding.severity.as_str().to_owned(),
-                at_ns: run_at.ns(),
-            }),
+            _ => {
+                Some(Alerted { severity: finding.severity.as_str().to_owned(), at_ns: run_at.ns() })
+            }
         };
         if !plan.channels.is_empty() {
             changes.push(change(finding, what, run_at));
@@ -74,8 +72,7 @@ fn since(
         return Some((What::MoreSevere, told));
     }
     // Nights are not always as long: a timer fires a little early or late.
-    let passed_s =
-        run_at.seconds_since(Instant::from_ns(alerted.at_ns)) + limits::REMINDER_EARLY_S;
+    let passed_s = run_at.seconds_since(Instant::from_ns(alerted.at_ns)) + limits::REMINDER_EARLY_S;
     let is_due = finding.severity == Severity::Critical && passed_s >= plan.remind_every_s;
     is_due.then_some((What::Reminder, None))
 }
@@ -112,7 +109,13 @@ fn change(
 }
 
 /// The message of a run; none if there is nothing to tell. `head` is that of the chain, hex.
-pub(super) fn message(report: &Report, run: u64, run_at: Instant, head: &str, changes: Vec<Change>) -> Option<Message> {
+pub(super) fn message(
+    report: &Report,
+    run: u64,
+    run_at: Instant,
+    head: &str,
+    changes: Vec<Change>,
+) -> Option<Message> {
     if changes.is_empty() {
         return None;
     }
@@ -173,7 +176,7 @@ pub(super) fn post(outbox: &mut Outbox, message: &Message, plan: &AlertPlan) -> 
 }
 
 /// What tells a receiver whether it has had a message: the run's place in the chain, and the channel.
-fn delivery_id(head: &str, channel: &str) -> String {
+pub(super) fn delivery_id(head: &str, channel: &str) -> String {
     let mut hash = blake3::Hasher::new_derive_key("overstay 2026 alert delivery id");
     hash.update(head.as_bytes()).update(b"\0").update(channel.as_bytes());
     hash.finalize().to_hex()[..32].to_owned()
@@ -201,7 +204,10 @@ pub(super) fn send(
     sent: &mut Sent,
 ) -> Result<()> {
     let mut is_noted = true;
-    for channel in plan.channels.iter().filter(|channel| !sent.failed.contains(&channel.name)) {
+    for channel in &plan.channels {
+        if sent.failed.contains(&channel.name) {
+            continue;
+        }
         let waiting = ledger.outbox.waiting.keys().filter(|(name, _)| *name == channel.name);
         let runs: Vec<u64> = waiting.map(|(_, run)| *run).collect();
         for run in runs {
@@ -241,7 +247,7 @@ fn deliver(outbox: &Outbox, channel: &Channel, run: u64) -> std::result::Result<
     // Its least severity may have been raised since.
     let Some(message) = message.at_least(channel.min_severity) else { return Ok(()) };
     let delivery = Delivery { delivery_id: &waiting.delivery_id, message: &message };
-    channel.deliver(&delivery).map_err(|failure| failure.to_string())
+    channel.deliver(&delivery, &std::thread::sleep).map_err(|failure| failure.to_string())
 }
 
 /// Tells whoever waits for it that a run counts.
@@ -261,15 +267,20 @@ pub(super) fn beat(
     let mut findings = standing.unwrap_or_default();
     open.for_each(|finding| findings.add(finding.severity));
     let beat = Beat {
-        program: report.program.clone(),
         run: ledger.run,
         run_at: Instant::from_ns(ledger.run_at_ns),
         head: head.to_owned(),
         status: word(report.status).to_owned(),
-        findings,
+        findings: BySeverity {
+            critical: findings.critical,
+            high: findings.high,
+            medium: findings.medium,
+            low: findings.low,
+            info: findings.info,
+        },
         alerts_waiting: ledger.outbox.waiting.len() as u64,
     };
-    heartbeat.beat(&beat).map_err(|failure| failure.to_string())
+    heartbeat.beat(&beat, &std::thread::sleep).map_err(|failure| failure.to_string())
 }
 
 /// What waits, as reports have it: by channel, then run.

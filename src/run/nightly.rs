@@ -103,6 +103,7 @@ impl<'f> Run<'f> {
             false => Folder::lock(state, reports, files)?,
         };
         let mut warnings = plan.read.unused.clone();
+        warnings.extend(plan.alert.doubts());
         let mut before = match folder.ledger() {
             Err(error) if plan.rebuild => {
                 warnings.push(format!("the state can't be used, and is forgotten: {error}"));
@@ -309,8 +310,7 @@ impl<'f> Run<'f> {
         lives::live(&mut self.ledger, &mut run_report, &seen);
         let (suppressions, run_at) = (&self.plan.read.suppressions, self.plan.run_at);
         let alert = &self.plan.alert;
-        let changes =
-            alerts::changes(&mut self.ledger, &run_report, alert, suppressions, run_at);
+        let changes = alerts::changes(&mut self.ledger, &run_report, alert, suppressions, run_at);
         let told = changes.len() as u64;
         if let Some(nightly) = &mut run_report.nightly {
             nightly.alerts = alerts::told(alert, told, &self.ledger.outbox);
