@@ -199,6 +199,10 @@ pub const SYNTH_FILES_MAX: u64 = 100_000;
 /// Hours in the series: eleven years. Clocks that went wrong must not fill memory.
 pub const SERIES_HOURS_MAX: usize = 100_000;
 
+/// Hours of a partner's use of an api that are kept apart to look for anomalies in: of 3,500 such pairs seven weeks, of fewer more.
+/// Each takes 40 to 120 bytes.
+pub const HOURLY_USES_MAX: usize = 1 << 22;
+
 /// Served lines kept as evidence at each end of a finding.
 pub const EVIDENCE_EACH_END: usize = 3;
 

@@ -215,7 +215,7 @@ fn named_rows(
 /// Builds the report, its parts side by side on the current thread pool. Without a judge nothing was judged.
 pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
     let (past, span) = (past(&tally, facts), span(&tally));
-    let Tally { cells, named, unknown, stale, partners, apis, series, sources, inputs, rejects } =
+    let Tally { cells, named, unknown, stale, partners, apis, series, sources, inputs, rejects, hourly: _ } =
         tally;
     let window =
         Window { since: facts.since, until: facts.until, first: span.first, last: span.last };

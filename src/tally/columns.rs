@@ -474,6 +474,9 @@ impl Columns {
         for (day, series) in beside.series.by_day() {
             tally.day(day).series.merge(series);
         }
+        for (day, hourly) in beside.hourly.by_day() {
+            tally.day(day).hourly.merge(hourly);
+        }
     }
 
     /// Asks the register what it says of a triple around an instant.
@@ -532,7 +535,7 @@ impl Columns {
             let of_api = self.of_apis.of(day, api);
             self.common.extend(Outcome::ALL.map(|outcome| {
                 let overstayed = CellKey { outcome, ..key }.overstayed();
-                Common { of_partner, of_api, outcome, overstayed }
+                Common { of_partner, of_api, api, outcome, overstayed }
             }));
         }
         sums

@@ -8,6 +8,7 @@ mod cell;
 mod columns;
 mod dated;
 mod evidence;
+mod hourly;
 mod latency;
 mod operations;
 mod rejects;
@@ -25,6 +26,7 @@ pub use cell::{Cell, CellKey, Latest, Logged, OperationName};
 pub use columns::{Addends, Columns};
 pub use dated::{By, Dated};
 pub use evidence::{Evidence, Place, Proof};
+pub use hourly::{HourKey, HourUse, Hourly, People};
 use latency::Buckets;
 pub use latency::{Latencies, LatencyCounts};
 pub use operations::Operations;
@@ -323,6 +325,8 @@ pub struct Tally {
     pub apis: HashMap<ApiId, Latencies>,
     /// Calls by the hour.
     pub series: Series,
+    /// The same by partner and api, as far as anomalies are looked for in them.
+    pub hourly: Hourly,
     /// By source.
     pub sources: HashMap<u32, SourceSums>,
     /// By input.
@@ -354,6 +358,7 @@ impl Default for Tally {
             partners: HashMap::new(),
             apis: HashMap::new(),
             series: Series::default(),
+            hourly: Hourly::default(),
             sources: HashMap::new(),
             inputs: HashMap::new(),
             rejects: Rejects::default(),
@@ -412,7 +417,11 @@ impl Tally {
         }
 
         self.add_to_partner_and_api(call, judged);
-        self.series.add(call.at.hour(), judged.partner, call.outcome, key.overstayed());
+        let hour = call.at.hour();
+        self.series.add(hour, judged.partner, call.outcome, key.overstayed());
+        if let (Some(partner), Some(api)) = (judged.partner, judged.api.known()) {
+            self.hourly.add(HourKey { hour, partner, api }, call.outcome, subject);
+        }
         self.count_read(call, matches!(judged.presented, Presented::Known(_)), place);
     }
 
@@ -499,6 +508,7 @@ impl Tally {
     #[allow(clippy::iter_over_hash_type)]
     pub fn heap_bytes(&self) -> usize {
         let mut bytes = self.cells.heap_bytes() + self.series.heap_bytes();
+        bytes += self.hourly.heap_bytes();
         let (named, other) = self.named.entries();
         for (names, named) in named {
             let texts = [&names.api, &names.operation].into_iter().flatten();
@@ -536,6 +546,7 @@ impl Tally {
         self.partners.retain(|of, _| *of == partner);
         self.apis.clear();
         self.series.keep_only(partner);
+        self.hourly.keep_only(partner);
     }
 
     /// Adds all of `other`.
@@ -554,6 +565,7 @@ impl Tally {
             self.apis.entry(*api).or_default().merge(latencies);
         }
         self.series.merge(other.series);
+        self.hourly.merge(other.hourly);
         for (source, sums) in other.sources {
             let ours = self.sources.entry(source).or_default();
             ours.calls += sums.calls;
