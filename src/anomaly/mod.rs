@@ -12,10 +12,12 @@ mod past;
 mod expect;
 mod spread;
 mod judge;
+mod window;
 #[cfg(test)]
 mod tests;
 
 pub use judge::judge;
+pub use window::{DayJudged, Everyone, Window};
 pub use thresholds::{HISTORY_DAYS_MAX, Thresholds};
 
 use past::Past;

@@ -20,6 +20,7 @@ pub use nightly::{
 };
 pub use synth::{Compress, LogsTo, SynthPlan, synth};
 
+use crate::anomaly::Thresholds;
 use crate::call::Outcome;
 use crate::cli::{
     AuditArgs, CallsArgs, CheckArgs, ColorArg, DistinctArg, FormatsArgs, HowArgs, IoArg,
@@ -109,6 +110,8 @@ pub struct ReadPlan {
     pub severities: Severities,
     /// Configured suppressions.
     pub suppressions: Vec<Suppression>,
+    /// What it takes to be an anomaly.
+    pub thresholds: Thresholds,
     /// What the configuration says in vain, a line each.
     pub unused: Vec<String>,
     /// Whether days are counted apart.
@@ -895,6 +898,7 @@ impl Gathered {
             paths_from: PathsFrom::default(),
             severities: Severities::new(),
             suppressions: Vec::new(),
+            thresholds: Thresholds::default(),
             unused: Vec::new(),
             by: By::Whole,
             counted_bytes_max: limits::COUNTED_BYTES_MAX,

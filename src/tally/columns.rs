@@ -471,6 +471,12 @@ impl Columns {
             let (day, api) = of_apis.pairs[number as usize];
             tally.day(day).apis.entry(api).or_default().merge(&latencies);
         }
+        for (index, served_on) in beside.days {
+            let Facts { day, key, .. } = facts[(index / OUTCOMES) as usize];
+            if Outcome::ALL[(index % OUTCOMES) as usize].counts_as_served() {
+                tally.day(day).served.add(key.grant, key.api, served_on);
+            }
+        }
         for (day, series) in beside.series.by_day() {
             tally.day(day).series.merge(series);
         }

@@ -33,7 +33,8 @@ impl HourUse {
         }
     }
 
-    fn merge(&mut self, other: HourUse) {
+    /// Adds all of `other`.
+    pub fn merge(&mut self, other: HourUse) {
         self.calls = self.calls.saturating_add(other.calls);
         self.denied = self.denied.saturating_add(other.denied);
         self.people.merge(other.people);

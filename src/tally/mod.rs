@@ -13,6 +13,7 @@ mod latency;
 mod operations;
 mod rejects;
 mod series;
+mod served;
 mod sheet;
 mod subjects;
 
@@ -31,6 +32,7 @@ use latency::Buckets;
 pub use latency::{Latencies, LatencyCounts};
 pub use operations::Operations;
 pub use rejects::{Reject, Rejects};
+pub use served::ServedDays;
 pub use series::{Finished as FinishedSeries, HourCounts, Series};
 pub use subjects::{Estimate, SubjectHashes, Subjects, hash as subject_hash};
 
@@ -327,6 +329,8 @@ pub struct Tally {
     pub series: Series,
     /// The same by partner and api, as far as anomalies are looked for in them.
     pub hourly: Hourly,
+    /// On which days what was served; of a day's tally this is for its cells to say.
+    pub served: ServedDays,
     /// By source.
     pub sources: HashMap<u32, SourceSums>,
     /// By input.
@@ -359,6 +363,7 @@ impl Default for Tally {
             apis: HashMap::new(),
             series: Series::default(),
             hourly: Hourly::default(),
+            served: ServedDays::default(),
             sources: HashMap::new(),
             inputs: HashMap::new(),
             rejects: Rejects::default(),
@@ -421,6 +426,9 @@ impl Tally {
         self.series.add(hour, judged.partner, call.outcome, key.overstayed());
         if let (Some(partner), Some(api)) = (judged.partner, judged.api.known()) {
             self.hourly.add(HourKey { hour, partner, api }, call.outcome, subject);
+        }
+        if call.outcome.counts_as_served() {
+            self.served.add(judged.grant, judged.api.known(), By::Day.of(call.at));
         }
         self.count_read(call, matches!(judged.presented, Presented::Known(_)), place);
     }
@@ -527,6 +535,19 @@ impl Tally {
         bytes + self.apis.values().map(Latencies::heap_bytes).sum::<usize>()
     }
 
+    /// What of its cells was served, on that day, the only one that it is of.
+    // Sets do not depend on the order.
+    #[allow(clippy::iter_over_hash_type)]
+    pub fn served_on(&self, day: i64) -> ServedDays {
+        let (named, other) = self.named.entries();
+        let named = named.map(|(_, named)| &named.cells).chain(other.map(|named| &named.cells));
+        let keys = named.chain([&self.cells]).flat_map(|cells| cells.0.keys());
+        let served = keys.filter(|key| key.outcome.counts_as_served());
+        let mut days = ServedDays::default();
+        served.for_each(|key| days.add(key.grant, key.api, day));
+        days
+    }
+
     /// Leaves one partner's calls, beside what is counted of inputs and sources, as if no other's had been counted, but for what
     /// is not told apart by partner: how long an api's calls took is gone, and all calls by a stale credential count as those
     /// of the partner that its last one is of.
@@ -547,6 +568,8 @@ impl Tally {
         self.apis.clear();
         self.series.keep_only(partner);
         self.hourly.keep_only(partner);
+        // Who was served is not told apart there.
+        self.served = ServedDays::default();
     }
 
     /// Adds all of `other`.
@@ -566,6 +589,7 @@ impl Tally {
         }
         self.series.merge(other.series);
         self.hourly.merge(other.hourly);
+        self.served.merge(other.served);
         for (source, sums) in other.sources {
             let ours = self.sources.entry(source).or_default();
             ours.calls += sums.calls;

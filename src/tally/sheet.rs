@@ -71,6 +71,9 @@ pub(super) struct Sheet {
     of_apis: Vec<(Buckets, Latencies)>,
     series: Series,
     hourly: Hourly,
+    /// The days on which there were calls, by index, where days are not told apart; and the last that was noted of each.
+    days: HashSet<(u32, i64)>,
+    last_day: Vec<i64>,
     /// What is folded at the moment.
     one_hour: OneHour,
 }
@@ -90,6 +93,8 @@ pub(super) struct Beside {
     pub(super) of_apis: Vec<(u32, Latencies)>,
     pub(super) series: Series,
     pub(super) hourly: Hourly,
+    /// Index and day.
+    pub(super) days: Vec<(u32, i64)>,
 }
 
 impl Sheet {
@@ -103,6 +108,9 @@ impl Sheet {
         if self.sums.len() < count {
             self.sums.resize(count, Sums::default());
             self.subjects.resize_with(count, Subjects::default);
+            if self.by == By::Whole {
+                self.last_day.resize(count, i64::MIN);
+            }
         }
     }
 
@@ -154,6 +162,9 @@ impl Sheet {
             }
             let mut hour = Hour::default();
             let mut counts = HourCounts::default();
+            if self.by == By::Whole {
+                self.note_days(rows);
+            }
             for row in rows {
                 if !hour.has(row.at) {
                     hour.flush(partner, &mut counts, &mut self.series);
@@ -166,6 +177,23 @@ impl Sheet {
             }
             hour.flush(partner, &mut counts, &mut self.series);
             self.one_hour.flush(hour.number, partner, &mut self.hourly);
+        }
+    }
+
+    /// Notes the days of rows.
+    fn note_days(&mut self, rows: &[Row]) {
+        let mut hour = Hour::default();
+        let mut day = i64::MIN;
+        for row in rows {
+            if !hour.has(row.at) {
+                hour = Hour::of(row.at);
+                day = By::Day.of(row.at);
+            }
+            let last = &mut self.last_day[row.sums as usize];
+            if *last != day {
+                *last = day;
+                self.days.insert((row.sums, day));
+            }
         }
     }
 
@@ -200,6 +228,8 @@ impl Sheet {
         }
         self.series.merge(std::mem::replace(&mut other.series, Series::new(other.by)));
         self.hourly.merge(std::mem::replace(&mut other.hourly, Hourly::new(other.by)));
+        self.days.extend(other.days.drain());
+        other.last_day.fill(i64::MIN);
     }
 
     /// About how many bytes it holds.
@@ -221,6 +251,8 @@ impl Sheet {
             + of_latencies(&self.of_apis)
             + self.series.heap_bytes()
             + self.hourly.heap_bytes()
+            + self.days.capacity() * size_of::<(u32, i64)>()
+            + size_of_val(&*self.last_day)
     }
 
     /// Takes what there is, the indexes in order, and leaves it empty.
@@ -230,7 +262,9 @@ impl Sheet {
             of_apis: settled(&mut self.of_apis).collect(),
             series: std::mem::replace(&mut self.series, Series::new(self.by)),
             hourly: std::mem::replace(&mut self.hourly, Hourly::new(self.by)),
+            days: self.days.drain().collect(),
         };
+        self.last_day.fill(i64::MIN);
         let mut credentials: Vec<(u32, CredentialId)> = self.credentials.drain().collect();
         credentials.sort_unstable();
         self.used.sort_unstable();
