@@ -50,6 +50,7 @@ pub mod formats;
 pub mod judge;
 pub mod tally;
 pub mod draft;
+pub mod anomaly;
 pub mod findings;
 pub mod state;
 pub mod report;

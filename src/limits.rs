@@ -201,6 +201,20 @@ pub const SYNTH_FILES_MAX: u64 = 100_000;
 /// Hours in the series: eleven years. Clocks that went wrong must not fill memory.
 pub const SERIES_HOURS_MAX: usize = 100_000;
 
+/// Hours of a partner's use of an api that are kept apart to look for anomalies in: of 3,500 such pairs seven weeks, of fewer more.
+/// Each takes 40 to 120 bytes.
+pub const HOURLY_USES_MAX: usize = 1 << 22;
+
+/// Days on which calls of one grant or api were served that are told apart: eleven years. Clocks that went wrong must not fill
+/// memory.
+pub const SERVED_DAYS_MAX: usize = 4096;
+
+/// Days of logs since a partner's first call before which nothing that it does is called new: it is still beginning.
+pub const NEW_USE_DAYS_MIN: u64 = 14;
+
+/// Days of logs without a served call after which one is called a waking.
+pub const WOKEN_DAYS_MIN: u64 = 60;
+
 /// Served lines kept as evidence at each end of a finding.
 pub const EVIDENCE_EACH_END: usize = 3;
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::hygiene::{Days, Seen, Used, hygiene};
 use super::id::{Identity, id};
+use super::odd::{OddUse, Shown as OddShown};
 use super::told::{Log, Told};
 use super::{Kind, Severity};
 use crate::call::{Call, Outcome};
@@ -109,6 +110,8 @@ pub struct Found {
     pub evidence: Vec<Proof>,
     /// The log that it is about.
     pub log: Option<Log>,
+    /// What shows that it is odd.
+    pub odd: Option<OddShown>,
 }
 
 /// What makes a finding of cells one problem.
@@ -192,7 +195,7 @@ pub fn collect(
     stale: &BTreeMap<CredentialId, Group>,
     unknown: &UnknownCredentials,
     past: &Past,
-    told: &[Told],
+    (told, odd): (&[Told], &[OddUse]),
     severities: &Severities,
 ) -> Vec<Found> {
     let mut drafts: BTreeMap<Problem, Draft> = BTreeMap::new();
@@ -227,6 +230,7 @@ pub fn collect(
         found.extend(hygiene(judge, &seen, window_end, past.partner, severities));
     }
     found.extend(told.iter().map(|told| told.found(severities)));
+    found.extend(odd.iter().filter_map(|odd| odd.found(judge, rows, severities)));
     found.sort_by(|a, b| a.id.cmp(&b.id));
     found
 }
@@ -323,6 +327,7 @@ fn finish(judge: &Judge<'_>, problem: Problem, draft: Draft, severities: &Severi
         subjects: draft.subjects,
         evidence: draft.evidence.proofs(),
         log: None,
+        odd: None,
     }
 }
 
@@ -356,6 +361,7 @@ fn of_group(
         subjects: group.subjects.clone(),
         evidence: group.evidence.proofs(),
         log: None,
+        odd: None,
     }
 }
 

@@ -250,5 +250,6 @@ pub(super) fn without_calls(id: String, kind: Kind, severities: &Severities) -> 
         subjects: Subjects::default(),
         evidence: Vec::new(),
         log: None,
+        odd: None,
     }
 }

@@ -19,6 +19,22 @@ pub enum Kind {
     UnusedOperation,
     /// A valid credential that no call presented.
     UnusedCredential,
+    /// Many more calls in an hour than the partner's past leads one to expect.
+    Spike,
+    /// Hours with hardly any of the calls that the partner's past leads one to expect.
+    Drop,
+    /// Calls about many more people in an hour than expected.
+    SubjectSweep,
+    /// Many more denied calls in an hour than expected.
+    DeniedBurst,
+    /// A partner's first call to an api.
+    NewApi,
+    /// A partner's first call of an operation of an api that it has called before.
+    NewOperation,
+    /// A grant by which a call was served again after a long time.
+    WokenGrant,
+    /// An api of which a call was served again after a long time.
+    WokenApi,
     /// A log of which what was read is no longer what lies there.
     LogRewritten,
     /// A log that is gone before it was read to its end.
@@ -35,6 +51,14 @@ impl Kind {
             Kind::UnusedGrant,
             Kind::UnusedOperation,
             Kind::UnusedCredential,
+            Kind::Spike,
+            Kind::Drop,
+            Kind::SubjectSweep,
+            Kind::DeniedBurst,
+            Kind::NewApi,
+            Kind::NewOperation,
+            Kind::WokenGrant,
+            Kind::WokenApi,
             Kind::LogRewritten,
             Kind::LogLost,
             Kind::RegisterRefused,
@@ -52,6 +76,21 @@ impl Kind {
         matches!(self, Kind::Verdict(_) | Kind::Hindsight)
     }
 
+    /// Whether it is of what is unlike what was before, which by itself is nothing out of order.
+    pub const fn is_anomaly(self) -> bool {
+        matches!(
+            self,
+            Kind::Spike
+                | Kind::Drop
+                | Kind::SubjectSweep
+                | Kind::DeniedBurst
+                | Kind::NewApi
+                | Kind::NewOperation
+                | Kind::WokenGrant
+                | Kind::WokenApi
+        )
+    }
+
     /// The word used in every report.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -61,6 +100,14 @@ impl Kind {
             Kind::UnusedGrant => "unused-grant",
             Kind::UnusedOperation => "unused-operation",
             Kind::UnusedCredential => "unused-credential",
+            Kind::Spike => "spike",
+            Kind::Drop => "drop",
+            Kind::SubjectSweep => "subject-sweep",
+            Kind::DeniedBurst => "denied-burst",
+            Kind::NewApi => "new-api",
+            Kind::NewOperation => "new-operation",
+            Kind::WokenGrant => "woken-grant",
+            Kind::WokenApi => "woken-api",
             Kind::LogRewritten => "log-rewritten",
             Kind::LogLost => "log-lost",
             Kind::RegisterRefused => "register-refused",
@@ -76,13 +123,21 @@ impl Kind {
     pub const fn severity(self) -> Severity {
         let verdict = match self {
             Kind::Verdict(verdict) => verdict,
-            Kind::Hindsight | Kind::StandingAccess | Kind::LogRewritten | Kind::LogLost => {
-                return Severity::High;
+            Kind::Hindsight
+            | Kind::StandingAccess
+            | Kind::LogRewritten
+            | Kind::LogLost
+            | Kind::SubjectSweep => return Severity::High,
+            Kind::Spike | Kind::DeniedBurst | Kind::WokenGrant | Kind::WokenApi => {
+                return Severity::Medium;
             }
             Kind::RegisterRefused => return Severity::Critical,
-            Kind::UnusedGrant | Kind::UnusedOperation | Kind::UnusedCredential => {
-                return Severity::Low;
-            }
+            Kind::UnusedGrant
+            | Kind::UnusedOperation
+            | Kind::UnusedCredential
+            | Kind::Drop
+            | Kind::NewApi
+            | Kind::NewOperation => return Severity::Low,
         };
         match verdict {
             Verdict::AfterRevocation

@@ -7,6 +7,7 @@ mod ends;
 mod hygiene;
 mod suppress;
 mod told;
+mod odd;
 mod explanations;
 
 pub use collect::{
@@ -17,5 +18,6 @@ pub use explanations::EXPLANATIONS;
 pub use hygiene::{Days, Used};
 pub use id::{ID_PREFIX, Identity, begins_id, id};
 pub use kind::{Kind, Severity};
+pub use odd::{FirstDays, Odd, OddUse, Scope, Shown as OddShown, novelties, woken};
 pub use suppress::{Suppression, Target, beginning};
 pub use told::{Log, Told};

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::anomaly::{HISTORY_DAYS_MAX, Thresholds};
 use crate::error::{Error, Problems, Result};
 use crate::findings::{Kind, Severities, Severity, Suppression, Target, begins_id};
 use crate::nearest::did_you_mean;
@@ -78,12 +79,87 @@ impl ConfigFile {
 
     /// What the file says that this version has no use for, a line each.
     pub fn unused(&self) -> Vec<String> {
-        let tables = [("anomaly", &self.tables.anomaly)];
-        let given = tables.into_iter().filter(|(_, table)| table.is_some());
-        let unused = given.map(|(name, _)| {
-            format!("{}: [{name}] is not used by this version", self.path.display())
+        let archive = self.tables.state.archive.filter(|is_asked| *is_asked);
+        let unused = archive.map(|_| {
+            format!("{}: [state] archive is not used by this version", self.path.display())
         });
-        unused.collect()
+        unused.into_iter().collect()
+    }
+
+    /// What it takes to be an anomaly; a problem for each number that can't be meant.
+    pub fn thresholds(&self, problems: &mut Problems) -> Thresholds {
+        let given = &self.tables.anomaly;
+        let mut thresholds = Thresholds::default();
+        let days = 1..=HISTORY_DAYS_MAX;
+        let whole = 1..=u32::MAX;
+        let numbers = [
+            ("history_days", &given.history_days, days.clone(), &mut thresholds.history_days),
+            ("history_days_min", &given.history_days_min, days, &mut thresholds.history_days_min),
+            (
+                "spike_calls_min",
+                &given.spike_calls_min,
+                whole.clone(),
+                &mut thresholds.spike_calls_min,
+            ),
+            (
+                "sweep_subjects_min",
+                &given.sweep_subjects_min,
+                whole.clone(),
+                &mut thresholds.sweep_subjects_min,
+            ),
+            ("burst_denied_min", &given.burst_denied_min, whole, &mut thresholds.burst_denied_min),
+            ("drop_hours_min", &given.drop_hours_min, 1..=3, &mut thresholds.drop_hours_min),
+        ];
+        for (key, number, range, place) in numbers {
+            let Some(number) = number else { continue };
+            match u32::try_from(*number.get_ref()).ok().filter(|number| range.contains(number)) {
+                Some(number) => *place = number,
+                None => {
+                    let (found, least, most) = (number.get_ref(), range.start(), range.end());
+                    let what = format!(
+                        "[anomaly] {key}: found {found}, expected a number from {least} to {most}"
+                    );
+                    problems.0.push(self.error(number.span(), what));
+                }
+            }
+        }
+        let ratios = [
+            ("spike_ratio_min", &given.spike_ratio_min, 1.0..=1e6, &mut thresholds.spike_ratio_min),
+            ("sweep_ratio_min", &given.sweep_ratio_min, 1.0..=1e6, &mut thresholds.sweep_ratio_min),
+            ("burst_ratio_min", &given.burst_ratio_min, 1.0..=1e6, &mut thresholds.burst_ratio_min),
+            (
+                "drop_expected_min",
+                &given.drop_expected_min,
+                1.0..=1e9,
+                &mut thresholds.drop_expected_min,
+            ),
+            ("drop_ratio_max", &given.drop_ratio_max, 0.0..=1.0, &mut thresholds.drop_ratio_max),
+            ("score_min", &given.score_min, 0.0..=1e6, &mut thresholds.score_min),
+            ("day_ratio_max", &given.day_ratio_max, 1.0..=1e6, &mut thresholds.day_ratio_max),
+            ("tide_ratio_min", &given.tide_ratio_min, 0.0..=1.0, &mut thresholds.tide_ratio_min),
+        ];
+        for (key, number, range, place) in ratios {
+            let Some(number) = number else { continue };
+            match range.contains(number.get_ref()) {
+                true => *place = *number.get_ref(),
+                false => {
+                    let (found, least, most) = (number.get_ref(), range.start(), range.end());
+                    let what = format!(
+                        "[anomaly] {key}: found {found}, expected a number from {least} to {most}"
+                    );
+                    problems.0.push(self.error(number.span(), what));
+                }
+            }
+        }
+        if thresholds.history_days_min > thresholds.history_days {
+            let given = given.history_days_min.as_ref().or(given.history_days.as_ref());
+            let what = format!(
+                "[anomaly]: history_days_min is {}, expected no more than history_days, which is {}",
+                thresholds.history_days_min, thresholds.history_days
+            );
+            problems.0.push(self.error(given.map_or(0..0, Spanned::span), what));
+        }
+        thresholds
     }
 
     /// The configured severities; a problem for each kind or severity that is unknown.
@@ -222,8 +298,8 @@ pub struct Tables {
     pub state: State,
     /// `[privacy]`.
     pub privacy: Privacy,
-    /// `[anomaly]`: this version has no history to measure by.
-    pub anomaly: Option<toml::Table>,
+    /// `[anomaly]`.
+    pub anomaly: Anomaly,
     /// `[alert]`.
     pub alert: Alert,
 }
@@ -468,6 +544,27 @@ pub struct State {
 pub struct Privacy {
     /// The file of the privacy key.
     pub key_file: Option<String>,
+}
+
+/// `[anomaly]`: what it takes to be one. [`Thresholds`] tells what each number means.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[allow(missing_docs)] // each is a field of `Thresholds`
+pub struct Anomaly {
+    pub history_days: Option<Spanned<i64>>,
+    pub history_days_min: Option<Spanned<i64>>,
+    pub spike_calls_min: Option<Spanned<i64>>,
+    pub spike_ratio_min: Option<Spanned<f64>>,
+    pub sweep_subjects_min: Option<Spanned<i64>>,
+    pub sweep_ratio_min: Option<Spanned<f64>>,
+    pub burst_denied_min: Option<Spanned<i64>>,
+    pub burst_ratio_min: Option<Spanned<f64>>,
+    pub drop_expected_min: Option<Spanned<f64>>,
+    pub drop_ratio_max: Option<Spanned<f64>>,
+    pub drop_hours_min: Option<Spanned<i64>>,
+    pub score_min: Option<Spanned<f64>>,
+    pub day_ratio_max: Option<Spanned<f64>>,
+    pub tide_ratio_min: Option<Spanned<f64>>,
 }
 
 /// `[report]`.

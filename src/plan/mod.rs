@@ -22,6 +22,7 @@ pub use nightly::{
 };
 pub use synth::{Compress, LogsTo, SynthPlan, synth};
 
+use crate::anomaly::Thresholds;
 use crate::call::Outcome;
 use crate::cli::{
     AuditArgs, CallsArgs, CheckArgs, ColorArg, DistinctArg, FormatsArgs, HowArgs, IoArg,
@@ -111,6 +112,8 @@ pub struct ReadPlan {
     pub severities: Severities,
     /// Configured suppressions.
     pub suppressions: Vec<Suppression>,
+    /// What it takes to be an anomaly.
+    pub thresholds: Thresholds,
     /// What the configuration says in vain, a line each.
     pub unused: Vec<String>,
     /// Whether days are counted apart.
@@ -419,6 +422,7 @@ pub fn check(args: &CheckArgs) -> Result<CheckPlan> {
         suppressed = config.suppressions(&mut problems);
         let outputs = configured_outputs(config, &mut problems);
         let alerts = alert::alert(config, &mut problems);
+        config.thresholds(&mut problems);
         let mut gathered = Gathered::default();
         gathered.configured(config.folder(), &sources, &mut problems);
         let shown = config.path.display();
@@ -645,6 +649,7 @@ fn read_plan(args: &ReadArgs, config: Option<&ConfigFile>) -> Result<(ReadPlan, 
     let sources = sources_of(config, &formats, &mut problems);
     let severities = config.map(|config| config.severities(&mut problems)).unwrap_or_default();
     let suppressions = config.map(|config| config.suppressions(&mut problems)).unwrap_or_default();
+    let thresholds = config.map(|config| config.thresholds(&mut problems)).unwrap_or_default();
     config.iter().for_each(|config| drop(configured_outputs(config, &mut problems)));
     problems.told("the configuration")?;
     let log_format = match &args.log_format {
@@ -689,6 +694,7 @@ fn read_plan(args: &ReadArgs, config: Option<&ConfigFile>) -> Result<(ReadPlan, 
         },
         severities,
         suppressions,
+        thresholds,
         unused: config.map(ConfigFile::unused).unwrap_or_default(),
         ..how(&args.how, plan)?
     };
@@ -899,6 +905,7 @@ impl Gathered {
             paths_from: PathsFrom::default(),
             severities: Severities::new(),
             suppressions: Vec::new(),
+            thresholds: Thresholds::default(),
             unused: Vec::new(),
             by: By::Whole,
             counted_bytes_max: limits::COUNTED_BYTES_MAX,

@@ -362,6 +362,7 @@ fn read_plan(args: &StateArgs, config: &ConfigFile) -> Result<(ReadPlan, Vec<Sou
     let sources = sources_of(Some(config), &formats, &mut problems);
     let severities = config.severities(&mut problems);
     let suppressions = config.suppressions(&mut problems);
+    let thresholds = config.thresholds(&mut problems);
     drop(configured_outputs(config, &mut problems));
     for source in &sources {
         if source.patterns.iter().any(|pattern| pattern == "-") {
@@ -387,6 +388,7 @@ fn read_plan(args: &StateArgs, config: &ConfigFile) -> Result<(ReadPlan, Vec<Sou
         paths_from: PathsFrom::Config,
         severities,
         suppressions,
+        thresholds,
         unused: config.unused(),
         ..Gathered::default().finish(&sources, None)
     };

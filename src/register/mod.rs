@@ -111,6 +111,11 @@ impl Register {
             .map(ApiId)
     }
 
+    /// The grant of that id.
+    pub fn grant_id(&self, id: &str) -> Option<GrantId> {
+        position(&self.grants, |grant| grant.id.as_str().cmp(id)).map(GrantId)
+    }
+
     /// Every operation that the register has a word for, and those that methods yield; in no order, and not each once.
     pub fn operation_names(&self) -> impl Iterator<Item = String> + '_ {
         let versions = self.grants.iter().flat_map(|grant| &grant.versions);

@@ -69,6 +69,7 @@ fn parts(report: &Report) -> Vec<Part<'_>> {
         series,
         ends,
         findings,
+        anomalies,
         exceptions,
         suppressions,
         flipped,
@@ -96,6 +97,7 @@ fn parts(report: &Report) -> Vec<Part<'_>> {
     array("series", series, &mut parts);
     array("ends", ends, &mut parts);
     array("findings", findings, &mut parts);
+    whole("anomalies", anomalies, &mut parts);
     array("exceptions", exceptions, &mut parts);
     array("suppressions", suppressions, &mut parts);
     whole("flipped", flipped, &mut parts);

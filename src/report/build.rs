@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::*;
+use crate::anomaly::Thresholds;
 use crate::call::{Outcome, Reason};
 use crate::findings::{
-    self, Apart, Days, Edges, Found, Past, Row, Severities, Suppression as Decision, Target, Told,
-    Unjudged, UnknownCredentials, Used,
+    self, Apart, Days, Edges, Found, Odd, OddUse, Past, Row, Severities, Suppression as Decision,
+    Target, Told, Unjudged, UnknownCredentials, Used,
 };
 use crate::judge::Judge;
 use crate::limits;
@@ -46,6 +47,8 @@ pub struct Facts {
     pub severities: Severities,
     /// Configured suppressions.
     pub suppressions: Vec<Decision>,
+    /// What it takes to be an anomaly.
+    pub thresholds: Thresholds,
     /// The only partner whose calls the tally holds, beside what it says of inputs and sources.
     pub partner: Option<PartnerId>,
     /// What is known beside the tally, where state is kept.
@@ -75,6 +78,8 @@ pub struct StateFacts {
     pub used: Option<Used>,
     /// What became of logs, and of the register.
     pub told: Vec<Told>,
+    /// What is odd beside the days that are kept; none: what is within the tally's own days.
+    pub odd: Option<Odd>,
     /// Where the report stands.
     pub nightly: Nightly,
 }
@@ -126,7 +131,8 @@ pub fn judgement(judge: &Judge<'_>, tally: Tally, facts: &Facts) -> Judgement {
     let past = past(&tally, facts);
     let Tally { cells, named, unknown, stale, .. } = tally;
     let (rows, names) = named_rows(Some(judge), cells, named);
-    judged(Some(judge), &rows, names, unknown, stale, &past, facts)
+    // What calls are about is none of what is odd.
+    judged(Some(judge), &rows, names, unknown, stale, (&past, &[]), facts)
 }
 
 /// What is to be known of the time that the logs are about.
@@ -172,7 +178,7 @@ fn judged(
     names: HashSet<Names>,
     unknown: Bounded<[u8; 32], Group>,
     stale: hashbrown::HashMap<CredentialId, Group>,
-    past: &Past,
+    (past, odd): (&Past, &[OddUse]),
     facts: &Facts,
 ) -> Judgement {
     let (kept, other) = unknown.finish();
@@ -180,6 +186,7 @@ fn judged(
     let stale = stale.into_iter().collect();
     let told = facts.state.as_ref().map_or(&[][..], |state| &state.told);
     let found = judge.map_or_else(Vec::new, |judge| {
+        let told = (told, odd);
         findings::collect(judge, rows, &stale, &unknown, past, told, &facts.severities)
     });
     let credentials = unknown.top.iter().map(|(digest, _)| *digest).collect();
@@ -215,8 +222,20 @@ fn named_rows(
 /// Builds the report, its parts side by side on the current thread pool. Without a judge nothing was judged.
 pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
     let (past, span) = (past(&tally, facts), span(&tally));
-    let Tally { cells, named, unknown, stale, partners, apis, series, sources, inputs, rejects } =
-        tally;
+    let Tally {
+        cells,
+        named,
+        unknown,
+        stale,
+        partners,
+        apis,
+        series,
+        sources,
+        inputs,
+        rejects,
+        hourly,
+        served,
+    } = tally;
     let window =
         Window { since: facts.since, until: facts.until, first: span.first, last: span.last };
     let edges = edges(&window);
@@ -226,12 +245,22 @@ pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
 
     // Those that take long.
     let findings = || {
-        let Judgement { found, .. } = judged(judge, rows, names, unknown, stale, &past, facts);
+        let known = facts.state.as_ref().and_then(|state| state.odd.clone());
+        let odd = known.unwrap_or_else(|| match judge {
+            Some(judge) => {
+                let thresholds = &facts.thresholds;
+                odd::within(judge, rows, hourly, &served, &sources, span, thresholds)
+            }
+            None => Odd::default(),
+        });
+        let scope = odd.scope;
+        let Judgement { found, .. } =
+            judged(judge, rows, names, unknown, stale, (&past, &odd.uses), facts);
         let ids = || found.iter().map(|finding| finding.id.as_str());
         let decisions: Vec<Decision> =
             facts.suppressions.iter().map(|decision| decision.among(ids())).collect();
         let suppressions = suppression_rows(judge, &decisions, &found, window_end, facts.partner);
-        (suppressions, finding_rows(judge, found, facts, &decisions, window_end))
+        (suppressions, finding_rows(judge, found, facts, &decisions, window_end), scope)
     };
     let of_hours =
         || (series_rows(judge, series.finish()), end_rows(judge, rows, edges, facts.partner));
@@ -241,7 +270,7 @@ pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
         overstayed.for_each(|row| people.merge(&row.cell.subjects));
         people.estimate()
     };
-    let ((usage, (partners, people)), (apis, ((suppressions, findings), (series, ends)))) =
+    let ((usage, (partners, people)), (apis, ((suppressions, findings, scope), (series, ends)))) =
         rayon::join(
             || {
                 rayon::join(
@@ -279,6 +308,7 @@ pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
         exceptions: exception_rows(judge, rows, facts.partner),
         suppressions,
         findings,
+        anomalies: scope.into(),
         flipped: Vec::new(),
         nightly: facts.state.as_ref().map(|state| state.nightly.clone()),
         overstayed_people: people.into(),
@@ -820,7 +850,7 @@ fn finding_rows(
                 read_bytes: log.read_bytes,
                 seen_bytes: log.seen_bytes,
             }),
-            anomaly: None,
+            anomaly: found.odd.as_ref().map(|odd| Anomaly::new(odd, found.calls.iter().sum())),
             summary: String::new(),
         };
         finding.summary = text::summary(&finding);

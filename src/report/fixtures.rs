@@ -52,6 +52,7 @@ pub(crate) fn empty() -> Report {
         series: Vec::new(),
         ends: Vec::new(),
         findings: Vec::new(),
+        anomalies: Anomalies::default(),
         exceptions: Vec::new(),
         suppressions: Vec::new(),
         flipped: Vec::new(),

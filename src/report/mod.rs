@@ -4,6 +4,7 @@
 //! Every array is sorted by its keys in the order of its fields, null first, then bytes.
 
 mod build;
+mod odd;
 mod ungranted;
 pub mod text;
 
@@ -11,13 +12,14 @@ pub mod text;
 pub(crate) mod fixtures;
 
 pub use build::{Expect, Facts, InputFacts, Judgement, Silence, StateFacts, build, judgement};
+pub use odd::complete_until;
 pub use ungranted::Ungranted;
 
 use serde::{Deserialize, Serialize};
 
-use crate::findings::{Kind, Severity};
+use crate::findings::{Kind, OddShown, Scope, Severity};
 use crate::judge::Verdict;
-use crate::time::Instant;
+use crate::time::{Instant, day_name};
 
 /// Name and version of the report's form.
 pub const SCHEMA: &str = "overstay.report/1";
@@ -64,6 +66,8 @@ pub struct Report {
     pub ends: Vec<End>,
     /// What someone should act on.
     pub findings: Vec<Finding>,
+    /// What was looked at to find what is unlike what was before.
+    pub anomalies: Anomalies,
     /// Grants that override missing consent.
     pub exceptions: Vec<Exception>,
     /// Findings someone decided not to act on.
@@ -653,7 +657,7 @@ pub struct Finding {
     /// The log that it is about, if it is about one.
     pub log: Option<FindingLog>,
     /// Expectation and observation, for anomalies.
-    pub anomaly: Option<()>,
+    pub anomaly: Option<Anomaly>,
     /// The finding in a sentence.
     pub summary: String,
     /// The earliest and the latest served lines.
@@ -669,6 +673,97 @@ impl Finding {
     /// Whether someone still has to act on it: no suppression hides it, and it is not resolved.
     pub fn is_open(&self) -> bool {
         self.suppressed_by.is_none() && !self.is_resolved()
+    }
+}
+
+/// What was looked at to find anomalies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Anomalies {
+    /// Days that were judged by those before them.
+    pub days: u64,
+    /// On these, uses of an api by a partner that were judged.
+    pub judged: u64,
+    /// Those that were not, for fewer days are known of them than it takes.
+    pub without_history: u64,
+    /// The most days that any of the days was compared with.
+    pub history_days: u64,
+}
+
+impl From<Scope> for Anomalies {
+    fn from(scope: Scope) -> Anomalies {
+        let Scope { days, judged, too_little, history_days } = scope;
+        Anomalies { days, judged, without_history: too_little, history_days }
+    }
+}
+
+/// What was expected and what was observed. Numbers that are no counts have three decimals.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Anomaly {
+    /// Calls, people or denied calls, of the worst hour; of a drop, calls of all its hours; of what is new or woke, its calls.
+    pub observed: u64,
+    /// What was expected in place of these.
+    pub expected: f64,
+    /// How far apart they are, in steps of the spread that is usual there; null of what is new or woke.
+    pub score: Option<f64>,
+    /// Its time is from then …
+    pub from: Instant,
+    /// … until then.
+    pub until: Instant,
+    /// The hour farthest off; null of what is new or woke.
+    pub worst: Option<Instant>,
+    /// Of a denied burst, the share of the calls of that hour that were denied, from 0 to 1.
+    pub denied_ratio: Option<f64>,
+    /// What that usually is.
+    pub denied_ratio_usual: Option<f64>,
+    /// Days of logs that it rests on.
+    pub history_days: u64,
+    /// How many of these have that hour of the week; null of what is new or woke.
+    pub same_hours: Option<u64>,
+    /// The median of these hours, at the level of the last days.
+    pub median: Option<f64>,
+    /// By what that was multiplied, for the whole day was busier or quieter.
+    pub day_ratio: Option<f64>,
+    /// Of what woke, the last day on which it was used before.
+    pub last_before: Option<String>,
+}
+
+impl Anomaly {
+    /// Of what is odd, with so many calls.
+    fn new(odd: &OddShown, calls: u64) -> Anomaly {
+        let (from, until) = odd.span();
+        let rounded = |x: f64| (x * 1000.0).round() / 1000.0;
+        match odd {
+            OddShown::Hours(anomaly) => Anomaly {
+                observed: anomaly.observed,
+                expected: rounded(anomaly.expected),
+                score: Some(rounded(anomaly.score)),
+                from,
+                until,
+                worst: Some(Instant::from_hour(anomaly.worst_hour)),
+                denied_ratio: anomaly.denied_ratio.map(|ratio| rounded(ratio.observed)),
+                denied_ratio_usual: anomaly.denied_ratio.map(|ratio| rounded(ratio.usual)),
+                history_days: u64::from(anomaly.basis.history_days),
+                same_hours: Some(u64::from(anomaly.basis.same_hours)),
+                median: Some(rounded(anomaly.basis.median)),
+                day_ratio: Some(rounded(anomaly.basis.day_ratio)),
+                last_before: None,
+            },
+            OddShown::Day { days_before, last, .. } => Anomaly {
+                observed: calls,
+                expected: 0.0,
+                score: None,
+                from,
+                until,
+                worst: None,
+                denied_ratio: None,
+                denied_ratio_usual: None,
+                history_days: *days_before,
+                same_hours: None,
+                median: None,
+                day_ratio: None,
+                last_before: last.map(day_name),
+            },
+        }
     }
 }
 

@@ -405,6 +405,12 @@ pub fn summary(finding: &Finding) -> String {
             "{partner} holds credential {}, and no call presented it",
             finding.credentials.join(", ")
         ),
+        Kind::Spike | Kind::Drop | Kind::SubjectSweep | Kind::DeniedBurst => {
+            summary_of_hours(finding, partner, api)
+        }
+        Kind::NewApi | Kind::NewOperation | Kind::WokenGrant | Kind::WokenApi => {
+            summary_of_first(finding, partner, api, grant)
+        }
         Kind::LogRewritten => format!(
             "{} no longer holds what was read of it, {}; what it holds now was read as a new log",
             log_name(finding),
@@ -422,6 +428,75 @@ pub fn summary(finding: &Finding) -> String {
         Kind::RegisterRefused => {
             "the register has errors: the last good one was used in its place".to_owned()
         }
+    }
+}
+
+/// The sentence of hours that are unlike those before.
+fn summary_of_hours(finding: &Finding, partner: &str, api: &str) -> String {
+    let Some(anomaly) = &finding.anomaly else {
+        return format!("hours of {partner} on {api} that are unlike those before");
+    };
+    let observed = thousands(anomaly.observed);
+    let expected = format!("where {} were expected", about(anomaly.expected));
+    let hour = anomaly
+        .worst
+        .map_or_else(String::new, |worst| format!("in the hour from {}", to_the_minute(worst)));
+    let basis = format!(
+        "score {:.1}, by {} of history",
+        anomaly.score.unwrap_or_default(),
+        counted(anomaly.history_days, "day", "days"),
+    );
+    match finding.kind {
+        Kind::Drop => {
+            let (from, until) = (to_the_minute(anomaly.from), to_the_minute(anomaly.until));
+            let calls = counted(anomaly.observed, "call", "calls");
+            format!("{partner} made {calls} to {api} from {from} to {until}, {expected} ({basis})")
+        }
+        Kind::SubjectSweep => format!(
+            "calls of {partner} to {api} were about some {observed} people {hour}, {expected} ({basis})"
+        ),
+        Kind::DeniedBurst => {
+            let percent =
+                |ratio: Option<f64>| format!("{:.0} %", 100.0 * ratio.unwrap_or_default());
+            let ratio = percent(anomaly.denied_ratio);
+            let usual = percent(anomaly.denied_ratio_usual);
+            format!(
+                "{observed} calls of {partner} to {api} were denied {hour}, {expected}: {ratio} of its calls, usually {usual} ({basis})"
+            )
+        }
+        _ => format!("{partner} called {api} {observed} times {hour}, {expected} ({basis})"),
+    }
+}
+
+/// An expectation, as precise as it is of use: `2.4`, `98`, `1,204`.
+fn about(expected: f64) -> String {
+    match expected < 10.0 {
+        true => format!("{expected:.1}"),
+        false => thousands(expected.round() as u64),
+    }
+}
+
+/// The sentence of what is done for the first time, or again after a long time.
+fn summary_of_first(finding: &Finding, partner: &str, api: &str, grant: &str) -> String {
+    let tally = tally(finding);
+    let days = finding.anomaly.as_ref().map_or(0, |anomaly| anomaly.history_days);
+    let days = counted(days, "day", "days");
+    let last = finding.anomaly.as_ref().and_then(|anomaly| anomaly.last_before.as_deref());
+    let last = last.map_or_else(String::new, |day| format!(", the last time on {day}"));
+    match finding.kind {
+        Kind::NewOperation => format!(
+            "{partner} called {} of {api} for the first time, after {days} of logs with other calls of its: {tally}",
+            finding.operations.join(", ")
+        ),
+        Kind::WokenGrant => format!(
+            "{partner} was served on {api} by grant {grant} after {days} of logs without{last}: {tally}"
+        ),
+        Kind::WokenApi => {
+            format!("{api} was served to somebody after {days} of logs without{last}: {tally}")
+        }
+        _ => format!(
+            "{partner} called {api} for the first time, after {days} of logs with other calls of its: {tally}"
+        ),
     }
 }
 
@@ -640,6 +715,11 @@ pub fn latency(us: u64) -> String {
 /// The instant without its fraction of a second.
 pub fn to_the_second(at: Instant) -> String {
     Instant::from_ns(at.ns().div_euclid(NS_PER_S).saturating_mul(NS_PER_S)).to_string()
+}
+
+/// An instant at which an hour begins: `2018-12-18T09:00Z`.
+fn to_the_minute(at: Instant) -> String {
+    to_the_second(at).replacen(":00Z", "Z", 1)
 }
 
 #[cfg(test)]

@@ -251,7 +251,7 @@ impl Checking {
             ));
         }
         for (day, known) in &ledger.days {
-            for file in [Some(&known.segment), known.repeats.as_ref()].into_iter().flatten() {
+            for file in known.files() {
                 if let Err(error) = folder.check(file) {
                     let day = crate::time::day_name(*day);
                     self.problems.push(format!("{error} (day {day})"));

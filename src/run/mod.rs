@@ -7,6 +7,7 @@ mod audit;
 mod survey;
 mod uses;
 mod lives;
+mod odd;
 mod alerts;
 mod alert;
 mod changes;

@@ -12,17 +12,18 @@ use super::aside::{Aside, Days, Place};
 use super::audit::{ambiguous, status, write};
 use super::changes::{Changes, changes};
 use super::lives;
+use super::odd::{KnownUses, odd_days, odd_firsts, of_run};
 use super::output::{Folders, check_place};
 use super::read::{
     Lines, Reading, format_hint, formats_taken, pool, read, repeated, still_flawed, vain_dedupe,
 };
 use super::repeats::{Before, RecordId};
 use super::survey::{Survey, survey};
-use super::uses::{mentioned, note_uses, used};
+use super::uses::{Served, mentioned, note_uses, used};
 use super::{Ended, Status, checked_register, load_register, unknown_placeholders};
 use crate::alert::Change;
 use crate::error::{Error, Result};
-use crate::findings::{Told, hex};
+use crate::findings::{Odd, Told, hex};
 use crate::input::{Compression, Mark};
 use crate::judge::Judge;
 use crate::limits;
@@ -34,13 +35,14 @@ use crate::report::{
     self, Facts, InputFacts, Nightly, NightlyDay, Partial, Report, RunBefore, Silence, StateFacts,
 };
 use crate::state::{
-    Day, Files, Folder, JudgedBy, KnownInput, Ledger, MANIFEST_NAME, MANIFEST_SCHEMA, Manifest,
-    ManifestInput, ManifestReport, PrivacyKey, Records, Segment, SegmentInput, Tables,
-    Unremembered, run_folder,
+    Day, DayHours, DayUses, Files, Folder, JudgedBy, KnownInput, Ledger, MANIFEST_NAME,
+    MANIFEST_SCHEMA, Manifest, ManifestInput, ManifestReport, PrivacyKey, Records, Segment,
+    SegmentInput, StateFile, Tables, Unremembered, run_folder,
 };
 use crate::tally::{By, Tally};
 use crate::time::{Instant, S_PER_DAY, day_name};
 
+const HOURS_PER_DAY: i64 = 24;
 /// How many errors of a register that is refused stand in the report.
 const REGISTER_ERRORS_TOLD: usize = 3;
 /// How many days that are lost, or touched, are named.
@@ -261,7 +263,8 @@ impl<'f> Run<'f> {
         };
         let unnoted = |input: usize| has_unnoted[input].then(|| facts.inputs[input].source.clone());
         let heard_before = self.ledger.uses.sources.clone();
-        let (new, of_run) = self.by_day(&judge, &mut days, &filed, &unnoted)?;
+        let known_before = KnownUses::of(&self.ledger);
+        let (new, of_run, served) = self.by_day(&judge, &mut days, &filed, &unnoted)?;
         self.note_heard(&heard_before, &of_run);
         let wide = extended(register, &mentioned(&self.ledger));
         let wide_judge = wide.as_ref().map(Judge::new);
@@ -269,13 +272,13 @@ impl<'f> Run<'f> {
         let judge = wide_judge.as_ref().unwrap_or(of_register);
 
         let horizon = self.horizon();
-        let touched = self.touched(&new, horizon);
+        let (touched, odd) = self.touched(&new, horizon, &known_before, &served)?;
         self.warn_of_fewer(&new);
         told.extend(self.refused.as_ref().map(|_| Told::RegisterRefused));
         self.add_waiting(&waiting, &mut facts);
         let silence = self.silence(&heard_before);
         let mut run_report =
-            self.run_report(of_register, of_run, facts.clone(), (told, silence), &touched);
+            self.run_report(of_register, of_run, facts.clone(), (told, silence, odd), &touched);
         let sources_by_path: HashMap<&str, &str> =
             facts.inputs.iter().map(|input| (input.path.as_str(), input.source.as_str())).collect();
         let source_of = |path: &str| sources_by_path.get(path).map(|source| (*source).to_owned());
@@ -484,31 +487,72 @@ impl<'f> Run<'f> {
         days: &mut Days<'_>,
         filed: &(dyn Fn(usize, i64) -> SegmentInput + Sync),
         unnoted: &dyn Fn(usize) -> Option<String>,
-    ) -> Result<(BTreeMap<i64, New>, Tally)> {
+    ) -> Result<(BTreeMap<i64, New>, Tally, Served)> {
         let sources: Vec<String> =
             self.plan.read.sources.iter().map(|(name, _)| name.clone()).collect();
         let (mut all, mut of_run) = (BTreeMap::new(), Tally::default());
+        let mut served = Served::default();
         let numbers: Vec<i64> = days.numbers().into_iter().collect();
         // As many days at a time as there are threads: of no more are all sums in memory.
         for some in numbers.chunks(rayon::current_num_threads()) {
             let rest = days.take_rest(some);
-            let days = &*days;
+            let (days, this) = (&*days, &*self);
             let stored = rest.into_par_iter().map(|(day, mut tally)| {
                 days.complete(day, &mut tally)?;
+                let hours = this.hours_of_day(judge, day, &mut tally, &sources)?;
                 let segment =
                     Segment::store(judge, &mut tally, &sources, |input| filed(input, day));
-                Ok((day, tally, segment.calls(), NewTally::of(segment, days)?))
+                Ok((day, tally, segment.calls(), NewTally::of(segment, days)?, hours))
             });
             for stored in stored.collect::<Vec<Result<_>>>() {
-                let (day, of_day, calls, tally) = stored?;
+                let (day, of_day, calls, tally, hours) = stored?;
+                served.note(&mut self.ledger, judge, day, &of_day);
                 note_uses(&mut self.ledger, judge, day, &of_day, &sources);
                 let counted = of_day.inputs.iter().filter(|(_, sums)| sums.calls > 0);
                 let unnoted = counted.filter_map(|(input, _)| unnoted(*input as usize)).collect();
                 of_run.merge(of_day);
-                all.insert(day, New { calls, unnoted, tally });
+                all.insert(day, New { calls, unnoted, tally, hours });
             }
         }
-        Ok((all, of_run))
+        Ok((all, of_run, served))
+    }
+
+    /// The hours of a day, with those that are known, as they are kept. What can be added to is written at once: of many days it
+    /// is much. What no ledger names is not there.
+    fn hours_of_day(
+        &self,
+        judge: &Judge<'_>,
+        day: i64,
+        tally: &mut Tally,
+        sources: &[String],
+    ) -> Result<NewHours> {
+        let mut uses = DayUses::new(judge.register, &std::mem::take(&mut tally.hourly));
+        let mut heard: BTreeMap<String, u32> = BTreeMap::new();
+        // Sets do not depend on the order.
+        #[allow(clippy::iter_over_hash_type)]
+        for (source, sums) in &tally.sources {
+            let hours = sums.hours.iter().filter(|hour| hour.div_euclid(HOURS_PER_DAY) == day);
+            let bits = hours.fold(0, |bits, hour| bits | 1 << hour.rem_euclid(HOURS_PER_DAY));
+            *heard.entry(sources[*source as usize].clone()).or_default() |= bits;
+        }
+        if let Some(known) = self.ledger.days.get(&day) {
+            let (shown, file) = self.folder.read(&known.uses)?;
+            uses.merge(DayUses::decode(&shown, &file, &self.key)?);
+            let (shown, file) = self.folder.read(&known.hours)?;
+            for (source, bits) in DayHours::decode(&shown, &file)?.sources {
+                *heard.entry(source).or_default() |= bits;
+            }
+        }
+        let sources = heard.into_iter().filter(|(_, bits)| *bits != 0).collect();
+        let numbers = DayHours { sources, pairs: uses.numbers() }.encode()?;
+        let uses = match self.plan.dry_run {
+            true => None,
+            false => {
+                let name = format!("{}.{:06}.uses", day_name(day), self.ledger.run);
+                Some(self.folder.write(name, &uses.encode(&self.key)?)?)
+            }
+        };
+        Ok(NewHours { uses, numbers })
     }
 
     /// Warns of days of which less was read anew than was kept: their logs are not all there any more.
@@ -527,8 +571,14 @@ impl<'f> Run<'f> {
         ));
     }
 
-    /// The days that the run counted calls of.
-    fn touched(&self, new: &BTreeMap<i64, New>, horizon: i64) -> Vec<Touched> {
+    /// The days that the run counted calls of, and what is odd about all of them.
+    fn touched(
+        &self,
+        new: &BTreeMap<i64, New>,
+        horizon: i64,
+        known_before: &KnownUses,
+        served: &Served,
+    ) -> Result<(Vec<Touched>, Odd)> {
         let touched = new.iter().map(|(&day, new)| {
             let before = self.ledger.days.get(&day);
             let issued = self.ledger.revisions.get(&day).copied();
@@ -543,9 +593,22 @@ impl<'f> Run<'f> {
                 calls: before.map_or(0, |before| before.calls) + added,
                 unnoted: new.unnoted.clone(),
                 is_issued,
+                odd: Odd::default(),
             }
         });
-        touched.collect()
+        let mut touched: Vec<Touched> = touched.collect();
+        // Of a day of which only a part is known nothing can be said.
+        let issued = touched.iter().filter(|touched| touched.is_issued).map(|touched| touched.day);
+        let hours = issued.filter_map(|day| Some((day, new.get(&day)?.hours.numbers.as_slice())));
+        let (thresholds, run_at) = (&self.plan.read.thresholds, self.plan.run_at);
+        let hours = hours.collect();
+        let mut odd = odd_days(&self.folder, &self.ledger, &hours, thresholds, run_at)?;
+        let firsts = odd_firsts(&self.ledger, known_before, served);
+        let all = of_run(&mut odd, firsts);
+        for touched in &mut touched {
+            touched.odd = odd.remove(&touched.day).unwrap_or_default();
+        }
+        Ok((touched, all))
     }
 
     /// All that was ever counted of a day, and the same to be kept.
@@ -630,7 +693,7 @@ impl<'f> Run<'f> {
         judge: &Judge<'_>,
         tally: Tally,
         facts: Facts,
-        (told, silence): (Vec<Told>, Silence),
+        (told, silence, odd): (Vec<Told>, Silence, Odd),
         touched: &[Touched],
     ) -> Report {
         let days = touched.iter().map(|touched| NightlyDay {
@@ -644,6 +707,7 @@ impl<'f> Run<'f> {
             used: Some(used(&self.ledger, judge)),
             silence: Some(silence),
             told,
+            odd: Some(odd),
             nightly: Nightly {
                 days: days.collect(),
                 register_change: self.change.as_ref().map(|change| change.told.clone()),
@@ -672,7 +736,7 @@ impl<'f> Run<'f> {
         &self,
         judge: &Judge<'_>,
         touched: &Touched,
-        new: Segment,
+        (new, hours): (Segment, NewHours),
         records: Option<BTreeSet<RecordId>>,
     ) -> Result<PreparedDay> {
         let day = touched.day;
@@ -687,7 +751,8 @@ impl<'f> Run<'f> {
                     ..self.stands()
                 };
                 let of_day = day..day + 1;
-                let mut report = day_report(judge, tally, facts, (stands, Vec::new()), of_day);
+                let odd = Some(touched.odd.clone());
+                let mut report = day_report(judge, tally, facts, (stands, Vec::new(), odd), of_day);
                 lives::tell(&self.ledger, &mut report);
                 report.check()?;
                 rendered(&report, &format!("{}/rev-{}", day_name(day), touched.revision))
@@ -698,7 +763,7 @@ impl<'f> Run<'f> {
             Some(records) => self.records_file(day, records)?,
             None => None,
         };
-        Ok(PreparedDay { reports: reports?, segment: segment?, records })
+        Ok(PreparedDay { reports: reports?, segment: segment?, records, hours })
     }
 
     /// Writes what was made of a day: its tally, its records and its reports.
@@ -723,9 +788,22 @@ impl<'f> Run<'f> {
         let mut judged_by = BTreeSet::from([by]);
         judged_by.extend(before.iter().flat_map(|day| &day.judged_by));
         let is_touched = before.is_some_and(|day| day.is_touched);
+        let hours = self.folder.write(format!("{name}.hours"), &prepared.hours.numbers)?;
+        let uses =
+            prepared.hours.uses.ok_or_else(|| Error::new("the hours of a day are not kept"))?;
         let segment = self.folder.write(name, &prepared.segment)?;
         let (revision, calls) = (touched.revision, touched.calls);
-        let new = Day { revision, segment, repeats, unremembered, calls, judged_by, is_touched };
+        let new = Day {
+            revision,
+            segment,
+            uses,
+            hours,
+            repeats,
+            unremembered,
+            calls,
+            judged_by,
+            is_touched,
+        };
         self.ledger.days.insert(day, new);
         Ok(())
     }
@@ -795,16 +873,18 @@ impl<'f> Run<'f> {
         // As many days at a time as there are threads: of no more are all sums in memory.
         let issued: Vec<&Touched> = touched.iter().filter(|touched| touched.is_issued).collect();
         for some in issued.chunks(rayon::current_num_threads()) {
-            let parts = some
-                .iter()
-                .map(|touched| (*touched, new.remove(&touched.day), records.remove(&touched.day)));
+            let parts = some.iter().filter_map(|touched| {
+                let of_day = new.remove(&touched.day)?;
+                Some((*touched, of_day, records.remove(&touched.day)))
+            });
             let parts: Vec<_> = parts.collect();
             let this = &*self;
             let prepared: Vec<Result<PreparedDay>> = parts
                 .into_par_iter()
                 .map(|(touched, new, records)| {
-                    let segment = new.map(|new| new.tally.segment(&days)).transpose()?;
-                    this.prepare_day(judge, touched, segment.unwrap_or_default(), records)
+                    let New { tally, hours, .. } = new;
+                    let new = (tally.segment(&days)?, hours);
+                    this.prepare_day(judge, touched, new, records)
                 })
                 .collect();
             for (touched, prepared) in some.iter().zip(prepared) {
@@ -937,12 +1017,15 @@ struct Touched {
     unnoted: BTreeSet<String>,
     /// Whether its report is issued: not if what was counted before is no longer kept.
     is_issued: bool,
+    /// What is odd about it.
+    odd: Odd,
 }
 
 /// What was made of a day, to be written.
 struct PreparedDay {
     reports: [(String, Vec<u8>); 2],
     segment: Vec<u8>,
+    hours: NewHours,
     /// The file of its records, if there are new ones.
     records: Option<Vec<u8>>,
 }
@@ -977,6 +1060,15 @@ struct New {
     /// The sources of calls whose records were not noted.
     unnoted: BTreeSet<String>,
     tally: NewTally,
+    hours: NewHours,
+}
+
+/// The hours of a day, with those that were known.
+struct NewHours {
+    /// Where what can be added to is written; none where nothing is written.
+    uses: Option<StateFile>,
+    /// The file of the numbers.
+    numbers: Vec<u8>,
 }
 
 enum NewTally {
@@ -1006,7 +1098,7 @@ pub(super) fn day_report(
     judge: &Judge<'_>,
     tally: Tally,
     facts: Facts,
-    (nightly, told): (Nightly, Vec<Told>),
+    (nightly, told, odd): (Nightly, Vec<Told>, Option<Odd>),
     days: std::ops::Range<i64>,
 ) -> Report {
     let start = |day: i64| Some(By::Day.span(day).start);
@@ -1015,7 +1107,7 @@ pub(super) fn day_report(
     let facts = Facts {
         since: if days.start == i64::MIN { None } else { start(days.start) },
         until: if days.end == i64::MAX { None } else { start(days.end) },
-        state: Some(StateFacts { end_max, told, nightly, ..StateFacts::default() }),
+        state: Some(StateFacts { end_max, told, nightly, odd, ..StateFacts::default() }),
         ..facts
     };
     report::build(Some(judge), tally, &facts)
@@ -1048,6 +1140,7 @@ pub(super) fn facts_of(plan: &ReadPlan, tables: &Tables) -> Facts {
         paths_from: plan.paths_from,
         severities: plan.severities.clone(),
         suppressions: plan.suppressions.clone(),
+        thresholds: plan.thresholds.clone(),
         ..Facts::default()
     }
 }

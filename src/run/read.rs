@@ -143,6 +143,7 @@ pub(super) fn read(
         unread: plan.unread.clone(),
         severities: plan.severities.clone(),
         suppressions: plan.suppressions.clone(),
+        thresholds: plan.thresholds.clone(),
         partner: only,
         state: None,
     };

@@ -16,7 +16,7 @@ use crate::plan::{Output, ReportPlan};
 use crate::register::extended;
 use crate::report::text::{counted, first_of};
 use crate::report::{Facts, Nightly, NightlyDay, Ungranted};
-use crate::state::{Disk, Folder, JudgedBy, Segment, Tables};
+use crate::state::{Day, DayUses, Disk, Folder, JudgedBy, Segment, Tables};
 use crate::tally::{By, Tally};
 use crate::time::{Instant, day_name};
 
@@ -114,8 +114,11 @@ fn of_state(plan: &ReportPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     let partner =
         plan.partner.as_ref().map(|partner| partner_id(judge.register, partner)).transpose()?;
     let mut tally = Tally::default();
-    for (segment, shown) in &segments {
+    for ((segment, shown), (day, Day { uses, .. })) in segments.iter().zip(&days) {
         let mut of_day = segment.tally(&judge, &tables, &key, shown)?;
+        of_day.served = of_day.served_on(**day);
+        let (shown, file) = folder.read(uses)?;
+        DayUses::decode(&shown, &file, &key)?.add_to(judge.register, **day, &mut of_day.hourly);
         partner.iter().for_each(|partner| of_day.keep_only(*partner));
         tally.merge(of_day);
     }
@@ -140,7 +143,7 @@ fn of_state(plan: &ReportPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
         None => lives::told(&ledger, plan.since_day.map(|day| By::Day.span(day).start)),
         Some(_) => Vec::new(),
     };
-    let mut report = day_report(&judge, tally, facts, (nightly, told), since..until);
+    let mut report = day_report(&judge, tally, facts, (nightly, told, None), since..until);
     lives::tell(&ledger, &mut report);
     report.check()?;
     write(&report, &plan.outputs, plan.display, stdout)?;

@@ -1,6 +1,6 @@
 //! What of the register was used in all the time that is kept: noted with each run, so that no day need be read again to tell.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::findings::{Days, Used};
 use crate::judge::Judge;
@@ -88,6 +88,31 @@ pub(super) fn note_uses(
     }
     let last = tally.inputs.values().filter_map(|sums| sums.span.last).max();
     ledger.last_call_ns = ledger.last_call_ns.max(last.map(Instant::ns));
+}
+
+/// On which days of a run calls were served, by the names of grants and of apis.
+#[derive(Debug, Default)]
+pub(super) struct Served {
+    pub(super) grants: BTreeMap<String, BTreeSet<i64>>,
+    pub(super) apis: BTreeMap<String, BTreeSet<i64>>,
+}
+
+impl Served {
+    /// Notes what was served on a day, here and in the ledger.
+    pub(super) fn note(&mut self, ledger: &mut Ledger, judge: &Judge<'_>, day: i64, tally: &Tally) {
+        let of_day = tally.served_on(day);
+        let register = judge.register;
+        let grants = of_day.grants.keys().map(|id| register.grants[id.0 as usize].id.as_str());
+        for grant in grants {
+            self.grants.entry(grant.to_owned()).or_default().insert(day);
+            note(&mut ledger.uses.served_grants, grant, day);
+        }
+        let apis = of_day.apis.keys().map(|id| register.apis[id.0 as usize].id.as_str());
+        for api in apis {
+            self.apis.entry(api.to_owned()).or_default().insert(day);
+            note(&mut ledger.uses.served_apis, api, day);
+        }
+    }
 }
 
 fn note(days: &mut std::collections::BTreeMap<String, i64>, name: &str, day: i64) {

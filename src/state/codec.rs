@@ -16,6 +16,10 @@ pub(super) enum Kind {
     Segment,
     /// The ids of a day's records, where repeats are sought.
     Repeats,
+    /// What was called in the hours of a day, and about whom.
+    Uses,
+    /// The same in numbers.
+    Hours,
 }
 
 /// Of all kinds. Files of another version are refused: the logs can be read again.
@@ -33,6 +37,8 @@ impl Kind {
             Kind::Ledger => b"ledger\0\0",
             Kind::Segment => b"segment\0",
             Kind::Repeats => b"repeats\0",
+            Kind::Uses => b"uses\0\0\0\0",
+            Kind::Hours => b"hours\0\0\0",
         }
     }
 }

@@ -21,7 +21,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::files::Files;
-use super::ledger::{Ledger, StateFile};
+use super::ledger::{Day, Ledger, StateFile};
 use super::manifest::{MANIFEST_NAME, Manifest};
 use super::seal::PrivacyKey;
 use crate::error::{Error, Result};
@@ -329,8 +329,8 @@ impl<'f> Folder<'f> {
         }
 
         let days = ledger.iter().flat_map(|ledger| ledger.days.values());
-        let files = days.flat_map(|day| [Some(&day.segment), day.repeats.as_ref()]);
-        let named: BTreeSet<&str> = files.flatten().map(|file| file.name.as_str()).collect();
+        let files = days.flat_map(Day::files);
+        let named: BTreeSet<&str> = files.map(|file| file.name.as_str()).collect();
         for (path, name) in entries(&self.state.join(SEGMENTS))? {
             if !named.contains(name.as_str()) {
                 self.step(&path, |files, path| files.remove(path))?;

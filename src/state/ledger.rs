@@ -209,6 +209,10 @@ pub struct Day {
     pub revision: u64,
     /// Its tally.
     pub segment: StateFile,
+    /// What was called in its hours: to be added to, and in numbers.
+    pub uses: StateFile,
+    /// See `uses`.
+    pub hours: StateFile,
     /// The ids of its records, if there are any that later ones may repeat.
     pub repeats: Option<StateFile>,
     /// Of which of its calls the records are not among these.
@@ -220,6 +224,15 @@ pub struct Day {
     /// Whether what the last run judged by may say otherwise of calls of it. Of a day of which that is not so, it says what all
     /// that it was judged by say.
     pub is_touched: bool,
+}
+
+impl Day {
+    /// All files that hold what is known of it.
+    pub fn files(&self) -> impl Iterator<Item = &StateFile> {
+        [Some(&self.segment), Some(&self.uses), Some(&self.hours), self.repeats.as_ref()]
+            .into_iter()
+            .flatten()
+    }
 }
 
 /// Of which calls of a day the records are not known, so that nobody can tell what repeats them.
@@ -349,6 +362,10 @@ pub struct Uses {
     pub logged: BTreeMap<(String, String), LoggedUses>,
     /// The last day on which each credential was presented, by digest; how reports show it.
     pub credentials: BTreeMap<[u8; 32], (i64, String)>,
+    /// The last day on which a call was served by each grant. These are never forgotten: what slept longest tells most.
+    pub served_grants: BTreeMap<String, i64>,
+    /// Likewise of each api.
+    pub served_apis: BTreeMap<String, i64>,
     /// The last day of each partner's calls.
     pub partners: BTreeMap<String, i64>,
     /// The last day of calls to each api that are of no partner, or for no operation, that the register knows.

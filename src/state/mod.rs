@@ -5,11 +5,13 @@ mod files;
 mod folder;
 mod ledger;
 mod manifest;
+mod hours;
 mod seal;
 mod segment;
 
 pub use files::{Disk, Files};
 pub use folder::{Folder, run_folder};
+pub use hours::{DayHours, DayUses, PairHours};
 pub use ledger::{
     Alerted, Day, JudgedBy, KnownInput, Ledger, Life, LifeLog, Outbox, Stage, StateFile,
     Unremembered, Uses, Waiting,

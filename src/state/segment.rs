@@ -16,9 +16,10 @@ use crate::judge::{Also, Judge, OperationId, TimelineId, Verdict};
 use crate::limits;
 use crate::register::{ApiId, CredentialId, GrantId, PartnerId, Register, Shown};
 use crate::tally::{
-    Bounded, Cell, CellKey, Cells, Evidence, Group, GroupLatest, HourCounts, InputSums, Latencies,
-    LatencyCounts, Latest, Logged, NamedCells, Names, OperationName, Operations, Place, Proof,
-    Reject, Rejects, SourceSums, Span, SubjectHashes, Subjects, Tally,
+    Bounded, Cell, CellKey, Cells, Evidence, Group, GroupLatest, HourCounts, HourKey, HourUse,
+    InputSums, Latencies, LatencyCounts, Latest, Logged, NamedCells, Names, OperationName,
+    Operations, People, Place, Proof, Reject, Rejects, SourceSums, Span, SubjectHashes, Subjects,
+    Tally,
 };
 use crate::time::Instant;
 
@@ -58,6 +59,7 @@ pub struct Segment {
     partner_latencies: Vec<(u32, StoredLatencies)>,
     api_latencies: Vec<(u32, StoredLatencies)>,
     series: Vec<(i64, Option<u32>, [u64; 4])>,
+    hourly: Vec<StoredHourUse>,
     source_sums: Vec<(u32, StoredSource)>,
     input_sums: Vec<(u32, StoredInput)>,
     reject_counts: [u64; 6],
@@ -239,9 +241,20 @@ struct StoredReject {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct StoredHourUse {
+    partner: u32,
+    api: u32,
+    hour: i64,
+    calls: u32,
+    denied: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum StoredSubjects {
     Exact(Vec<u64>),
     Sketch(Vec<u8>),
+    /// The people of all hours, in their order.
+    Hours(Vec<u8>),
 }
 
 fn ns(instant: Option<Instant>) -> Option<i64> {
@@ -343,6 +356,10 @@ impl Segment {
         mentions.partners.extend(partners.keys().map(|id| id.0));
         mentions.apis.extend(apis.keys().map(|id| id.0));
         mentions.partners.extend(series.hours.iter().filter_map(|((_, id), _)| Some((*id)?.0)));
+        for key in tally.hourly.keys() {
+            mentions.partners.insert(key.partner.0);
+            mentions.apis.insert(key.api.0);
+        }
         mentions.sources.extend(tally.sources.keys());
         mentions.inputs.extend(tally.inputs.keys());
         mentions.inputs.extend(tally.rejects.kept().map(|reject| reject.input));
@@ -423,6 +440,20 @@ impl Segment {
                 (*hour, partner, [served, denied, failed, overstayed])
             })
             .collect();
+        let mut people = Vec::new();
+        segment.hourly = tally
+            .hourly
+            .sorted()
+            .into_iter()
+            .map(|(key, hour_use)| {
+                let &HourKey { hour, partner, api } = key;
+                hour_use.people.to_bytes(&mut people);
+                let (partner, api) = (storing.partners.of(partner.0), storing.apis.of(api.0));
+                let &HourUse { calls, denied, .. } = hour_use;
+                StoredHourUse { partner, api, hour, calls, denied }
+            })
+            .collect();
+        storing.subjects.push(StoredSubjects::Hours(people));
         segment.source_sums = tally
             .sources
             .iter()
@@ -920,6 +951,20 @@ impl<'j> Loading<'j> {
             };
             tally.series.add_counts(*hour, self.partner(*partner)?, &counts);
         }
+        let Some(StoredSubjects::Hours(people)) = self.subjects.next() else { return None };
+        let mut rest = &people[..];
+        for stored in &segment.hourly {
+            let &StoredHourUse { partner, api, hour, calls, denied } = stored;
+            let partner = *self.partners.get(partner as usize)?;
+            let api = *self.apis.get(api as usize)?;
+            let (people, behind) = People::from_bytes(rest)?;
+            rest = behind;
+            let key = HourKey { hour, partner, api };
+            tally.hourly.add_use(key, HourUse { calls, denied, people });
+        }
+        if !rest.is_empty() {
+            return None;
+        }
         for (id, sums) in &segment.source_sums {
             let sums = SourceSums {
                 calls: sums.calls,
@@ -1016,6 +1061,7 @@ impl<'j> Loading<'j> {
         let hashes = match self.subjects.next()? {
             StoredSubjects::Exact(hashes) => SubjectHashes::Exact(hashes),
             StoredSubjects::Sketch(registers) => SubjectHashes::Sketch(registers),
+            StoredSubjects::Hours(_) => return None,
         };
         hashes.into_subjects()
     }

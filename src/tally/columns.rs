@@ -471,8 +471,17 @@ impl Columns {
             let (day, api) = of_apis.pairs[number as usize];
             tally.day(day).apis.entry(api).or_default().merge(&latencies);
         }
+        for (index, served_on) in beside.days {
+            let Facts { day, key, .. } = facts[(index / OUTCOMES) as usize];
+            if Outcome::ALL[(index % OUTCOMES) as usize].counts_as_served() {
+                tally.day(day).served.add(key.grant, key.api, served_on);
+            }
+        }
         for (day, series) in beside.series.by_day() {
             tally.day(day).series.merge(series);
+        }
+        for (day, hourly) in beside.hourly.by_day() {
+            tally.day(day).hourly.merge(hourly);
         }
     }
 
@@ -532,7 +541,7 @@ impl Columns {
             let of_api = self.of_apis.of(day, api);
             self.common.extend(Outcome::ALL.map(|outcome| {
                 let overstayed = CellKey { outcome, ..key }.overstayed();
-                Common { of_partner, of_api, outcome, overstayed }
+                Common { of_partner, of_api, api, outcome, overstayed }
             }));
         }
         sums

@@ -8,10 +8,12 @@ mod cell;
 mod columns;
 mod dated;
 mod evidence;
+mod hourly;
 mod latency;
 mod operations;
 mod rejects;
 mod series;
+mod served;
 mod sheet;
 mod subjects;
 
@@ -25,11 +27,13 @@ pub use cell::{Cell, CellKey, Latest, Logged, OperationName};
 pub use columns::{Addends, Columns};
 pub use dated::{By, Dated};
 pub use evidence::{Evidence, Place, Proof};
+pub use hourly::{HourKey, HourUse, Hourly, People};
 use latency::Buckets;
 pub use latency::{Latencies, LatencyCounts};
 pub use operations::Operations;
 pub use rejects::{Reject, Rejects};
 pub use series::{Finished as FinishedSeries, HourCounts, Series};
+pub use served::ServedDays;
 pub use subjects::{Estimate, SubjectHashes, Subjects, hash as subject_hash};
 
 use crate::call::{Call, Outcome, Reason};
@@ -323,6 +327,10 @@ pub struct Tally {
     pub apis: HashMap<ApiId, Latencies>,
     /// Calls by the hour.
     pub series: Series,
+    /// The same by partner and api, as far as anomalies are looked for in them.
+    pub hourly: Hourly,
+    /// On which days what was served; of a day's tally this is for its cells to say.
+    pub served: ServedDays,
     /// By source.
     pub sources: HashMap<u32, SourceSums>,
     /// By input.
@@ -354,6 +362,8 @@ impl Default for Tally {
             partners: HashMap::new(),
             apis: HashMap::new(),
             series: Series::default(),
+            hourly: Hourly::default(),
+            served: ServedDays::default(),
             sources: HashMap::new(),
             inputs: HashMap::new(),
             rejects: Rejects::default(),
@@ -412,7 +422,14 @@ impl Tally {
         }
 
         self.add_to_partner_and_api(call, judged);
-        self.series.add(call.at.hour(), judged.partner, call.outcome, key.overstayed());
+        let hour = call.at.hour();
+        self.series.add(hour, judged.partner, call.outcome, key.overstayed());
+        if let (Some(partner), Some(api)) = (judged.partner, judged.api.known()) {
+            self.hourly.add(HourKey { hour, partner, api }, call.outcome, subject);
+        }
+        if call.outcome.counts_as_served() {
+            self.served.add(judged.grant, judged.api.known(), By::Day.of(call.at));
+        }
         self.count_read(call, matches!(judged.presented, Presented::Known(_)), place);
     }
 
@@ -499,6 +516,7 @@ impl Tally {
     #[allow(clippy::iter_over_hash_type)]
     pub fn heap_bytes(&self) -> usize {
         let mut bytes = self.cells.heap_bytes() + self.series.heap_bytes();
+        bytes += self.hourly.heap_bytes();
         let (named, other) = self.named.entries();
         for (names, named) in named {
             let texts = [&names.api, &names.operation].into_iter().flatten();
@@ -515,6 +533,19 @@ impl Tally {
             self.stale.values().map(|group| size_of::<Group>() + group.heap_bytes()).sum::<usize>();
         bytes += self.partners.values().map(Latencies::heap_bytes).sum::<usize>();
         bytes + self.apis.values().map(Latencies::heap_bytes).sum::<usize>()
+    }
+
+    /// What of its cells was served, on that day, the only one that it is of.
+    // Sets do not depend on the order.
+    #[allow(clippy::iter_over_hash_type)]
+    pub fn served_on(&self, day: i64) -> ServedDays {
+        let (named, other) = self.named.entries();
+        let named = named.map(|(_, named)| &named.cells).chain(other.map(|named| &named.cells));
+        let keys = named.chain([&self.cells]).flat_map(|cells| cells.0.keys());
+        let served = keys.filter(|key| key.outcome.counts_as_served());
+        let mut days = ServedDays::default();
+        served.for_each(|key| days.add(key.grant, key.api, day));
+        days
     }
 
     /// Leaves one partner's calls, beside what is counted of inputs and sources, as if no other's had been counted, but for what
@@ -536,6 +567,9 @@ impl Tally {
         self.partners.retain(|of, _| *of == partner);
         self.apis.clear();
         self.series.keep_only(partner);
+        self.hourly.keep_only(partner);
+        // Who was served is not told apart there.
+        self.served = ServedDays::default();
     }
 
     /// Adds all of `other`.
@@ -554,6 +588,8 @@ impl Tally {
             self.apis.entry(*api).or_default().merge(latencies);
         }
         self.series.merge(other.series);
+        self.hourly.merge(other.hourly);
+        self.served.merge(other.served);
         for (source, sums) in other.sources {
             let ours = self.sources.entry(source).or_default();
             ours.calls += sums.calls;

@@ -4,9 +4,10 @@
 
 use hashbrown::HashSet;
 
-use super::{Buckets, By, Evidence, HourCounts, Latencies, Series, Subjects};
+use super::hourly::OneHour;
+use super::{Buckets, By, Evidence, HourCounts, Hourly, Latencies, Series, Subjects};
 use crate::call::Outcome;
-use crate::register::{CredentialId, PartnerId};
+use crate::register::{ApiId, CredentialId, PartnerId};
 use crate::time::Instant;
 
 /// A call that goes into columns.
@@ -48,6 +49,7 @@ pub(super) struct Common {
     /// The indexes of the latencies that theirs are added to.
     pub(super) of_partner: u32,
     pub(super) of_api: u32,
+    pub(super) api: ApiId,
     pub(super) outcome: Outcome,
     pub(super) overstayed: bool,
 }
@@ -68,6 +70,12 @@ pub(super) struct Sheet {
     of_partners: Vec<(Buckets, Latencies)>,
     of_apis: Vec<(Buckets, Latencies)>,
     series: Series,
+    hourly: Hourly,
+    /// The days on which there were calls, by index, where days are not told apart; and the last that was noted of each.
+    days: HashSet<(u32, i64)>,
+    last_day: Vec<i64>,
+    /// What is folded at the moment.
+    one_hour: OneHour,
 }
 
 /// What belongs to one index.
@@ -84,12 +92,15 @@ pub(super) struct Beside {
     pub(super) of_partners: Vec<(u32, Latencies)>,
     pub(super) of_apis: Vec<(u32, Latencies)>,
     pub(super) series: Series,
+    pub(super) hourly: Hourly,
+    /// Index and day.
+    pub(super) days: Vec<(u32, i64)>,
 }
 
 impl Sheet {
     /// An empty one.
     pub(super) fn new(by: By) -> Sheet {
-        Sheet { by, series: Series::new(by), ..Sheet::default() }
+        Sheet { by, series: Series::new(by), hourly: Hourly::new(by), ..Sheet::default() }
     }
 
     /// Makes room for so many indexes.
@@ -97,6 +108,9 @@ impl Sheet {
         if self.sums.len() < count {
             self.sums.resize(count, Sums::default());
             self.subjects.resize_with(count, Subjects::default);
+            if self.by == By::Whole {
+                self.last_day.resize(count, i64::MIN);
+            }
         }
     }
 
@@ -148,15 +162,38 @@ impl Sheet {
             }
             let mut hour = Hour::default();
             let mut counts = HourCounts::default();
+            if self.by == By::Whole {
+                self.note_days(rows);
+            }
             for row in rows {
                 if !hour.has(row.at) {
                     hour.flush(partner, &mut counts, &mut self.series);
+                    self.one_hour.flush(hour.number, partner, &mut self.hourly);
                     hour = Hour::of(row.at);
                 }
-                let Common { outcome, overstayed, .. } = common[row.sums as usize];
+                let Common { outcome, overstayed, api, .. } = common[row.sums as usize];
                 counts.add(outcome, overstayed);
+                self.one_hour.add(api, outcome, row.has_subject.then_some(row.subject));
             }
             hour.flush(partner, &mut counts, &mut self.series);
+            self.one_hour.flush(hour.number, partner, &mut self.hourly);
+        }
+    }
+
+    /// Notes the days of rows.
+    fn note_days(&mut self, rows: &[Row]) {
+        let mut hour = Hour::default();
+        let mut day = i64::MIN;
+        for row in rows {
+            if !hour.has(row.at) {
+                hour = Hour::of(row.at);
+                day = By::Day.of(row.at);
+            }
+            let last = &mut self.last_day[row.sums as usize];
+            if *last != day {
+                *last = day;
+                self.days.insert((row.sums, day));
+            }
         }
     }
 
@@ -190,6 +227,9 @@ impl Sheet {
             of(&mut self.of_apis, number).1.merge(&latencies);
         }
         self.series.merge(std::mem::replace(&mut other.series, Series::new(other.by)));
+        self.hourly.merge(std::mem::replace(&mut other.hourly, Hourly::new(other.by)));
+        self.days.extend(other.days.drain());
+        other.last_day.fill(i64::MIN);
     }
 
     /// About how many bytes it holds.
@@ -210,6 +250,9 @@ impl Sheet {
             + of_latencies(&self.of_partners)
             + of_latencies(&self.of_apis)
             + self.series.heap_bytes()
+            + self.hourly.heap_bytes()
+            + self.days.capacity() * size_of::<(u32, i64)>()
+            + size_of_val(&*self.last_day)
     }
 
     /// Takes what there is, the indexes in order, and leaves it empty.
@@ -218,7 +261,10 @@ impl Sheet {
             of_partners: settled(&mut self.of_partners).collect(),
             of_apis: settled(&mut self.of_apis).collect(),
             series: std::mem::replace(&mut self.series, Series::new(self.by)),
+            hourly: std::mem::replace(&mut self.hourly, Hourly::new(self.by)),
+            days: self.days.drain().collect(),
         };
+        self.last_day.fill(i64::MIN);
         let mut credentials: Vec<(u32, CredentialId)> = self.credentials.drain().collect();
         credentials.sort_unstable();
         self.used.sort_unstable();

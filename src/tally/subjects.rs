@@ -249,7 +249,11 @@ impl Subjects {
             State::Sketch(registers) => {
                 // More than the bound were seen, whatever the sketch says.
                 let least = SUBJECTS_EXACT_MAX as f64 + 1.0;
-                let count = ertl(registers).round().max(least);
+                let mut counts: RegisterCounts = [0; RANKS];
+                for &rank in registers.iter() {
+                    counts[usize::from(rank)] += 1;
+                }
+                let count = ertl(&counts, REGISTERS as f64, RANK_BITS + 1).round().max(least);
                 let margin = 2.0 * STANDARD_ERROR * count;
                 Estimate {
                     count: count as u64,
@@ -276,17 +280,19 @@ fn place(hash: u64) -> (usize, u8) {
     (index, rank as u8)
 }
 
-/// The improved raw estimator, unbiased over the whole range without correction tables.
+/// How many registers there are of each rank.
+pub(super) type RegisterCounts = [u32; RANKS];
+
+/// All ranks of a sketch, 0 for a register that is empty.
+pub(super) const RANKS: usize = RANK_BITS + 2;
+
+/// The improved raw estimator, unbiased over the whole range without correction tables, of `m` registers whose greatest rank is
+/// `rank_max`, which stands for all that are greater.
 ///
 /// Otmar Ertl, "New cardinality estimation algorithms for HyperLogLog sketches" (2017), algorithm 6.
-fn ertl(registers: &[u8; REGISTERS]) -> f64 {
-    let m = REGISTERS as f64;
-    let mut counts = [0u32; RANK_BITS + 2];
-    for &rank in registers {
-        counts[usize::from(rank)] += 1;
-    }
-    let mut z = m * tau(1.0 - f64::from(counts[RANK_BITS + 1]) / m);
-    for rank in (1..=RANK_BITS).rev() {
+pub(super) fn ertl(counts: &RegisterCounts, m: f64, rank_max: usize) -> f64 {
+    let mut z = m * tau(1.0 - f64::from(counts[rank_max]) / m);
+    for rank in (1..rank_max).rev() {
         z = 0.5 * (z + f64::from(counts[rank]));
     }
     z += m * sigma(f64::from(counts[0]) / m);

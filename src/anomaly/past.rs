@@ -1,0 +1,124 @@
+//! The days that a day is judged by, found by how long ago they were. Knows what was heard of them and what not.
+
+use super::{DayOf, HISTORY_DAYS_MAX, Hour, Thresholds};
+
+/// Places for days by age: the day judged, and those before it.
+pub(super) const AGES: usize = HISTORY_DAYS_MAX as usize + 1;
+/// Days of a week.
+pub(super) const WEEK: usize = 7;
+
+/// The day judged and its history. A day's age is how many days before the one judged it was, whose own age is 0.
+pub(super) struct Past<'a> {
+    days: [Option<&'a DayOf<'a>>; AGES],
+    /// The greatest age looked at.
+    pub(super) age_max: usize,
+    days_known: u32,
+}
+
+impl<'a> Past<'a> {
+    /// Of the history, what lies within [`Thresholds::history_days`] before the day. Of two entries for a day the later counts.
+    pub(super) fn new(
+        history: &'a [DayOf<'a>],
+        day: &'a DayOf<'a>,
+        thresholds: &Thresholds,
+    ) -> Past<'a> {
+        let age_max = thresholds.history_days.min(HISTORY_DAYS_MAX) as usize;
+        let mut days = [None; AGES];
+        for earlier in history {
+            let age = day.day.checked_sub(earlier.day).and_then(|age| usize::try_from(age).ok());
+            if let Some(age) = age.filter(|age| (1..=age_max).contains(age)) {
+                days[age] = Some(earlier);
+            }
+        }
+        let days_known =
+            days.iter().flatten().filter(|earlier| earlier.heard & HEARD_ALL != 0).count() as u32;
+        days[0] = Some(day);
+        Past { days, age_max, days_known }
+    }
+
+    /// Days before the one judged of which any hour was read.
+    pub(super) fn days_known(&self) -> u32 {
+        self.days_known
+    }
+
+    /// A count of an hour from 0 to 23; `None` where that was not read, or is before the history.
+    pub(super) fn value(&self, age: usize, hour: usize, of: impl Fn(&Hour) -> u32) -> Option<u32> {
+        let day = self.days[age]?;
+        if day.heard >> hour & 1 == 0 {
+            return None;
+        }
+        Some(day.hours.map_or(0, |hours| of(&hours[hour])))
+    }
+
+    /// The sum of a day, scaled up to 24 hours; `None` if fewer than 12 hours of it were read.
+    pub(super) fn total(&self, age: usize, of: impl Fn(&Hour) -> u32) -> Option<f64> {
+        let day = self.days[age]?;
+        let heard = day.heard & HEARD_ALL;
+        let hours_heard = heard.count_ones();
+        if hours_heard < 12 {
+            return None;
+        }
+        let Some(hours) = day.hours else { return Some(0.0) };
+        if heard == HEARD_ALL {
+            return Some(hours.iter().map(|hour| u64::from(of(hour))).sum::<u64>() as f64);
+        }
+        let sum: u64 = (0..24)
+            .filter(|hour| heard >> hour & 1 == 1)
+            .map(|hour| u64::from(of(&hours[hour])))
+            .sum();
+        Some(sum as f64 * 24.0 / f64::from(hours_heard))
+    }
+
+    /// The greatest count of an hour of any day of the history, for a first look: hours not read are looked at too.
+    pub(super) fn greatest(&self, of: impl Fn(&Hour) -> u32) -> u32 {
+        let days = self.days[1..].iter().flatten().filter_map(|day| day.hours);
+        days.map(|hours| hours.iter().map(&of).max().unwrap_or(0)).max().unwrap_or(0)
+    }
+}
+
+/// All hours of a day were read.
+const HEARD_ALL: u32 = (1 << 24) - 1;
+
+/// The median; of an even number, the mean of the two in the middle. `None` of nothing. Reorders what it is given.
+pub(super) fn median(values: &mut [f64]) -> Option<f64> {
+    if values.is_empty() {
+        return None;
+    }
+    let middle = values.len() / 2;
+    let even = values.len().is_multiple_of(2);
+    let (below, &mut upper, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
+    if !even {
+        return Some(upper);
+    }
+    let lower = below.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    Some((lower + upper) / 2.0)
+}
+
+/// Values of a bounded number, on the stack.
+pub(super) struct Few<const N: usize> {
+    values: [f64; N],
+    len: usize,
+}
+
+impl<const N: usize> Few<N> {
+    pub(super) fn of(values: impl Iterator<Item = f64>) -> Few<N> {
+        let mut few = Few { values: [0.0; N], len: 0 };
+        for value in values.take(N) {
+            few.values[few.len] = value;
+            few.len += 1;
+        }
+        few
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn as_mut(&mut self) -> &mut [f64] {
+        &mut self.values[..self.len]
+    }
+
+    pub(super) fn median(&mut self) -> Option<f64> {
+        median(self.as_mut())
+    }
+}

@@ -1,0 +1,421 @@
+//! What partners do that is unlike what they did before: hours that are far from what their past leads one to expect, and what is
+//! done for the first time, or again after a long time.
+//!
+//! A pure function of counts by hour and of days of use. It knows neither files nor the register.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Kind;
+use super::collect::{Found, Row, Severities};
+use super::hygiene::without_calls;
+use super::id::{Identity, id};
+use crate::anomaly::{self, Anomaly, DayJudged};
+use crate::judge::Judge;
+use crate::limits;
+use crate::register::PartnerId;
+use crate::tally::outcome_index;
+use crate::time::Instant;
+
+/// Something odd.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OddUse {
+    /// What.
+    pub kind: Kind,
+    /// The partner; none of an api that nobody used.
+    pub partner: Option<String>,
+    /// The api; none of a grant, which is for one.
+    pub api: Option<String>,
+    /// The operation, of one that is new.
+    pub operation: Option<String>,
+    /// The grant, of one that woke.
+    pub grant: Option<String>,
+    /// What shows it.
+    pub shown: Shown,
+}
+
+/// What shows that something is odd.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Shown {
+    /// Hours on end.
+    Hours(Anomaly),
+    /// A day that is the first, after so many days of logs on which that was not done; with the last day on which it was.
+    Day {
+        /// The day's number since 1970.
+        day: i64,
+        /// Days of logs read before, since the partner's first call or since the last use.
+        days_before: u64,
+        /// The last day of use before it, of what woke.
+        last: Option<i64>,
+    },
+}
+
+/// What was looked at to find what is odd.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// Days that were judged.
+    pub days: u64,
+    /// On these, the uses of an api by a partner that were judged.
+    pub judged: u64,
+    /// Those that were not, for too little is known of them.
+    pub too_little: u64,
+    /// The most days that any of the days was compared with.
+    pub history_days: u64,
+}
+
+/// All that is odd, and what was looked at.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Odd {
+    /// In no order; of one kind, partner and api once.
+    pub uses: Vec<OddUse>,
+    /// What was looked at.
+    pub scope: Scope,
+}
+
+impl Odd {
+    /// Adds what was judged of a day; `names` gives partner and api by their number.
+    pub fn add_day<'n>(
+        &mut self,
+        judged: DayJudged,
+        names: impl Fn(usize) -> Option<(&'n str, &'n str)>,
+    ) {
+        self.scope.days += 1;
+        self.scope.judged += judged.judged;
+        self.scope.too_little += judged.too_little;
+        self.scope.history_days = self.scope.history_days.max(u64::from(judged.history_days));
+        for (pair, anomaly) in judged.anomalies {
+            let Some((partner, api)) = names(pair) else { continue };
+            self.add(OddUse {
+                kind: of_hours(anomaly.kind),
+                partner: Some(partner.to_owned()),
+                api: Some(api.to_owned()),
+                operation: None,
+                grant: None,
+                shown: Shown::Hours(anomaly),
+            });
+        }
+    }
+
+    /// Adds all of `other`.
+    pub fn merge(&mut self, other: Odd) {
+        let Scope { days, judged, too_little, history_days } = other.scope;
+        self.scope.days += days;
+        self.scope.judged += judged;
+        self.scope.too_little += too_little;
+        self.scope.history_days = self.scope.history_days.max(history_days);
+        other.uses.into_iter().for_each(|odd| self.add(odd));
+    }
+
+    /// Adds one. Of those that are one problem the farthest off is shown, over the time of all of them.
+    pub fn add(&mut self, odd: OddUse) {
+        let is_same = |known: &&mut OddUse| {
+            known.kind == odd.kind
+                && known.partner == odd.partner
+                && known.api == odd.api
+                && known.operation == odd.operation
+                && known.grant == odd.grant
+        };
+        let Some(known) = self.uses.iter_mut().find(is_same) else {
+            self.uses.push(odd);
+            return;
+        };
+        match (&mut known.shown, odd.shown) {
+            (Shown::Hours(known), Shown::Hours(new)) => {
+                let first_hour = known.first_hour.min(new.first_hour);
+                let last_hour = known.last_hour.max(new.last_hour);
+                let worst = if new.score > known.score { new } else { *known };
+                *known = Anomaly { first_hour, last_hour, ..worst };
+            }
+            // The latest, of what woke more than once.
+            (Shown::Day { day, .. }, new @ Shown::Day { day: new_day, .. }) if new_day > *day => {
+                known.shown = new;
+            }
+            _ => {}
+        }
+    }
+}
+
+impl OddUse {
+    /// A grant or an api that woke.
+    pub fn woken(kind: Kind, name: &str, shown: Shown) -> OddUse {
+        let is_api = kind == Kind::WokenApi;
+        OddUse {
+            kind,
+            partner: None,
+            api: is_api.then(|| name.to_owned()),
+            operation: None,
+            grant: (!is_api).then(|| name.to_owned()),
+            shown,
+        }
+    }
+}
+
+impl OddUse {
+    /// The finding; none if the register does not list whom or what it is about. Of what is new or woke, it has the calls of
+    /// these rows.
+    pub(super) fn found(
+        &self,
+        judge: &Judge<'_>,
+        rows: &[Row],
+        severities: &Severities,
+    ) -> Option<Found> {
+        let register = judge.register;
+        let grant = match &self.grant {
+            Some(name) => Some(register.grant_id(name)?),
+            None => None,
+        };
+        let granted = grant.and_then(|id| register.grants[id.0 as usize].versions.last());
+        let granted = granted.map(|version| (version.row.partner, version.row.api));
+        let partner = match &self.partner {
+            Some(name) => Some(register.partner_id(name)?),
+            None => granted.map(|(partner, _)| partner),
+        };
+        let api_id = match &self.api {
+            Some(name) => Some(register.api_id(name)?),
+            None => granted.map(|(_, api)| api),
+        };
+        let name =
+            |id: Option<PartnerId>| id.map(|id| register.partners[id.0 as usize].id.as_str());
+        let api = api_id.map(|id| register.apis[id.0 as usize].id.clone());
+        let identity = Identity {
+            partner: name(partner).unwrap_or(""),
+            api: api.as_deref().unwrap_or(""),
+            grant: self.grant.as_deref().unwrap_or(""),
+            // What makes an operation of its own a problem of its own.
+            credential: self.operation.as_deref().unwrap_or(""),
+        };
+        let mut found = Found {
+            partner,
+            api: api.clone(),
+            api_id,
+            grant,
+            operations: self.operation.iter().cloned().collect(),
+            odd: Some(self.shown.clone()),
+            ..without_calls(id(self.kind, identity), self.kind, severities)
+        };
+        if let Shown::Hours(_) = self.shown {
+            let (from, until) = self.shown.span();
+            (found.first, found.last) = (Some(from), Some(Instant::from_ns(until.ns() - 1)));
+            return Some(found);
+        }
+        let is_of = |row: &&Row| {
+            row.key.api == api_id
+                && (self.kind == Kind::WokenApi || row.key.partner == partner)
+                && self.operation.as_ref().is_none_or(|name| row.operation.as_ref() == Some(name))
+                && (grant.is_none() || row.key.grant == grant)
+        };
+        for row in rows.iter().filter(is_of) {
+            found.calls[outcome_index(row.key.outcome)] += row.cell.calls;
+            found.first =
+                Some(found.first.map_or(row.cell.first, |first| first.min(row.cell.first)));
+            found.last = found.last.max(Some(row.cell.latest.at));
+            if row.served() {
+                found.bytes_served = found.bytes_served.saturating_add(row.cell.bytes);
+                found.subjects.merge(&row.cell.subjects);
+            }
+        }
+        Some(found)
+    }
+}
+
+impl Shown {
+    /// From when to when that was.
+    pub fn span(&self) -> (Instant, Instant) {
+        let (first, end) = match self {
+            Shown::Hours(anomaly) => (anomaly.first_hour, anomaly.last_hour.saturating_add(1)),
+            Shown::Day { day, .. } => {
+                (day.saturating_mul(24), day.saturating_add(1).saturating_mul(24))
+            }
+        };
+        (Instant::from_hour(first), Instant::from_hour(end))
+    }
+}
+
+/// The kind of finding that odd hours are.
+fn of_hours(kind: anomaly::Kind) -> Kind {
+    match kind {
+        anomaly::Kind::Spike => Kind::Spike,
+        anomaly::Kind::Drop => Kind::Drop,
+        anomaly::Kind::SubjectSweep => Kind::SubjectSweep,
+        anomaly::Kind::DeniedBurst => Kind::DeniedBurst,
+    }
+}
+
+/// The first day of calls by partner, api and operation.
+pub type FirstDays = BTreeMap<(String, String, String), i64>;
+
+/// What partners called for the first time, having called other things on at least [`limits::NEW_USE_DAYS_MIN`] days of logs
+/// before. Of what `is_new` does not hold it was known before.
+pub fn novelties(
+    firsts: &FirstDays,
+    is_new: impl Fn(&(String, String, String)) -> bool,
+    days_read: &BTreeSet<i64>,
+) -> Vec<OddUse> {
+    let mut of_partner: BTreeMap<&str, i64> = BTreeMap::new();
+    // And whether it was known before.
+    let mut of_pair: BTreeMap<(&str, &str), (i64, bool)> = BTreeMap::new();
+    for (key, &day) in firsts {
+        let (partner, api, _) = key;
+        let first = of_partner.entry(partner).or_insert(day);
+        *first = day.min(*first);
+        let (first, is_known) = of_pair.entry((partner, api)).or_insert((day, false));
+        *first = day.min(*first);
+        *is_known |= !is_new(key);
+    }
+    let days_before = |partner: &str, day: i64| -> u64 {
+        let first = of_partner.get(partner).copied().unwrap_or(day);
+        if first < day { days_read.range(first..day).count() as u64 } else { 0 }
+    };
+    let odd = |kind, partner: &str, api: &str, operation: Option<&str>, day| {
+        let days_before = days_before(partner, day);
+        (days_before >= limits::NEW_USE_DAYS_MIN).then(|| OddUse {
+            kind,
+            partner: Some(partner.to_owned()),
+            api: Some(api.to_owned()),
+            operation: operation.map(str::to_owned),
+            grant: None,
+            shown: Shown::Day { day, days_before, last: None },
+        })
+    };
+    let apis = of_pair.iter().filter(|(_, (_, is_known))| !is_known);
+    let apis =
+        apis.filter_map(|((partner, api), (day, _))| odd(Kind::NewApi, partner, api, None, *day));
+    let operations = firsts.iter().filter(|(key, day)| {
+        let (partner, api, _) = key;
+        let pair = of_pair.get(&(partner.as_str(), api.as_str()));
+        is_new(key) && pair.is_some_and(|(first, _)| first < day)
+    });
+    let operations = operations.filter_map(|((partner, api, operation), day)| {
+        odd(Kind::NewOperation, partner, api, Some(operation), *day)
+    });
+    apis.chain(operations).collect()
+}
+
+/// What was served again after at least [`limits::WOKEN_DAYS_MIN`] days of logs on which it was not: the last such day, the last
+/// day of use before it and the days between, by name. `last_before` is what was known before these days.
+pub fn woken<'n>(
+    served: &'n BTreeMap<String, BTreeSet<i64>>,
+    last_before: &BTreeMap<String, i64>,
+    days_read: &BTreeSet<i64>,
+) -> Vec<(&'n str, Shown)> {
+    let woken = served.iter().filter_map(|(name, days)| {
+        let mut last = last_before.get(name).copied();
+        let mut woke = None;
+        for &day in days {
+            if let Some(last) = last.filter(|last| *last < day) {
+                let between = days_read.range(last.saturating_add(1)..day).count() as u64;
+                if between >= limits::WOKEN_DAYS_MIN {
+                    woke = Some(Shown::Day { day, days_before: between, last: Some(last) });
+                }
+            }
+            last = last.max(Some(day));
+        }
+        Some((name.as_str(), woke?))
+    });
+    woken.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn firsts(of: &[(&str, &str, &str, i64)]) -> FirstDays {
+        of.iter()
+            .map(|(partner, api, operation, day)| {
+                (((*partner).to_owned(), (*api).to_owned(), (*operation).to_owned()), *day)
+            })
+            .collect()
+    }
+
+    fn told(odd: &[OddUse]) -> Vec<(Kind, &str, Option<&str>)> {
+        odd.iter()
+            .map(|odd| (odd.kind, odd.api.as_deref().unwrap(), odd.operation.as_deref()))
+            .collect()
+    }
+
+    #[test]
+    fn what_a_partner_with_a_history_does_first_is_new() {
+        let days: BTreeSet<i64> = (0..40).collect();
+        let all = firsts(&[
+            ("acme", "messages", "read", 0),
+            ("acme", "photos", "read", 14),
+            ("acme", "photos", "write", 14),
+            ("acme", "messages", "delete", 14),
+            // A day too early.
+            ("acme", "friends", "read", 13),
+            // Without a history.
+            ("globex", "messages", "read", 30),
+            ("globex", "photos", "read", 43),
+        ]);
+        assert_eq!(
+            told(&novelties(&all, |_| true, &days)),
+            [(Kind::NewApi, "photos", None), (Kind::NewOperation, "messages", Some("delete"))]
+        );
+        // What was known before is not new, and an operation of a known api is no new api.
+        let is_new = |key: &(String, String, String)| key.2 == "write";
+        let all = firsts(&[
+            ("acme", "messages", "read", 0),
+            ("acme", "photos", "read", 20),
+            ("acme", "photos", "write", 21),
+        ]);
+        assert_eq!(
+            told(&novelties(&all, is_new, &days)),
+            [(Kind::NewOperation, "photos", Some("write"))]
+        );
+        // Days on which no logs were read are no history.
+        let few: BTreeSet<i64> = (0..40).step_by(3).collect();
+        assert_eq!(told(&novelties(&all, |_| true, &few)), []);
+    }
+
+    #[test]
+    fn what_slept_wakes() {
+        let served = |days: &[i64]| {
+            BTreeMap::from([("g-1".to_owned(), days.iter().copied().collect::<BTreeSet<i64>>())])
+        };
+        let read: BTreeSet<i64> = (0..200).collect();
+        let before = |day: i64| BTreeMap::from([("g-1".to_owned(), day)]);
+        let none = BTreeMap::new();
+        let shown = |day, days_before, last| Shown::Day { day, days_before, last: Some(last) };
+        assert_eq!(woken(&served(&[3, 64]), &none, &read), [("g-1", shown(64, 60, 3))]);
+        assert_eq!(woken(&served(&[3, 63]), &none, &read), []);
+        assert_eq!(woken(&served(&[64, 65]), &before(3), &read), [("g-1", shown(64, 60, 3))]);
+        assert_eq!(woken(&served(&[64]), &none, &read), [], "never used before");
+        assert_eq!(woken(&served(&[2]), &before(90), &read), [], "what comes late is no waking");
+        let half: BTreeSet<i64> = (0..200).step_by(2).collect();
+        assert_eq!(woken(&served(&[3, 64]), &none, &half), [], "nobody knows of the days between");
+    }
+
+    #[test]
+    fn of_one_problem_the_worst_is_shown() {
+        let anomaly = |hour, score| Anomaly {
+            kind: anomaly::Kind::Spike,
+            first_hour: hour,
+            last_hour: hour,
+            worst_hour: hour,
+            observed: 900,
+            expected: 100.0,
+            score,
+            denied_ratio: None,
+            basis: anomaly::Basis {
+                history_days: 30,
+                same_hours: 4,
+                median: 100.0,
+                day_ratio: 1.0,
+            },
+        };
+        let mut odd = Odd::default();
+        for (hour, score) in [(30, 5.0), (54, 9.0), (78, 7.0)] {
+            let judged = DayJudged {
+                anomalies: vec![(0, anomaly(hour, score))],
+                judged: 3,
+                too_little: 1,
+                history_days: hour as u32,
+            };
+            odd.add_day(judged, |_| Some(("acme", "messages")));
+        }
+        let [only] = &odd.uses[..] else { panic!("{odd:?}") };
+        let Shown::Hours(shown) = &only.shown else { panic!("{only:?}") };
+        assert_eq!((shown.first_hour, shown.last_hour, shown.worst_hour), (30, 78, 54));
+        assert_eq!(only.shown.span(), (Instant::from_hour(30), Instant::from_hour(79)));
+        assert_eq!(odd.scope, Scope { days: 3, judged: 9, too_little: 3, history_days: 78 });
+    }
+}
