@@ -1,7 +1,7 @@
 //! What each verdict and kind of finding means, as `overstay explain` prints it.
 
 /// Name and text, in the order of verdicts, then the kinds of finding that are none.
-pub const EXPLANATIONS: [(&str, &str); 25] = [
+pub const EXPLANATIONS: [(&str, &str); 33] = [
     ("open", include_str!("explain/open.md")),
     ("anonymous", include_str!("explain/anonymous.md")),
     ("unknown-credential", include_str!("explain/unknown-credential.md")),
@@ -24,6 +24,14 @@ pub const EXPLANATIONS: [(&str, &str); 25] = [
     ("unused-grant", include_str!("explain/unused-grant.md")),
     ("unused-operation", include_str!("explain/unused-operation.md")),
     ("unused-credential", include_str!("explain/unused-credential.md")),
+    ("spike", include_str!("explain/spike.md")),
+    ("drop", include_str!("explain/drop.md")),
+    ("subject-sweep", include_str!("explain/subject-sweep.md")),
+    ("denied-burst", include_str!("explain/denied-burst.md")),
+    ("new-api", include_str!("explain/new-api.md")),
+    ("new-operation", include_str!("explain/new-operation.md")),
+    ("woken-grant", include_str!("explain/woken-grant.md")),
+    ("woken-api", include_str!("explain/woken-api.md")),
     ("log-rewritten", include_str!("explain/log-rewritten.md")),
     ("log-lost", include_str!("explain/log-lost.md")),
     ("register-refused", include_str!("explain/register-refused.md")),

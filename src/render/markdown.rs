@@ -7,7 +7,8 @@ use std::io::{self, Write};
 
 use super::escape::for_terminal;
 use super::terminal::{
-    in_order, nameless_sources, parties, reach, read_line, standing_line, unused_line,
+    anomalies_line, in_order, nameless_sources, parties, reach, read_line, standing_line,
+    unused_line,
 };
 use crate::report::text::{
     affected_by_tables, alerts, bytes, counted, duration, latency, people, register_change,
@@ -223,6 +224,9 @@ fn about(report: &Report, partner: Option<&str>, out: &mut dyn Write) -> io::Res
     }
     if let Some(known) = report.register.as_known_at {
         writeln!(out, "| As known at | {known} |")?;
+    }
+    if report.register.digest.is_some() && partner.is_none() {
+        writeln!(out, "| Anomalies | {} |", prose(&anomalies_line(report)))?;
     }
     if let Some(told) = unused_line(report).filter(|_| report.register.digest.is_some()) {
         writeln!(out, "| Unused access | {} |", prose(&told))?;

@@ -24,7 +24,8 @@ use crate::report::text::{
     register_change, standing, standing_findings, thousands, to_the_second,
 };
 use crate::report::{
-    End, EndStatus, Finding, Partner, Register, Report, SourceCoverage, Status, Usage, Window,
+    Anomalies, End, EndStatus, Finding, Partner, Register, Report, SourceCoverage, Status, Usage,
+    Window,
 };
 use crate::time::Instant;
 
@@ -100,6 +101,7 @@ pub fn terminal(report: &Report, screen: &Screen, out: &mut dyn Write) -> io::Re
         if let Some(told) = unused_line(report) {
             page.labelled("UNUSED", &told)?;
         }
+        page.labelled("ANOMALIES", &anomalies_line(report))?;
         if let Some(ungranted) = &report.ungranted {
             page.labelled("UNGRANTED", &ungranted.told())?;
         }
@@ -456,7 +458,7 @@ fn finding_columns(findings: &[&Finding]) -> Vec<Column> {
 
 /// How far a finding reaches, as number and unit: people; without any in the logs, calls.
 pub(super) fn reach(finding: &Finding) -> (String, &'static str) {
-    if !finding.kind.is_of_calls() {
+    if !finding.kind.is_of_calls() && !finding.kind.is_anomaly() {
         return ("-".to_owned(), "");
     }
     let people = finding.subjects.count;
@@ -479,7 +481,11 @@ fn calls_of(finding: &Finding, shown: &str) -> String {
     if let Some(log) = &finding.log {
         return format!("read {} of {}", bytes(log.read_bytes), bytes(log.seen_bytes));
     }
-    if !finding.kind.is_of_calls() {
+    if let Some(anomaly) = finding.anomaly.as_ref().filter(|anomaly| anomaly.score.is_some()) {
+        let expected = thousands(anomaly.expected.round() as u64);
+        return format!("{}, {expected} expected", thousands(anomaly.observed));
+    }
+    if !finding.kind.is_of_calls() && !finding.kind.is_anomaly() {
         return finding
             .grant
             .as_deref()
@@ -554,6 +560,37 @@ pub(super) fn unused_line(report: &Report) -> Option<String> {
         false if told => Some(format!("nothing, by {read}")),
         false => Some("not looked for: no call is a partner's".to_owned()),
     }
+}
+
+/// `2 found in 3,412 uses of apis by partners, by 56 days of history`, or why none were looked for.
+pub(super) fn anomalies_line(report: &Report) -> String {
+    let Anomalies { judged, without_history, history_days, history_days_min, .. } =
+        report.anomalies;
+    let found =
+        report.findings.iter().filter(|finding| finding.kind.is_anomaly() && finding.is_open());
+    let found = match found.count() as u64 {
+        0 => None,
+        n => Some(thousands(n)),
+    };
+    if judged == 0 {
+        let history = match history_days {
+            0 => "no history".to_owned(),
+            days => format!("{} of history", counted(days, "day", "days")),
+        };
+        let none = format!("hours not judged: {history}, and it takes {history_days_min} days");
+        // What is new or woke takes days of another kind.
+        return found.map_or(none.clone(), |found| format!("{found} found; {none}"));
+    }
+    let left = match without_history {
+        0 => String::new(),
+        n => format!("; {} not judged, with less than {history_days_min} days", thousands(n)),
+    };
+    format!(
+        "{} in {} of apis by partners, by {} of history{left}",
+        found.map_or_else(|| "none".to_owned(), |found| format!("{found} found")),
+        counted(judged, "use", "uses"),
+        counted(history_days, "day", "days"),
+    )
 }
 
 /// `718 of 744 hours, 19 of 20 sources (gw-eu-7 silent 26 h), 1,204 rejects`.
@@ -1210,6 +1247,7 @@ CRITICAL  after-revocation  reelhouse  messages  2 people  1 y 13 d
 ENDS        1: 1 open
 EXCEPTIONS  1     SUPPRESSED  0 (1 expired)
 UNUSED      not looked for: 1 day with calls, and it takes 30
+ANOMALIES   hours not judged: no history, and it takes 14 days
 READ        2 hours with calls, 1 source (completeness not declared), 1 reject
 WINDOW      2018-12-18T09:00:00Z to 2018-12-18T10:30:00Z
 REGISTER    1 partner, 1 api, 1 grant, digest eeeeeeeeeeee…
@@ -1351,6 +1389,8 @@ d.
 
 RUN         12 at 2018-12-19T02:00:00Z: 2018-12-17 rev 3, 2018-12-18 rev 2
             (+12,011 calls), 2018-12-19 rev 1 (+1 call)
+ALERTS      3 changes of findings; waiting for webhook:ops since run 11: 5
+            changes (503 Service Unavailable)
 REGISTER    changed since dddddddddddd…: verdicts of 12 days may be others now
             (2018-12-01 … 2018-12-12)
             reelhouse messages read (1,204 calls), seekly location * (1 call)
@@ -1371,6 +1411,7 @@ STANDING    4 findings of earlier runs, of which this one found nothing: 1
 ENDS        1: 1 open
 EXCEPTIONS  1     SUPPRESSED  0 (1 expired)
 UNUSED      not looked for: 1 day with calls, and it takes 30
+ANOMALIES   hours not judged: no history, and it takes 14 days
 READ        2 hours with calls, 1 source (completeness not declared), 1 reject,
             2 calls of days too old to look for repeats, 1 unfinished last line
             left to the next run

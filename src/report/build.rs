@@ -308,7 +308,7 @@ pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
         exceptions: exception_rows(judge, rows, facts.partner),
         suppressions,
         findings,
-        anomalies: scope.into(),
+        anomalies: Anomalies::new(scope, facts.thresholds.history_days_min),
         flipped: Vec::new(),
         nightly: facts.state.as_ref().map(|state| state.nightly.clone()),
         overstayed_people: people.into(),

@@ -52,7 +52,7 @@ pub(crate) fn empty() -> Report {
         series: Vec::new(),
         ends: Vec::new(),
         findings: Vec::new(),
-        anomalies: Anomalies::default(),
+        anomalies: Anomalies { history_days_min: 14, ..Anomalies::default() },
         exceptions: Vec::new(),
         suppressions: Vec::new(),
         flipped: Vec::new(),
@@ -129,6 +129,30 @@ pub(crate) fn partner(id: &str, served: u64, denied: u64, overstayed: u64) -> Pa
     }
 }
 
+/// What an anomaly of a kind shows.
+fn anomaly(kind: Kind) -> Anomaly {
+    let is_of_hours =
+        matches!(kind, Kind::Spike | Kind::Drop | Kind::SubjectSweep | Kind::DeniedBurst);
+    let is_burst = kind == Kind::DeniedBurst;
+    let of_hours = |x: f64| is_of_hours.then_some(x);
+    let woke = matches!(kind, Kind::WokenGrant | Kind::WokenApi);
+    Anomaly {
+        observed: if is_of_hours { 1900 } else { 4 },
+        expected: if is_of_hours { 104.25 } else { 0.0 },
+        score: of_hours(17.125),
+        from: at("2018-12-18T09:00:00Z"),
+        until: at("2018-12-18T12:00:00Z"),
+        worst: is_of_hours.then(|| at("2018-12-18T10:00:00Z")),
+        denied_ratio: is_burst.then_some(0.62),
+        denied_ratio_usual: is_burst.then_some(0.021),
+        history_days: 56,
+        same_hours: is_of_hours.then_some(8),
+        median: of_hours(98.0),
+        day_ratio: of_hours(1.064),
+        last_before: woke.then(|| "2018-09-03".to_owned()),
+    }
+}
+
 /// A finding with everything set that its kind may have.
 pub(crate) fn finding(id: &str, kind: &str) -> Finding {
     let kind = Kind::from_name(kind).expect("a fixture's kind");
@@ -168,6 +192,22 @@ pub(crate) fn finding(id: &str, kind: &str) -> Finding {
             input: None,
         }],
     };
+    if kind.is_anomaly() {
+        finding.anomaly = Some(anomaly(kind));
+    }
+    if finding.anomaly.as_ref().is_some_and(|anomaly| anomaly.score.is_none()) {
+        // Of what is new or woke there are calls.
+        finding = Finding {
+            credentials: Vec::new(),
+            since: None,
+            lapsed_at: None,
+            overstay_s: None,
+            evidence: Vec::new(),
+            ..finding
+        };
+        finding.summary = text::summary(&finding);
+        return finding;
+    }
     if !kind.is_of_calls() {
         finding = Finding {
             lapsed_at: None,
@@ -360,7 +400,7 @@ pub(crate) fn full() -> Report {
     report.findings = Kind::all()
         .enumerate()
         .map(|(i, kind)| {
-            let digit = char::from(b'a' + i as u8);
+            let digit = char::from(b"abcdefghijklmnopqrstuvwxyz234567"[i]);
             finding(&format!("os-{}", digit.to_string().repeat(12)), kind.as_str())
         })
         .collect();

@@ -687,12 +687,15 @@ pub struct Anomalies {
     pub without_history: u64,
     /// The most days that any of the days was compared with.
     pub history_days: u64,
+    /// The days that it takes.
+    pub history_days_min: u64,
 }
 
-impl From<Scope> for Anomalies {
-    fn from(scope: Scope) -> Anomalies {
+impl Anomalies {
+    fn new(scope: Scope, history_days_min: u32) -> Anomalies {
         let Scope { days, judged, too_little, history_days } = scope;
-        Anomalies { days, judged, without_history: too_little, history_days }
+        let history_days_min = u64::from(history_days_min);
+        Anomalies { days, judged, without_history: too_little, history_days, history_days_min }
     }
 }
 

@@ -485,7 +485,7 @@ fn summary_of_first(finding: &Finding, partner: &str, api: &str, grant: &str) ->
     let last = last.map_or_else(String::new, |day| format!(", the last time on {day}"));
     match finding.kind {
         Kind::NewOperation => format!(
-            "{partner} called {} of {api} for the first time, after {days} of logs with other calls of its: {tally}",
+            "{partner} called {} of {api} for the first time, with {days} of logs since its first call to any api: {tally}",
             finding.operations.join(", ")
         ),
         Kind::WokenGrant => format!(
@@ -495,7 +495,7 @@ fn summary_of_first(finding: &Finding, partner: &str, api: &str, grant: &str) ->
             format!("{api} was served to somebody after {days} of logs without{last}: {tally}")
         }
         _ => format!(
-            "{partner} called {api} for the first time, after {days} of logs with other calls of its: {tally}"
+            "{partner} called {api} for the first time, with {days} of logs since its first call to any api: {tally}"
         ),
     }
 }
@@ -1036,6 +1036,38 @@ mod tests {
                 "reelhouse holds grant g on messages also for delete, read, and never called that",
             ),
             ("unused-credential", "reelhouse holds credential …k7Qa, and no call presented it"),
+            (
+                "spike",
+                "reelhouse called messages 1,900 times in the hour from 2018-12-18T10:00Z, where 104 were expected (score 17.1, by 56 days of history)",
+            ),
+            (
+                "drop",
+                "reelhouse made 1,900 calls to messages from 2018-12-18T09:00Z to 2018-12-18T12:00Z, where 104 were expected (score 17.1, by 56 days of history)",
+            ),
+            (
+                "subject-sweep",
+                "calls of reelhouse to messages were about some 1,900 people in the hour from 2018-12-18T10:00Z, where 104 were expected (score 17.1, by 56 days of history)",
+            ),
+            (
+                "denied-burst",
+                "1,900 calls of reelhouse to messages were denied in the hour from 2018-12-18T10:00Z, where 104 were expected: 62 % of its calls, usually 2 % (score 17.1, by 56 days of history)",
+            ),
+            (
+                "new-api",
+                "reelhouse called messages for the first time, with 56 days of logs since its first call to any api: 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "new-operation",
+                "reelhouse called delete, read of messages for the first time, with 56 days of logs since its first call to any api: 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "woken-grant",
+                "reelhouse was served on messages by grant g after 56 days of logs without, the last time on 2018-09-03: 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "woken-api",
+                "messages was served to somebody after 56 days of logs without, the last time on 2018-09-03: 3 served calls, 2 people, 1 denied",
+            ),
             (
                 "log-rewritten",
                 "edge.log (source edge) no longer holds what was read of it, 9.7 KiB; what it holds now was read as a new log",

@@ -10,6 +10,7 @@
 
 mod harness;
 mod story;
+mod alerts;
 mod audit;
 mod calls;
 mod check;
