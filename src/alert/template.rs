@@ -258,8 +258,10 @@ fn environment(escape: AutoEscape) -> Environment<'static> {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(move |_| escape.clone());
     environment.set_fuel(Some(limits::ALERT_TEMPLATE_STEPS_MAX));
-    // Lines that hold nothing but a block leave nothing. These delimiters are the usual ones: they fit.
-    if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
+    // Lines that hold nothing but a block leave nothing. The delimiters are the usual ones: they fit.
+    let mut syntax = SyntaxConfig::builder();
+    syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
+    if let Ok(syntax) = syntax.build() {
         environment.set_syntax(syntax);
     }
     environment.add_filter("mrkdwn", |text: &str| mrkdwn(text));
@@ -548,7 +550,7 @@ mod tests {
         let own = file("text/plain", "{{ groups[0].partner | shorten(30) | adaptive }}");
         assert_eq!(
             body(&own, &with_hostile()).unwrap(),
-            r#"\"Evil\"\\u\{a\}\<\!channel\> \<\@U1\>…"#
+            r#"\"Evil\"\\u\{a\}\<\!channel\> \<\@U1\> \@…"#
         );
     }
 
@@ -660,9 +662,12 @@ mod tests {
             r#"{"title": {{ "overstay: " ~ groups[0].partner | shorten(12) }}, "n": {{ counts.critical }}}"#,
         );
         let told: Json = serde_json::from_str(&body(&own, &message).unwrap()).unwrap();
-        assert_eq!(told, json!({"title": "overstay: \"Evil\"\\u{a…", "n": 1}));
+        assert_eq!(told, json!({"title": "overstay: \"Evil\"\\u{a}…", "n": 1}));
         let html = file("text/html; charset=utf-8", "<b>{{ groups[0].partner | shorten(22) }}</b>");
-        assert_eq!(body(&html, &message).unwrap(), "<b>&quot;Evil&quot;\\u{a}&lt;!channel…</b>");
+        assert_eq!(
+            body(&html, &message).unwrap(),
+            "<b>&quot;Evil&quot;\\u{a}&lt;!channel&gt;…</b>"
+        );
         let text = file(
             "text/plain",
             "{% for group in groups %}\n{{ group.changes | length }}: {{ delivery_id }}, {{ more }}\n{% endfor %}\n",

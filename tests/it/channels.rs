@@ -196,7 +196,12 @@ impl Receiver {
     }
 }
 
-fn serve(stream: TcpStream, answer: &Answer, requests: &Mutex<Vec<Request>>, flooded: &AtomicUsize) {
+fn serve(
+    stream: TcpStream,
+    answer: &Answer,
+    requests: &Mutex<Vec<Request>>,
+    flooded: &AtomicUsize,
+) {
     let mut stream = BufReader::new(stream);
     if matches!(answer, Answer::Close) {
         return;
@@ -324,8 +329,7 @@ fn a_redirect_is_not_followed() {
     for code in ["301", "302", "303", "307", "308"] {
         let other = Receiver::answers(&["200 OK"]);
         let to = format!("http://127.0.0.1:{}/T0/s3cret", other.port);
-        let head =
-            format!("HTTP/1.1 {code} Moved\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n");
+        let head = format!("HTTP/1.1 {code} Moved\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n");
         let receiver = Receiver::new(vec![Answer::Bytes(head)]);
         let (sent, _) = send(&webhook(&Case::new(), receiver.port, ""), &message());
         let (told, mend) = reason(sent);
@@ -375,7 +379,8 @@ fn what_a_delivered_answer_goes_on_to_say_does_not_matter() {
     assert!(flooded < 30_000_000, "{flooded}");
     let hangs = Answer::Hang("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nwait");
     let cut = Answer::Bytes("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\ncut".to_owned());
-    let packed = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n";
+    let packed =
+        "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n";
     for answer in [hangs, cut, Answer::Bytes(packed.to_owned())] {
         let receiver = Receiver::new(vec![answer]);
         let sent = send(&webhook(&case, receiver.port, ", timeout = \"1s\""), &message());
@@ -427,7 +432,8 @@ fn the_heartbeat_tells_of_the_run() {
 // --- HTTPS ----------------------------------------------------------------------------------------
 
 fn is_installed(program: &str) -> bool {
-    let found = ["/usr/bin", "/usr/sbin"].iter().any(|folder| Path::new(folder).join(program).exists());
+    let found =
+        ["/usr/bin", "/usr/sbin"].iter().any(|folder| Path::new(folder).join(program).exists());
     #[expect(clippy::print_stderr, reason = "says that it is skipped")]
     if !found {
         eprintln!("skipped: {program} is not installed");
@@ -522,7 +528,9 @@ fn by_https_the_receiver_must_say_who_it_is() {
     assert_eq!(told("other", "other.pem"), "its certificate is for another host");
     assert_eq!(told("expired", "expired.pem"), "its certificate has expired");
     assert_eq!(told("early", "early.pem"), "its certificate is not valid yet");
-    assert!(told("authority", "authority.pem").starts_with("its certificate is one of an authority"));
+    assert!(
+        told("authority", "authority.pem").starts_with("its certificate is one of an authority")
+    );
     assert!(told("good", "absent.pem").starts_with("absent.pem: no such file"));
     assert!(told("good", "rubbish.pem").starts_with("rubbish.pem: found no certificate"));
     // Whom this machine trusts has nothing to do with it; or it trusts nobody.
@@ -543,13 +551,17 @@ fn by_https_the_receiver_must_say_who_it_is() {
 
 fn shell(case: &Case, script: &str, more: &str) -> Channel {
     let script = serde_json::to_string(script).unwrap();
-    channel(case, &format!("[alert]\ncommand = [{{ command = [\"sh\", \"-c\", {script}]{more} }}]\n"))
+    channel(
+        case,
+        &format!("[alert]\ncommand = [{{ command = [\"sh\", \"-c\", {script}]{more} }}]\n"),
+    )
 }
 
 #[test]
 fn a_command_has_the_alert_on_its_standard_input() {
     let case = Case::new();
-    let script = "cat > told; echo \"$OVERSTAY_DELIVERY_ID $OVERSTAY_RUN\" > known; pwd > where; echo noise";
+    let script =
+        "cat > told; echo \"$OVERSTAY_DELIVERY_ID $OVERSTAY_RUN\" > known; pwd > where; echo noise";
     let channel = shell(&case, script, "");
     assert_eq!(channel.name, "command:sh");
     assert_eq!(send(&channel, &message()), (Ok(()), vec![]));
@@ -575,7 +587,8 @@ fn a_program_is_a_path_from_the_configuration_or_a_name() {
     assert_eq!(sent, Some(()));
     assert!(case.read("told").contains("globex"));
     for absent in ["bin/absent", "no-such-program-anywhere", "bin"] {
-        let absent = channel(&case, &format!("[alert]\ncommand = [{{ command = [\"{absent}\"] }}]\n"));
+        let absent =
+            channel(&case, &format!("[alert]\ncommand = [{{ command = [\"{absent}\"] }}]\n"));
         let (sent, waited) = send(&absent, &message());
         let (told, mend) = reason(sent);
         assert!(mend && told.ends_with(", expected a program to run"), "{told}");
@@ -592,7 +605,10 @@ fn a_command_that_fails_says_why_in_its_last_line() {
         (told.as_str(), mend),
         ("sh: found exit status 75, expected 0: mail \\u{1b}[31mrefused; tried 3 times", false)
     );
-    assert_eq!(tried("exit 1").0, "sh: found exit status 1, expected 0, and no word of why; tried 3 times");
+    assert_eq!(
+        tried("exit 1").0,
+        "sh: found exit status 1, expected 0, and no word of why; tried 3 times"
+    );
     assert_eq!(
         tried("kill -9 $$").0,
         "sh: found an end by signal 9, expected exit status 0, and no word of why; tried 3 times"
@@ -660,32 +676,101 @@ fn what_does_not_fit_is_told_with_its_line() {
     for (alert, told) in [
         ("[alert]\nwebook = []", "overstay.toml: 4: 1: unknown field `webook`"),
         ("[alert]\nwebhook = [{ ulr = \"https://h/s3cret\" }]", "hint: did you mean `url`?"),
-        ("[alert]\nwebhook = [\n{ url = \"https://h/s3cret\", heders = {} }]", "overstay.toml: 5: "),
-        ("[alert]\nwebhook = [\n{ url = \"https://h/s3cret\", headers = { A = { evn = \"X\" } } }]", "hint: did you mean `env`?"),
+        (
+            "[alert]\nwebhook = [\n{ url = \"https://h/s3cret\", heders = {} }]",
+            "overstay.toml: 5: ",
+        ),
+        (
+            "[alert]\nwebhook = [\n{ url = \"https://h/s3cret\", headers = { A = { evn = \"X\" } } }]",
+            "hint: did you mean `env`?",
+        ),
         ("[alert]\nheartbeat = { urll = \"https://h/s3cret\" }", "hint: did you mean `url`?"),
-        ("[alert]\ncommand = [{ command = \"curl s3cret\" }]", "overstay.toml: 4: 24: invalid type: string, expected a sequence"),
+        (
+            "[alert]\ncommand = [{ command = \"curl s3cret\" }]",
+            "overstay.toml: 4: 24: invalid type: string, expected a sequence",
+        ),
         ("[alert]\nwebhook = \"https://h/s3cret\"", "invalid type: string, expected a sequence"),
         ("[alert]\nheartbeat = 5", "expected a URL, or a table with url, url_env or url_file"),
-        ("[alert]\nwebhook = [{ url = \"https://h/s3cret\", headers = \"Bearer s3cret\" }]", "invalid type: string, expected a map"),
-        ("[alert]\nremind_every = \"often\"", "overstay.toml: 4: [alert] remind_every: found `often`, expected a number of days or hours"),
-        ("[alert]\nwebhook = [{ name = \"x\" }]", "overstay.toml: 4: [alert] webhook: found no url, expected url, url_env or url_file"),
-        ("[alert]\nwebhook = [{ url = \"https://h/s3cret\", url_env = \"X\" }]", "found more than one of url, url_env and url_file"),
-        ("[alert]\nwebhook = [{ url = \"hooks.example/s3cret\" }]", "overstay.toml: 4: [alert] webhook: url: found no scheme, expected https://"),
-        ("[alert]\nwebhook = [{ url_env = \"https://h/s3cret\" }]", "url_env: found what is no name of a variable"),
-        ("[alert]\nheartbeat = \"ftp://h/s3cret\"", "overstay.toml: 4: [alert] heartbeat: url: found a URL of another scheme"),
-        ("[alert]\nwebhook = [{ url = \"https://h\", template = \"chta\" }]", "template: found `chta`, expected one of json, chat, teams, alertmanager\n  hint: did you mean `chat`?"),
-        ("[alert]\nwebhook = [{ url = \"https://h\", template = \"mail\" }]", "expected one of json, chat, teams, alertmanager"),
-        ("[alert]\nwebhook = [{ url = \"https://h\", template = \"chat\", template_file = \"x\" }]", "found template and template_file, expected one"),
-        ("[alert]\nwebhook = [{ url = \"https://h\", content_type = \"text/plain\" }]", "content_type: found it without template_file"),
-        ("[alert]\nwebhook = [{ url = \"https://h\", min_severity = \"hihg\" }]", "min_severity: found `hihg`, expected critical, high, medium, low or info\n  hint: did you mean `high`?"),
-        ("[alert]\nwebhook = [{ url = \"https://h\", timeout = \"1h\" }]", "timeout: found `1h`, expected seconds or minutes such as 30s or 2m, up to 600 s"),
-        ("[alert]\nwebhook = [{ url = \"https://h\", headers = { Host = \"s3cret\" } }]", "headers: Host: found a header that overstay sets itself"),
-        ("[alert]\nwebhook = [{ url = \"https://h\", headers = { A = \"s3cret\\nB: c\" } }]", "headers: A: found control characters in its value"),
-        ("[alert]\nwebhook = [{ url = \"https://h\", headers = { A = { env = \"X\", file = \"x\" } } }]", "headers: A: expected either env or file"),
-        ("[alert]\nwebhook = [{ url = \"https://h\", name = \"a\\nb\" }]", "name: found `a\\u{a}b`, expected up to 100 characters"),
-        ("[alert]\ncommand = [{ command = [] }]", "[alert] command: command: found nothing, expected a program"),
-        ("[alert]\nwebhook = [{ url = \"https://h/s3cret1\" }, { url = \"https://H/s3cret2\" }]", "[alert]: found two channels that are known as `webhook:h`, expected each to be known apart\n"),
-        ("[alert]\ncommand = [{ name = \"webhook:X\", command = [\"a\"] }]\nwebhook = [{ url_env = \"X\" }]", "hint: give one of them a `name`"),
+        (
+            "[alert]\nwebhook = [{ url = \"https://h/s3cret\", headers = \"Bearer s3cret\" }]",
+            "invalid type: string, expected a map",
+        ),
+        (
+            "[alert]\nremind_every = \"often\"",
+            "overstay.toml: 4: [alert] remind_every: found `often`, expected a number of days or hours",
+        ),
+        (
+            "[alert]\nwebhook = [{ name = \"x\" }]",
+            "overstay.toml: 4: [alert] webhook: found no url, expected url, url_env or url_file",
+        ),
+        (
+            "[alert]\nwebhook = [{ url = \"https://h/s3cret\", url_env = \"X\" }]",
+            "found more than one of url, url_env and url_file",
+        ),
+        (
+            "[alert]\nwebhook = [{ url = \"hooks.example/s3cret\" }]",
+            "overstay.toml: 4: [alert] webhook: url: found no scheme, expected https://",
+        ),
+        (
+            "[alert]\nwebhook = [{ url_env = \"https://h/s3cret\" }]",
+            "url_env: found what is no name of a variable",
+        ),
+        (
+            "[alert]\nheartbeat = \"ftp://h/s3cret\"",
+            "overstay.toml: 4: [alert] heartbeat: url: found a URL of another scheme",
+        ),
+        (
+            "[alert]\nwebhook = [{ url = \"https://h\", template = \"chta\" }]",
+            "template: found `chta`, expected one of json, chat, teams, alertmanager\n  hint: did you mean `chat`?",
+        ),
+        (
+            "[alert]\nwebhook = [{ url = \"https://h\", template = \"mail\" }]",
+            "expected one of json, chat, teams, alertmanager",
+        ),
+        (
+            "[alert]\nwebhook = [{ url = \"https://h\", template = \"chat\", template_file = \"x\" }]",
+            "found template and template_file, expected one",
+        ),
+        (
+            "[alert]\nwebhook = [{ url = \"https://h\", content_type = \"text/plain\" }]",
+            "content_type: found it without template_file",
+        ),
+        (
+            "[alert]\nwebhook = [{ url = \"https://h\", min_severity = \"hihg\" }]",
+            "min_severity: found `hihg`, expected critical, high, medium, low or info\n  hint: did you mean `high`?",
+        ),
+        (
+            "[alert]\nwebhook = [{ url = \"https://h\", timeout = \"1h\" }]",
+            "timeout: found `1h`, expected seconds or minutes such as 30s or 2m, up to 600 s",
+        ),
+        (
+            "[alert]\nwebhook = [{ url = \"https://h\", headers = { Host = \"s3cret\" } }]",
+            "headers: Host: found a header that overstay sets itself",
+        ),
+        (
+            "[alert]\nwebhook = [{ url = \"https://h\", headers = { A = \"s3cret\\nB: c\" } }]",
+            "headers: A: found control characters in its value",
+        ),
+        (
+            "[alert]\nwebhook = [{ url = \"https://h\", headers = { A = { env = \"X\", file = \"x\" } } }]",
+            "headers: A: expected either env or file",
+        ),
+        (
+            "[alert]\nwebhook = [{ url = \"https://h\", name = \"a\\nb\" }]",
+            "name: found `a\\u{a}b`, expected up to 100 characters",
+        ),
+        (
+            "[alert]\ncommand = [{ command = [] }]",
+            "[alert] command: command: found nothing, expected a program",
+        ),
+        (
+            "[alert]\nwebhook = [{ url = \"https://h/s3cret1\" }, { url = \"https://H/s3cret2\" }]",
+            "[alert]: found two channels that are known as `webhook:h`, expected each to be known apart\n",
+        ),
+        (
+            "[alert]\ncommand = [{ name = \"webhook:X\", command = [\"a\"] }]\nwebhook = [{ url_env = \"X\" }]",
+            "hint: give one of them a `name`",
+        ),
     ] {
         let output = check(alert, &[]);
         let all = format!("{}{}", output.stdout, output.stderr);
@@ -705,6 +790,7 @@ webhook = [
   { name = "fine", url_file = "good.url", headers = { Authorization = { env = "A_TOKEN" } } },
   { name = "own", url = "https://hooks.example/s3cret", template_file = "absent.j2" },
 ]
+command = [{ command = ["bin/absent", "s3cret"] }, { command = ["sh"] }]
 "#;
     let output = check(alert, &[("A_WEBHOOK", " ")]).expect_status(0);
     for told in [
@@ -712,6 +798,7 @@ webhook = [
         "warning: overstay.toml: [alert] alerts by webhook:empty will wait: empty: empty: found nothing in it, expected a secret\n",
         "alerts by webhook:odd.url will wait: odd.url: found a URL of another scheme, expected http:// or https://\n",
         "alerts by fine will wait: good.url: A_TOKEN is not set, expected a secret in the environment\n",
+        "alerts by command:absent will wait: absent: found no such file, expected a program to run\n",
         "alerts by own will wait: absent.j2: no such file or directory\n",
         "the heartbeat will not be heard: absent: absent: no such file or directory\n",
     ] {
@@ -719,15 +806,26 @@ webhook = [
     }
     let environment = [("A_WEBHOOK", "https://h.example/s3cret"), ("A_TOKEN", "Bearer s3cret")];
     let output = check(alert, &environment).expect_status(0);
-    assert!(!output.stdout.contains("A_WEBHOOK") && !output.stdout.contains("by fine"), "{}", output.stdout);
+    assert!(
+        !output.stdout.contains("A_WEBHOOK") && !output.stdout.contains("by fine"),
+        "{}",
+        output.stdout
+    );
     // Sent all the same, each says why not.
     let case = Case::new().file("empty", "");
-    let plan = plan(&case, "[alert]\nwebhook = [{ url_file = \"empty\" }, { url_env = \"OVERSTAY_NO_SUCH_VARIABLE\" }]\n");
-    let told: Vec<_> = plan.channels.iter().map(|channel| reason(send(channel, &message()).0)).collect();
+    let plan = plan(
+        &case,
+        "[alert]\nwebhook = [{ url_file = \"empty\" }, { url_env = \"OVERSTAY_NO_SUCH_VARIABLE\" }]\n",
+    );
+    let told: Vec<_> =
+        plan.channels.iter().map(|channel| reason(send(channel, &message()).0)).collect();
     assert_eq!(told[0], ("empty: found nothing in it, expected a secret".to_owned(), true));
     assert_eq!(
         told[1],
-        ("OVERSTAY_NO_SUCH_VARIABLE is not set, expected a secret in the environment".to_owned(), true)
+        (
+            "OVERSTAY_NO_SUCH_VARIABLE is not set, expected a secret in the environment".to_owned(),
+            true
+        )
     );
 }
 
@@ -851,7 +949,8 @@ fn alertmanager_has_what_is_open_and_ends_what_is_not() {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     let now = time::Instant::from_s_ns(now as i64, 0).unwrap();
     let active = |ids: &[&str]| {
-        let alerts: Vec<Value> = serde_json::from_str(&get(port, "/api/v2/alerts?active=true")?).unwrap();
+        let alerts: Vec<Value> =
+            serde_json::from_str(&get(port, "/api/v2/alerts?active=true")?).unwrap();
         let mut found: Vec<String> = alerts
             .iter()
             .map(|alert| {
@@ -888,11 +987,14 @@ fn alertmanager_has_what_is_open_and_ends_what_is_not() {
     // By the route of the manual, its receiver heard of all of it.
     eventually("the receiver of the route was told", || {
         let bodies: Vec<Value> = told.requests().iter().map(Request::json).collect();
-        let all: Vec<&Value> = bodies.iter().flat_map(|body| body["alerts"].as_array().unwrap()).collect();
+        let all: Vec<&Value> =
+            bodies.iter().flat_map(|body| body["alerts"].as_array().unwrap()).collect();
         let heard = |status: &str, id: &str, severity: &str| {
             all.iter().any(|alert| {
                 let labels = &alert["labels"];
-                alert["status"] == status && labels["finding_id"] == id && labels["severity"] == severity
+                alert["status"] == status
+                    && labels["finding_id"] == id
+                    && labels["severity"] == severity
             })
         };
         (heard("firing", "os-1", "high")
@@ -957,7 +1059,8 @@ fn chat_teams_and_heartbeat_of_the_manual_are_sent() {
     let url = format!("http://127.0.0.1:{}/s3cret\n", receiver.port);
     let case = Case::new().file("secret.url", url);
     let from_env = "url_env = \"OVERSTAY_WEBHOOK\"";
-    let chat = replaced(&block("Slack and Mattermost", "toml"), from_env, "url_file = \"secret.url\"");
+    let chat =
+        replaced(&block("Slack and Mattermost", "toml"), from_env, "url_file = \"secret.url\"");
     let chat = channel(&case, &chat);
     assert_eq!(chat.min_severity, Severity::High);
     assert_eq!(send(&chat, &message()).0, Ok(()));
@@ -978,7 +1081,11 @@ fn the_template_of_the_manual_makes_what_it_says() {
         .file("alerts/pager.json.j2", block("A template of your own", "jinja"))
         .file("pager.auth", "Token t0ken\n");
     let toml = block("A template of your own", "toml");
-    let toml = replaced(&toml, "https://pager.corp.example", &format!("http://127.0.0.1:{}", receiver.port));
+    let toml = replaced(
+        &toml,
+        "https://pager.corp.example",
+        &format!("http://127.0.0.1:{}", receiver.port),
+    );
     let toml = replaced(&toml, "/etc/overstay/pager.auth", "pager.auth");
     let pager = channel(&case, &toml);
     let at = message().run_at;
@@ -1007,6 +1114,9 @@ fn the_template_of_the_manual_makes_what_it_says() {
     // One that fails is told with its line, and nothing is sent.
     case.write("alerts/pager.json.j2", "{\n\"a\": {{ delivery }}\n}");
     let (told, mend) = reason(send(&channel(&case, &toml), &message()).0);
-    assert!(mend && told.starts_with("alerts/pager.json.j2: 2: found a name or key that is not there"), "{told}");
+    assert!(
+        mend && told.starts_with("alerts/pager.json.j2: 2: found a name or key that is not there"),
+        "{told}"
+    );
     assert_eq!(receiver.requests().len(), 1);
 }
