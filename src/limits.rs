@@ -269,7 +269,7 @@ pub const ALERT_FILE_BYTES_MAX: u64 = 1 << 20;
 pub const ALERT_BODY_BYTES_MAX: usize = 16 << 20;
 
 /// Steps that rendering one message may take: far more than a template that ends needs.
-pub const ALERT_TEMPLATE_STEPS_MAX: u64 = 50_000_000;
+pub const ALERT_TEMPLATE_STEPS_MAX: u64 = 20_000_000;
 
 /// Changes that one message shows where people read it. The rest is counted, and stands in the report.
 pub const ALERT_CHANGES_SHOWN_MAX: usize = 30;

@@ -12,7 +12,7 @@ use crate::time::Instant;
 /// Where alerts go. By default nowhere.
 #[derive(Clone, Debug, Default)]
 pub struct AlertPlan {
-    /// After how long an open critical finding is told again, in seconds; 0 where there is no channel.
+    /// After how long an open critical finding is told again, in seconds.
     pub remind_every_s: u64,
     /// The channels, as the configuration has them: webhooks, then commands. Their names differ.
     pub channels: Vec<Channel>,
@@ -92,7 +92,7 @@ impl Channel {
             Way::Webhook(endpoint) => {
                 endpoint.missing().map(|why| format!("{}: {why}", endpoint.place))
             }
-            Way::Command(_) => None,
+            Way::Command(command) => command.missing(),
         };
         of_way.or_else(|| self.template.doubt())
     }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{Read, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -28,6 +28,13 @@ pub(crate) struct Command {
 }
 
 impl Command {
+    /// That there is no such program, where its path says which it is.
+    pub(super) fn missing(&self) -> Option<String> {
+        let path = Path::new(&self.program);
+        let is_absent = path.is_absolute() && !path.is_file();
+        is_absent.then(|| format!("{}: found no such file, expected a program to run", self.place))
+    }
+
     /// Runs it once.
     pub(super) fn run(&self, body: &[u8], delivery: &Delivery<'_>) -> Result<(), Missed> {
         let mut command = std::process::Command::new(&self.program);

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::io::Read as _;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -237,11 +238,15 @@ impl Proxies {
         }
     }
 
-    /// Whether `NO_PROXY` has the host: its name, a domain that it lies in (with or without a dot or `*.` in front), `*`, each with
-    /// a port or without.
+    /// Whether the host is this machine, or `NO_PROXY` has it: its name, a domain that it lies in (with or without a dot or `*.` in
+    /// front), `*`, each with a port or without.
     fn spares(&self, uri: &Uri) -> bool {
         let host = uri.host().unwrap_or_default().to_ascii_lowercase();
         let host = host.trim_matches(['[', ']']);
+        let address: Option<IpAddr> = host.parse().ok();
+        if host == "localhost" || address.is_some_and(|address| address.is_loopback()) {
+            return true;
+        }
         let secure = uri.scheme_str() == Some("https");
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 }).to_string();
         self.none.split([',', ' ']).map(str::trim).filter(|entry| !entry.is_empty()).any(|entry| {
@@ -414,7 +419,7 @@ fn rustls_error(error: &ureq::Error) -> Option<&rustls::Error> {
 fn untrusted(error: &rustls::Error) -> Option<&'static str> {
     use rustls::CertificateError::{
         Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet,
-        NotValidYetContext, UnknownIssuer,
+        NotValidYetContext, Other, UnknownIssuer,
     };
     let rustls::Error::InvalidCertificate(error) = error else { return None };
     Some(match error {
@@ -424,6 +429,9 @@ fn untrusted(error: &rustls::Error) -> Option<&'static str> {
         Expired | ExpiredContext { .. } => "its certificate has expired",
         NotValidYet | NotValidYetContext { .. } => "its certificate is not valid yet",
         NotValidForName | NotValidForNameContext { .. } => "its certificate is for another host",
+        Other(error) if error.to_string().contains("CaUsedAsEndEntity") => {
+            "its certificate is one of an authority, expected one of a server, signed by it or by itself (CA:FALSE)"
+        }
         _ => "its certificate is not valid",
     })
 }
@@ -456,8 +464,7 @@ mod tests {
         let proxies = Proxies {
             https: Some(("HTTPS_PROXY", "http://u:p@secure.proxy:3128".to_owned())),
             http: Some(("http_proxy", "plain.proxy".to_owned())),
-            none: "localhost, .corp.example,*.lab.example 10.0.0.1,odd.example:8080,[::1],"
-                .to_owned(),
+            none: ".corp.example,*.lab.example 10.0.0.1,odd.example:8080,[fd00::1]:80,".to_owned(),
         };
         let host = |url: &str| {
             let uri = target(url).0.unwrap();
@@ -468,6 +475,7 @@ mod tests {
             ("https://hooks.example/x", &secure),
             ("http://hooks.example/x", &plain),
             ("https://mylocalhost/", &secure),
+            ("http://127.0.0.2:9093/", &None),
             ("https://localhost:9093/", &None),
             ("https://a.corp.example/", &None),
             ("https://corp.example/", &None),
@@ -478,6 +486,8 @@ mod tests {
             ("http://odd.example:8080/", &None),
             ("http://odd.example/", &plain),
             ("http://[::1]:8080/", &None),
+            ("http://[fd00::1]/", &None),
+            ("http://[fd00::1]:81/", &plain),
         ] {
             assert_eq!(host(url), *expected, "{url}");
         }
@@ -488,6 +498,52 @@ mod tests {
         let odd = Proxies { none: String::new(), ..odd };
         let told = odd.of(&target("https://hooks.example").0.unwrap()).unwrap_err();
         assert!(told.starts_with("ALL_PROXY: found") && !told.contains("u:p"), "{told}");
+    }
+
+    #[test]
+    fn a_proxy_connects_and_sees_no_more_than_the_host() {
+        use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let proxy = format!("http://user:pa55@{}", listener.local_addr().unwrap());
+        let seen = std::thread::spawn(move || {
+            let mut stream = BufReader::new(listener.accept().unwrap().0);
+            let mut head = || {
+                let mut lines = Vec::new();
+                loop {
+                    let mut line = String::new();
+                    stream.read_line(&mut line).unwrap();
+                    if line.trim().is_empty() {
+                        return (lines, stream.get_ref().try_clone().unwrap());
+                    }
+                    lines.push(line.trim().to_ascii_lowercase());
+                }
+            };
+            let (connect, mut answer) = head();
+            answer.write_all(b"HTTP/1.1 200 Connected\r\n\r\n").unwrap();
+            let (post, mut answer) = head();
+            answer.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+            let _ = stream.read(&mut [0; 64]);
+            (connect, post)
+        });
+        let endpoint = Endpoint {
+            place: "http://hooks.example".to_owned(),
+            target: target("http://hooks.example/s3cret"),
+            headers: Vec::new(),
+            roots: Roots::from_der([]),
+            proxies: Proxies { http: Some(("http_proxy", proxy)), ..Proxies::default() },
+            timeout: Duration::from_secs(10),
+        };
+        let sent = endpoint.post(b"{}", "application/json", "id-1");
+        assert!(sent.is_ok());
+        let (connect, post) = seen.join().unwrap();
+        assert_eq!(connect[0], "connect hooks.example:80 http/1.1");
+        // "user:pa55" in base 64, in lower case as all that was seen.
+        assert!(
+            connect.contains(&"proxy-authorization: basic dxnlcjpwytu1".to_owned()),
+            "{connect:?}"
+        );
+        assert_eq!(post[0], "post /s3cret http/1.1");
+        assert!(!post.iter().any(|line| line.contains("proxy-authorization")), "{post:?}");
     }
 
     #[test]

@@ -131,13 +131,12 @@ pub enum What {
 impl Message {
     /// The changes by partner and grant: the group with the gravest open finding first, those of which all is resolved last; in a group
     /// the gravest first, then by id. What is equal in that goes by partner and grant, none before any.
-    pub fn group(changes: Vec<Change>) -> Vec<Group> {
-        let mut groups: Vec<Group> = Vec::new();
-        let mut changes = changes;
+    pub fn group(mut changes: Vec<Change>) -> Vec<Group> {
         changes.sort_by(|a, b| {
-            let key = |change: &Change| (change.partner.clone(), change.grant.clone());
-            key(a).cmp(&key(b)).then(b.severity.cmp(&a.severity)).then_with(|| a.id.cmp(&b.id))
+            let by_group = (&a.partner, &a.grant).cmp(&(&b.partner, &b.grant));
+            by_group.then(b.severity.cmp(&a.severity)).then_with(|| a.id.cmp(&b.id))
         });
+        let mut groups: Vec<Group> = Vec::new();
         for change in changes {
             match groups.last_mut() {
                 Some(group) if group.partner == change.partner && group.grant == change.grant => {
@@ -151,8 +150,7 @@ impl Message {
                 }),
             }
         }
-        // Stable: by partner and grant they are already.
-        groups.sort_by_key(|group| std::cmp::Reverse(group.gravity()));
+        in_order(&mut groups);
         groups
     }
 
@@ -172,17 +170,15 @@ impl Message {
         if self.is_test {
             return Some(self.clone());
         }
-        let changes = self.groups.iter().flat_map(|group| &group.changes);
-        let left: Vec<Change> = changes.filter(|change| change.severity >= min).cloned().collect();
-        if left.is_empty() {
+        let mut groups = self.groups.clone();
+        for group in &mut groups {
+            group.changes.retain(|change| change.severity >= min);
+        }
+        groups.retain(|group| !group.changes.is_empty());
+        if groups.is_empty() {
             return None;
         }
-        let mut groups = Message::group(left);
-        for group in &mut groups {
-            let whole = |of: &&Group| of.partner == group.partner && of.grant == group.grant;
-            group.partner_name =
-                self.groups.iter().find(whole).and_then(|whole| whole.partner_name.clone());
-        }
+        in_order(&mut groups);
         Some(Message { counts: Message::count(&groups), groups, ..self.clone() })
     }
 
@@ -203,6 +199,14 @@ impl Message {
             groups: Vec::new(),
         }
     }
+}
+
+/// Brings groups into their order; what is in them is in its own.
+fn in_order(groups: &mut [Group]) {
+    groups.sort_by(|a, b| {
+        let gravest_first = b.gravity().cmp(&a.gravity());
+        gravest_first.then_with(|| (&a.partner, &a.grant).cmp(&(&b.partner, &b.grant)))
+    });
 }
 
 impl Counts {

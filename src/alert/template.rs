@@ -258,8 +258,10 @@ fn environment(escape: AutoEscape) -> Environment<'static> {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(move |_| escape.clone());
     environment.set_fuel(Some(limits::ALERT_TEMPLATE_STEPS_MAX));
-    // Lines that hold nothing but a block leave nothing. These delimiters are the usual ones: they fit.
-    if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build() {
+    // Lines that hold nothing but a block leave nothing. The delimiters are the usual ones: they fit.
+    let mut syntax = SyntaxConfig::builder();
+    syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
+    if let Ok(syntax) = syntax.build() {
         environment.set_syntax(syntax);
     }
     environment.add_filter("mrkdwn", |text: &str| mrkdwn(text));
@@ -356,4 +358,355 @@ fn later(at: &str, seconds: u64) -> Result<String, minijinja::Error> {
     // Alertmanager, among others, knows no year after 9999, nor does an instant.
     let _ = write!(told, "{}", at.saturating_add_s(seconds));
     Ok(told)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::message::examples::{at, change, message};
+    use super::super::{Change, Message, What};
+    use super::*;
+    use crate::findings::Severity;
+
+    const WEEK_S: u64 = 7 * 86_400;
+
+    fn body(template: &Template, message: &Message) -> Result<String, String> {
+        template.render(&Delivery { delivery_id: "d-0123", message }, WEEK_S)
+    }
+
+    fn made(built_in: BuiltIn, message: &Message) -> String {
+        body(&Template::BuiltIn(built_in), message).unwrap()
+    }
+
+    fn parsed(built_in: BuiltIn, message: &Message) -> Json {
+        serde_json::from_str(&made(built_in, message)).unwrap()
+    }
+
+    fn file(content_type: &str, text: &str) -> Template {
+        let (path, content_type) = ("my.j2".to_owned(), content_type.to_owned());
+        Template::File { path, content_type, text: Ok(text.to_owned()) }
+    }
+
+    /// What a partner might be called who wants to do harm.
+    fn hostile() -> String {
+        let begin = "\"Evil\"\n<!channel> <@U1> @here ](javascript:alert(1)) [x](https://evil.example) ![i](http://e/i.png)";
+        let middle = "\0\u{1b}[2J\u{202e}gpj.exe {{ 7 * 7 }} {% raw %} ```\r\nBcc: all@corp.example\r\n.\r\n</at> \\ & ' ";
+        format!("{begin}{middle}{}", "A".repeat(10_240))
+    }
+
+    fn with_hostile() -> Message {
+        let mut evil = change("os-1", &hostile(), Severity::Critical, What::New);
+        (evil.api, evil.grant, evil.summary) = (Some(hostile()), Some(hostile()), hostile());
+        let mut message = message(vec![evil]);
+        message.groups[0].partner_name = Some(hostile());
+        message.headline = hostile();
+        message
+    }
+
+    /// All strings in it, keys too.
+    fn strings(of: &Json) -> Vec<String> {
+        match of {
+            Json::String(text) => vec![text.clone()],
+            Json::Array(values) => values.iter().flat_map(strings).collect(),
+            Json::Object(values) => values
+                .iter()
+                .flat_map(|(key, of)| [vec![key.clone()], strings(of)].concat())
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Line breaks are those of the template.
+    fn shows_itself(text: &str) -> bool {
+        !text.chars().any(|c| c != '\n' && (c.is_control() || c == '\u{202e}'))
+    }
+
+    #[test]
+    fn the_message_is_json_as_it_is() {
+        let mut all = with_hostile();
+        all.groups[0].changes[0].severity_before = Some(Severity::High);
+        let told = parsed(BuiltIn::Json, &all);
+        assert_eq!(told["schema"], "overstay.alert/1");
+        assert_eq!(told["delivery_id"], "d-0123");
+        assert_eq!(told["counts"]["critical"], 1);
+        let change = &told["groups"][0]["changes"][0];
+        assert_eq!(
+            (&change["severity"], &change["severity_before"]),
+            (&json!("critical"), &json!("high"))
+        );
+        assert_eq!(change["partner"], json!(for_terminal(&hostile())));
+        assert!(strings(&told).iter().all(|text| shows_itself(text) && !text.contains('\n')));
+    }
+
+    #[test]
+    fn a_chat_message_calls_nobody_and_links_nowhere() {
+        let told = parsed(BuiltIn::Chat, &with_hostile());
+        let text = told["text"].as_str().unwrap();
+        assert!(shows_itself(text), "{text}");
+        for harm in ["<", ">", "@", "](", "] [", "://", "`"] {
+            let allowed = harm == "] [";
+            assert!(allowed || !text.contains(harm), "{harm}: {text}");
+        }
+        assert!(
+            text.contains("&lt;!channel&gt; &lt;\u{ff20}U1&gt; \u{ff20}here ] (javascript:"),
+            "{text}"
+        );
+        assert!(text.contains("{{ 7 * 7 }} {% raw %}"), "{text}");
+        assert!(text.contains("\\u{202e}gpj.exe"), "{text}");
+        assert!(text.ends_with(&format!("_delivery d-0123, head {}_", "ab".repeat(32))), "{text}");
+        // Headline, run, an empty line, partner, change, an empty line, footer: no line is of the partner's making.
+        assert_eq!(text.lines().count(), 7, "{text}");
+    }
+
+    #[test]
+    fn a_chat_message_reads_well() {
+        let mut reopened = change("os-2", "acme", Severity::High, What::MoreSevere);
+        reopened.severity_before = Some(Severity::Low);
+        let mut message = message(vec![
+            change("os-1", "acme", Severity::Critical, What::New),
+            reopened,
+            change("os-3", "globex", Severity::High, What::Resolved),
+        ]);
+        message.status = "partial".to_owned();
+        message.groups[0].partner_name = Some("Acme & Sons".to_owned());
+        let told = parsed(BuiltIn::Chat, &message);
+        let expected = format!(
+            "*overstay:* 1 of 9 partners overstayed\n\
+             Run 12 of 2018-12-18T03:00:00Z, partial: not all logs could be read\n\
+             \n\
+             *Acme &amp; Sons*, grant g-acme\n\
+             • CRITICAL, new: acme read messages of 81 people after its access was revoked (after-revocation, os-1)\n\
+             • HIGH, more severe (was low): acme read messages of 81 people after its access was revoked (after-revocation, os-2)\n\
+             \n\
+             *globex*, grant g-globex\n\
+             • HIGH, resolved: globex read messages of 81 people after its access was revoked (after-revocation, os-3)\n\
+             \n\
+             _delivery d-0123, head {}_",
+            "ab".repeat(32)
+        );
+        assert_eq!(told["text"], expected);
+        let test = Message::test("overstay 0.1.0".to_owned(), at("2018-12-18"));
+        let told = parsed(BuiltIn::Chat, &test);
+        let text = told["text"].as_str().unwrap();
+        assert!(text.starts_with("*overstay test:* A test of the alerts"), "{text}");
+        assert!(text.ends_with("\n_delivery d-0123_"), "{text}");
+    }
+
+    fn many(count: usize, name: &dyn Fn(usize) -> String) -> Message {
+        let one = |i| change(&format!("os-{i:05}"), &name(i), Severity::High, What::New);
+        message((0..count).map(one).collect::<Vec<Change>>())
+    }
+
+    #[test]
+    fn what_is_too_much_to_read_is_counted() {
+        let told = parsed(BuiltIn::Chat, &many(31, &|i| format!("p-{i:02}")));
+        let text = told["text"].as_str().unwrap();
+        assert_eq!(text.matches("\n• ").count(), 30);
+        assert!(text.contains("\nand 1 more: see the report of run 12\n"), "{text}");
+        assert!(!text.contains("p-30"), "{text}");
+        let told = parsed(BuiltIn::Chat, &many(30, &|i| format!("p-{i:02}")));
+        let text = told["text"].as_str().unwrap();
+        assert!(text.matches("\n• ").count() == 30 && !text.contains("more:"), "{text}");
+
+        let long = many(2000, &|i| format!("{i}{}", "&".repeat(10_000)));
+        let told = parsed(BuiltIn::Chat, &long);
+        let text = told["text"].as_str().unwrap();
+        let shown = text.matches("\n• ").count();
+        assert!(text.chars().count() <= 35_000 && shown > 0, "{} {shown}", text.len());
+        let more = format!("\nand {} more: see the report of run 12\n", 2000 - shown);
+        assert!(text.contains(&more), "{text}");
+
+        let card = made(BuiltIn::Teams, &long);
+        assert!(card.len() <= 25_000, "{}", card.len());
+        let shown = card.matches("\"HIGH, new\"").count();
+        assert!(shown > 0 && card.contains(&format!("and {} more: see", 2000 - shown)), "{card}");
+        let wide = many(2000, &|i| format!("{i}{}", "\u{1f4a9}\u{202e}".repeat(10_000)));
+        assert!(made(BuiltIn::Teams, &wide).len() <= 25_000);
+        assert!(made(BuiltIn::Mail, &wide).contains("\nand 1970 more: see"));
+    }
+
+    #[test]
+    fn a_card_has_no_text_that_reads_markdown() {
+        let card = parsed(BuiltIn::Teams, &with_hostile());
+        let content = &card["attachments"][0]["content"];
+        assert_eq!(
+            (&content["type"], &content["version"]),
+            (&json!("AdaptiveCard"), &json!("1.4"))
+        );
+        let mut runs = String::new();
+        for block in content["body"].as_array().unwrap() {
+            assert_eq!(block["type"], "RichTextBlock");
+            for run in block["inlines"].as_array().unwrap() {
+                assert_eq!(run["type"], "TextRun");
+                assert!(run["text"].is_string() && run.get("selectAction").is_none());
+                runs.push_str(run["text"].as_str().unwrap());
+                runs.push('|');
+            }
+        }
+        assert!(shows_itself(&runs) && !runs.contains('\n'), "{runs}");
+        assert!(runs.contains("](javascript:alert(1))"), "{runs}");
+        assert!(runs.contains("|CRITICAL, new|: \"Evil\""), "{runs}");
+        assert!(runs.contains("|delivery d-0123, head abab"), "{runs}");
+        // Markdown of a text block, by the filter that is there for own templates.
+        let own = file("text/plain", "{{ groups[0].partner | shorten(30) | adaptive }}");
+        assert_eq!(
+            body(&own, &with_hostile()).unwrap(),
+            r#"\"Evil\"\\u\{a\}\<\!channel\> \<\@U1\> \@…"#
+        );
+    }
+
+    #[test]
+    fn an_alertmanager_is_told_of_each_finding_and_until_when() {
+        use Severity::{Critical, High, Medium};
+        let mut risen = change("os-2", "acme", High, What::MoreSevere);
+        risen.severity_before = Some(Medium);
+        let mut nobody = change("os-4", "x", High, What::New);
+        (nobody.partner, nobody.grant, nobody.overstay_s, nobody.last) = (None, None, None, None);
+        let mut gone = change("os-3", "globex", High, What::Resolved);
+        // Found by the very run that says it is no more: no alert may end before it starts.
+        gone.first_seen = at("2018-12-19");
+        let changes = vec![change("os-1", "acme", Critical, What::Reminder), risen, gone, nobody];
+        let alerts = parsed(BuiltIn::Alertmanager, &message(changes));
+        let told: Vec<[&str; 5]> = alerts
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|alert| {
+                let of = |key: &str, in_it: &str| alert[key][in_it].as_str().unwrap();
+                let whole = |key: &str| alert[key].as_str().unwrap();
+                [
+                    of("labels", "finding_id"),
+                    of("labels", "severity"),
+                    of("labels", "partner"),
+                    whole("startsAt"),
+                    whole("endsAt"),
+                ]
+            })
+            .collect();
+        let seen = "2018-12-18T03:00:00Z";
+        assert_eq!(
+            told,
+            [
+                // A week and a day, a year and a day; the run's time.
+                ["os-1", "critical", "acme", seen, "2018-12-26T03:00:00Z"],
+                ["os-2", "high", "acme", seen, "2019-12-19T03:00:00Z"],
+                ["os-2", "medium", "acme", seen, seen],
+                ["os-4", "high", "", seen, "2019-12-19T03:00:00Z"],
+                ["os-3", "high", "globex", seen, seen],
+            ]
+        );
+        assert_eq!(alerts[0]["labels"]["alertname"], "overstay_after_revocation");
+        assert_eq!(alerts[0]["labels"]["grant"], "g-acme");
+        let annotations = &alerts[0]["annotations"];
+        assert_eq!(annotations["delivery_id"], "d-0123");
+        assert_eq!(
+            (&annotations["overstay"], &annotations["run"]),
+            (&json!("199 d 21 h"), &json!("12"))
+        );
+        let strings_only = |of: &Json| of.as_object().unwrap().values().all(Json::is_string);
+        for alert in alerts.as_array().unwrap() {
+            assert!(
+                strings_only(&alert["labels"]) && strings_only(&alert["annotations"]),
+                "{alert}"
+            );
+        }
+        let alerts = parsed(BuiltIn::Alertmanager, &with_hostile());
+        let texts = strings(&alerts);
+        assert!(texts.iter().all(|text| shows_itself(text) && !text.contains('\n')), "{texts:?}");
+        assert!(texts.iter().all(|text| text.chars().count() <= 400), "{texts:?}");
+        let test = parsed(
+            BuiltIn::Alertmanager,
+            &Message::test("overstay 0.1.0".to_owned(), at("2018-12-18")),
+        );
+        assert_eq!(test[0]["labels"], json!({"alertname": "overstay_test", "severity": "info"}));
+        assert_eq!(
+            (&test[0]["endsAt"], test.as_array().unwrap().len()),
+            (&json!("2018-12-18T01:00:00Z"), 1)
+        );
+    }
+
+    #[test]
+    fn the_headers_of_a_mail_are_of_no_one_elses_making() {
+        let mut all = with_hostile();
+        all.counts.resolved = 2;
+        let mail = made(BuiltIn::Mail, &all);
+        let (headers, text) = mail.split_once("\n\n").unwrap();
+        assert_eq!(
+            headers.lines().collect::<Vec<_>>(),
+            [
+                "Subject: overstay run 12: 1 critical, 2 resolved",
+                "To: undisclosed-recipients:;",
+                "Message-ID: <d-0123@overstay.invalid>",
+                "Auto-Submitted: auto-generated",
+                "MIME-Version: 1.0",
+                "Content-Type: text/plain; charset=utf-8",
+                "Content-Transfer-Encoding: 8bit",
+            ]
+        );
+        assert!(shows_itself(text), "{text}");
+        assert!(mail.lines().all(|line| line.len() <= 998 && line != "."), "{mail}");
+        assert!(text.contains("\n  1,200 served, 81 people, first seen 2018-12-18T03:00:00Z, overstayed 199 d 21 h\n  os-1\n"), "{text}");
+        assert!(
+            text.ends_with(&format!("\n-- \ndelivery d-0123\nhead {}\n", "ab".repeat(32))),
+            "{text}"
+        );
+        let test =
+            made(BuiltIn::Mail, &Message::test("overstay 0.1.0".to_owned(), at("2018-12-18")));
+        assert!(test.starts_with("Subject: overstay test\nTo: "), "{test}");
+    }
+
+    #[test]
+    fn an_own_template_is_filled_in_and_escaped_as_its_type_needs() {
+        let message = with_hostile();
+        let own = file(
+            "application/json",
+            r#"{"title": {{ "overstay: " ~ groups[0].partner | shorten(12) }}, "n": {{ counts.critical }}}"#,
+        );
+        let told: Json = serde_json::from_str(&body(&own, &message).unwrap()).unwrap();
+        assert_eq!(told, json!({"title": "overstay: \"Evil\"\\u{a}…", "n": 1}));
+        let html = file("text/html; charset=utf-8", "<b>{{ groups[0].partner | shorten(22) }}</b>");
+        assert_eq!(
+            body(&html, &message).unwrap(),
+            "<b>&quot;Evil&quot;\\u{a}&lt;!channel&gt;…</b>"
+        );
+        let text = file(
+            "text/plain",
+            "{% for group in groups %}\n{{ group.changes | length }}: {{ delivery_id }}, {{ more }}\n{% endfor %}\n",
+        );
+        assert_eq!(body(&text, &message).unwrap(), "1: d-0123, 0\n");
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_own_template_is_told_with_its_line() {
+        let message = with_hostile();
+        for (content_type, text, told) in [
+            ("text/plain", "a\n{{ partnr }}", "my.j2: 2: found a name or key that is not there"),
+            ("text/plain", "a\n\n{{ groups[0].nam }}", "my.j2: 3: found a name or key"),
+            ("text/plain", "a\n{% for x in %}", "my.j2: 2: syntax error"),
+            ("text/plain", "{{ 1 | nofilter }}", "my.j2: 1: unknown filter"),
+            (
+                "text/plain",
+                "{{ headline | later(1) }}",
+                "my.j2: 1: invalid operation: later: expected an instant",
+            ),
+            (
+                "application/json",
+                "{\n\"a\": \"{{ headline }}\"}",
+                "my.j2: what it made is no JSON at its line 2, expected JSON",
+            ),
+            (
+                "text/plain",
+                "{% for i in range(9999) %}{% for i in range(9999) %}{% endfor %}{% endfor %}",
+                "my.j2: 1: does not come to an end",
+            ),
+        ] {
+            let failed = body(&file(content_type, text), &message).unwrap_err();
+            assert!(failed.starts_with(told), "{text}: {failed}");
+        }
+        let long = format!("{{% for i in range(9999) %}}{}{{% endfor %}}", "x".repeat(2000));
+        let failed = body(&file("text/plain", &long), &message).unwrap_err();
+        assert!(failed.contains("makes more than 16"), "{failed}");
+        let doubt = |text: &str| file("text/plain", text).doubt();
+        assert_eq!(doubt("{{ partnr }}"), None);
+        assert!(doubt("{{ partnr").unwrap().starts_with("my.j2: 1: syntax error"));
+    }
 }

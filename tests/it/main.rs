@@ -32,6 +32,7 @@ mod kill;
 mod verify;
 mod real_logs;
 mod servers;
+mod channels;
 mod reports;
 mod hygiene;
 mod repeats;
