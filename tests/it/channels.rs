@@ -13,6 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 use overstay::alert::{
     AlertPlan, Beat, BySeverity, Change, Channel, Delivery, Failure, Message, What,
 };
+use overstay::cli::AlertArgs;
 use overstay::findings::Severity;
 use overstay::time;
 use serde_json::{Value, json};
@@ -72,7 +73,14 @@ fn message() -> Message {
 /// The alerts of a configuration.
 fn plan(case: &Case, config: &str) -> AlertPlan {
     case.write("overstay.toml", config);
-    overstay::plan::alerts(Some(&case.path("overstay.toml"))).unwrap()
+    let asked = AlertArgs {
+        config: Some(case.path("overstay.toml")),
+        test: false,
+        send: false,
+        drop: None,
+        channel: None,
+    };
+    overstay::plan::alerts(&asked).unwrap().alert
 }
 
 fn channel(case: &Case, config: &str) -> Channel {
@@ -125,17 +133,17 @@ fn status(line: &str) -> Answer {
 
 /// A request: its head in lines, the first as it is, and names of headers in lower case; and its body.
 #[derive(Clone, Debug)]
-struct Request {
+pub struct Request {
     head: Vec<String>,
     body: String,
 }
 
 impl Request {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         self.head.iter().find_map(|line| line.strip_prefix(&format!("{name}: ")))
     }
 
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
     }
 }
@@ -162,8 +170,8 @@ fn request(stream: &mut impl std::io::BufRead) -> Option<Request> {
     Some(request)
 }
 
-struct Receiver {
-    port: u16,
+pub struct Receiver {
+    pub port: u16,
     requests: Arc<Mutex<Vec<Request>>>,
     /// How many bytes of a flood were taken.
     flooded: Arc<AtomicUsize>,
@@ -187,11 +195,11 @@ impl Receiver {
         receiver
     }
 
-    fn answers(lines: &[&str]) -> Receiver {
+    pub fn answers(lines: &[&str]) -> Receiver {
         Receiver::new(lines.iter().map(|line| status(line)).collect())
     }
 
-    fn requests(&self) -> Vec<Request> {
+    pub fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
 }

@@ -12,6 +12,8 @@ use clap::Parser as _;
 use overstay::cli::{Cli, Command as Asked};
 use overstay::state::{Disk, Files};
 
+use crate::channels::Receiver;
+
 /// What happens to the step at which a run is stopped, and to those after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stop {
@@ -461,4 +463,125 @@ fn a_run_that_is_killed_at_any_moment_has_not_been() {
     }
     assert!(killed > KILLS / 2 && killed > counted, "{killed} were killed, {counted} counted");
     assert!(takes > Duration::from_millis(1));
+}
+
+/// What a receiver was told, from a request on: how often under each delivery id, the body the same each time.
+fn told(receiver: &Receiver, from: usize) -> BTreeMap<String, usize> {
+    let mut told: BTreeMap<String, (usize, String)> = BTreeMap::new();
+    for request in receiver.requests().into_iter().skip(from) {
+        let id = request.header("idempotency-key").unwrap().to_owned();
+        assert_eq!(request.json()["delivery_id"], *id);
+        let (count, body) = told.entry(id).or_insert((0, request.body.clone()));
+        assert_eq!(*body, request.body, "what is repeated is the same");
+        *count += 1;
+    }
+    told.into_iter().map(|(id, (count, _))| (id, count)).collect()
+}
+
+/// A place whose runs tell a receiver of what they find.
+fn telling(logs: &Logs) -> (Place, Receiver) {
+    let receiver = Receiver::answers(&["200 OK"]);
+    let place = Place::new(logs);
+    let config = place.folder.path().join("overstay.toml");
+    let alert = format!(
+        "[alert]\nwebhook = [{{ name = \"ops\", url = \"http://127.0.0.1:{}/\" }}]\n",
+        receiver.port
+    );
+    fs::write(&config, fs::read_to_string(&config).unwrap() + &alert).unwrap();
+    (place, receiver)
+}
+
+/// Every change is delivered, wherever a run stops: and what is delivered twice, since it stopped between acceptance and note, has
+/// the delivery id that it had.
+#[test]
+fn what_a_run_that_stops_at_any_step_had_to_tell_is_told() {
+    let logs = Logs::new();
+    let (place, receiver) = telling(&logs);
+    let mut repeated = 0;
+    for (night, run_at) in (1..).zip(NIGHTS) {
+        logs.come(night);
+        let once = place.copy();
+        let counting = Stopping::new(usize::MAX, Stop::After);
+        let from = receiver.requests().len();
+        assert!(once.run(run_at, &counting));
+        let ids = told(&receiver, from);
+        assert_eq!(ids.values().collect::<Vec<_>>(), [&1], "night {night}");
+        for at in 1..=counting.steps() {
+            for stop in STOPS {
+                let from = receiver.requests().len();
+                let stopped = place.copy();
+                stopped.run(run_at, &Stopping::new(at, stop));
+                assert!(stopped.run(run_at, &Disk), "night {night}, step {at}, {stop:?}");
+                let found = told(&receiver, from);
+                assert_eq!(
+                    found.keys().collect::<Vec<_>>(),
+                    ids.keys().collect::<Vec<_>>(),
+                    "night {night}, step {at}, {stop:?}"
+                );
+                repeated += found.values().filter(|count| **count > 1).count();
+                let from = receiver.requests().len();
+                assert!(stopped.run(run_at, &Disk));
+                assert_eq!(told(&receiver, from), BTreeMap::new(), "nothing waits any more");
+            }
+        }
+        assert!(place.run(run_at, &Disk));
+    }
+    // That is the moment between acceptance and note: it must be among those that were tried.
+    assert!(repeated > 0 && repeated < 40, "{repeated} were told twice");
+}
+
+/// The same by a signal that no process can catch, at 300 moments.
+#[test]
+fn what_a_run_that_is_killed_at_any_moment_had_to_tell_is_told() {
+    const KILLS: u32 = 300;
+    let logs = Logs::new();
+    logs.append("logs/a.log", 1, 400);
+    let (place, receiver) = telling(&logs);
+    let start = |place: &Place| {
+        Command::new(env!("CARGO_BIN_EXE_overstay"))
+            .args(["nightly", "--quiet", "--run-at", NIGHTS[0]])
+            .current_dir(place.folder.path())
+            .env_clear()
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    };
+    let once = place.copy();
+    let began = Instant::now();
+    assert!(start(&once).wait().unwrap().success());
+    let takes = began.elapsed();
+    let ids = told(&receiver, 0);
+    assert_eq!(ids.values().collect::<Vec<_>>(), [&1]);
+    let (mut killed, mut accepted, mut repeated) = (0, 0, 0);
+    let mut seed = 0x9e37_79b9_7f4a_7c15u64;
+    for kill in 0..KILLS {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        let moment = takes.mul_f64(seed as f64 / u64::MAX as f64 * 1.1);
+        let place = place.copy();
+        let from = receiver.requests().len();
+        let mut child = start(&place);
+        std::thread::sleep(moment);
+        child.kill().unwrap();
+        let was_killed = !child.wait().unwrap().success();
+        killed += u32::from(was_killed);
+        accepted += u32::from(was_killed && receiver.requests().len() > from);
+        assert!(start(&place).wait().unwrap().success(), "kill {kill} after {moment:?}");
+        let found = told(&receiver, from);
+        assert_eq!(
+            found.keys().collect::<Vec<_>>(),
+            ids.keys().collect::<Vec<_>>(),
+            "kill {kill} after {moment:?}"
+        );
+        repeated += found.values().filter(|count| **count > 1).count();
+    }
+    #[allow(clippy::print_stderr, reason = "what was done belongs to the result")]
+    {
+        eprintln!(
+            "{killed} of {KILLS} runs were killed, {accepted} had told by then, {repeated} told twice under one delivery id; a run takes {takes:?}"
+        );
+    }
+    assert!(killed > KILLS / 2, "{killed} were killed");
 }

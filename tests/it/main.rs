@@ -11,6 +11,7 @@
 mod harness;
 mod story;
 mod alerts;
+mod anomalies;
 mod audit;
 mod calls;
 mod check;
