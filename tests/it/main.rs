@@ -31,6 +31,7 @@ mod kill;
 mod verify;
 mod real_logs;
 mod servers;
+mod outputs;
 mod reports;
 mod hygiene;
 mod repeats;
