@@ -148,7 +148,8 @@ fn event(report: &Report, finding: &Finding) -> Value {
     });
     let of_class = match class {
         Class::Detection => {
-            let is_alert = finding.is_open() && status_id != OTHER;
+            let is_grave = finding.severity > Severity::Low;
+            let is_alert = is_grave && finding.is_open() && status_id != OTHER;
             json!({"is_alert": is_alert, "evidences": evidences(finding)})
         }
         Class::IamAnalysis => access(finding),
@@ -472,6 +473,8 @@ mod tests {
             let event = of(&report, kind);
             assert_eq!((&event["severity_id"], &event["severity"]), (&json!(id), &json!(text)));
         }
+        assert_eq!(of(&report, "anonymous")["is_alert"], true);
+        assert_eq!(of(&report, "never-granted")["is_alert"], false, "all of it was refused");
         let analysis = &of(&report, "unused-grant")["permission_analysis_results"][0];
         let grant = json!({"uid": "g-reelhouse-messages", "type": "grant"});
         assert_eq!(analysis["policy"], grant);
