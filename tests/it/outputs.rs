@@ -2,7 +2,7 @@
 //! those programs are not installed, that is skipped.
 
 use std::collections::BTreeMap;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
