@@ -334,8 +334,8 @@ pub struct FormatsArgs {
 /// Where a report goes, and what it decides.
 #[derive(Args, Clone, Debug)]
 pub struct OutputArgs {
-    /// Where the report goes, as what: `terminal`, `json` or `markdown`, to standard output or a file, or `csv=DIR` and
-    /// `markdown=DIR/`, to a folder; repeatable. It goes before the config's `outputs`, which are those of audit and nightly
+    /// Where the report goes, as what: `terminal`, `json`, `markdown`, `prometheus` or `ocsf`, to standard output or a file, or
+    /// `csv=DIR` and `markdown=DIR/`, to a folder; repeatable. It goes before the config's `outputs`, which are those of audit and nightly
     #[arg(long, value_name = "KIND[=PATH]")]
     pub report: Vec<String>,
 

@@ -153,6 +153,10 @@ pub enum OutputKind {
     Markdown,
     /// Markdown in a folder: all of it, and a page for each partner.
     MarkdownPages,
+    /// Metrics for Prometheus.
+    Prometheus,
+    /// The findings as events of OCSF.
+    Ocsf,
 }
 
 /// The whole report in a folder of Markdown pages.
@@ -169,7 +173,11 @@ impl Output {
                 CSV_TABLES.iter().map(|table| path.join(format!("{}.csv", table.name))).collect()
             }
             OutputKind::MarkdownPages => vec![path.join(MARKDOWN_WHOLE)],
-            OutputKind::Terminal | OutputKind::Json | OutputKind::Markdown => vec![path.clone()],
+            OutputKind::Terminal
+            | OutputKind::Json
+            | OutputKind::Markdown
+            | OutputKind::Prometheus
+            | OutputKind::Ocsf => vec![path.clone()],
         }
     }
 
@@ -179,7 +187,11 @@ impl Output {
         match self.kind {
             OutputKind::Csv => vec![path.clone()],
             OutputKind::MarkdownPages => vec![path.clone(), path.join(MARKDOWN_PARTNERS)],
-            OutputKind::Terminal | OutputKind::Json | OutputKind::Markdown => Vec::new(),
+            OutputKind::Terminal
+            | OutputKind::Json
+            | OutputKind::Markdown
+            | OutputKind::Prometheus
+            | OutputKind::Ocsf => Vec::new(),
         }
     }
 }
@@ -1011,7 +1023,12 @@ fn output(text: &str, folder: &Path) -> Result<Output> {
         "csv" => OutputKind::Csv,
         "markdown" if path.as_ref().is_some_and(is_folder) => OutputKind::MarkdownPages,
         "markdown" => OutputKind::Markdown,
-        other => return Err(unknown("--report", other, ["terminal", "json", "csv", "markdown"])),
+        "prometheus" => OutputKind::Prometheus,
+        "ocsf" => OutputKind::Ocsf,
+        other => {
+            let kinds = ["terminal", "json", "csv", "markdown", "prometheus", "ocsf"];
+            return Err(unknown("--report", other, kinds));
+        }
     };
     Ok(Output { kind, path })
 }

@@ -8,6 +8,8 @@ mod formats;
 mod json;
 mod list;
 mod markdown;
+mod ocsf;
+mod prometheus;
 mod table;
 mod terminal;
 
@@ -18,4 +20,6 @@ pub use formats::{FormatRow, formats};
 pub use json::{json, json_line};
 pub use list::list;
 pub use markdown::{markdown, markdown_partner};
+pub use ocsf::ocsf;
+pub use prometheus::prometheus;
 pub use terminal::{Screen, terminal};

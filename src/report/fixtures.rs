@@ -549,6 +549,7 @@ pub(crate) fn nightly() -> Report {
     report.nightly = Some(Nightly {
         run: 12,
         run_at: now,
+        is_committed: true,
         day: None,
         revision: None,
         days: vec![

@@ -118,6 +118,9 @@ pub struct Nightly {
     pub run: u64,
     /// When it was.
     pub run_at: Option<Instant>,
+    /// Whether it counts: one that is only tried does not. No key of the report.
+    #[serde(skip)]
+    pub is_committed: bool,
     /// The day (of UTC) that the report is of; null if it is of a run or of a span.
     pub day: Option<String>,
     /// How often that day's report was issued, this time included; null likewise.

@@ -111,6 +111,8 @@ enum Part<'r> {
     Csv(CsvTable),
     Markdown,
     Page(&'r report::Partner),
+    Prometheus,
+    Ocsf,
 }
 
 impl Part<'_> {
@@ -121,6 +123,8 @@ impl Part<'_> {
             Part::Csv(table) => render::csv(report, *table, out),
             Part::Markdown => render::markdown(report, out),
             Part::Page(partner) => render::markdown_partner(report, partner, out),
+            Part::Prometheus => render::prometheus(report, out),
+            Part::Ocsf => render::ocsf(report, out),
         }
     }
 }
@@ -133,6 +137,8 @@ fn parts<'r>(output: &Output, report: &'r Report) -> Vec<(PathBuf, Part<'r>)> {
         OutputKind::Terminal => whole(Part::Terminal),
         OutputKind::Json => whole(Part::Json),
         OutputKind::Markdown => whole(Part::Markdown),
+        OutputKind::Prometheus => whole(Part::Prometheus),
+        OutputKind::Ocsf => whole(Part::Ocsf),
         OutputKind::Csv => files.into_iter().zip(CSV_TABLES.map(Part::Csv)).collect(),
         OutputKind::MarkdownPages => {
             let folder = output.folders().pop().unwrap_or_default();
@@ -187,6 +193,8 @@ pub(super) fn write(
         let part = match output.kind {
             OutputKind::Terminal => Part::Terminal,
             OutputKind::Json => Part::Json,
+            OutputKind::Prometheus => Part::Prometheus,
+            OutputKind::Ocsf => Part::Ocsf,
             OutputKind::Markdown | OutputKind::MarkdownPages | OutputKind::Csv => Part::Markdown,
         };
         part.render(report, screen, stdout)

@@ -726,6 +726,7 @@ impl<'f> Run<'f> {
         Nightly {
             run: self.ledger.run,
             run_at: Some(self.plan.run_at),
+            is_committed: !self.plan.dry_run,
             previous: self.ledger.head.map(|head| hex(&head)),
             ..Nightly::default()
         }

@@ -126,6 +126,7 @@ fn of_state(plan: &ReportPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     let nightly = Nightly {
         run: ledger.run,
         run_at: Some(Instant::from_ns(ledger.run_at_ns)),
+        is_committed: true,
         days: days
             .iter()
             .map(|(day, known)| NightlyDay {

@@ -34,6 +34,7 @@ mod verify;
 mod real_logs;
 mod servers;
 mod channels;
+mod outputs;
 mod reports;
 mod hygiene;
 mod repeats;

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::harness::{Case, repository};
 
-const SINCE_START: Duration = Duration::from_secs(20);
+pub const SINCE_START: Duration = Duration::from_secs(20);
 
 /// The block of the manual that stands in a fence of that kind under the server's heading.
 fn block(heading: &str, fence: &str) -> String {
@@ -23,7 +23,7 @@ fn block(heading: &str, fence: &str) -> String {
 }
 
 /// A port of the loopback that nobody uses just now.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -56,7 +56,7 @@ fn head(stream: &mut TcpStream) -> String {
 }
 
 /// A server that is stopped at the end.
-struct Server(Child);
+pub struct Server(pub Child);
 
 impl Drop for Server {
     fn drop(&mut self) {
@@ -66,7 +66,7 @@ impl Drop for Server {
 }
 
 /// Sends a request and returns the whole answer.
-fn send(port: u16, request: &str) -> String {
+pub fn send(port: u16, request: &str) -> String {
     let started = Instant::now();
     let mut stream = loop {
         match TcpStream::connect(("127.0.0.1", port)) {
@@ -145,8 +145,8 @@ fn check(heading: &str, calls: &[Value]) {
 }
 
 #[expect(clippy::print_stderr, reason = "says that it is skipped")]
-fn is_installed(program: &str) -> bool {
-    let found = Path::new("/usr/sbin").join(program).exists();
+pub fn is_installed(program: &str) -> bool {
+    let found = ["/usr/sbin", "/usr/bin"].iter().any(|of| Path::new(of).join(program).exists());
     if !found {
         eprintln!("skipped: {program} is not installed");
     }
