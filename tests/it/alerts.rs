@@ -11,7 +11,7 @@ use crate::nightly::{CONFIG, append, bad, case, good, nightly, status_of};
 /// A channel that keeps each message as a file of its own, `inbox/RUN-ID`, unless there is a file `down`.
 const INBOX: &str = r#"
 [alert]
-command = [{ name = "inbox", command = ["sh", "-c", "test ! -e down || { cat down >&2; exit 75; }; cat >inbox/$OVERSTAY_RUN-$OVERSTAY_DELIVERY_ID"] }]
+command = [{ name = "inbox", command = ["/bin/sh", "-c", "PATH=/usr/bin:/bin; test ! -e down || { cat down >&2; exit 75; }; cat >inbox/$OVERSTAY_RUN-$OVERSTAY_DELIVERY_ID"] }]
 "#;
 
 fn told_case(more: &str) -> Case {
@@ -290,8 +290,8 @@ fn each_channel_has_its_own_severity() {
     let config = r#"
 [alert]
 command = [
-  { name = "all", command = ["sh", "-c", "cat >inbox/1-$OVERSTAY_DELIVERY_ID"] },
-  { name = "grave", command = ["sh", "-c", "cat >inbox/2-$OVERSTAY_DELIVERY_ID"], min_severity = "critical" },
+  { name = "all", command = ["/bin/sh", "-c", "PATH=/usr/bin:/bin; cat >inbox/1-$OVERSTAY_DELIVERY_ID"] },
+  { name = "grave", command = ["/bin/sh", "-c", "PATH=/usr/bin:/bin; cat >inbox/2-$OVERSTAY_DELIVERY_ID"], min_severity = "critical" },
 ]
 "#;
     let case = case(&format!("{CONFIG}{config}"));
@@ -312,7 +312,7 @@ fn a_missing_secret_or_a_broken_template_keeps_alerts_waiting_and_no_report() {
     let config = r#"
 [alert]
 webhook = [{ name = "chat", url_env = "OVERSTAY_NO_SUCH_SECRET", template = "chat" }]
-command = [{ name = "mine", command = ["sh", "-c", "cat >inbox/1-x"], template_file = "mine.j2" }]
+command = [{ name = "mine", command = ["/bin/sh", "-c", "PATH=/usr/bin:/bin; cat >inbox/1-x"], template_file = "mine.j2" }]
 "#;
     let case = case(&format!("{CONFIG}{config}")).file("mine.j2", "{{ no_such_word }}\n");
     fs::create_dir(case.path("inbox")).unwrap();

@@ -129,7 +129,7 @@ fn with_too_little_history_nothing_is_claimed_and_the_report_says_why() {
         "days": 4, "judged": 0, "without_history": 8, "history_days": 3, "history_days_min": 14
     });
     assert_eq!(first["anomalies"], looked_at);
-    let text = case.run(&["report"]).expect_status(0).stdout;
+    let text = case.run(&["report"]).expect_status(0).stdout.clone();
     assert!(
         text.contains("\nANOMALIES   hours not judged: 3 days of history, and it takes 14 days\n"),
         "{text}"
@@ -154,7 +154,7 @@ fn the_first_night_of_the_sample_logs_claims_none() {
     assert!(!report["findings"].as_array().unwrap().is_empty());
     assert_eq!(odd(&report), []);
     assert_eq!(report["anomalies"]["judged"], 0);
-    let text = case.run(&["report"]).stdout;
+    let text = case.run(&["report"]).stdout.clone();
     assert!(text.contains("\nANOMALIES   hours not judged: "), "{text}");
 }
 
@@ -200,7 +200,7 @@ fn hours_that_are_unlike_those_before_are_found() {
     let people = found("subject-sweep")["observed"].as_u64().unwrap();
     assert!((75..=100).contains(&people), "{people}");
     let drop = found("drop");
-    assert_eq!(drop["observed"], 3);
+    assert_eq!(drop["observed"], 3, "{drop}");
     assert_eq!(
         (&drop["from"], &drop["until"]),
         (&json!("2018-01-22T18:00:00Z"), &json!("2018-01-22T21:00:00Z"))
@@ -312,6 +312,7 @@ fn what_slept_is_told_when_it_wakes() {
     let quiet = Use { calls: 2, people: 1, denied: 0 };
     let call = |day: u32, api: &str| lines(day, 12, "key-acme-1", api, quiet);
     let case = two(CONFIG);
+    append(&case, "logs/edge.log", "");
     append(&case, "logs/core.log", call(1, "photos"));
     for day in 1..=61 {
         append(&case, "logs/core.log", call(day, "messages"));
@@ -335,6 +336,7 @@ fn what_slept_is_told_when_it_wakes() {
 
     // A day less is no sleep.
     let case = two(CONFIG);
+    append(&case, "logs/edge.log", "");
     append(&case, "logs/core.log", call(2, "photos"));
     for day in 1..=62 {
         append(&case, "logs/core.log", call(day, "messages"));
