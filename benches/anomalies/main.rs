@@ -17,15 +17,22 @@ fn main() {
     let seeds: u64 = arguments.iter().position(|a| a == "--tune").and_then(|at| arguments[at + 1].parse().ok()).unwrap_or(4);
     let explain = arguments.iter().any(|a| a == "--explain");
     let began = Instant::now();
-    let thresholds = Thresholds::default();
+    let mut thresholds = Thresholds::default();
+    for a in &arguments {
+        if let Some((name, value)) = a.split_once('=') {
+            let value: f64 = value.parse().unwrap();
+            match name { "score" => thresholds.score_min = value, "ratio" => { thresholds.spike_ratio_min = value; thresholds.sweep_ratio_min = value; thresholds.burst_ratio_min = value }
+                "drop" => thresholds.drop_ratio_max = value, "day" => thresholds.day_ratio_max = value, "tide" => thresholds.tide_ratio_min = value, "exp" => thresholds.drop_expected_min = value, _ => panic!() }
+        }
+    }
     let all_seeds: Vec<u64> = (1..=seeds).collect();
     let tallies: Vec<Tally> = each(&all_seeds, |seed| {
             let world = World::new(seed);
             let tally = evaluate(&world, &thresholds, |pair, day, anomaly, word| {
                 if explain {
-                    println!("{seed} {pair} {day} {word} {} h{}-{} obs {} exp {:.1} med {:.1} score {:.2} same {} busy {:.2} days {} changes {:?} since {}",
+                    println!("{seed} {pair} {day} {word} {} h{}-{} obs {} exp {:.1} med {:.1} score {:.2} same {} busy {:.2} days {} changes {:?} since {} {}",
                         anomaly.kind.as_str(), anomaly.first_hour.rem_euclid(24), anomaly.last_hour.rem_euclid(24), anomaly.observed, anomaly.expected, anomaly.basis.median, anomaly.score,
-                        anomaly.basis.same_hours, anomaly.basis.day_ratio, anomaly.basis.history_days, world.pairs[pair].changes, world.pairs[pair].since);
+                        anomaly.basis.same_hours, anomaly.basis.day_ratio, anomaly.basis.history_days, world.pairs[pair].changes, world.pairs[pair].since, world.pairs[pair].manner);
                 }
             });
             tally

@@ -8,7 +8,7 @@ use crate::chance::Chance;
 use crate::world::{DAYS, FALLS, FIRST_DAY, Injected, RISES, WARM_UP, World};
 
 /// Nights on which a level that has changed for good may be told as what it looks like: until it is the new level.
-pub(crate) const CHANGE_NIGHTS: usize = 3;
+pub(crate) const CHANGE_NIGHTS: usize = 4;
 
 /// What a detector said of the nights of a world.
 #[derive(Clone, Debug, Default)]
@@ -145,6 +145,17 @@ pub(crate) fn evaluate(world: &World, thresholds: &Thresholds, mut explain: impl
     for it in &world.injected {
         let kind = index(it.kind);
         let found = u64::from(told.contains(&(it.pair, it.day, kind)));
+        if it.target && found == 0 && std::env::var("MISSED").is_ok() {
+            let pair = &world.pairs[it.pair];
+            let days: Vec<DayOf<'_>> = (0..DAYS).map(|day| world.day_of(&pair.days, pair.source, day)).collect();
+            let loose = Thresholds { spike_ratio_min: 1.0, sweep_ratio_min: 1.0, burst_ratio_min: 1.0, score_min: 0.0, drop_ratio_max: 1.0, drop_expected_min: 1.0, ..*thresholds };
+            let first = pair.since.max(it.day.saturating_sub(56));
+            let judged = judge(&days[first..it.day], &days[it.day], None, &loose);
+            println!("missed {:?} {} holiday {} {}", it, &pair.manner, pair.holidays.contains(&it.day), pair.days[it.day][it.first].calls);
+            for a in judged.anomalies() {
+                if a.kind == it.kind { println!("   h{}-{} obs {} exp {:.1} score {:.2} {:?}", a.first_hour.rem_euclid(24), a.last_hour.rem_euclid(24), a.observed, a.expected, a.score, a.basis); }
+            }
+        }
         if it.target {
             tally.target[kind].0 += 1;
             tally.target[kind].1 += found;

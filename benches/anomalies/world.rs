@@ -33,6 +33,7 @@ pub(crate) struct Pair {
     /// Days on which its level changed for good, by a factor that a rise or fall of that size would be an anomaly of.
     pub(crate) changes: Vec<(usize, f64)>,
     pub(crate) holidays: Vec<usize>,
+    pub(crate) manner: String,
 }
 
 /// An anomaly that was put in.
@@ -386,5 +387,5 @@ fn pair(
     // Before its first call there is nothing to know of it.
     let first = days.iter().position(|hours| hours.iter().any(|hour| hour.calls > 0)).unwrap_or(DAYS);
     let holidays = (0..DAYS).filter(|&day| holidays[day]).collect();
-    (Pair { partner, source, since: first, days, changes, holidays }, rates)
+    (Pair { partner, source, since: first, days, changes, holidays, manner: format!("gamma {:.0} wander {:.2} day {:.2} session {:.0} batch {:?} rate {:.1} denied {:.4}", manner.gamma, manner.wander, manner.wander_day, manner.session, manner.batch, manner.rate, manner.denied) }, rates)
 }

@@ -61,7 +61,7 @@ impl Default for Thresholds {
             drop_ratio_max: 0.35,
             drop_hours_min: 3,
             score_min: 4.0,
-            day_ratio_max: 2.75,
+            day_ratio_max: 3.0,
             tide_ratio_min: 0.6,
         }
     }
