@@ -21,7 +21,7 @@ fn main() {
     for a in &arguments {
         if let Some((name, value)) = a.split_once('=') {
             let value: f64 = value.parse().unwrap();
-            match name { "score" => thresholds.score_min = value, "ratio" => { thresholds.spike_ratio_min = value; thresholds.sweep_ratio_min = value; thresholds.burst_ratio_min = value }
+            match name { "dscore" => thresholds.drop_score_min = value, "score" => thresholds.score_min = value, "ratio" => { thresholds.spike_ratio_min = value; thresholds.sweep_ratio_min = value; thresholds.burst_ratio_min = value }
                 "drop" => thresholds.drop_ratio_max = value, "day" => thresholds.day_ratio_max = value, "tide" => thresholds.tide_ratio_min = value, "exp" => thresholds.drop_expected_min = value, _ => panic!() }
         }
     }

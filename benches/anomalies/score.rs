@@ -111,6 +111,11 @@ pub(crate) fn evaluate(world: &World, thresholds: &Thresholds, mut explain: impl
                         && hours(anomaly.last_hour) >= at + it.first as i64
                 };
                 let met: Vec<&Injected> = world.injected.iter().filter(meets).collect();
+                if let Some(it) = met.iter().find(|it| it.kind == anomaly.kind)
+                    && it.target && hours(anomaly.worst_hour) == it.first as i64
+                    && std::env::var("RATIO").is_ok() {
+                    println!("ratio {} {:.3} score {:.2} obs/exp {:.2} busy {:.2} holiday {holiday} exp {:.1} {}", anomaly.kind.as_str(), anomaly.expected / it.expected.max(0.01), anomaly.score, anomaly.observed as f64 / anomaly.expected, anomaly.basis.day_ratio, it.expected, pair.manner);
+                }
                 if met.iter().any(|it| it.kind == anomaly.kind) {
                     told.insert((n, day, kind));
                 } else if !met.is_empty() {

@@ -45,6 +45,7 @@ pub(crate) struct Injected {
     pub(crate) first: usize,
     pub(crate) last: usize,
     pub(crate) effect: f64,
+    pub(crate) expected: f64,
     /// Of the effect that the target is of.
     pub(crate) target: bool,
 }
@@ -114,11 +115,11 @@ impl Manner {
             wander: chance.within(0.03, 0.15),
             wander_day: chance.within(0.03, 0.1),
             gamma: chance.log_within(8.0, 100.0),
-            session: if small { chance.log_within(1.0, 30.0) } else { 1.0 },
+            session: if small { chance.log_within(1.0, 12.0) } else { 1.0 },
             batch: chance.comes_true(0.12).then(|| {
-                (chance.below(24), chance.within(2.0, 8.0), if chance.comes_true(0.5) { 0 } else { 2 })
+                (chance.below(24), chance.within(2.0, 8.0), if chance.comes_true(0.25) { 2 } else { 0 })
             }),
-            holiday: if kind == 1 { chance.within(1.6, 2.2) } else { chance.within(0.4, 0.7) },
+            holiday: if kind == 1 { chance.within(1.6, 2.4) } else { chance.within(0.4, 0.7) },
             country: chance.below(COUNTRIES),
             denied: chance.log_within(0.001, 0.08),
             people: if chance.comes_true(0.2) { 0.0 } else { rate * chance.log_within(2.0, 200.0) + 5.0 },
@@ -198,7 +199,7 @@ impl World {
                 let hours = if kind == Kind::Drop { 3 } else { 1 + chance.below(3) };
                 let first = chance.below(25 - hours);
                 let last = first + hours - 1;
-                if self.takes(expected, Injected { pair, day, kind, first, last, effect, target }, chance) {
+                if self.takes(expected, Injected { pair, day, kind, first, last, effect, expected: 0.0, target }, chance) {
                     break;
                 }
             }
@@ -254,7 +255,9 @@ impl World {
                 }
             }
         }
-        self.injected.push(it);
+        let rate = rates[it.first];
+        let expected = match it.kind { Kind::SubjectSweep => distinct(rate, manner.people), Kind::DeniedBurst => rate * manner.denied, _ => rate };
+        self.injected.push(Injected { expected, ..it });
         true
     }
 
@@ -355,11 +358,11 @@ fn pair(
 
             // And what chance makes of it.
             wander = 0.8 * wander + 0.6 * manner.wander * chance.normal();
-            if rush.0 == 0 && chance.comes_true(0.02 / 24.0) {
-                rush = (1 + chance.below(4), chance.within(1.3, 1.8));
+            if rush.0 == 0 && chance.comes_true(0.01 / 24.0) {
+                rush = (1 + chance.below(4), chance.within(1.2, 1.6));
             }
-            if retries.0 == 0 && chance.comes_true(0.02 / 24.0) {
-                retries = (1 + chance.below(3), chance.within(1.3, 2.5));
+            if retries.0 == 0 && chance.comes_true(0.01 / 24.0) {
+                retries = (1 + chance.below(3), chance.within(1.2, 1.8));
             }
             happens *= (wander + of_day).exp() * chance.gamma(manner.gamma);
             if rush.0 > 0 {

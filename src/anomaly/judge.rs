@@ -11,6 +11,8 @@ use super::{Anomaly, Basis, DayOf, DeniedRatio, HISTORY_DAYS_MAX, Hour, Judged, 
 const FIRST_LOOK_RATIO: f64 = 1.6;
 /// Calls expected of all other partners in an hour for their fall to say anything.
 const TIDE_EXPECTED_MIN: f64 = 50.0;
+/// Added to how many calls there are and are usual, before the one is divided by the other.
+const ALONG_FLOOR: f64 = 10.0;
 /// The most hours of a drop that lie in the day before.
 pub(super) const HOURS_BEFORE: usize = 2;
 
@@ -40,23 +42,17 @@ pub(super) fn age_and_hour(place: usize) -> (usize, usize) {
     }
 }
 
-/// One count of the day and its past, which are looked at closely only if need be.
+/// One count of the day and its past, which is looked at closely only if need be.
 struct Count<'a, F> {
     past: &'a Past<'a>,
     of: F,
     level: Level,
-    close: OnceCell<Close>,
-}
-
-/// What a close look takes.
-struct Close {
-    shape: Shape,
-    ratio: DayRatio,
+    shape: OnceCell<Shape>,
 }
 
 impl<'a, F: Fn(&Hour) -> u32 + Copy> Count<'a, F> {
     fn new(past: &'a Past<'a>, of: F) -> Option<Count<'a, F>> {
-        Some(Count { past, of, level: Level::new(past, of)?, close: OnceCell::new() })
+        Some(Count { past, of, level: Level::new(past, of)?, shape: OnceCell::new() })
     }
 
     fn value(&self, age: usize, hour: usize) -> Option<u32> {
@@ -67,43 +63,52 @@ impl<'a, F: Fn(&Hour) -> u32 + Copy> Count<'a, F> {
         self.level.expected(self.past, age, hour, self.of)
     }
 
-    fn close(&self, thresholds: &Thresholds) -> &Close {
-        self.close.get_or_init(|| {
-            let shape = Shape::new(self.past, &self.level, self.of);
-            let known = (0..24).filter_map(|hour| {
-                Some((f64::from(self.value(0, hour)?), shape.expected(&self.level, 0, hour)?.median))
-            });
-            let ratio = DayRatio::of(known, thresholds.day_ratio_max);
-            Close { shape, ratio }
+    fn shape(&self) -> &Shape {
+        self.shape.get_or_init(|| Shape::new(self.past, &self.level, self.of))
+    }
+
+    /// What is expected, at the close look.
+    fn expected(&self, age: usize, hour: usize) -> Option<Expected> {
+        self.shape().expected(&self.level, age, hour)
+    }
+
+    fn spread(&self, hours_on_end: usize, along: Along<'_>, thresholds: &Thresholds) -> Spread {
+        Spread::new(self.past, self.of, hours_on_end, thresholds.day_ratio_max, |age, hour| {
+            Some(self.shape().was(&self.level, age, hour)? * along(age, hour)?)
         })
     }
 
-    fn expected(&self, age: usize, hour: usize, thresholds: &Thresholds) -> Option<Expected> {
-        self.close(thresholds).shape.expected(&self.level, age, hour)
-    }
-
-    fn spread(&self, hours_on_end: usize, thresholds: &Thresholds) -> Spread {
-        let shape = &self.close(thresholds).shape;
-        Spread::new(self.past, &self.level, shape, hours_on_end, thresholds.day_ratio_max, self.of)
-    }
-
     /// How busy the day is, at a first look.
-    fn busy(&self, first_look: &[Option<Expected>; 24], thresholds: &Thresholds) -> f64 {
+    fn ratio_at_first_look(&self, first_look: &[Option<Expected>; 24], thresholds: &Thresholds) -> DayRatio {
         let known = first_look.iter().enumerate().filter_map(|(hour, expected): (usize, &Option<Expected>)| {
             Some((f64::from(self.value(0, hour)?), expected.as_ref()?.median))
         });
-        DayRatio::of(known, thresholds.day_ratio_max).busy
+        DayRatio::of(known, thresholds.day_ratio_max)
+    }
+
+    /// How busy it is, at the close look.
+    fn ratio(&self, along: Along<'_>, thresholds: &Thresholds) -> DayRatio {
+        let known = (0..24).filter_map(|hour| {
+            Some((f64::from(self.value(0, hour)?), self.expected(0, hour)?.median * along(0, hour)?))
+        });
+        DayRatio::of(known, thresholds.day_ratio_max)
     }
 }
 
+/// Of each hour, by age and hour, how many times what is usual of something else is there, which a count goes with.
+type Along<'a> = &'a dyn Fn(usize, usize) -> Option<f64>;
+
 /// What a rise is and what it must reach.
-#[derive(Clone, Copy)]
-struct Rise {
+struct Rise<'a> {
     kind: Kind,
     count_min: u32,
     ratio_min: f64,
-    /// The share of calls that are denied as usual, where that is what counts.
-    usual_denied_ratio: Option<f64>,
+    along: Along<'a>,
+}
+
+/// What goes along with nothing but itself.
+fn alone(_age: usize, _hour: usize) -> Option<f64> {
+    Some(1.0)
 }
 
 /// One hour that is odd.
@@ -143,9 +148,9 @@ impl Day<'_> {
                 kind: Kind::Spike,
                 count_min: self.thresholds.spike_calls_min,
                 ratio_min: self.thresholds.spike_ratio_min,
-                usual_denied_ratio: None,
+                along: &alone,
             };
-            self.rises(&count, rise, anomalies);
+            self.rises(&count, &rise, |_, _| None, anomalies);
         }
         if many_expected {
             self.drops(&count, tide, anomalies);
@@ -160,8 +165,8 @@ impl Day<'_> {
         }
         let Some(count) = Count::new(self.past, subjects) else { return };
         let ratio_min = self.thresholds.sweep_ratio_min;
-        let rise = Rise { kind: Kind::SubjectSweep, count_min, ratio_min, usual_denied_ratio: None };
-        self.rises(&count, rise, anomalies);
+        let rise = Rise { kind: Kind::SubjectSweep, count_min, ratio_min, along: &alone };
+        self.rises(&count, &rise, |_, _| None, anomalies);
     }
 
     fn denied(&self, anomalies: &mut Vec<Anomaly>) {
@@ -170,10 +175,26 @@ impl Day<'_> {
         if !self.any_reaches(count_min, denied) {
             return;
         }
-        let Some(count) = Count::new(self.past, denied) else { return };
+        // Calls that were not denied have none of a burst among them: as many of these as usual, as many denied ones as usual.
+        let others = |hour: &Hour| hour.calls.saturating_sub(hour.denied);
+        let (Some(count), Some(others)) = (Count::new(self.past, denied), Count::new(self.past, others)) else { return };
+        let along = |age: usize, hour: usize| {
+            let counted = f64::from(others.value(age, hour)?);
+            let usual = match age {
+                0 => others.expected(0, hour)?.median,
+                _ => others.shape().was(&others.level, age, hour)?,
+            };
+            // Where hardly any are usual, how many times that is says nothing.
+            Some((counted + ALONG_FLOOR) / (usual + ALONG_FLOOR))
+        };
+        let usual = self.usual_denied_ratio();
+        let denied_ratio = |hour: usize, denied: u32| {
+            let calls = self.past.value(0, hour, |hour| hour.calls)?.max(denied);
+            Some(DeniedRatio { observed: f64::from(denied) / f64::from(calls), usual })
+        };
         let ratio_min = self.thresholds.burst_ratio_min;
-        let usual_denied_ratio = Some(self.usual_denied_ratio());
-        self.rises(&count, Rise { kind: Kind::DeniedBurst, count_min, ratio_min, usual_denied_ratio }, anomalies);
+        let rise = Rise { kind: Kind::DeniedBurst, count_min, ratio_min, along: &along };
+        self.rises(&count, &rise, denied_ratio, anomalies);
     }
 
     fn any_reaches(&self, least: u32, of: impl Fn(&Hour) -> u32) -> bool {
@@ -192,60 +213,50 @@ impl Day<'_> {
     }
 
     /// Hours far above what is expected of them.
-    fn rises<F: Fn(&Hour) -> u32 + Copy>(&self, count: &Count<'_, F>, rise: Rise, anomalies: &mut Vec<Anomaly>) {
+    fn rises<F: Fn(&Hour) -> u32 + Copy>(
+        &self,
+        count: &Count<'_, F>,
+        rise: &Rise<'_>,
+        denied_ratio: impl Fn(usize, u32) -> Option<DeniedRatio>,
+        anomalies: &mut Vec<Anomaly>,
+    ) {
         let first_look = std::array::from_fn(|hour| count.first_look(0, hour));
-        let busy = count.busy(&first_look, self.thresholds);
-        let mut spread = None;
+        let busy = count.ratio_at_first_look(&first_look, self.thresholds).busy;
+        let (mut ratio, mut spread) = (None, None);
         let mut run = Run::default();
-        for (hour, first_look) in first_look.iter().enumerate() {
+        for hour in 0..=24 {
             let mut odd = || {
                 let observed = count.value(0, hour).filter(|&value| value >= rise.count_min)?;
                 let enough = |expected: f64| f64::from(observed) >= expected * rise.ratio_min;
-                if !enough(first_look.as_ref()?.high * busy / FIRST_LOOK_RATIO) {
+                if !enough(first_look[hour]?.high * busy / FIRST_LOOK_RATIO) {
                     return None;
                 }
-                let of_hour = count.expected(0, hour, self.thresholds)?;
-                let day_ratio = count.close(self.thresholds).ratio.busy;
-                let mut expected = of_hour.high * day_ratio;
-                if let Some(usual) = rise.usual_denied_ratio {
-                    // Among the calls that were not denied are none of the burst: they tell how many denied ones go with them.
-                    let others = self.past.value(0, hour, |hour| hour.calls)?.saturating_sub(observed);
-                    expected = expected.max(f64::from(others) * usual / (1.0 - usual).max(0.01));
-                }
+                let of_hour = count.expected(0, hour)?;
+                let ratio = ratio.get_or_insert_with(|| count.ratio(rise.along, self.thresholds)).busy;
+                let expected = of_hour.high * (rise.along)(0, hour)? * ratio;
                 if !enough(expected) {
                     return None;
                 }
-                let spread = spread.get_or_insert_with(|| count.spread(1, self.thresholds));
+                let spread = spread.get_or_insert_with(|| count.spread(1, rise.along, self.thresholds));
                 let score = spread.above(f64::from(observed), expected);
-                let basis = self.basis(&of_hour, day_ratio);
+                let basis = self.basis(&of_hour, expected / of_hour.high.max(f64::MIN_POSITIVE));
                 (score >= self.thresholds.score_min).then_some(Odd { hour, observed, expected, score, basis })
             };
-            match odd() {
+            match if hour < 24 { odd() } else { None } {
                 Some(odd) => run.add(odd),
-                None => anomalies.extend(self.rise(std::mem::take(&mut run), rise)),
+                None => anomalies.extend(run.end().map(|(worst, first, last)| Anomaly {
+                    kind: rise.kind,
+                    first_hour: self.since_1970(first),
+                    last_hour: self.since_1970(last),
+                    worst_hour: self.since_1970(worst.hour),
+                    observed: u64::from(worst.observed),
+                    expected: worst.expected,
+                    score: worst.score,
+                    denied_ratio: denied_ratio(worst.hour, worst.observed),
+                    basis: worst.basis,
+                })),
             }
         }
-        anomalies.extend(self.rise(run, rise));
-    }
-
-    /// What hours on end come to, if there are any.
-    fn rise(&self, run: Run, rise: Rise) -> Option<Anomaly> {
-        let worst = run.worst?;
-        let denied_ratio = rise.usual_denied_ratio.and_then(|usual| {
-            let calls = self.past.value(0, worst.hour, |hour| hour.calls)?.max(worst.observed);
-            Some(DeniedRatio { observed: f64::from(worst.observed) / f64::from(calls), usual })
-        });
-        Some(Anomaly {
-            kind: rise.kind,
-            first_hour: self.since_1970(run.first_hour),
-            last_hour: self.since_1970(run.last_hour),
-            worst_hour: self.since_1970(worst.hour),
-            observed: u64::from(worst.observed),
-            expected: worst.expected,
-            score: worst.score,
-            denied_ratio,
-            basis: worst.basis,
-        })
     }
 
     /// Some hours on end far below what is expected of them, which may begin in the day before.
@@ -277,11 +288,11 @@ impl Day<'_> {
             return;
         }
 
-        let day_ratio = count.close(self.thresholds).ratio.quiet;
+        let day_ratio = count.ratio(&alone, self.thresholds).quiet;
         let places: [_; HOURS_BEFORE + 24] = std::array::from_fn(|place| {
             let (age, hour) = age_and_hour(place);
             let observed = count.value(age, hour)?;
-            let expected = count.expected(age, hour, self.thresholds)?;
+            let expected = count.expected(age, hour)?;
             if self.ebbs(tide, place, observed, &expected) {
                 return None;
             }
@@ -295,9 +306,9 @@ impl Day<'_> {
                 continue;
             }
             let Some((observed, expected)) = few(&places[first..first + least], 1.0) else { continue };
-            let spread = spread.get_or_insert_with(|| count.spread(least, self.thresholds));
+            let spread = spread.get_or_insert_with(|| count.spread(least, &alone, self.thresholds));
             let score = spread.below(observed, expected);
-            if score >= self.thresholds.score_min {
+            if score >= self.thresholds.drop_score_min {
                 for of_place in &mut scores[first..first + least] {
                     *of_place = Some(of_place.map_or(score, |greatest: f64| greatest.max(score)));
                 }
@@ -374,5 +385,10 @@ impl Run {
         if self.worst.as_ref().is_none_or(|worst| odd.score > worst.score) {
             self.worst = Some(odd);
         }
+    }
+
+    /// The worst, the first and the last of them, if there are any; the next begin anew.
+    fn end(&mut self) -> Option<(Odd, usize, usize)> {
+        Some((self.worst.take()?, self.first_hour, self.last_hour))
     }
 }

@@ -7,7 +7,7 @@
 //! It takes the whole history to say; so it is asked for only where an hour has already passed what is cheap.
 
 use super::Hour;
-use super::expect::{DayRatio, Level, Shape};
+use super::expect::DayRatio;
 use super::past::{AGES, Past, median};
 
 /// The least φ: no expectation is better than a tenth.
@@ -35,21 +35,21 @@ pub(super) struct Spread {
 }
 
 impl Spread {
-    /// Measured over the history, of the sums of so many hours on end: 1 to 24 of a day.
+    /// Measured over the history, of the sums of so many hours on end, from 1 to 24 of a day; `expected` tells what was to be expected
+    /// of an hour, by the age of its day.
     pub(super) fn new(
         past: &Past<'_>,
-        level: &Level,
-        shape: &Shape,
+        of: impl Fn(&Hour) -> u32 + Copy,
         hours_on_end: usize,
         day_ratio_max: f64,
-        of: impl Fn(&Hour) -> u32 + Copy,
+        expected: impl Fn(usize, usize) -> Option<f64>,
     ) -> Spread {
         // What was counted and what was expected, day by day: `None` where either is not known.
         let mut known = Vec::with_capacity(past.age_max * 24);
         for age in 1..=past.age_max {
             let hours: [Option<(f64, f64)>; 24] = std::array::from_fn(|hour| {
                 let counted = f64::from(past.value(age, hour, of)?);
-                Some((counted, shape.was(level, age, hour)?))
+                Some((counted, expected(age, hour)?))
             });
             let ratio = DayRatio::of(hours.iter().flatten().copied(), day_ratio_max);
             for hours in hours.windows(hours_on_end) {

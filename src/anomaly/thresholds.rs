@@ -38,6 +38,8 @@ pub struct Thresholds {
     /// days of the history scores about 3, however wide the spread: so a partner with a batch at random hours has
     /// none of its batches told.
     pub score_min: f64,
+    /// The same of a drop. It is less, since nothing is farther below what is expected than none at all.
+    pub drop_score_min: f64,
     /// How much busier (or, as a fraction, quieter) a whole day may be for its hours to be held against that day's own level: a
     /// holiday halves or doubles. Beyond it the day itself is odd, and its hours are held against the history.
     pub day_ratio_max: f64,
@@ -61,7 +63,8 @@ impl Default for Thresholds {
             drop_ratio_max: 0.35,
             drop_hours_min: 3,
             score_min: 4.0,
-            day_ratio_max: 3.0,
+            drop_score_min: 3.2,
+            day_ratio_max: 3.3,
             tide_ratio_min: 0.6,
         }
     }
