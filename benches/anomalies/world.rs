@@ -23,6 +23,28 @@ pub(crate) const RISES: [f64; 6] = [1.5, 2.0, 3.0, 4.0, 6.0, 10.0];
 /// What is left of what is expected, in drops.
 pub(crate) const FALLS: [f64; 5] = [0.5, 0.3, 0.2, 0.1, 0.0];
 
+/// How unruly the traffic of a world is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Temper {
+    pub(crate) name: &'static str,
+    /// Shapes of the gamma that an hour's rate is multiplied by, drawn evenly on a logarithmic scale: 12 is a spread of 29 %, 100 one of 10 %.
+    gamma: (f64, f64),
+    /// Calls that come in one go, at most, of small partners.
+    session_max: f64,
+    /// Of partners with a batch a day, the share of those whose batch comes up to two hours late.
+    late_batches: f64,
+    /// Busier hours for no reason, a day, and how much busier at most; the same of calls denied.
+    rushes_a_day: f64,
+    rush_max: f64,
+}
+
+/// What the target is of.
+pub(crate) const USUAL: Temper =
+    Temper { name: "usual", gamma: (12.0, 100.0), session_max: 10.0, late_batches: 0.0, rushes_a_day: 0.01, rush_max: 1.6 };
+/// What is harder than that.
+pub(crate) const ROUGH: Temper =
+    Temper { name: "rough", gamma: (5.0, 50.0), session_max: 30.0, late_batches: 0.5, rushes_a_day: 0.02, rush_max: 2.0 };
+
 /// One (partner, api).
 pub(crate) struct Pair {
     pub(crate) partner: usize,
@@ -78,12 +100,13 @@ struct Manner {
     holiday: f64,
     country: usize,
     denied: f64,
+    denied_gamma: f64,
     people: f64,
     estimated: bool,
 }
 
 impl Manner {
-    fn draw(chance: &mut Chance) -> Manner {
+    fn draw(temper: &Temper, chance: &mut Chance) -> Manner {
         let small = chance.comes_true(0.25);
         let rate = if small { chance.log_within(0.05, 5.0) } else { chance.log_within(5.0, 5_000.0) };
         let peak = chance.within(0.0, 24.0);
@@ -111,17 +134,18 @@ impl Manner {
             shape,
             growth_week: chance.within(-0.01, 0.04),
             month: (chance.within(0.0, 0.2), chance.unit()),
-            month_end: if chance.comes_true(0.1) { chance.within(1.2, 1.6) } else { 1.0 },
+            month_end: if chance.comes_true(0.1) { chance.within(1.2, temper.rush_max) } else { 1.0 },
             wander: chance.within(0.03, 0.15),
             wander_day: chance.within(0.03, 0.1),
-            gamma: chance.log_within(8.0, 100.0),
-            session: if small { chance.log_within(1.0, 12.0) } else { 1.0 },
+            gamma: chance.log_within(temper.gamma.0, temper.gamma.1),
+            session: if small { chance.log_within(1.0, temper.session_max) } else { 1.0 },
             batch: chance.comes_true(0.12).then(|| {
-                (chance.below(24), chance.within(2.0, 8.0), if chance.comes_true(0.25) { 2 } else { 0 })
+                (chance.below(24), chance.within(2.0, 8.0), if chance.comes_true(temper.late_batches) { 2 } else { 0 })
             }),
             holiday: if kind == 1 { chance.within(1.6, 2.4) } else { chance.within(0.4, 0.7) },
             country: chance.below(COUNTRIES),
             denied: chance.log_within(0.001, 0.08),
+            denied_gamma: chance.log_within(temper.gamma.0, temper.gamma.1),
             people: if chance.comes_true(0.2) { 0.0 } else { rate * chance.log_within(2.0, 200.0) + 5.0 },
             estimated: chance.comes_true(0.5),
         }
@@ -137,7 +161,7 @@ impl Manner {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64) -> World {
+    pub(crate) fn new(seed: u64, temper: &Temper) -> World {
         let mut chance = Chance::of(seed, 0);
         let mut holidays = vec![vec![false; DAYS]; COUNTRIES];
         for country in &mut holidays {
@@ -169,9 +193,9 @@ impl World {
             let country = chance.below(COUNTRIES);
             for _ in 0..1 + chance.below(4) {
                 let mut of_pair = Chance::of(seed, 1 + pairs.len() as u64);
-                let mut manner = Manner::draw(&mut of_pair);
+                let mut manner = Manner::draw(temper, &mut of_pair);
                 manner.country = country;
-                let (pair, rates) = pair(&manner, partner, source, &holidays[country], &mut of_pair);
+                let (pair, rates) = pair(temper, &manner, partner, source, &holidays[country], &mut of_pair);
                 pairs.push(pair);
                 expected.push((manner, rates));
             }
@@ -304,6 +328,7 @@ fn distinct(calls: f64, people: f64) -> f64 {
 
 /// The counts of one (partner, api), and the rates that they were drawn at.
 fn pair(
+    temper: &Temper,
     manner: &Manner,
     partner: usize,
     source: usize,
@@ -328,7 +353,7 @@ fn pair(
     let mut retries = (0usize, 1.0);
     for day in 0..DAYS {
         let of_day = manner.wander_day * chance.normal();
-        let denied_day = chance.gamma(20.0);
+        let denied_day = chance.gamma(50.0);
         let (mut counts, mut of_hours) = ([Hour::default(); 24], [0.0; 24]);
         let batch = manner.batch.map(|(hour, size, jitter)| {
             ((hour + chance.below(jitter + 1)) % 24, size)
@@ -358,11 +383,11 @@ fn pair(
 
             // And what chance makes of it.
             wander = 0.8 * wander + 0.6 * manner.wander * chance.normal();
-            if rush.0 == 0 && chance.comes_true(0.01 / 24.0) {
-                rush = (1 + chance.below(4), chance.within(1.2, 1.6));
+            if rush.0 == 0 && chance.comes_true(temper.rushes_a_day / 24.0) {
+                rush = (1 + chance.below(4), chance.within(1.2, temper.rush_max));
             }
-            if retries.0 == 0 && chance.comes_true(0.01 / 24.0) {
-                retries = (1 + chance.below(3), chance.within(1.2, 1.8));
+            if retries.0 == 0 && chance.comes_true(temper.rushes_a_day / 24.0) {
+                retries = (1 + chance.below(3), chance.within(1.2, temper.rush_max));
             }
             happens *= (wander + of_day).exp() * chance.gamma(manner.gamma);
             if rush.0 > 0 {
@@ -373,7 +398,7 @@ fn pair(
             } else {
                 chance.poisson(happens)
             };
-            let denied_share = manner.denied * denied_day * chance.gamma(12.0) * if retries.0 > 0 { retries.1 } else { 1.0 };
+            let denied_share = manner.denied * denied_day * chance.gamma(manner.denied_gamma) * if retries.0 > 0 { retries.1 } else { 1.0 };
             let about = distinct(f64::from(calls), manner.people) * (0.03 * chance.normal()).exp();
             let estimate = if manner.estimated { (0.07 * chance.normal()).exp() } else { 1.0 };
             counts[hour] = Hour {

@@ -23,10 +23,10 @@ const ANY_DAYS_ENOUGH: usize = 7;
 const ALIKE_RATIO_MAX: f64 = 1.6;
 /// Hours on either side that tell of an hour how the day of the week is.
 const BESIDE: usize = 2;
-/// Hours that must tell how busy a day is as a whole.
-const DAY_HOURS_MIN: usize = 8;
-/// An hour tells so if that many are expected in it.
-const DAY_HOUR_EXPECTED_MIN: f64 = 10.0;
+/// Parts of a day, of an hour or more, that must tell how busy it is as a whole.
+const DAY_PARTS_MIN: usize = 4;
+/// A part tells so if that many are expected in it.
+const DAY_PART_EXPECTED_MIN: f64 = 10.0;
 /// The most weeks in a history, and one that has begun.
 const WEEKS_MAX: usize = AGES / WEEK + 1;
 
@@ -195,9 +195,19 @@ pub(super) struct DayRatio {
 impl DayRatio {
     /// That of a day, from what was counted and expected in each of its hours.
     pub(super) fn of(hours: impl Iterator<Item = (f64, f64)>, ratio_max: f64) -> DayRatio {
-        let ratios = hours.filter(|(_, expected)| *expected >= DAY_HOUR_EXPECTED_MIN);
-        let mut ratios = Few::<24>::of(ratios.map(|(counted, expected)| counted / expected));
-        let ratio = if ratios.len() >= DAY_HOURS_MIN { ratios.median().unwrap_or(1.0) } else { 1.0 };
+        // Hours in which few are expected tell it together with those after them.
+        let (mut counted, mut expected) = (0.0, 0.0);
+        let ratios = hours.filter_map(|(counted_of_hour, expected_of_hour)| {
+            counted += counted_of_hour;
+            expected += expected_of_hour;
+            (expected >= DAY_PART_EXPECTED_MIN).then(|| {
+                let ratio = counted / expected;
+                (counted, expected) = (0.0, 0.0);
+                ratio
+            })
+        });
+        let mut ratios = Few::<24>::of(ratios);
+        let ratio = if ratios.len() >= DAY_PARTS_MIN { ratios.median().unwrap_or(1.0) } else { 1.0 };
         if ratio > ratio_max || ratio * ratio_max < 1.0 {
             return DayRatio { busy: 1.0, quiet: 1.0 };
         }

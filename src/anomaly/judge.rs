@@ -72,10 +72,10 @@ impl<'a, F: Fn(&Hour) -> u32 + Copy> Count<'a, F> {
         self.shape().expected(&self.level, age, hour)
     }
 
-    fn spread(&self, hours_on_end: usize, along: Along<'_>, thresholds: &Thresholds) -> Spread {
-        Spread::new(self.past, self.of, hours_on_end, thresholds.day_ratio_max, |age, hour| {
-            Some(self.shape().was(&self.level, age, hour)? * along(age, hour)?)
-        })
+    /// Where `count_min` is what matters, half of it is the least that is a precedent: a handful of calls in an hour without any is none.
+    fn spread(&self, hours_on_end: usize, count_min: f64, along: Along<'_>, thresholds: &Thresholds) -> Spread {
+        let expected = |age, hour| Some(self.shape().was(&self.level, age, hour)? * along(age, hour)?);
+        Spread::new(self.past, self.of, hours_on_end, thresholds.day_ratio_max, count_min / 2.0, expected)
     }
 
     /// How busy the day is, at a first look.
@@ -237,7 +237,7 @@ impl Day<'_> {
                 if !enough(expected) {
                     return None;
                 }
-                let spread = spread.get_or_insert_with(|| count.spread(1, rise.along, self.thresholds));
+                let spread = spread.get_or_insert_with(|| count.spread(1, f64::from(rise.count_min), rise.along, self.thresholds));
                 let score = spread.above(f64::from(observed), expected);
                 let basis = self.basis(&of_hour, expected / of_hour.high.max(f64::MIN_POSITIVE));
                 (score >= self.thresholds.score_min).then_some(Odd { hour, observed, expected, score, basis })
@@ -306,7 +306,7 @@ impl Day<'_> {
                 continue;
             }
             let Some((observed, expected)) = few(&places[first..first + least], 1.0) else { continue };
-            let spread = spread.get_or_insert_with(|| count.spread(least, &alone, self.thresholds));
+            let spread = spread.get_or_insert_with(|| count.spread(least, self.thresholds.drop_expected_min * least as f64, &alone, self.thresholds));
             let score = spread.below(observed, expected);
             if score >= self.thresholds.drop_score_min {
                 for of_place in &mut scores[first..first + least] {

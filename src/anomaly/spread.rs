@@ -21,7 +21,8 @@ const HOURS_ENOUGH: usize = 48;
 /// The median of a squared standard normal deviation.
 const MEDIAN_SQUARE: f64 = 0.454_936_4;
 /// What the third greatest deviation of 8 weeks is where they are normal, day by day: the 54th of 56 maxima of 24.
-const THIRD_NORMAL: f64 = 3.0;
+const THIRD_NORMAL: f64 = 3.5;
+const THIRD_DOWN: f64 = 2.6;
 /// On one of so many days something happens that is nothing odd: of 56 days, the third of the greatest deviations counts.
 const DAYS_PER_PRECEDENT: usize = 19;
 
@@ -42,6 +43,7 @@ impl Spread {
         of: impl Fn(&Hour) -> u32 + Copy,
         hours_on_end: usize,
         day_ratio_max: f64,
+        precedent_min: f64,
         expected: impl Fn(usize, usize) -> Option<f64>,
     ) -> Spread {
         // What was counted and what was expected, day by day: `None` where either is not known.
@@ -75,13 +77,17 @@ impl Spread {
         let mut spread = Spread { overdispersion, up: 1.0, down: 1.0 };
         let (mut highest, mut lowest) = ([0.0; AGES], [0.0; AGES]);
         for (age, counted, mean, ratio) in known {
-            highest[age] = spread.far(counted, mean * ratio.busy).max(highest[age]);
-            lowest[age] = (-spread.far(counted, mean * ratio.quiet)).max(lowest[age]);
+            if counted >= precedent_min {
+                highest[age] = spread.far(counted, mean * ratio.busy).max(highest[age]);
+            }
+            if mean >= precedent_min {
+                lowest[age] = (-spread.far(counted, mean * ratio.quiet)).max(lowest[age]);
+            }
         }
         let precedents = (past.days_known() as usize).div_ceil(DAYS_PER_PRECEDENT).clamp(1, AGES);
         let third = |days: &mut [f64; AGES]| *days.select_nth_unstable_by(AGES - precedents, f64::total_cmp).1;
         spread.up = (third(&mut highest) / THIRD_NORMAL).max(1.0);
-        spread.down = (third(&mut lowest) / THIRD_NORMAL).max(1.0);
+        spread.down = (third(&mut lowest) / THIRD_DOWN).max(1.0);
         spread
     }
 
