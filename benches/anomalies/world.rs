@@ -155,8 +155,7 @@ impl Manner {
         let weekday = (FIRST_DAY + 3 + day as i64).rem_euclid(7);
         let shape = self.shape[(weekday - 4).max(0) as usize][hour];
         let month = 1.0 + self.month.0 * (std::f64::consts::TAU * (day as f64 / 365.0 + self.month.1)).sin();
-        let end = if day % 30 >= 28 { self.month_end } else { 1.0 };
-        self.rate * shape * month * end * (1.0 + self.growth_week).powf(day as f64 / 7.0)
+        self.rate * shape * month * (1.0 + self.growth_week).powf(day as f64 / 7.0)
     }
 }
 
@@ -361,8 +360,11 @@ fn pair(
         for hour in 0..24 {
             // What is usual, and what a holiday or a launch makes of it: this is what is expected.
             let mut rate = manner.season(day, hour);
+            // Who bills at the end of the month does not on a holiday.
             if holidays[day] {
                 rate *= manner.holiday;
+            } else if day % 30 >= 28 {
+                rate *= manner.month_end;
             }
             for ((first, factor), start) in changes.iter().zip(&starts) {
                 if (day, hour) >= (*first, *start) {

@@ -23,6 +23,8 @@ const ANY_DAYS_ENOUGH: usize = 7;
 const ALIKE_RATIO_MAX: f64 = 1.6;
 /// Hours on either side that tell of an hour how the day of the week is.
 const BESIDE: usize = 2;
+/// With fewer calls in an hour, medians say little.
+const FEW_CALLS: f64 = 10.0;
 /// Parts of a day, of an hour or more, that must tell how busy it is as a whole.
 const DAY_PARTS_MIN: usize = 4;
 /// A part tells so if that many are expected in it.
@@ -143,6 +145,15 @@ impl Shape {
     /// week is plainly unlike that (a batch on Mondays), it is what it is.
     pub(super) fn new(past: &Past<'_>, level: &Level, of: impl Fn(&Hour) -> u32 + Copy) -> Shape {
         let any: [Option<f64>; 24] = std::array::from_fn(|hour| level.any_day(past, hour, of));
+        // Where calls come in a few goes, the median of their hours is none: their mean is what there is to expect.
+        let mean = |hour: usize| {
+            let shares = (1..=past.age_max).filter_map(|age| Some(f64::from(past.value(age, hour, of)?) / level.at[age]));
+            let (sum, count) = shares.fold((0.0, 0u32), |(sum, count), share| (sum + share, count + 1));
+            sum / f64::from(count.max(1))
+        };
+        let few: [Option<f64>; 24] = std::array::from_fn(|hour| {
+            any[hour].filter(|any| any * level.now < FEW_CALLS).map(|_| mean(hour))
+        });
         let shares = std::array::from_fn(|weekday| {
             let ages = || (weekday..=past.age_max).step_by(WEEK).filter(|&age| age > 0);
             std::array::from_fn(|hour| {
@@ -164,7 +175,8 @@ impl Shape {
                     (Some(own), Some(smooth)) if same_hours >= SAME_HOURS_ENOUGH && unlike(own, smooth) => own,
                     (own, smooth) => smooth.or(own).or(any[hour])?,
                 };
-                let share = Expected { median, high: median, low: median, same_hours: same_hours as u32 };
+                let high = few[hour].map_or(median, |mean| mean.max(median));
+                let share = Expected { median, high, low: median, same_hours: same_hours as u32 };
                 Some(if same_hours < SAME_HOURS_ENOUGH { share.with(any[hour]) } else { share })
             })
         });
@@ -186,10 +198,10 @@ impl Shape {
 /// is no more than what a holiday does, its hours are held against the day's own level.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DayRatio {
-    /// At least 1: what is expected of an hour that may be too much.
-    pub(super) busy: f64,
-    /// At most 1: what is expected of an hour that may be too little.
-    pub(super) quiet: f64,
+    /// What is expected of an hour that may be too much is multiplied by that.
+    pub(super) up: f64,
+    /// The same of one that may be too little.
+    pub(super) down: f64,
 }
 
 impl DayRatio {
@@ -209,8 +221,9 @@ impl DayRatio {
         let mut ratios = Few::<24>::of(ratios);
         let ratio = if ratios.len() >= DAY_PARTS_MIN { ratios.median().unwrap_or(1.0) } else { 1.0 };
         if ratio > ratio_max || ratio * ratio_max < 1.0 {
-            return DayRatio { busy: 1.0, quiet: 1.0 };
+            return DayRatio { up: 1.0, down: 1.0 };
         }
-        DayRatio { busy: ratio.max(1.0), quiet: ratio.min(1.0) }
+        // Half of a day may be missing, or be too much: what the other half is must not be told as odd for it.
+        DayRatio { up: ratio.max(0.5), down: ratio.min(2.0) }
     }
 }

@@ -221,7 +221,7 @@ impl Day<'_> {
         anomalies: &mut Vec<Anomaly>,
     ) {
         let first_look = std::array::from_fn(|hour| count.first_look(0, hour));
-        let busy = count.ratio_at_first_look(&first_look, self.thresholds).busy;
+        let busy = count.ratio_at_first_look(&first_look, self.thresholds).up;
         let (mut ratio, mut spread) = (None, None);
         let mut run = Run::default();
         for hour in 0..=24 {
@@ -232,7 +232,7 @@ impl Day<'_> {
                     return None;
                 }
                 let of_hour = count.expected(0, hour)?;
-                let ratio = ratio.get_or_insert_with(|| count.ratio(rise.along, self.thresholds)).busy;
+                let ratio = ratio.get_or_insert_with(|| count.ratio(rise.along, self.thresholds)).up;
                 let expected = of_hour.high * (rise.along)(0, hour)? * ratio;
                 if !enough(expected) {
                     return None;
@@ -288,7 +288,7 @@ impl Day<'_> {
             return;
         }
 
-        let day_ratio = count.ratio(&alone, self.thresholds).quiet;
+        let day_ratio = count.ratio(&alone, self.thresholds).down;
         let places: [_; HOURS_BEFORE + 24] = std::array::from_fn(|place| {
             let (age, hour) = age_and_hour(place);
             let observed = count.value(age, hour)?;

@@ -63,7 +63,7 @@ impl Spread {
         }
 
         let squares = known.iter().filter(|(.., mean, _)| *mean >= MEAN_MIN).map(|(_, counted, mean, ratio)| {
-            let mean = mean * ratio.busy * ratio.quiet;
+            let mean = mean * ratio.up.max(1.0) * ratio.down.min(1.0);
             let far = counted - mean;
             (far * far / MEDIAN_SQUARE - mean) / (mean * mean)
         });
@@ -78,10 +78,10 @@ impl Spread {
         let (mut highest, mut lowest) = ([0.0; AGES], [0.0; AGES]);
         for (age, counted, mean, ratio) in known {
             if counted >= precedent_min {
-                highest[age] = spread.far(counted, mean * ratio.busy).max(highest[age]);
+                highest[age] = spread.far(counted, mean * ratio.up).max(highest[age]);
             }
             if mean >= precedent_min {
-                lowest[age] = (-spread.far(counted, mean * ratio.quiet)).max(lowest[age]);
+                lowest[age] = (-spread.far(counted, mean * ratio.down)).max(lowest[age]);
             }
         }
         let precedents = (past.days_known() as usize).div_ceil(DAYS_PER_PRECEDENT).clamp(1, AGES);
