@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use overstay::anomaly::{Anomaly, DayOf, Judged, Kind, Thresholds, Tide, judge};
+use overstay::anomaly::{DayOf, Judged, Kind, Thresholds, Tide, judge};
 
 use crate::chance::Chance;
 use crate::world::{DAYS, FALLS, FIRST_DAY, Injected, RISES, WARM_UP, World};
@@ -66,7 +66,7 @@ fn index(kind: Kind) -> usize {
 }
 
 /// Judges all nights of a world.
-pub(crate) fn evaluate(world: &World, thresholds: &Thresholds, mut explain: impl FnMut(usize, usize, &Anomaly, &str)) -> Tally {
+pub(crate) fn evaluate(world: &World, thresholds: &Thresholds) -> Tally {
     let mut tally = Tally::default();
     let sources: Vec<Vec<DayOf<'_>>> = (0..world.sources())
         .map(|source| (0..DAYS).map(|day| world.day_of(&world.totals[source], source, day)).collect())
@@ -111,11 +111,6 @@ pub(crate) fn evaluate(world: &World, thresholds: &Thresholds, mut explain: impl
                         && hours(anomaly.last_hour) >= at + it.first as i64
                 };
                 let met: Vec<&Injected> = world.injected.iter().filter(meets).collect();
-                if let Some(it) = met.iter().find(|it| it.kind == anomaly.kind)
-                    && it.target && hours(anomaly.worst_hour) == it.first as i64
-                    && std::env::var("RATIO").is_ok() {
-                    println!("ratio {} {:.3} score {:.2} obs/exp {:.2} busy {:.2} holiday {holiday} exp {:.1} {}", anomaly.kind.as_str(), anomaly.expected / it.expected.max(0.01), anomaly.score, anomaly.observed as f64 / anomaly.expected, anomaly.basis.day_ratio, it.expected, pair.manner);
-                }
                 if met.iter().any(|it| it.kind == anomaly.kind) {
                     told.insert((n, day, kind));
                 } else if !met.is_empty() {
@@ -125,7 +120,6 @@ pub(crate) fn evaluate(world: &World, thresholds: &Thresholds, mut explain: impl
                     change[kind] = true;
                 } else {
                     wrong[kind] = true;
-                    explain(n, day, anomaly, if holiday { "holiday" } else { "" });
                 }
             }
             for kind in 0..4 {
@@ -150,17 +144,6 @@ pub(crate) fn evaluate(world: &World, thresholds: &Thresholds, mut explain: impl
     for it in &world.injected {
         let kind = index(it.kind);
         let found = u64::from(told.contains(&(it.pair, it.day, kind)));
-        if it.target && found == 0 && std::env::var("MISSED").is_ok() {
-            let pair = &world.pairs[it.pair];
-            let days: Vec<DayOf<'_>> = (0..DAYS).map(|day| world.day_of(&pair.days, pair.source, day)).collect();
-            let loose = Thresholds { spike_ratio_min: 1.0, sweep_ratio_min: 1.0, burst_ratio_min: 1.0, score_min: 0.0, drop_ratio_max: 1.0, drop_expected_min: 1.0, ..*thresholds };
-            let first = pair.since.max(it.day.saturating_sub(56));
-            let judged = judge(&days[first..it.day], &days[it.day], None, &loose);
-            println!("missed {:?} {} holiday {} {}", it, &pair.manner, pair.holidays.contains(&it.day), pair.days[it.day][it.first].calls);
-            for a in judged.anomalies() {
-                if a.kind == it.kind { println!("   h{}-{} obs {} exp {:.1} score {:.2} {:?}", a.first_hour.rem_euclid(24), a.last_hour.rem_euclid(24), a.observed, a.expected, a.score, a.basis); }
-            }
-        }
         if it.target {
             tally.target[kind].0 += 1;
             tally.target[kind].1 += found;

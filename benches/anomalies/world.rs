@@ -26,7 +26,6 @@ pub(crate) const FALLS: [f64; 5] = [0.5, 0.3, 0.2, 0.1, 0.0];
 /// How unruly the traffic of a world is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Temper {
-    pub(crate) name: &'static str,
     /// Shapes of the gamma that an hour's rate is multiplied by, drawn evenly on a logarithmic scale: 12 is a spread of 29 %, 100 one of 10 %.
     gamma: (f64, f64),
     /// Calls that come in one go, at most, of small partners.
@@ -40,10 +39,10 @@ pub(crate) struct Temper {
 
 /// What the target is of.
 pub(crate) const USUAL: Temper =
-    Temper { name: "usual", gamma: (12.0, 100.0), session_max: 10.0, late_batches: 0.0, rushes_a_day: 0.01, rush_max: 1.6 };
+    Temper { gamma: (12.0, 100.0), session_max: 10.0, late_batches: 0.0, rushes_a_day: 0.01, rush_max: 1.6 };
 /// What is harder than that.
 pub(crate) const ROUGH: Temper =
-    Temper { name: "rough", gamma: (5.0, 50.0), session_max: 30.0, late_batches: 0.5, rushes_a_day: 0.02, rush_max: 2.0 };
+    Temper { gamma: (5.0, 50.0), session_max: 30.0, late_batches: 0.5, rushes_a_day: 0.02, rush_max: 2.0 };
 
 /// One (partner, api).
 pub(crate) struct Pair {
@@ -55,7 +54,6 @@ pub(crate) struct Pair {
     /// Days on which its level changed for good, by a factor that a rise or fall of that size would be an anomaly of.
     pub(crate) changes: Vec<(usize, f64)>,
     pub(crate) holidays: Vec<usize>,
-    pub(crate) manner: String,
 }
 
 /// An anomaly that was put in.
@@ -67,7 +65,6 @@ pub(crate) struct Injected {
     pub(crate) first: usize,
     pub(crate) last: usize,
     pub(crate) effect: f64,
-    pub(crate) expected: f64,
     /// Of the effect that the target is of.
     pub(crate) target: bool,
 }
@@ -222,7 +219,7 @@ impl World {
                 let hours = if kind == Kind::Drop { 3 } else { 1 + chance.below(3) };
                 let first = chance.below(25 - hours);
                 let last = first + hours - 1;
-                if self.takes(expected, Injected { pair, day, kind, first, last, effect, expected: 0.0, target }, chance) {
+                if self.takes(expected, Injected { pair, day, kind, first, last, effect, target }, chance) {
                     break;
                 }
             }
@@ -278,9 +275,7 @@ impl World {
                 }
             }
         }
-        let rate = rates[it.first];
-        let expected = match it.kind { Kind::SubjectSweep => distinct(rate, manner.people), Kind::DeniedBurst => rate * manner.denied, _ => rate };
-        self.injected.push(Injected { expected, ..it });
+        self.injected.push(it);
         true
     }
 
@@ -309,10 +304,6 @@ impl World {
     pub(crate) fn day_of<'a>(&self, hours: &'a [[Hour; 24]], source: usize, day: usize) -> DayOf<'a> {
         let called = hours[day].iter().any(|hour| hour.calls > 0);
         DayOf { day: FIRST_DAY + day as i64, heard: self.heard[source][day], hours: called.then_some(&hours[day]) }
-    }
-
-    pub(crate) fn partners(&self) -> usize {
-        PARTNERS
     }
 
     pub(crate) fn sources(&self) -> usize {
@@ -417,5 +408,5 @@ fn pair(
     // Before its first call there is nothing to know of it.
     let first = days.iter().position(|hours| hours.iter().any(|hour| hour.calls > 0)).unwrap_or(DAYS);
     let holidays = (0..DAYS).filter(|&day| holidays[day]).collect();
-    (Pair { partner, source, since: first, days, changes, holidays, manner: format!("gamma {:.0} wander {:.2} day {:.2} session {:.0} batch {:?} rate {:.1} denied {:.4}", manner.gamma, manner.wander, manner.wander_day, manner.session, manner.batch, manner.rate, manner.denied) }, rates)
+    (Pair { partner, source, since: first, days, changes, holidays }, rates)
 }
