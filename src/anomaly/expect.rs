@@ -100,6 +100,30 @@ impl Level {
         Some(Expected { median, high: median, low: median, same_hours }.with(any).times(self.now))
     }
 
+    /// Whether what is expected of an hour of the day of that age, at a first look, may be at most `bound` (`at_most`), or at least.
+    /// Never no where it is; nothing is sorted for it.
+    pub(super) fn may_be(
+        &self,
+        past: &Past<'_>,
+        age: usize,
+        hour: usize,
+        of: impl Fn(&Hour) -> u32 + Copy,
+        at_most: bool,
+        bound: f64,
+    ) -> bool {
+        let (mut known, mut fit) = (0, 0);
+        let mut earlier = age + WEEK;
+        while earlier <= past.age_max {
+            if let Some(value) = past.value(earlier, hour, of) {
+                let expected = f64::from(value) / self.at[earlier] * self.now;
+                known += 1;
+                fit += usize::from(if at_most { expected <= bound } else { expected >= bound });
+            }
+            earlier += WEEK;
+        }
+        known < SAME_HOURS_ENOUGH || fit * 2 >= known
+    }
+
     /// The same hour on days of one day of the week, from that age on, as shares of the level.
     fn same_hours(
         &self,

@@ -78,15 +78,7 @@ impl<'a, F: Fn(&Hour) -> u32 + Copy> Count<'a, F> {
         Spread::new(self.past, self.of, hours_on_end, thresholds.day_ratio_max, count_min / 2.0, expected)
     }
 
-    /// How busy the day is, at a first look.
-    fn ratio_at_first_look(&self, first_look: &[Option<Expected>; 24], thresholds: &Thresholds) -> DayRatio {
-        let known = first_look.iter().enumerate().filter_map(|(hour, expected): (usize, &Option<Expected>)| {
-            Some((f64::from(self.value(0, hour)?), expected.as_ref()?.median))
-        });
-        DayRatio::of(known, thresholds.day_ratio_max)
-    }
-
-    /// How busy it is, at the close look.
+    /// How busy the day is, at the close look.
     fn ratio(&self, along: Along<'_>, thresholds: &Thresholds) -> DayRatio {
         let known = (0..24).filter_map(|hour| {
             Some((f64::from(self.value(0, hour)?), self.expected(0, hour)?.median * along(0, hour)?))
@@ -220,15 +212,14 @@ impl Day<'_> {
         denied_ratio: impl Fn(usize, u32) -> Option<DeniedRatio>,
         anomalies: &mut Vec<Anomaly>,
     ) {
-        let first_look = std::array::from_fn(|hour| count.first_look(0, hour));
-        let busy = count.ratio_at_first_look(&first_look, self.thresholds).up;
         let (mut ratio, mut spread) = (None, None);
         let mut run = Run::default();
         for hour in 0..=24 {
             let mut odd = || {
                 let observed = count.value(0, hour).filter(|&value| value >= rise.count_min)?;
                 let enough = |expected: f64| f64::from(observed) >= expected * rise.ratio_min;
-                if !enough(first_look[hour]?.high * busy / FIRST_LOOK_RATIO) {
+                let bound = f64::from(observed) / rise.ratio_min * FIRST_LOOK_RATIO;
+                if !count.level.may_be(self.past, 0, hour, count.of, true, bound) {
                     return None;
                 }
                 let of_hour = count.expected(0, hour)?;
@@ -267,6 +258,17 @@ impl Day<'_> {
         anomalies: &mut Vec<Anomaly>,
     ) {
         let least = self.thresholds.drop_hours_min.clamp(1, HOURS_BEFORE as u32 + 1) as usize;
+        // Where all of them together are far below, one of them is.
+        let low = |place: usize| {
+            let (age, hour) = age_and_hour(place);
+            count.value(age, hour).is_some_and(|observed| {
+                let bound = f64::from(observed) / (self.thresholds.drop_ratio_max * FIRST_LOOK_RATIO);
+                count.level.may_be(self.past, age, hour, count.of, false, bound)
+            })
+        };
+        if !(0..HOURS_BEFORE + 24).any(low) {
+            return;
+        }
         // What is expected is asked for only where less than that could be.
         let first_look: [_; HOURS_BEFORE + 24] = std::array::from_fn(|place| {
             let (age, hour) = age_and_hour(place);
