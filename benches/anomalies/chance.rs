@@ -85,7 +85,8 @@ impl Chance {
     pub(crate) fn binomial(&mut self, count: u32, share: f64) -> u32 {
         if count > 200 {
             let (n, p) = (f64::from(count), share);
-            return (n * p + (n * p * (1.0 - p)).sqrt() * self.normal()).round().clamp(0.0, n) as u32;
+            return (n * p + (n * p * (1.0 - p)).sqrt() * self.normal()).round().clamp(0.0, n)
+                as u32;
         }
         (0..count).filter(|_| self.comes_true(share)).count() as u32
     }

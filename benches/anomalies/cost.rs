@@ -29,7 +29,8 @@ pub(crate) fn night() {
     let days: Vec<Vec<DayOf<'_>>> = pairs
         .iter()
         .map(|days| {
-            let day = |(day, hours)| DayOf { day: day as i64, heard: (1 << 24) - 1, hours: Some(hours) };
+            let day =
+                |(day, hours)| DayOf { day: day as i64, heard: (1 << 24) - 1, hours: Some(hours) };
             days.iter().enumerate().map(day).collect()
         })
         .collect();
@@ -37,13 +38,19 @@ pub(crate) fn night() {
     let mut times: Vec<Duration> = (0..15)
         .map(|_| {
             let began = Instant::now();
-            let judged = days.iter().map(|days| judge(&days[..HISTORY], &days[HISTORY], None, &thresholds));
-            let verdicts = judged.filter(|judged| matches!(black_box(judged), Judged::Anomalies(_))).count();
+            let judged =
+                days.iter().map(|days| judge(&days[..HISTORY], &days[HISTORY], None, &thresholds));
+            let verdicts =
+                judged.filter(|judged| matches!(black_box(judged), Judged::Anomalies(_))).count();
             assert_eq!(verdicts, PAIRS);
             began.elapsed()
         })
         .collect();
     times.sort();
     let ms = |time: Duration| time.as_secs_f64() * 1e3;
-    println!("{PAIRS} (partner, api), 24 hours, 3 counts, {HISTORY} days: fastest {:.1} ms, median {:.1} ms", ms(times[0]), ms(times[7]));
+    println!(
+        "{PAIRS} (partner, api), 24 hours, 3 counts, {HISTORY} days: fastest {:.1} ms, median {:.1} ms",
+        ms(times[0]),
+        ms(times[7])
+    );
 }

@@ -29,7 +29,9 @@ const RIVAL_ALARMS: f64 = 0.25;
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let has = |name: &str| arguments.iter().any(|argument| argument == name);
-    let value = |name: &str| arguments.iter().position(|argument| argument == name).and_then(|at| arguments.get(at + 1));
+    let value = |name: &str| {
+        arguments.iter().position(|argument| argument == name).and_then(|at| arguments.get(at + 1))
+    };
     if has("--evaluate") {
         let count = value("--count").map_or(50, |count| count.parse().unwrap());
         let seeds: Vec<u64> = match value("--seeds") {
@@ -41,7 +43,7 @@ fn main() {
         println!("seeds: {}\n", seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(","));
         let usual = told("Usual worlds", &seeds, &USUAL);
         told("Rough worlds", &seeds[..seeds.len().min(10)], &ROUGH);
-        beside_rivals(&seeds[..seeds.len().min(10)]);
+        beside_rivals(&seeds[..seeds.len().min(8)]);
         if let Some(path) = value("--plot") {
             std::fs::write(path, plot::recall(&usual)).unwrap();
         }
@@ -87,8 +89,13 @@ fn told(title: &str, seeds: &[u64], temper: &Temper) -> Tally {
     let mut all = Tally::default();
     tallies.iter().for_each(|tally| all.add(tally));
     println!("## {title}: {} seeds of {NIGHTS} nights\n", seeds.len());
-    println!("{} partner-nights, {} nights of (partner, api)\n", all.partner_nights, all.pair_nights);
-    println!("| kind | recall (Wilson 95 %) | injected | precision (Wilson 95 %) | false alarms | for 1,000 partner-nights (Garwood 95 %) |");
+    println!(
+        "{} partner-nights, {} nights of (partner, api)\n",
+        all.partner_nights, all.pair_nights
+    );
+    println!(
+        "| kind | recall (Wilson 95 %) | injected | precision (Wilson 95 %) | false alarms | for 1,000 partner-nights (Garwood 95 %) |"
+    );
     println!("| --- | --- | --: | --- | --: | --- |");
     let thousands = all.partner_nights as f64 / 1_000.0;
     let rate = |count: u64| {
@@ -98,24 +105,35 @@ fn told(title: &str, seeds: &[u64], temper: &Temper) -> Tally {
     for (n, kind) in Kind::ALL.iter().enumerate() {
         let ((of, found), right, wrong) = (all.target[n], all.right[n], all.wrong[n]);
         let (recall, precision) = (share(found, of), share(right, right + wrong));
-        println!("| `{}` | {recall} | {of} | {precision} | {wrong} | {} |", kind.as_str(), rate(wrong));
+        println!(
+            "| `{}` | {recall} | {of} | {precision} | {wrong} | {} |",
+            kind.as_str(),
+            rate(wrong)
+        );
     }
     println!("| all | | | | {} | {} |\n", all.all_wrong(), rate(all.all_wrong()));
-    let counts: Vec<(u64, u64)> = tallies.iter().map(|tally| (tally.all_wrong(), tally.partner_nights)).collect();
+    let counts: Vec<(u64, u64)> =
+        tallies.iter().map(|tally| (tally.all_wrong(), tally.partner_nights)).collect();
     let (low, high) = over_seeds(&counts);
     println!("All, bootstrap over seeds: [{:.3}, {:.3}]", 1_000.0 * low, 1_000.0 * high);
     println!("On holidays: {} of {} nights of (partner, api)", all.holiday, all.holiday_nights);
     println!("Beside an injected anomaly of another kind, in its hours: {:?}", all.beside);
-    println!("On the first nights of a changed level: {:?}; changes by 3 or to a fifth that were told: {} of {}\n", all.change, all.changes.1, all.changes.0);
+    println!(
+        "On the first nights of a changed level: {:?}; changes by 3 or to a fifth that were told: {} of {}\n",
+        all.change, all.changes.1, all.changes.0
+    );
     println!("Recall by effect:\n");
     println!("| kind | {} |", RISES.map(|effect| format!("{effect} ×")).join(" | "));
     println!("| --- |{}", " --: |".repeat(RISES.len()));
     for (n, kind) in Kind::ALL.iter().enumerate().filter(|(_, kind)| **kind != Kind::Drop) {
-        let recalls = all.by_effect[n].map(|(of, found)| format!("{:.2}", found as f64 / of.max(1) as f64));
+        let recalls =
+            all.by_effect[n].map(|(of, found)| format!("{:.2}", found as f64 / of.max(1) as f64));
         println!("| `{}` | {} |", kind.as_str(), recalls.join(" | "));
     }
     let falls = FALLS.iter().zip(&all.by_effect[1]);
-    let falls = falls.map(|(effect, (of, found))| format!("to {effect}: {:.2}", *found as f64 / (*of).max(1) as f64));
+    let falls = falls.map(|(effect, (of, found))| {
+        format!("to {effect}: {:.2}", *found as f64 / (*of).max(1) as f64)
+    });
     println!("| `drop` | {} | |\n", falls.collect::<Vec<_>>().join(" | "));
     all
 }
@@ -123,11 +141,17 @@ fn told(title: &str, seeds: &[u64], temper: &Temper) -> Tally {
 /// The same worlds by other scores, each with the thresholds that give it as many false alarms as the detector may have.
 fn beside_rivals(seeds: &[u64]) {
     println!("## Other ways: {} of the seeds, thresholds from the tuning seeds\n", seeds.len());
-    println!("Recall by kind where each may have {RIVAL_ALARMS} false alarms for 1,000 partner-nights on the tuning seeds, and how many it had on these.\n");
-    println!("| score | {} | alarms, all kinds |", Kind::ALL.map(|kind| format!("`{}`", kind.as_str())).join(" | "));
+    println!(
+        "Recall by kind where each may have {RIVAL_ALARMS} false alarms for 1,000 partner-nights on the tuning seeds, and how many it had on these.\n"
+    );
+    println!(
+        "| score | {} | alarms, all kinds |",
+        Kind::ALL.map(|kind| format!("`{}`", kind.as_str())).join(" | ")
+    );
     println!("| --- |{} --: |", " --: |".repeat(4));
     // Nights of a partner for each of its (partner, api), as the detector's own tally has them.
-    let of_detector = each(seeds, |seed| evaluate(&World::new(seed, &USUAL), &Thresholds::default()));
+    let of_detector =
+        each(seeds, |seed| evaluate(&World::new(seed, &USUAL), &Thresholds::default()));
     let mut all = Tally::default();
     of_detector.iter().for_each(|tally| all.add(tally));
     let partner_share = all.partner_nights as f64 / all.pair_nights as f64;
@@ -148,10 +172,16 @@ fn beside_rivals(seeds: &[u64]) {
         for kind in 0..4 {
             let quiet = &mut tuned.quiet[kind];
             quiet.sort_by(|a, b| b.total_cmp(a));
-            let threshold = quiet[(quiet.len() as f64 * partner_share * RIVAL_ALARMS / 1_000.0) as usize];
-            let above = |scores: &[f64]| scores.iter().filter(|&&score| score > threshold).count() as f64;
-            recalls.push(format!("{:.2}", above(&here.injected[kind]) / here.injected[kind].len() as f64));
-            alarms += 1_000.0 * above(&here.quiet[kind]) / (here.quiet[kind].len() as f64 * partner_share);
+            let threshold =
+                quiet[(quiet.len() as f64 * partner_share * RIVAL_ALARMS / 1_000.0) as usize];
+            let above =
+                |scores: &[f64]| scores.iter().filter(|&&score| score > threshold).count() as f64;
+            recalls.push(format!(
+                "{:.2}",
+                above(&here.injected[kind]) / here.injected[kind].len() as f64
+            ));
+            alarms += 1_000.0 * above(&here.quiet[kind])
+                / (here.quiet[kind].len() as f64 * partner_share);
         }
         println!("| {name} | {} | {alarms:.2} |", recalls.join(" | "));
     }
@@ -169,9 +199,12 @@ fn labelled_series(folder: &Path) {
     let (threshold, best) = nab::best(&all);
     let default = nab::score(&all, Thresholds::default().score_min);
     println!("{} series of the Numenta Anomaly Benchmark, standard profile:", all.len());
-    println!("best threshold for all series ({threshold:.2}): {best:.1}; score_min as it is: {default:.1}\n");
+    println!(
+        "best threshold for all series ({threshold:.2}): {best:.1}; score_min as it is: {default:.1}\n"
+    );
     println!("By folder, at the best threshold:");
-    let mut folders: Vec<&str> = all.iter().filter_map(|series| Some(series.name.split_once('/')?.0)).collect();
+    let mut folders: Vec<&str> =
+        all.iter().filter_map(|series| Some(series.name.split_once('/')?.0)).collect();
     folders.dedup();
     for name in folders {
         let of_folder = nab::of_folder(&all, name, threshold);

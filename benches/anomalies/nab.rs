@@ -25,7 +25,9 @@ pub(crate) struct Series {
 
 /// All series below a folder, scored; in the order of their names.
 pub(crate) fn read(folder: &Path) -> Option<Vec<Series>> {
-    let labels: Value = serde_json::from_slice(&fs::read(folder.join("labels/combined_windows.json")).ok()?).ok()?;
+    let labels: Value =
+        serde_json::from_slice(&fs::read(folder.join("labels/combined_windows.json")).ok()?)
+            .ok()?;
     let mut names: Vec<&String> = labels.as_object()?.keys().collect();
     names.sort();
     let series = |name: &&String| {
@@ -33,7 +35,9 @@ pub(crate) fn read(folder: &Path) -> Option<Vec<Series>> {
         let rows: Vec<(&str, f64)> = text
             .lines()
             .skip(1)
-            .filter_map(|line| line.split_once(',').and_then(|(at, value)| Some((at, value.parse().ok()?))))
+            .filter_map(|line| {
+                line.split_once(',').and_then(|(at, value)| Some((at, value.parse().ok()?)))
+            })
             .collect();
         let step = |at: &str| rows.partition_point(|(row, _)| *row < at);
         let windows = labels[name.as_str()].as_array()?.iter().filter_map(|window| {
@@ -42,7 +46,11 @@ pub(crate) fn read(folder: &Path) -> Option<Vec<Series>> {
         });
         let values: Vec<f64> = rows.iter().map(|(_, value)| *value).collect();
         let times: Vec<i64> = rows.iter().filter_map(|(at, _)| seconds(at)).collect();
-        Some(Series { name: (*name).clone(), scores: scored(&times, &values), windows: windows.collect() })
+        Some(Series {
+            name: (*name).clone(),
+            scores: scored(&times, &values),
+            windows: windows.collect(),
+        })
     };
     names.iter().map(series).collect()
 }
@@ -51,7 +59,8 @@ pub(crate) fn read(folder: &Path) -> Option<Vec<Series>> {
 fn seconds(at: &str) -> Option<i64> {
     let mut parts = at.split(['-', ' ', ':']).map(|part| part.parse::<i64>());
     let mut next = || parts.next()?.ok();
-    let (year, month, day, hour, minute, second) = (next()?, next()?, next()?, next()?, next()?, next()?);
+    let (year, month, day, hour, minute, second) =
+        (next()?, next()?, next()?, next()?, next()?, next()?);
     // Days from March on, so that leap days come last.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day;
@@ -78,8 +87,11 @@ fn scored(times: &[i64], values: &[f64]) -> Vec<f64> {
     let days: Vec<([Hour; 24], u32)> = sums
         .chunks(24)
         .map(|hours| {
-            let calls = |(sum, count, _): (f64, u32, usize)| (sum / f64::from(count.max(1))).round().min(4e9) as u32;
-            let counts = std::array::from_fn(|at| Hour { calls: calls(hours[at]), ..Hour::default() });
+            let calls = |(sum, count, _): (f64, u32, usize)| {
+                (sum / f64::from(count.max(1))).round().min(4e9) as u32
+            };
+            let counts =
+                std::array::from_fn(|at| Hour { calls: calls(hours[at]), ..Hour::default() });
             (counts, (0..24).filter(|&at| hours[at].1 > 0).fold(0, |heard, at| heard | 1 << at))
         })
         .collect();
@@ -106,8 +118,12 @@ fn scored(times: &[i64], values: &[f64]) -> Vec<f64> {
             let alone = DayOf { heard: 1 << hour, ..*day };
             let judged = judge(&days[n.saturating_sub(56)..n], &alone, None, &all);
             let last = (n * 24 + hour) as i64;
-            let kinds = judged.anomalies().iter().filter(|anomaly| matches!(anomaly.kind, Kind::Spike | Kind::Drop));
-            let of_hour = kinds.filter(|anomaly| anomaly.last_hour == last).map(|anomaly| anomaly.score);
+            let kinds = judged
+                .anomalies()
+                .iter()
+                .filter(|anomaly| matches!(anomaly.kind, Kind::Spike | Kind::Drop));
+            let of_hour =
+                kinds.filter(|anomaly| anomaly.last_hour == last).map(|anomaly| anomaly.score);
             scores[sums[n * 24 + hour].2] = of_hour.fold(0.0, f64::max);
         }
     }
@@ -125,19 +141,24 @@ pub(crate) fn score(all: &[Series], threshold: f64) -> f64 {
         let count = series.scores.len();
         let probation = (PROBATION * count.min(5_000) as f64) as usize;
         let windows = series.windows.iter().filter(|(_, last)| *last >= probation);
-        let mut best: Vec<(usize, usize, Option<f64>)> = windows.map(|&(first, last)| (first, last, None)).collect();
+        let mut best: Vec<(usize, usize, Option<f64>)> =
+            windows.map(|&(first, last)| (first, last, None)).collect();
         perfect += best.len() as f64;
         for (at, &score) in series.scores.iter().enumerate().skip(probation) {
             if score < threshold {
                 continue;
             }
-            if let Some((first, last, best)) = best.iter_mut().find(|(first, last, _)| (*first..=*last).contains(&at)) {
+            if let Some((first, last, best)) =
+                best.iter_mut().find(|(first, last, _)| (*first..=*last).contains(&at))
+            {
                 let width = (*last - *first + 1) as f64;
                 let worth = sigmoid(-((*last - at + 1) as f64) / width) / sigmoid(-1.0);
                 *best = Some(best.map_or(worth, |best: f64| best.max(worth)));
             } else {
                 let before = series.windows.iter().rfind(|(_, last)| *last < at);
-                let position = before.map_or(f64::INFINITY, |(first, last)| (at - last) as f64 / (last - first).max(1) as f64);
+                let position = before.map_or(f64::INFINITY, |(first, last)| {
+                    (at - last) as f64 / (last - first).max(1) as f64
+                });
                 raw += FALSE_POSITIVE * sigmoid(position);
             }
         }
@@ -149,13 +170,17 @@ pub(crate) fn score(all: &[Series], threshold: f64) -> f64 {
 
 /// The threshold that does best, and what it comes to: the benchmark lets each detector have one for all series.
 pub(crate) fn best(all: &[Series]) -> (f64, f64) {
-    let mut thresholds: Vec<f64> = all.iter().flat_map(|series| series.scores.iter().copied()).filter(|&s| s > 0.0).collect();
+    let mut thresholds: Vec<f64> =
+        all.iter().flat_map(|series| series.scores.iter().copied()).filter(|&s| s > 0.0).collect();
     thresholds.sort_by(f64::total_cmp);
     let steps = (0..400).map(|n| thresholds[(thresholds.len() - 1) * n / 400]).chain(
         // The greatest scores matter most: all of the last percent.
         thresholds.iter().rev().take(thresholds.len() / 100).step_by(3).copied(),
     );
-    steps.map(|threshold| (threshold, score(all, threshold))).max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((0.0, 0.0))
+    steps
+        .map(|threshold| (threshold, score(all, threshold)))
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+        .unwrap_or((0.0, 0.0))
 }
 
 /// How the series of one folder do at a threshold.
@@ -164,11 +189,19 @@ pub(crate) fn of_folder(all: &[Series], folder: &str, threshold: f64) -> String 
     for series in all.iter().filter(|series| series.name.starts_with(folder)) {
         count += 1;
         let probation = (PROBATION * series.scores.len().min(5_000) as f64) as usize;
-        let told: Vec<usize> = (probation..series.scores.len()).filter(|&at| series.scores[at] >= threshold).collect();
-        let inside = |at: usize| series.windows.iter().any(|(first, last)| (*first..=*last).contains(&at));
+        let told: Vec<usize> =
+            (probation..series.scores.len()).filter(|&at| series.scores[at] >= threshold).collect();
+        let inside =
+            |at: usize| series.windows.iter().any(|(first, last)| (*first..=*last).contains(&at));
         wrong += told.iter().filter(|&&at| !inside(at)).count();
         windows += series.windows.len();
-        found += series.windows.iter().filter(|(first, last)| told.iter().any(|at| (*first..=*last).contains(at))).count();
+        found += series
+            .windows
+            .iter()
+            .filter(|(first, last)| told.iter().any(|at| (*first..=*last).contains(at)))
+            .count();
     }
-    format!("{count} series, {found} of {windows} windows found, {wrong} steps told outside of them")
+    format!(
+        "{count} series, {found} of {windows} windows found, {wrong} steps told outside of them"
+    )
 }

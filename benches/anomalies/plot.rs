@@ -17,13 +17,21 @@ pub(crate) fn recall(tally: &Tally) -> String {
     );
     let y = |share: f64| 250.0 - 210.0 * share;
     let text = |svg: &mut String, x: f64, y: f64, anchor: &str, text: &str| {
-        writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>").unwrap();
+        writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{text}</text>")
+            .unwrap();
     };
-    for (left, right, title) in [(50.0, 400.0, "recall of rises, by times what is expected"), (460.0, 700.0, "of drops, by what is left")] {
+    for (left, right, title) in [
+        (50.0, 400.0, "recall of rises, by times what is expected"),
+        (460.0, 700.0, "of drops, by what is left"),
+    ] {
         text(&mut svg, left, 20.0, "start", title);
         for tenth in [0.0, 0.25, 0.5, 0.75, 1.0] {
             let y = y(tenth);
-            writeln!(svg, "<line x1=\"{left}\" y1=\"{y:.1}\" x2=\"{right}\" y2=\"{y:.1}\" stroke=\"#ddd\"/>").unwrap();
+            writeln!(
+                svg,
+                "<line x1=\"{left}\" y1=\"{y:.1}\" x2=\"{right}\" y2=\"{y:.1}\" stroke=\"#ddd\"/>"
+            )
+            .unwrap();
             text(&mut svg, left - 6.0, y + 4.0, "end", &format!("{tenth}"));
         }
     }
@@ -36,7 +44,11 @@ pub(crate) fn recall(tally: &Tally) -> String {
             format!("{:.1},{:.1}", x(at), y(found as f64 / of.max(1) as f64))
         });
         let (points, colour) = (points.collect::<Vec<_>>().join(" "), COLOURS[n]);
-        writeln!(svg, "<polyline points=\"{points}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>").unwrap();
+        writeln!(
+            svg,
+            "<polyline points=\"{points}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>"
+        )
+        .unwrap();
         if matches!(kind, Kind::Spike | Kind::Drop) {
             for (at, effect) in effects.iter().enumerate() {
                 let times = if kind == Kind::Drop { "" } else { " ×" };

@@ -93,7 +93,8 @@ pub(crate) fn scores(world: &World, score: Score) -> Scores {
         };
         for day in WARM_UP.max(pair.since + 14)..DAYS {
             let injected = world.injected.iter().find(|it| it.pair == n && it.day == day);
-            let changed = pair.changes.iter().any(|(from, _)| (*from..from + CHANGE_NIGHTS).contains(&day));
+            let changed =
+                pair.changes.iter().any(|(from, _)| (*from..from + CHANGE_NIGHTS).contains(&day));
             for (kind, name) in Kind::ALL.into_iter().enumerate() {
                 match injected {
                     Some(it) if !(it.target && it.kind == name) => continue,
@@ -103,13 +104,19 @@ pub(crate) fn scores(world: &World, score: Score) -> Scores {
                 let hours: Vec<f64> = (0..24)
                     .map(|hour| {
                         let value = f64::from(of[kind](&pair.days[day][hour]));
-                        let weeks = (1..=8).filter_map(|week| day.checked_sub(7 * week).filter(|&day| day >= pair.since));
+                        let weeks = (1..=8).filter_map(|week| {
+                            day.checked_sub(7 * week).filter(|&day| day >= pair.since)
+                        });
                         let before: Vec<f64> = weeks
                             .filter(|&day| read(day, hour))
                             .map(|day| f64::from(of[kind](&pair.days[day][hour])))
                             .collect();
                         let drop = name == Kind::Drop;
-                        let counts = if drop { before.len() >= 2 && median(&before) >= 50.0 } else { value >= 50.0 };
+                        let counts = if drop {
+                            before.len() >= 2 && median(&before) >= 50.0
+                        } else {
+                            value >= 50.0
+                        };
                         if before.len() < 2 || !read(day, hour) || !counts {
                             return f64::NEG_INFINITY;
                         }
@@ -117,12 +124,15 @@ pub(crate) fn scores(world: &World, score: Score) -> Scores {
                     })
                     .collect();
                 let greatest = if name == Kind::Drop {
-                    let least = hours.windows(3).map(|hours| hours.iter().copied().fold(f64::INFINITY, f64::min));
+                    let least = hours
+                        .windows(3)
+                        .map(|hours| hours.iter().copied().fold(f64::INFINITY, f64::min));
                     least.fold(f64::NEG_INFINITY, f64::max)
                 } else {
                     hours.into_iter().fold(f64::NEG_INFINITY, f64::max)
                 };
-                let list = if injected.is_some() { &mut scores.injected } else { &mut scores.quiet };
+                let list =
+                    if injected.is_some() { &mut scores.injected } else { &mut scores.quiet };
                 list[kind].push(greatest);
             }
         }

@@ -69,34 +69,42 @@ fn index(kind: Kind) -> usize {
 pub(crate) fn evaluate(world: &World, thresholds: &Thresholds) -> Tally {
     let mut tally = Tally::default();
     let sources: Vec<Vec<DayOf<'_>>> = (0..world.sources())
-        .map(|source| (0..DAYS).map(|day| world.day_of(&world.totals[source], source, day)).collect())
+        .map(|source| {
+            (0..DAYS).map(|day| world.day_of(&world.totals[source], source, day)).collect()
+        })
         .collect();
     let tides: Vec<Vec<Option<Tide>>> = sources
         .iter()
         .map(|days| {
-            let tide = |day: usize| Tide::new(&days[day.saturating_sub(56)..day], &days[day], thresholds);
+            let tide =
+                |day: usize| Tide::new(&days[day.saturating_sub(56)..day], &days[day], thresholds);
             (0..DAYS).map(tide).collect()
         })
         .collect();
     let mut known = HashSet::new();
     let mut told = HashSet::new();
     for (n, pair) in world.pairs.iter().enumerate() {
-        let days: Vec<DayOf<'_>> = (0..DAYS).map(|day| world.day_of(&pair.days, pair.source, day)).collect();
+        let days: Vec<DayOf<'_>> =
+            (0..DAYS).map(|day| world.day_of(&pair.days, pair.source, day)).collect();
         let mut change_told = vec![false; pair.changes.len()];
         for day in WARM_UP..DAYS {
             if day < pair.since {
                 continue;
             }
             let first = pair.since.max(day.saturating_sub(56));
-            let judged = judge(&days[first..day], &days[day], tides[pair.source][day].as_ref(), thresholds);
+            let judged =
+                judge(&days[first..day], &days[day], tides[pair.source][day].as_ref(), thresholds);
             let Judged::Anomalies(anomalies) = judged else { continue };
             tally.pair_nights += 1;
             known.insert((pair.partner, day));
             let holiday = pair.holidays.contains(&day);
             tally.holiday_nights += u64::from(holiday);
-            let changes = || pair.changes.iter().enumerate().filter(|(_, (from, factor))| {
-                (*from..from + CHANGE_NIGHTS).contains(&day) && (*factor >= 2.0 || *factor <= 0.5)
-            });
+            let changes = || {
+                pair.changes.iter().enumerate().filter(|(_, (from, factor))| {
+                    (*from..from + CHANGE_NIGHTS).contains(&day)
+                        && (*factor >= 2.0 || *factor <= 0.5)
+                })
+            };
             let mut wrong = [false; 4];
             let mut beside = [false; 4];
             let mut change = [false; 4];
@@ -130,7 +138,8 @@ pub(crate) fn evaluate(world: &World, thresholds: &Thresholds) -> Tally {
             }
         }
         for ((from, factor), told) in pair.changes.iter().zip(change_told) {
-            let judged = *from >= WARM_UP && *from >= pair.since + 14 && *from + CHANGE_NIGHTS <= DAYS;
+            let judged =
+                *from >= WARM_UP && *from >= pair.since + 14 && *from + CHANGE_NIGHTS <= DAYS;
             if judged && (*factor >= 3.0 || *factor <= 0.2) {
                 tally.changes.0 += 1;
                 tally.changes.1 += u64::from(told);

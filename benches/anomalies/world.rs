@@ -38,11 +38,21 @@ pub(crate) struct Temper {
 }
 
 /// What the target is of.
-pub(crate) const USUAL: Temper =
-    Temper { gamma: (12.0, 100.0), session_max: 10.0, late_batches: 0.0, rushes_a_day: 0.01, rush_max: 1.6 };
+pub(crate) const USUAL: Temper = Temper {
+    gamma: (12.0, 100.0),
+    session_max: 10.0,
+    late_batches: 0.0,
+    rushes_a_day: 0.01,
+    rush_max: 1.6,
+};
 /// What is harder than that.
-pub(crate) const ROUGH: Temper =
-    Temper { gamma: (5.0, 50.0), session_max: 30.0, late_batches: 0.5, rushes_a_day: 0.02, rush_max: 2.0 };
+pub(crate) const ROUGH: Temper = Temper {
+    gamma: (5.0, 50.0),
+    session_max: 30.0,
+    late_batches: 0.5,
+    rushes_a_day: 0.02,
+    rush_max: 2.0,
+};
 
 /// One (partner, api).
 pub(crate) struct Pair {
@@ -105,11 +115,13 @@ struct Manner {
 impl Manner {
     fn draw(temper: &Temper, chance: &mut Chance) -> Manner {
         let small = chance.comes_true(0.25);
-        let rate = if small { chance.log_within(0.05, 5.0) } else { chance.log_within(5.0, 5_000.0) };
+        let rate =
+            if small { chance.log_within(0.05, 5.0) } else { chance.log_within(5.0, 5_000.0) };
         let peak = chance.within(0.0, 24.0);
         let kind = chance.below(3);
         let hump = |hour: usize, peak: f64, width: f64| {
-            let far = ((hour as f64 - peak).rem_euclid(24.0)).min((peak - hour as f64).rem_euclid(24.0));
+            let far =
+                ((hour as f64 - peak).rem_euclid(24.0)).min((peak - hour as f64).rem_euclid(24.0));
             (-0.5 * (far / width).powi(2)).exp()
         };
         let (floor, width, weekend) = match kind {
@@ -122,7 +134,9 @@ impl Manner {
         for hour in 0..24 {
             shape[0][hour] = (floor + hump(hour, peak, width)) * (0.08 * chance.normal()).exp();
             shape[1][hour] = weekend * (floor + hump(hour, peak + shift, width * 1.2));
-            shape[2][hour] = weekend * chance.within(0.85, 1.0) * (floor + hump(hour, peak + shift, width * 1.3));
+            shape[2][hour] = weekend
+                * chance.within(0.85, 1.0)
+                * (floor + hump(hour, peak + shift, width * 1.3));
         }
         let mean = shape[0].iter().sum::<f64>() / 24.0;
         shape.iter_mut().flatten().for_each(|share| *share /= mean);
@@ -131,19 +145,31 @@ impl Manner {
             shape,
             growth_week: chance.within(-0.01, 0.04),
             month: (chance.within(0.0, 0.2), chance.unit()),
-            month_end: if chance.comes_true(0.1) { chance.within(1.2, temper.rush_max) } else { 1.0 },
+            month_end: if chance.comes_true(0.1) {
+                chance.within(1.2, temper.rush_max)
+            } else {
+                1.0
+            },
             wander: chance.within(0.03, 0.15),
             wander_day: chance.within(0.03, 0.1),
             gamma: chance.log_within(temper.gamma.0, temper.gamma.1),
             session: if small { chance.log_within(1.0, temper.session_max) } else { 1.0 },
             batch: chance.comes_true(0.12).then(|| {
-                (chance.below(24), chance.within(2.0, 8.0), if chance.comes_true(temper.late_batches) { 2 } else { 0 })
+                (
+                    chance.below(24),
+                    chance.within(2.0, 8.0),
+                    if chance.comes_true(temper.late_batches) { 2 } else { 0 },
+                )
             }),
             holiday: if kind == 1 { chance.within(1.6, 2.4) } else { chance.within(0.4, 0.7) },
             country: chance.below(COUNTRIES),
             denied: chance.log_within(0.001, 0.08),
             denied_gamma: chance.log_within(temper.gamma.0, temper.gamma.1),
-            people: if chance.comes_true(0.2) { 0.0 } else { rate * chance.log_within(2.0, 200.0) + 5.0 },
+            people: if chance.comes_true(0.2) {
+                0.0
+            } else {
+                rate * chance.log_within(2.0, 200.0) + 5.0
+            },
             estimated: chance.comes_true(0.5),
         }
     }
@@ -151,7 +177,8 @@ impl Manner {
     fn season(&self, day: usize, hour: usize) -> f64 {
         let weekday = (FIRST_DAY + 3 + day as i64).rem_euclid(7);
         let shape = self.shape[(weekday - 4).max(0) as usize][hour];
-        let month = 1.0 + self.month.0 * (std::f64::consts::TAU * (day as f64 / 365.0 + self.month.1)).sin();
+        let month = 1.0
+            + self.month.0 * (std::f64::consts::TAU * (day as f64 / 365.0 + self.month.1)).sin();
         self.rate * shape * month * (1.0 + self.growth_week).powf(day as f64 / 7.0)
     }
 }
@@ -167,7 +194,8 @@ impl World {
                 country[first..(first + days).min(DAYS)].fill(true);
             }
         }
-        let (mut heard, mut lost) = (vec![vec![(1 << 24) - 1; DAYS]; SOURCES], vec![vec![0u32; DAYS]; SOURCES]);
+        let (mut heard, mut lost) =
+            (vec![vec![(1 << 24) - 1; DAYS]; SOURCES], vec![vec![0u32; DAYS]; SOURCES]);
         for source in 0..SOURCES {
             for outage in 0..7 {
                 let first = chance.below(DAYS * 24);
@@ -191,13 +219,13 @@ impl World {
                 let mut of_pair = Chance::of(seed, 1 + pairs.len() as u64);
                 let mut manner = Manner::draw(temper, &mut of_pair);
                 manner.country = country;
-                let (pair, rates) = pair(temper, &manner, partner, source, &holidays[country], &mut of_pair);
+                let (pair, rates) =
+                    pair(temper, &manner, partner, source, &holidays[country], &mut of_pair);
                 pairs.push(pair);
                 expected.push((manner, rates));
             }
         }
-        let mut world =
-            World { pairs, heard, lost, totals: Vec::new(), injected: Vec::new() };
+        let mut world = World { pairs, heard, lost, totals: Vec::new(), injected: Vec::new() };
         world.inject(&expected, &mut Chance::of(seed, u64::MAX));
         world.lose(&mut chance);
         world
@@ -219,21 +247,33 @@ impl World {
                 let hours = if kind == Kind::Drop { 3 } else { 1 + chance.below(3) };
                 let first = chance.below(25 - hours);
                 let last = first + hours - 1;
-                if self.takes(expected, Injected { pair, day, kind, first, last, effect, target }, chance) {
+                if self.takes(
+                    expected,
+                    Injected { pair, day, kind, first, last, effect, target },
+                    chance,
+                ) {
                     break;
                 }
             }
         }
     }
 
-    fn takes(&mut self, expected: &[(Manner, Vec<[f64; 24]>)], it: Injected, chance: &mut Chance) -> bool {
+    fn takes(
+        &mut self,
+        expected: &[(Manner, Vec<[f64; 24]>)],
+        it: Injected,
+        chance: &mut Chance,
+    ) -> bool {
         let pair = &mut self.pairs[it.pair];
         let (manner, rates) = &expected[it.pair];
         let (hours, rates) = (it.first..=it.last, rates[it.day]);
         let read = self.heard[pair.source][it.day] & !self.lost[pair.source][it.day];
         let can = it.day >= pair.since + 14
             && hours.clone().all(|hour| read >> hour & 1 == 1)
-            && !self.injected.iter().any(|other| other.pair == it.pair && other.day.abs_diff(it.day) < 2);
+            && !self
+                .injected
+                .iter()
+                .any(|other| other.pair == it.pair && other.day.abs_diff(it.day) < 2);
         let can_kind = match it.kind {
             Kind::Drop => hours.clone().all(|hour| rates[hour] >= 50.0),
             Kind::SubjectSweep => manner.people > 0.0,
@@ -301,9 +341,18 @@ impl World {
         }
     }
 
-    pub(crate) fn day_of<'a>(&self, hours: &'a [[Hour; 24]], source: usize, day: usize) -> DayOf<'a> {
+    pub(crate) fn day_of<'a>(
+        &self,
+        hours: &'a [[Hour; 24]],
+        source: usize,
+        day: usize,
+    ) -> DayOf<'a> {
         let called = hours[day].iter().any(|hour| hour.calls > 0);
-        DayOf { day: FIRST_DAY + day as i64, heard: self.heard[source][day], hours: called.then_some(&hours[day]) }
+        DayOf {
+            day: FIRST_DAY + day as i64,
+            heard: self.heard[source][day],
+            hours: called.then_some(&hours[day]),
+        }
     }
 
     pub(crate) fn sources(&self) -> usize {
@@ -345,9 +394,8 @@ fn pair(
         let of_day = manner.wander_day * chance.normal();
         let denied_day = chance.gamma(50.0);
         let (mut counts, mut of_hours) = ([Hour::default(); 24], [0.0; 24]);
-        let batch = manner.batch.map(|(hour, size, jitter)| {
-            ((hour + chance.below(jitter + 1)) % 24, size)
-        });
+        let batch =
+            manner.batch.map(|(hour, size, jitter)| ((hour + chance.below(jitter + 1)) % 24, size));
         for hour in 0..24 {
             // What is usual, and what a holiday or a launch makes of it: this is what is expected.
             let mut rate = manner.season(day, hour);
@@ -387,11 +435,16 @@ fn pair(
                 happens *= rush.1;
             }
             let calls = if manner.session > 1.0 {
-                (0..chance.poisson(happens / manner.session)).map(|_| 1 + chance.poisson(manner.session - 1.0)).sum()
+                (0..chance.poisson(happens / manner.session))
+                    .map(|_| 1 + chance.poisson(manner.session - 1.0))
+                    .sum()
             } else {
                 chance.poisson(happens)
             };
-            let denied_share = manner.denied * denied_day * chance.gamma(manner.denied_gamma) * if retries.0 > 0 { retries.1 } else { 1.0 };
+            let denied_share = manner.denied
+                * denied_day
+                * chance.gamma(manner.denied_gamma)
+                * if retries.0 > 0 { retries.1 } else { 1.0 };
             let about = distinct(f64::from(calls), manner.people) * (0.03 * chance.normal()).exp();
             let estimate = if manner.estimated { (0.07 * chance.normal()).exp() } else { 1.0 };
             counts[hour] = Hour {
@@ -406,7 +459,8 @@ fn pair(
         rates.push(of_hours);
     }
     // Before its first call there is nothing to know of it.
-    let first = days.iter().position(|hours| hours.iter().any(|hour| hour.calls > 0)).unwrap_or(DAYS);
+    let first =
+        days.iter().position(|hours| hours.iter().any(|hour| hour.calls > 0)).unwrap_or(DAYS);
     let holidays = (0..DAYS).filter(|&day| holidays[day]).collect();
     (Pair { partner, source, since: first, days, changes, holidays }, rates)
 }

@@ -57,14 +57,16 @@ impl Level {
     pub(super) fn new(past: &Past<'_>, of: impl Fn(&Hour) -> u32 + Copy) -> Option<Level> {
         let totals = past.totals(of);
         let totals = &totals[..=past.age_max];
-        let overall = Few::<AGES>::of(totals.iter().copied().flatten()).median()?;
+        totals.iter().flatten().next()?;
+        let overall = || Few::<AGES>::of(totals.iter().copied().flatten()).median().unwrap_or(0.0);
 
         // The seven days around each, so that each day of the week is there once; at the ends, the seven at the end.
         let mut at = [0.0; AGES];
         for (age, level) in at.iter_mut().enumerate().take(past.age_max + 1).skip(1) {
-            let first = age.saturating_sub(WEEK / 2).min((past.age_max + 1).saturating_sub(WEEK)).max(1);
+            let first =
+                age.saturating_sub(WEEK / 2).min((past.age_max + 1).saturating_sub(WEEK)).max(1);
             let around = totals[first..totals.len().min(first + WEEK)].iter().copied().flatten();
-            *level = Few::<WEEK>::of(around).median().unwrap_or(overall).max(LEVEL_MIN);
+            *level = Few::<WEEK>::of(around).median().unwrap_or_else(overall).max(LEVEL_MIN);
         }
 
         // A day of now at a time, by what its day of the week usually is of its week.
@@ -138,8 +140,14 @@ impl Level {
     }
 
     /// The share of the level that this hour is on the day in the middle of all. `None` where too few days are known.
-    fn any_day(&self, past: &Past<'_>, hour: usize, of: impl Fn(&Hour) -> u32 + Copy) -> Option<f64> {
-        let shares = (1..=past.age_max).filter_map(|age| Some(f64::from(past.value(age, hour, of)?) / self.at[age]));
+    fn any_day(
+        &self,
+        past: &Past<'_>,
+        hour: usize,
+        of: impl Fn(&Hour) -> u32 + Copy,
+    ) -> Option<f64> {
+        let shares = (1..=past.age_max)
+            .filter_map(|age| Some(f64::from(past.value(age, hour, of)?) / self.at[age]));
         let mut any = Few::<AGES>::of(shares);
         if any.len() < ANY_DAYS_ENOUGH { None } else { any.median() }
     }
@@ -155,7 +163,12 @@ impl Expected {
     }
 
     fn times(self, level: f64) -> Expected {
-        Expected { median: self.median * level, high: self.high * level, low: self.low * level, ..self }
+        Expected {
+            median: self.median * level,
+            high: self.high * level,
+            low: self.low * level,
+            ..self
+        }
     }
 }
 
@@ -171,8 +184,10 @@ impl Shape {
         let any: [Option<f64>; 24] = std::array::from_fn(|hour| level.any_day(past, hour, of));
         // Where calls come in a few goes, the median of their hours is none: their mean is what there is to expect.
         let mean = |hour: usize| {
-            let shares = (1..=past.age_max).filter_map(|age| Some(f64::from(past.value(age, hour, of)?) / level.at[age]));
-            let (sum, count) = shares.fold((0.0, 0u32), |(sum, count), share| (sum + share, count + 1));
+            let shares = (1..=past.age_max)
+                .filter_map(|age| Some(f64::from(past.value(age, hour, of)?) / level.at[age]));
+            let (sum, count) =
+                shares.fold((0.0, 0u32), |(sum, count), share| (sum + share, count + 1));
             sum / f64::from(count.max(1))
         };
         let few: [Option<f64>; 24] = std::array::from_fn(|hour| {
@@ -189,14 +204,26 @@ impl Shape {
                     let factors = beside.flat_map(|beside| {
                         let of_beside = any[beside].filter(|&any| any > 0.0);
                         ages().filter_map(move |age| {
-                            Some(f64::from(past.value(age, beside, of)?) / level.at[age] / of_beside?)
+                            Some(
+                                f64::from(past.value(age, beside, of)?)
+                                    / level.at[age]
+                                    / of_beside?,
+                            )
                         })
                     });
-                    Few::<{ WEEKS_MAX * (2 * BESIDE + 1) }>::of(factors).median().map(|factor| factor * of_hour)
+                    Few::<{ WEEKS_MAX * (2 * BESIDE + 1) }>::of(factors)
+                        .median()
+                        .map(|factor| factor * of_hour)
                 });
-                let unlike = |own: f64, smooth: f64| own > smooth * ALIKE_RATIO_MAX || own * ALIKE_RATIO_MAX < smooth;
+                let unlike = |own: f64, smooth: f64| {
+                    own > smooth * ALIKE_RATIO_MAX || own * ALIKE_RATIO_MAX < smooth
+                };
                 let median = match (own, smooth) {
-                    (Some(own), Some(smooth)) if same_hours >= SAME_HOURS_ENOUGH && unlike(own, smooth) => own,
+                    (Some(own), Some(smooth))
+                        if same_hours >= SAME_HOURS_ENOUGH && unlike(own, smooth) =>
+                    {
+                        own
+                    }
                     (own, smooth) => smooth.or(own).or(any[hour])?,
                 };
                 let high = few[hour].map_or(median, |mean| mean.max(median));
@@ -243,7 +270,8 @@ impl DayRatio {
             })
         });
         let mut ratios = Few::<24>::of(ratios);
-        let ratio = if ratios.len() >= DAY_PARTS_MIN { ratios.median().unwrap_or(1.0) } else { 1.0 };
+        let ratio =
+            if ratios.len() >= DAY_PARTS_MIN { ratios.median().unwrap_or(1.0) } else { 1.0 };
         if ratio > ratio_max || ratio * ratio_max < 1.0 {
             return DayRatio { up: 1.0, down: 1.0 };
         }

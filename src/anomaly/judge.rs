@@ -5,7 +5,9 @@ use std::cell::OnceCell;
 use super::expect::{DayRatio, Expected, Level, Shape};
 use super::past::{Few, Past};
 use super::spread::Spread;
-use super::{Anomaly, Basis, DayOf, DeniedRatio, HISTORY_DAYS_MAX, Hour, Judged, Kind, Thresholds, Tide};
+use super::{
+    Anomaly, Basis, DayOf, DeniedRatio, HISTORY_DAYS_MAX, Hour, Judged, Kind, Thresholds, Tide,
+};
 
 /// How far off the first look at what is expected may be, as a ratio: what is that near to odd is looked at closely.
 const FIRST_LOOK_RATIO: f64 = 1.6;
@@ -13,6 +15,8 @@ const FIRST_LOOK_RATIO: f64 = 1.6;
 const TIDE_EXPECTED_MIN: f64 = 50.0;
 /// Added to how many calls there are and are usual, before the one is divided by the other.
 const ALONG_FLOOR: f64 = 10.0;
+/// An hour of a drop may be so many times as much of what is expected as the drop as a whole.
+const HOUR_OF_DROP: f64 = 2.0;
 /// The most hours of a drop that lie in the day before.
 pub(super) const HOURS_BEFORE: usize = 2;
 
@@ -21,7 +25,12 @@ pub(super) const HOURS_BEFORE: usize = 2;
 /// `history` is what is known of the days before it, in any order, each once: a day on which the partner made no call is a day with
 /// `hours: None`, from the first day on that it ever called; days before that are left out. `tide` is that of all partners of the
 /// same logs: without it, a drop of all of them is told of each.
-pub fn judge(history: &[DayOf<'_>], day: &DayOf<'_>, tide: Option<&Tide>, thresholds: &Thresholds) -> Judged {
+pub fn judge(
+    history: &[DayOf<'_>],
+    day: &DayOf<'_>,
+    tide: Option<&Tide>,
+    thresholds: &Thresholds,
+) -> Judged {
     let past = Past::new(history, day, thresholds);
     if past.days_known() < thresholds.history_days_min {
         return Judged::TooLittle { days: past.days_known() };
@@ -73,15 +82,32 @@ impl<'a, F: Fn(&Hour) -> u32 + Copy> Count<'a, F> {
     }
 
     /// Where `count_min` is what matters, half of it is the least that is a precedent: a handful of calls in an hour without any is none.
-    fn spread(&self, hours_on_end: usize, count_min: f64, along: Along<'_>, thresholds: &Thresholds) -> Spread {
-        let expected = |age, hour| Some(self.shape().was(&self.level, age, hour)? * along(age, hour)?);
-        Spread::new(self.past, self.of, hours_on_end, thresholds.day_ratio_max, count_min / 2.0, expected)
+    fn spread(
+        &self,
+        hours_on_end: usize,
+        count_min: f64,
+        along: Along<'_>,
+        thresholds: &Thresholds,
+    ) -> Spread {
+        let expected =
+            |age, hour| Some(self.shape().was(&self.level, age, hour)? * along(age, hour)?);
+        Spread::new(
+            self.past,
+            self.of,
+            hours_on_end,
+            thresholds.day_ratio_max,
+            count_min / 2.0,
+            expected,
+        )
     }
 
     /// How busy the day is, at the close look.
     fn ratio(&self, along: Along<'_>, thresholds: &Thresholds) -> DayRatio {
         let known = (0..24).filter_map(|hour| {
-            Some((f64::from(self.value(0, hour)?), self.expected(0, hour)?.median * along(0, hour)?))
+            Some((
+                f64::from(self.value(0, hour)?),
+                self.expected(0, hour)?.median * along(0, hour)?,
+            ))
         });
         DayRatio::of(known, thresholds.day_ratio_max)
     }
@@ -130,7 +156,8 @@ impl Day<'_> {
     fn calls(&self, tide: Option<&Tide>, anomalies: &mut Vec<Anomaly>) {
         let calls = |hour: &Hour| hour.calls;
         let many = self.any_reaches(self.thresholds.spike_calls_min, calls);
-        let many_expected = f64::from(self.past.greatest(calls)) >= self.thresholds.drop_expected_min;
+        let many_expected =
+            f64::from(self.past.greatest(calls)) >= self.thresholds.drop_expected_min;
         if !many && !many_expected {
             return;
         }
@@ -169,7 +196,11 @@ impl Day<'_> {
         }
         // Calls that were not denied have none of a burst among them: as many of these as usual, as many denied ones as usual.
         let others = |hour: &Hour| hour.calls.saturating_sub(hour.denied);
-        let (Some(count), Some(others)) = (Count::new(self.past, denied), Count::new(self.past, others)) else { return };
+        let (Some(count), Some(others)) =
+            (Count::new(self.past, denied), Count::new(self.past, others))
+        else {
+            return;
+        };
         let along = |age: usize, hour: usize| {
             let counted = f64::from(others.value(age, hour)?);
             let usual = match age {
@@ -223,15 +254,24 @@ impl Day<'_> {
                     return None;
                 }
                 let of_hour = count.expected(0, hour)?;
-                let ratio = ratio.get_or_insert_with(|| count.ratio(rise.along, self.thresholds)).up;
+                let ratio =
+                    ratio.get_or_insert_with(|| count.ratio(rise.along, self.thresholds)).up;
                 let expected = of_hour.high * (rise.along)(0, hour)? * ratio;
                 if !enough(expected) {
                     return None;
                 }
-                let spread = spread.get_or_insert_with(|| count.spread(1, f64::from(rise.count_min), rise.along, self.thresholds));
+                let spread = spread.get_or_insert_with(|| {
+                    count.spread(1, f64::from(rise.count_min), rise.along, self.thresholds)
+                });
                 let score = spread.above(f64::from(observed), expected);
                 let basis = self.basis(&of_hour, expected / of_hour.high.max(f64::MIN_POSITIVE));
-                (score >= self.thresholds.score_min).then_some(Odd { hour, observed, expected, score, basis })
+                (score >= self.thresholds.score_min).then_some(Odd {
+                    hour,
+                    observed,
+                    expected,
+                    score,
+                    basis,
+                })
             };
             match if hour < 24 { odd() } else { None } {
                 Some(odd) => run.add(odd),
@@ -262,7 +302,8 @@ impl Day<'_> {
         let low = |place: usize| {
             let (age, hour) = age_and_hour(place);
             count.value(age, hour).is_some_and(|observed| {
-                let bound = f64::from(observed) / (self.thresholds.drop_ratio_max * FIRST_LOOK_RATIO);
+                let bound =
+                    f64::from(observed) / (self.thresholds.drop_ratio_max * FIRST_LOOK_RATIO);
                 count.level.may_be(self.past, age, hour, count.of, false, bound)
             })
         };
@@ -277,13 +318,16 @@ impl Day<'_> {
             Some(Low { observed, low: expected.low, expected })
         });
         let few = |hours: &[Option<Low>], slack: f64| {
+            let ratio_max = self.thresholds.drop_ratio_max * slack;
             let sums = hours.iter().try_fold((0.0, 0.0), |(observed, expected), hour| {
                 let hour = hour.as_ref()?;
-                Some((observed + f64::from(hour.observed), expected + hour.low))
+                // Empty hours beside a usual one are not as many hours on end.
+                let itself = f64::from(hour.observed) <= hour.low * ratio_max * HOUR_OF_DROP;
+                itself.then_some((observed + f64::from(hour.observed), expected + hour.low))
             });
             sums.filter(|(observed, expected)| {
                 *expected * slack >= self.thresholds.drop_expected_min * least as f64
-                    && *observed <= expected * slack * self.thresholds.drop_ratio_max
+                    && *observed <= expected * ratio_max
             })
         };
         if !first_look.windows(least).any(|hours| few(hours, FIRST_LOOK_RATIO).is_some()) {
@@ -307,8 +351,17 @@ impl Day<'_> {
             if first + least <= HOURS_BEFORE {
                 continue;
             }
-            let Some((observed, expected)) = few(&places[first..first + least], 1.0) else { continue };
-            let spread = spread.get_or_insert_with(|| count.spread(least, self.thresholds.drop_expected_min * least as f64, &alone, self.thresholds));
+            let Some((observed, expected)) = few(&places[first..first + least], 1.0) else {
+                continue;
+            };
+            let spread = spread.get_or_insert_with(|| {
+                count.spread(
+                    least,
+                    self.thresholds.drop_expected_min * least as f64,
+                    &alone,
+                    self.thresholds,
+                )
+            });
             let score = spread.below(observed, expected);
             if score >= self.thresholds.drop_score_min {
                 for of_place in &mut scores[first..first + least] {
@@ -320,9 +373,15 @@ impl Day<'_> {
         let mut place = 0;
         while place < scores.len() {
             let on_end = scores[place..].iter().map_while(|score| *score);
-            let (length, score) = on_end.fold((0, 0.0), |(length, greatest), score| (length + 1, score.max(greatest)));
+            let (length, score) = on_end
+                .fold((0, 0.0), |(length, greatest), score| (length + 1, score.max(greatest)));
             if length > 0 {
-                anomalies.extend(self.drop(&places[place..place + length], place, day_ratio, score));
+                anomalies.extend(self.drop(
+                    &places[place..place + length],
+                    place,
+                    day_ratio,
+                    score,
+                ));
             }
             place += length.max(1);
         }
@@ -337,8 +396,15 @@ impl Day<'_> {
     }
 
     /// The drop of these hours, the first of which is at that place.
-    fn drop(&self, hours: &[Option<Low>], place: usize, day_ratio: f64, score: f64) -> Option<Anomaly> {
-        let at = |place: usize| self.since_1970(0).saturating_add(place as i64 - HOURS_BEFORE as i64);
+    fn drop(
+        &self,
+        hours: &[Option<Low>],
+        place: usize,
+        day_ratio: f64,
+        score: f64,
+    ) -> Option<Anomaly> {
+        let at =
+            |place: usize| self.since_1970(0).saturating_add(place as i64 - HOURS_BEFORE as i64);
         let known = || hours.iter().enumerate().filter_map(|(n, hour)| Some((n, hour.as_ref()?)));
         let missing = |hour: &Low| hour.low - f64::from(hour.observed);
         let (worst, of_worst) = known().max_by(|a, b| missing(a.1).total_cmp(&missing(b.1)))?;

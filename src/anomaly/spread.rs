@@ -56,17 +56,22 @@ impl Spread {
             let ratio = DayRatio::of(hours.iter().flatten().copied(), day_ratio_max);
             for hours in hours.windows(hours_on_end) {
                 if hours.iter().all(Option::is_some) {
-                    let sums = hours.iter().flatten().fold((0.0, 0.0), |sums, hour| (sums.0 + hour.0, sums.1 + hour.1));
+                    let sums = hours
+                        .iter()
+                        .flatten()
+                        .fold((0.0, 0.0), |sums, hour| (sums.0 + hour.0, sums.1 + hour.1));
                     known.push((age, sums.0, sums.1, ratio));
                 }
             }
         }
 
-        let squares = known.iter().filter(|(.., mean, _)| *mean >= MEAN_MIN).map(|(_, counted, mean, ratio)| {
-            let mean = mean * ratio.up.max(1.0) * ratio.down.min(1.0);
-            let far = counted - mean;
-            (far * far / MEDIAN_SQUARE - mean) / (mean * mean)
-        });
+        let squares = known.iter().filter(|(.., mean, _)| *mean >= MEAN_MIN).map(
+            |(_, counted, mean, ratio)| {
+                let mean = mean * ratio.up.max(1.0) * ratio.down.min(1.0);
+                let far = counted - mean;
+                (far * far / MEDIAN_SQUARE - mean) / (mean * mean)
+            },
+        );
         let mut squares: Vec<f64> = squares.collect();
         let overdispersion = if squares.len() >= HOURS_ENOUGH {
             median(&mut squares).unwrap_or(OVERDISPERSION_UNKNOWN).max(OVERDISPERSION_MIN)
@@ -85,7 +90,9 @@ impl Spread {
             }
         }
         let precedents = (past.days_known() as usize).div_ceil(DAYS_PER_PRECEDENT).clamp(1, AGES);
-        let third = |days: &mut [f64; AGES]| *days.select_nth_unstable_by(AGES - precedents, f64::total_cmp).1;
+        let third = |days: &mut [f64; AGES]| {
+            *days.select_nth_unstable_by(AGES - precedents, f64::total_cmp).1
+        };
         spread.up = (third(&mut highest) / THIRD_NORMAL).max(1.0);
         spread.down = (third(&mut lowest) / THIRD_DOWN).max(1.0);
         spread
