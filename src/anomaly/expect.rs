@@ -1,8 +1,12 @@
-//! What is expected of an hour: the median of the same hour of the week, each at the level of its own days, at the level of now.
+//! What is expected of an hour: what such hours were, each at the level of its own days, at the level of now.
 //!
 //! A *level* is the calls of a typical day. Dividing each hour by the level of its days and multiplying by that of the last
 //! days keeps up with growth, and with a partner that has launched something and stays where it is: after three days of it,
 //! now is the new level, and the hours before it still tell the shape of the week.
+//!
+//! The shape is told twice. [`Level::expected`] is cheap: the median of the same hour of the week, eight hours of eight weeks, which is
+//! a seventh off where hours vary by a third. [`Shape`] takes the whole history to be half as far off; so it is asked
+//! only where an hour looks odd by the first.
 
 use super::Hour;
 use super::past::{AGES, Few, Past, WEEK};
@@ -11,24 +15,33 @@ use super::past::{AGES, Few, Past, WEEK};
 const LEVEL_MIN: f64 = 24.0;
 /// Days whose level is that of now, of which the median counts: two odd ones in a row do not move it, three do.
 const NOW_DAYS: usize = 5;
-/// As many of the same hour of the week are enough for their median to stand alone.
+/// As many of the same hour of the week are enough to tell it from the same hour of other days.
 const SAME_HOURS_ENOUGH: usize = 4;
 /// With fewer, so many of the same hour on any day must be there.
 const ANY_DAYS_ENOUGH: usize = 7;
-/// The most weeks in a history.
-const WEEKS_MAX: usize = AGES / WEEK;
+/// How far the hour of the week may be from what the hours beside it make of it, in either direction, before it is taken to be unlike them.
+const ALIKE_RATIO_MAX: f64 = 1.6;
+/// Hours on either side that tell of an hour how the day of the week is.
+const BESIDE: usize = 2;
+/// With fewer calls in an hour, medians say little.
+const FEW_CALLS: f64 = 10.0;
+/// Parts of a day, of an hour or more, that must tell how busy it is as a whole.
+const DAY_PARTS_MIN: usize = 4;
+/// A part tells so if that many are expected in it.
+const DAY_PART_EXPECTED_MIN: f64 = 10.0;
+/// The most weeks in a history, and one that has begun.
+const WEEKS_MAX: usize = AGES / WEEK + 1;
 
 /// How much a day of the history was, by its age, and how much a day is now.
 pub(super) struct Level {
     now: f64,
-    /// `NaN` never: a day without enough hours read has the level of the days around it.
     at: [f64; AGES],
 }
 
 /// What is expected of an hour, at the level of now.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Expected {
-    /// The median of the same hour of the week.
+    /// What such hours are.
     pub(super) median: f64,
     /// The greatest that there is reason to expect: where few of the same hour of the week are known, the same hour of other days
     /// counts too.
@@ -40,14 +53,12 @@ pub(super) struct Expected {
 }
 
 impl Level {
-    /// Those of a count. `None` if no day of the history was read for at least 12 hours.
+    /// Those of a count. `None` if no day of the history tells of one.
     pub(super) fn new(past: &Past<'_>, of: impl Fn(&Hour) -> u32 + Copy) -> Option<Level> {
-        let mut totals = [None; AGES];
-        for (age, total) in totals.iter_mut().enumerate().take(past.age_max + 1).skip(1) {
-            *total = past.total(age, of);
-        }
+        let totals = past.totals(of);
         let totals = &totals[..=past.age_max];
-        let overall = Few::<AGES>::of(totals.iter().copied().flatten()).median()?;
+        totals.iter().flatten().next()?;
+        let overall = || Few::<AGES>::of(totals.iter().copied().flatten()).median().unwrap_or(0.0);
 
         // The seven days around each, so that each day of the week is there once; at the ends, the seven at the end.
         let mut at = [0.0; AGES];
@@ -55,7 +66,7 @@ impl Level {
             let first =
                 age.saturating_sub(WEEK / 2).min((past.age_max + 1).saturating_sub(WEEK)).max(1);
             let around = totals[first..totals.len().min(first + WEEK)].iter().copied().flatten();
-            *level = Few::<WEEK>::of(around).median().unwrap_or(overall).max(LEVEL_MIN);
+            *level = Few::<WEEK>::of(around).median().unwrap_or_else(overall).max(LEVEL_MIN);
         }
 
         // A day of now at a time, by what its day of the week usually is of its week.
@@ -72,7 +83,7 @@ impl Level {
         Some(Level { now, at })
     }
 
-    /// What is expected of an hour of the day of that age. `None` where too little is known of that hour.
+    /// What is expected of an hour of the day of that age, at a first look. `None` where too little is known of that hour.
     pub(super) fn expected(
         &self,
         past: &Past<'_>,
@@ -80,32 +91,191 @@ impl Level {
         hour: usize,
         of: impl Fn(&Hour) -> u32 + Copy,
     ) -> Option<Expected> {
-        let shares =
-            |earlier: usize| Some(f64::from(past.value(earlier, hour, of)?) / self.at[earlier]);
-        let same = (age + WEEK..=past.age_max).step_by(WEEK);
-        let mut same = Few::<WEEKS_MAX>::of(same.filter_map(shares));
-        let same_hours = same.len();
-        let median = same.median().map(|share| share * self.now);
-        let mut expected =
-            Expected { median: 0.0, high: 0.0, low: 0.0, same_hours: same_hours as u32 };
-        if let Some(median) = median {
-            (expected.median, expected.high, expected.low) = (median, median, median);
+        let mut same = self.same_hours(past, age % WEEK, age + 1, hour, of);
+        let same_hours = same.len() as u32;
+        let median = same.median();
+        let mut any = None;
+        if same.len() < SAME_HOURS_ENOUGH {
+            any = Some(self.any_day(past, hour, of)?);
         }
-        if same_hours < SAME_HOURS_ENOUGH {
-            let mut any = Few::<AGES>::of((1..=past.age_max).filter_map(shares));
-            if any.len() < ANY_DAYS_ENOUGH {
-                return None;
-            }
-            let other = any.median()? * self.now;
-            expected.median = median.unwrap_or(other);
-            (expected.high, expected.low) =
-                (expected.median.max(other), expected.median.min(other));
-        }
-        Some(expected)
+        let median = median.or(any)?;
+        Some(Expected { median, high: median, low: median, same_hours }.with(any).times(self.now))
     }
 
-    /// What was expected of a day of the history, given its own level: what its spread is measured against. By age.
-    pub(super) fn at(&self, age: usize) -> f64 {
-        self.at[age]
+    /// Whether what is expected of an hour of the day of that age, at a first look, may be at most `bound` (`at_most`), or at least.
+    /// Never no where it is; nothing is sorted for it.
+    pub(super) fn may_be(
+        &self,
+        past: &Past<'_>,
+        age: usize,
+        hour: usize,
+        of: impl Fn(&Hour) -> u32 + Copy,
+        at_most: bool,
+        bound: f64,
+    ) -> bool {
+        let (mut known, mut fit) = (0, 0);
+        let mut earlier = age + WEEK;
+        while earlier <= past.age_max {
+            if let Some(value) = past.value(earlier, hour, of) {
+                let expected = f64::from(value) / self.at[earlier] * self.now;
+                known += 1;
+                fit += usize::from(if at_most { expected <= bound } else { expected >= bound });
+            }
+            earlier += WEEK;
+        }
+        known < SAME_HOURS_ENOUGH || fit * 2 >= known
+    }
+
+    /// The same hour on days of one day of the week, from that age on, as shares of the level.
+    fn same_hours(
+        &self,
+        past: &Past<'_>,
+        weekday: usize,
+        from_age: usize,
+        hour: usize,
+        of: impl Fn(&Hour) -> u32 + Copy,
+    ) -> Few<WEEKS_MAX> {
+        let ages = (weekday..=past.age_max).step_by(WEEK).filter(|&age| age >= from_age.max(1));
+        Few::of(ages.filter_map(|age| Some(f64::from(past.value(age, hour, of)?) / self.at[age])))
+    }
+
+    /// The share of the level that this hour is on the day in the middle of all. `None` where too few days are known.
+    fn any_day(
+        &self,
+        past: &Past<'_>,
+        hour: usize,
+        of: impl Fn(&Hour) -> u32 + Copy,
+    ) -> Option<f64> {
+        let shares = (1..=past.age_max)
+            .filter_map(|age| Some(f64::from(past.value(age, hour, of)?) / self.at[age]));
+        let mut any = Few::<AGES>::of(shares);
+        if any.len() < ANY_DAYS_ENOUGH { None } else { any.median() }
+    }
+}
+
+impl Expected {
+    /// The same hour of any day counts too.
+    fn with(mut self, any: Option<f64>) -> Expected {
+        if let Some(any) = any {
+            (self.high, self.low) = (self.high.max(any), self.low.min(any));
+        }
+        self
+    }
+
+    fn times(self, level: f64) -> Expected {
+        Expected {
+            median: self.median * level,
+            high: self.high * level,
+            low: self.low * level,
+            ..self
+        }
+    }
+}
+
+/// The shape of the week, as shares of the level of its days: by age of the day, from 0 to 6, and hour.
+pub(super) struct Shape {
+    shares: [[Option<Expected>; 24]; WEEK],
+}
+
+impl Shape {
+    /// An hour of the day, as all days have it; times what the day of the week makes of it and the hours beside it. Where an hour of the
+    /// week is plainly unlike that (a batch on Mondays), it is what it is.
+    pub(super) fn new(past: &Past<'_>, level: &Level, of: impl Fn(&Hour) -> u32 + Copy) -> Shape {
+        let any: [Option<f64>; 24] = std::array::from_fn(|hour| level.any_day(past, hour, of));
+        // Where calls come in a few goes, the median of their hours is none: their mean is what there is to expect.
+        let mean = |hour: usize| {
+            let shares = (1..=past.age_max)
+                .filter_map(|age| Some(f64::from(past.value(age, hour, of)?) / level.at[age]));
+            let (sum, count) =
+                shares.fold((0.0, 0u32), |(sum, count), share| (sum + share, count + 1));
+            sum / f64::from(count.max(1))
+        };
+        let few: [Option<f64>; 24] = std::array::from_fn(|hour| {
+            any[hour].filter(|any| any * level.now < FEW_CALLS).map(|_| mean(hour))
+        });
+        let shares = std::array::from_fn(|weekday| {
+            let ages = || (weekday..=past.age_max).step_by(WEEK).filter(|&age| age > 0);
+            std::array::from_fn(|hour| {
+                let mut same = level.same_hours(past, weekday, 1, hour, of);
+                let same_hours = same.len();
+                let own = same.median();
+                let smooth = any[hour].filter(|&any| any > 0.0).and_then(|of_hour| {
+                    let beside = hour.saturating_sub(BESIDE)..=(hour + BESIDE).min(23);
+                    let factors = beside.flat_map(|beside| {
+                        let of_beside = any[beside].filter(|&any| any > 0.0);
+                        ages().filter_map(move |age| {
+                            Some(
+                                f64::from(past.value(age, beside, of)?)
+                                    / level.at[age]
+                                    / of_beside?,
+                            )
+                        })
+                    });
+                    Few::<{ WEEKS_MAX * (2 * BESIDE + 1) }>::of(factors)
+                        .median()
+                        .map(|factor| factor * of_hour)
+                });
+                let unlike = |own: f64, smooth: f64| {
+                    own > smooth * ALIKE_RATIO_MAX || own * ALIKE_RATIO_MAX < smooth
+                };
+                let median = match (own, smooth) {
+                    (Some(own), Some(smooth))
+                        if same_hours >= SAME_HOURS_ENOUGH && unlike(own, smooth) =>
+                    {
+                        own
+                    }
+                    (own, smooth) => smooth.or(own).or(any[hour])?,
+                };
+                let high = few[hour].map_or(median, |mean| mean.max(median));
+                let share = Expected { median, high, low: median, same_hours: same_hours as u32 };
+                Some(if same_hours < SAME_HOURS_ENOUGH { share.with(any[hour]) } else { share })
+            })
+        });
+        Shape { shares }
+    }
+
+    /// What is expected of an hour of the day of that age, 0 or 1, at the level of now.
+    pub(super) fn expected(&self, level: &Level, age: usize, hour: usize) -> Option<Expected> {
+        self.shares[age % WEEK][hour].map(|share| share.times(level.now))
+    }
+
+    /// What was to be expected of an hour of the history, at the level of its own days.
+    pub(super) fn was(&self, level: &Level, age: usize, hour: usize) -> Option<f64> {
+        self.shares[age % WEEK][hour].map(|share| share.median * level.at[age])
+    }
+}
+
+/// How busy a day is as a whole, beside others: what the hours in the middle of its hours are of what is expected of them. Where that
+/// is no more than what a holiday does, its hours are held against the day's own level.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DayRatio {
+    /// What is expected of an hour that may be too much is multiplied by that.
+    pub(super) up: f64,
+    /// The same of one that may be too little.
+    pub(super) down: f64,
+}
+
+impl DayRatio {
+    /// That of a day, from what was counted and expected in each of its hours.
+    pub(super) fn of(hours: impl Iterator<Item = (f64, f64)>, ratio_max: f64) -> DayRatio {
+        // Hours in which few are expected tell it together with those after them.
+        let (mut counted, mut expected) = (0.0, 0.0);
+        let ratios = hours.filter_map(|(counted_of_hour, expected_of_hour)| {
+            counted += counted_of_hour;
+            expected += expected_of_hour;
+            (expected >= DAY_PART_EXPECTED_MIN).then(|| {
+                let ratio = counted / expected;
+                (counted, expected) = (0.0, 0.0);
+                ratio
+            })
+        });
+        let mut ratios = Few::<24>::of(ratios);
+        let ratio =
+            if ratios.len() >= DAY_PARTS_MIN { ratios.median().unwrap_or(1.0) } else { 1.0 };
+        if ratio > ratio_max || ratio * ratio_max < 1.0 {
+            return DayRatio { up: 1.0, down: 1.0 };
+        }
+        // Half of a day may be missing, or be too much: what the other half is must not be told as odd for it.
+        DayRatio { up: ratio.max(0.5), down: ratio.min(2.0) }
     }
 }

@@ -1,20 +1,24 @@
 //! One day of one (partner, api) against its past. What is cheap is asked first: most days end at the first question.
 
-use super::expect::{Expected, Level};
+use std::cell::OnceCell;
+
+use super::expect::{DayRatio, Expected, Level, Shape};
 use super::past::{Few, Past};
 use super::spread::Spread;
 use super::{
     Anomaly, Basis, DayOf, DeniedRatio, HISTORY_DAYS_MAX, Hour, Judged, Kind, Thresholds, Tide,
 };
 
-/// Hours that must tell how busy the day is as a whole.
-const DAY_HOURS_MIN: usize = 8;
-/// An hour tells so if that many are expected in it.
-const DAY_HOUR_EXPECTED_MIN: f64 = 10.0;
+/// How far off the first look at what is expected may be, as a ratio: what is that near to odd is looked at closely.
+const FIRST_LOOK_RATIO: f64 = 1.6;
 /// Calls expected of all other partners in an hour for their fall to say anything.
 const TIDE_EXPECTED_MIN: f64 = 50.0;
+/// Added to how many calls there are and are usual, before the one is divided by the other.
+const ALONG_FLOOR: f64 = 10.0;
+/// An hour of a drop may be so many times as much of what is expected as the drop as a whole.
+const HOUR_OF_DROP: f64 = 2.0;
 /// The most hours of a drop that lie in the day before.
-const HOURS_BEFORE: usize = 2;
+pub(super) const HOURS_BEFORE: usize = 2;
 
 /// What is odd about a day of one (partner, api).
 ///
@@ -32,94 +36,114 @@ pub fn judge(
         return Judged::TooLittle { days: past.days_known() };
     }
     let mut anomalies = Vec::new();
-    let calls = |hour: &Hour| hour.calls;
-    let subjects = |hour: &Hour| hour.subjects;
-    let of_day = Day { past: &past, day, thresholds };
-
-    let called = of_day.any_reaches(thresholds.spike_calls_min, calls);
-    let expects = f64::from(past.greatest(calls)) >= thresholds.drop_expected_min;
-    let denied = of_day.any_reaches(thresholds.burst_denied_min, |hour| hour.denied);
-    if (called || expects || denied)
-        && let Some(level) = Level::new(&past, calls)
-    {
-        let hours = Hours::new(&past, level, calls, thresholds);
-        if called {
-            let least =
-                Least { count: thresholds.spike_calls_min, ratio: thresholds.spike_ratio_min };
-            of_day.rises(Kind::Spike, &hours, least, calls, &mut anomalies);
-        }
-        if expects {
-            of_day.drops(&hours, tide, &mut anomalies);
-        }
-    }
-    if of_day.any_reaches(thresholds.sweep_subjects_min, subjects)
-        && let Some(level) = Level::new(&past, subjects)
-    {
-        let hours = Hours::new(&past, level, subjects, thresholds);
-        let least =
-            Least { count: thresholds.sweep_subjects_min, ratio: thresholds.sweep_ratio_min };
-        of_day.rises(Kind::SubjectSweep, &hours, least, subjects, &mut anomalies);
-    }
-    if denied {
-        of_day.bursts(&mut anomalies);
-    }
+    let this = Day { past: &past, day, thresholds };
+    this.calls(tide, &mut anomalies);
+    this.subjects(&mut anomalies);
+    this.denied(&mut anomalies);
     Judged::Anomalies(anomalies)
 }
 
-/// What is expected of each hour of a day.
-struct Hours {
-    level: Level,
-    expected: [Option<Expected>; 24],
-    /// What the hours of the day are of what is expected, those in the middle of them; 1 where it is beyond what a holiday is, or unknown.
-    busy: f64,
-    quiet: f64,
-}
-
-impl Hours {
-    fn new(
-        past: &Past<'_>,
-        level: Level,
-        of: impl Fn(&Hour) -> u32 + Copy,
-        thresholds: &Thresholds,
-    ) -> Hours {
-        let expected = std::array::from_fn(|hour| level.expected(past, 0, hour, of));
-        let ratios = expected.iter().enumerate().filter_map(
-            |(hour, expected): (usize, &Option<Expected>)| {
-                let median = expected.as_ref()?.median;
-                let value = past.value(0, hour, of)?;
-                (median >= DAY_HOUR_EXPECTED_MIN).then(|| f64::from(value) / median)
-            },
-        );
-        let mut ratios = Few::<24>::of(ratios);
-        let (mut busy, mut quiet) = (1.0, 1.0);
-        if ratios.len() >= DAY_HOURS_MIN
-            && let Some(ratio) = ratios.median()
-        {
-            if ratio > 1.0 && ratio <= thresholds.day_ratio_max {
-                busy = ratio;
-            }
-            if ratio < 1.0 && ratio * thresholds.day_ratio_max >= 1.0 {
-                quiet = ratio;
-            }
-        }
-        Hours { level, expected, busy, quiet }
+/// The age of the day and the hour of a place among the hours that a drop may have: the last of the day before, then those of the day.
+pub(super) fn age_and_hour(place: usize) -> (usize, usize) {
+    match place.checked_sub(HOURS_BEFORE) {
+        Some(hour) => (0, hour),
+        None => (1, 24 - HOURS_BEFORE + place),
     }
 }
 
-/// What a rise must reach.
-#[derive(Clone, Copy)]
-struct Least {
-    count: u32,
-    ratio: f64,
+/// One count of the day and its past, which is looked at closely only if need be.
+struct Count<'a, F> {
+    past: &'a Past<'a>,
+    of: F,
+    level: Level,
+    shape: OnceCell<Shape>,
+}
+
+impl<'a, F: Fn(&Hour) -> u32 + Copy> Count<'a, F> {
+    fn new(past: &'a Past<'a>, of: F) -> Option<Count<'a, F>> {
+        Some(Count { past, of, level: Level::new(past, of)?, shape: OnceCell::new() })
+    }
+
+    fn value(&self, age: usize, hour: usize) -> Option<u32> {
+        self.past.value(age, hour, self.of)
+    }
+
+    fn first_look(&self, age: usize, hour: usize) -> Option<Expected> {
+        self.level.expected(self.past, age, hour, self.of)
+    }
+
+    fn shape(&self) -> &Shape {
+        self.shape.get_or_init(|| Shape::new(self.past, &self.level, self.of))
+    }
+
+    /// What is expected, at the close look.
+    fn expected(&self, age: usize, hour: usize) -> Option<Expected> {
+        self.shape().expected(&self.level, age, hour)
+    }
+
+    /// Where `count_min` is what matters, half of it is the least that is a precedent: a handful of calls in an hour without any is none.
+    fn spread(
+        &self,
+        hours_on_end: usize,
+        count_min: f64,
+        along: Along<'_>,
+        thresholds: &Thresholds,
+    ) -> Spread {
+        let expected =
+            |age, hour| Some(self.shape().was(&self.level, age, hour)? * along(age, hour)?);
+        Spread::new(
+            self.past,
+            self.of,
+            hours_on_end,
+            thresholds.day_ratio_max,
+            count_min / 2.0,
+            expected,
+        )
+    }
+
+    /// How busy the day is, at the close look.
+    fn ratio(&self, along: Along<'_>, thresholds: &Thresholds) -> DayRatio {
+        let known = (0..24).filter_map(|hour| {
+            Some((
+                f64::from(self.value(0, hour)?),
+                self.expected(0, hour)?.median * along(0, hour)?,
+            ))
+        });
+        DayRatio::of(known, thresholds.day_ratio_max)
+    }
+}
+
+/// Of each hour, by age and hour, how many times what is usual of something else is there, which a count goes with.
+type Along<'a> = &'a dyn Fn(usize, usize) -> Option<f64>;
+
+/// What a rise is and what it must reach.
+struct Rise<'a> {
+    kind: Kind,
+    count_min: u32,
+    ratio_min: f64,
+    along: Along<'a>,
+}
+
+/// What goes along with nothing but itself.
+fn alone(_age: usize, _hour: usize) -> Option<f64> {
+    Some(1.0)
 }
 
 /// One hour that is odd.
 struct Odd {
-    hour: i64,
+    hour: usize,
     observed: u32,
     expected: f64,
     score: f64,
     basis: Basis,
+}
+
+/// An hour in which a drop may be: what was counted, and what was expected of it at least.
+#[derive(Clone, Copy)]
+struct Low {
+    observed: u32,
+    low: f64,
+    expected: Expected,
 }
 
 struct Day<'a> {
@@ -129,13 +153,272 @@ struct Day<'a> {
 }
 
 impl Day<'_> {
+    fn calls(&self, tide: Option<&Tide>, anomalies: &mut Vec<Anomaly>) {
+        let calls = |hour: &Hour| hour.calls;
+        let many = self.any_reaches(self.thresholds.spike_calls_min, calls);
+        let many_expected =
+            f64::from(self.past.greatest(calls)) >= self.thresholds.drop_expected_min;
+        if !many && !many_expected {
+            return;
+        }
+        let Some(count) = Count::new(self.past, calls) else { return };
+        if many {
+            let rise = Rise {
+                kind: Kind::Spike,
+                count_min: self.thresholds.spike_calls_min,
+                ratio_min: self.thresholds.spike_ratio_min,
+                along: &alone,
+            };
+            self.rises(&count, &rise, |_, _| None, anomalies);
+        }
+        if many_expected {
+            self.drops(&count, tide, anomalies);
+        }
+    }
+
+    fn subjects(&self, anomalies: &mut Vec<Anomaly>) {
+        let subjects = |hour: &Hour| hour.subjects;
+        let count_min = self.thresholds.sweep_subjects_min;
+        if !self.any_reaches(count_min, subjects) {
+            return;
+        }
+        let Some(count) = Count::new(self.past, subjects) else { return };
+        let ratio_min = self.thresholds.sweep_ratio_min;
+        let rise = Rise { kind: Kind::SubjectSweep, count_min, ratio_min, along: &alone };
+        self.rises(&count, &rise, |_, _| None, anomalies);
+    }
+
+    fn denied(&self, anomalies: &mut Vec<Anomaly>) {
+        let denied = |hour: &Hour| hour.denied;
+        let count_min = self.thresholds.burst_denied_min;
+        if !self.any_reaches(count_min, denied) {
+            return;
+        }
+        // Calls that were not denied have none of a burst among them: as many of these as usual, as many denied ones as usual.
+        let others = |hour: &Hour| hour.calls.saturating_sub(hour.denied);
+        let (Some(count), Some(others)) =
+            (Count::new(self.past, denied), Count::new(self.past, others))
+        else {
+            return;
+        };
+        let along = |age: usize, hour: usize| {
+            let counted = f64::from(others.value(age, hour)?);
+            let usual = match age {
+                0 => others.expected(0, hour)?.median,
+                _ => others.shape().was(&others.level, age, hour)?,
+            };
+            // Where hardly any are usual, how many times that is says nothing.
+            Some((counted + ALONG_FLOOR) / (usual + ALONG_FLOOR))
+        };
+        let usual = self.usual_denied_ratio();
+        let denied_ratio = |hour: usize, denied: u32| {
+            let calls = self.past.value(0, hour, |hour| hour.calls)?.max(denied);
+            Some(DeniedRatio { observed: f64::from(denied) / f64::from(calls), usual })
+        };
+        let ratio_min = self.thresholds.burst_ratio_min;
+        let rise = Rise { kind: Kind::DeniedBurst, count_min, ratio_min, along: &along };
+        self.rises(&count, &rise, denied_ratio, anomalies);
+    }
+
     fn any_reaches(&self, least: u32, of: impl Fn(&Hour) -> u32) -> bool {
         (0..24).any(|hour| self.past.value(0, hour, &of).is_some_and(|value| value >= least))
     }
 
-    /// The hour of the day as one since 1970.
-    fn since_1970(&self, hour: usize) -> i64 {
-        self.day.day.saturating_mul(24).saturating_add(hour as i64)
+    /// The share of calls denied on a usual day of the history.
+    fn usual_denied_ratio(&self) -> f64 {
+        let calls = self.past.totals(|hour| hour.calls);
+        let denied = self.past.totals(|hour| hour.denied);
+        let shares = calls.into_iter().zip(denied).filter_map(|(calls, denied)| {
+            let calls = calls.filter(|&calls| calls > 0.0)?;
+            Some((denied? / calls).min(1.0))
+        });
+        Few::<{ HISTORY_DAYS_MAX as usize }>::of(shares).median().unwrap_or(0.0)
+    }
+
+    /// Hours far above what is expected of them.
+    fn rises<F: Fn(&Hour) -> u32 + Copy>(
+        &self,
+        count: &Count<'_, F>,
+        rise: &Rise<'_>,
+        denied_ratio: impl Fn(usize, u32) -> Option<DeniedRatio>,
+        anomalies: &mut Vec<Anomaly>,
+    ) {
+        let (mut ratio, mut spread) = (None, None);
+        let mut run = Run::default();
+        for hour in 0..=24 {
+            let mut odd = || {
+                let observed = count.value(0, hour).filter(|&value| value >= rise.count_min)?;
+                let enough = |expected: f64| f64::from(observed) >= expected * rise.ratio_min;
+                let bound = f64::from(observed) / rise.ratio_min * FIRST_LOOK_RATIO;
+                if !count.level.may_be(self.past, 0, hour, count.of, true, bound) {
+                    return None;
+                }
+                let of_hour = count.expected(0, hour)?;
+                let ratio =
+                    ratio.get_or_insert_with(|| count.ratio(rise.along, self.thresholds)).up;
+                let expected = of_hour.high * (rise.along)(0, hour)? * ratio;
+                if !enough(expected) {
+                    return None;
+                }
+                let spread = spread.get_or_insert_with(|| {
+                    count.spread(1, f64::from(rise.count_min), rise.along, self.thresholds)
+                });
+                let score = spread.above(f64::from(observed), expected);
+                let basis = self.basis(&of_hour, expected / of_hour.high.max(f64::MIN_POSITIVE));
+                (score >= self.thresholds.score_min).then_some(Odd {
+                    hour,
+                    observed,
+                    expected,
+                    score,
+                    basis,
+                })
+            };
+            match if hour < 24 { odd() } else { None } {
+                Some(odd) => run.add(odd),
+                None => anomalies.extend(run.end().map(|(worst, first, last)| Anomaly {
+                    kind: rise.kind,
+                    first_hour: self.since_1970(first),
+                    last_hour: self.since_1970(last),
+                    worst_hour: self.since_1970(worst.hour),
+                    observed: u64::from(worst.observed),
+                    expected: worst.expected,
+                    score: worst.score,
+                    denied_ratio: denied_ratio(worst.hour, worst.observed),
+                    basis: worst.basis,
+                })),
+            }
+        }
+    }
+
+    /// Some hours on end far below what is expected of them, which may begin in the day before.
+    fn drops<F: Fn(&Hour) -> u32 + Copy>(
+        &self,
+        count: &Count<'_, F>,
+        tide: Option<&Tide>,
+        anomalies: &mut Vec<Anomaly>,
+    ) {
+        let least = self.thresholds.drop_hours_min.clamp(1, HOURS_BEFORE as u32 + 1) as usize;
+        // Where all of them together are far below, one of them is.
+        let low = |place: usize| {
+            let (age, hour) = age_and_hour(place);
+            count.value(age, hour).is_some_and(|observed| {
+                let bound =
+                    f64::from(observed) / (self.thresholds.drop_ratio_max * FIRST_LOOK_RATIO);
+                count.level.may_be(self.past, age, hour, count.of, false, bound)
+            })
+        };
+        if !(0..HOURS_BEFORE + 24).any(low) {
+            return;
+        }
+        // What is expected is asked for only where less than that could be.
+        let first_look: [_; HOURS_BEFORE + 24] = std::array::from_fn(|place| {
+            let (age, hour) = age_and_hour(place);
+            let observed = count.value(age, hour)?;
+            let expected = count.first_look(age, hour)?;
+            Some(Low { observed, low: expected.low, expected })
+        });
+        let few = |hours: &[Option<Low>], slack: f64| {
+            let ratio_max = self.thresholds.drop_ratio_max * slack;
+            let sums = hours.iter().try_fold((0.0, 0.0), |(observed, expected), hour| {
+                let hour = hour.as_ref()?;
+                // Empty hours beside a usual one are not as many hours on end.
+                let itself = f64::from(hour.observed) <= hour.low * ratio_max * HOUR_OF_DROP;
+                itself.then_some((observed + f64::from(hour.observed), expected + hour.low))
+            });
+            sums.filter(|(observed, expected)| {
+                *expected * slack >= self.thresholds.drop_expected_min * least as f64
+                    && *observed <= expected * ratio_max
+            })
+        };
+        if !first_look.windows(least).any(|hours| few(hours, FIRST_LOOK_RATIO).is_some()) {
+            return;
+        }
+
+        let day_ratio = count.ratio(&alone, self.thresholds).down;
+        let places: [_; HOURS_BEFORE + 24] = std::array::from_fn(|place| {
+            let (age, hour) = age_and_hour(place);
+            let observed = count.value(age, hour)?;
+            let expected = count.expected(age, hour)?;
+            if self.ebbs(tide, place, observed, &expected) {
+                return None;
+            }
+            Some(Low { observed, low: expected.low * day_ratio, expected })
+        });
+        let mut spread = None;
+        // Of each place, the greatest score of the windows that it is in.
+        let mut scores = [None; HOURS_BEFORE + 24];
+        for first in 0..=places.len() - least {
+            if first + least <= HOURS_BEFORE {
+                continue;
+            }
+            let Some((observed, expected)) = few(&places[first..first + least], 1.0) else {
+                continue;
+            };
+            let spread = spread.get_or_insert_with(|| {
+                count.spread(
+                    least,
+                    self.thresholds.drop_expected_min * least as f64,
+                    &alone,
+                    self.thresholds,
+                )
+            });
+            let score = spread.below(observed, expected);
+            if score >= self.thresholds.drop_score_min {
+                for of_place in &mut scores[first..first + least] {
+                    *of_place = Some(of_place.map_or(score, |greatest: f64| greatest.max(score)));
+                }
+            }
+        }
+
+        let mut place = 0;
+        while place < scores.len() {
+            let on_end = scores[place..].iter().map_while(|score| *score);
+            let (length, score) = on_end
+                .fold((0, 0.0), |(length, greatest), score| (length + 1, score.max(greatest)));
+            if length > 0 {
+                anomalies.extend(self.drop(
+                    &places[place..place + length],
+                    place,
+                    day_ratio,
+                    score,
+                ));
+            }
+            place += length.max(1);
+        }
+    }
+
+    /// Whether all others have fallen in that hour too: what is missing from the logs is not missing from this partner.
+    fn ebbs(&self, tide: Option<&Tide>, place: usize, observed: u32, expected: &Expected) -> bool {
+        let Some((all, of_all)) = tide.and_then(|tide| tide.hours[place]) else { return false };
+        let others = (all - f64::from(observed)).max(0.0);
+        let of_others = of_all - expected.median;
+        of_others >= TIDE_EXPECTED_MIN && others < of_others * self.thresholds.tide_ratio_min
+    }
+
+    /// The drop of these hours, the first of which is at that place.
+    fn drop(
+        &self,
+        hours: &[Option<Low>],
+        place: usize,
+        day_ratio: f64,
+        score: f64,
+    ) -> Option<Anomaly> {
+        let at =
+            |place: usize| self.since_1970(0).saturating_add(place as i64 - HOURS_BEFORE as i64);
+        let known = || hours.iter().enumerate().filter_map(|(n, hour)| Some((n, hour.as_ref()?)));
+        let missing = |hour: &Low| hour.low - f64::from(hour.observed);
+        let (worst, of_worst) = known().max_by(|a, b| missing(a.1).total_cmp(&missing(b.1)))?;
+        Some(Anomaly {
+            kind: Kind::Drop,
+            first_hour: at(place),
+            last_hour: at(place + hours.len() - 1),
+            worst_hour: at(place + worst),
+            observed: known().map(|(_, hour)| u64::from(hour.observed)).sum(),
+            expected: known().map(|(_, hour)| hour.low).sum(),
+            score,
+            denied_ratio: None,
+            basis: self.basis(&of_worst.expected, day_ratio),
+        })
     }
 
     fn basis(&self, expected: &Expected, day_ratio: f64) -> Basis {
@@ -147,197 +430,9 @@ impl Day<'_> {
         }
     }
 
-    /// Hours far above what is expected of them.
-    fn rises(
-        &self,
-        kind: Kind,
-        hours: &Hours,
-        least: Least,
-        of: impl Fn(&Hour) -> u32 + Copy,
-        anomalies: &mut Vec<Anomaly>,
-    ) {
-        let mut spread = None;
-        let mut run = Run::default();
-        for hour in 0..24 {
-            let odd = || {
-                let observed =
-                    self.past.value(0, hour, of).filter(|&value| value >= least.count)?;
-                let of_hour = hours.expected[hour].as_ref()?;
-                let expected = of_hour.high * hours.busy;
-                if f64::from(observed) < expected * least.ratio {
-                    return None;
-                }
-                let spread = spread.get_or_insert_with(|| Spread::new(self.past, &hours.level, of));
-                let score = spread.above(f64::from(observed), expected);
-                (score >= self.thresholds.score_min).then(|| Odd {
-                    hour: self.since_1970(hour),
-                    observed,
-                    expected,
-                    score,
-                    basis: self.basis(of_hour, hours.busy),
-                })
-            };
-            let mut odd = odd;
-            run.add(kind, odd(), anomalies);
-        }
-        run.end(kind, anomalies);
-    }
-
-    /// Hours with many more denied calls than calls of their number have, and than such hours have.
-    fn bursts(&self, anomalies: &mut Vec<Anomaly>) {
-        let denied = |hour: &Hour| hour.denied;
-        let Some(level) = Level::new(self.past, denied) else { return };
-        let hours = Hours::new(self.past, level, denied, self.thresholds);
-        let usual = self.usual_denied_ratio();
-        let mut spread = None;
-        let mut run = Run::default();
-        for hour in 0..24 {
-            let mut odd = || {
-                let least = self.thresholds.burst_denied_min;
-                let observed = self.past.value(0, hour, denied).filter(|&value| value >= least)?;
-                let calls = self.past.value(0, hour, |hour| hour.calls)?.max(observed);
-                let of_hour = hours.expected[hour].as_ref()?;
-                // Calls that were not denied have a burst of denied ones not among them.
-                let by_share = f64::from(calls - observed) * usual / (1.0 - usual).max(0.01);
-                let expected = (of_hour.high * hours.busy).max(by_share);
-                if f64::from(observed) < expected * self.thresholds.burst_ratio_min {
-                    return None;
-                }
-                let spread =
-                    spread.get_or_insert_with(|| Spread::new(self.past, &hours.level, denied));
-                let score = spread.above(f64::from(observed), expected);
-                (score >= self.thresholds.score_min).then(|| Odd {
-                    hour: self.since_1970(hour),
-                    observed,
-                    expected,
-                    score,
-                    basis: self.basis(of_hour, hours.busy),
-                })
-            };
-            let odd = odd();
-            run.add(Kind::DeniedBurst, odd, anomalies);
-        }
-        run.end(Kind::DeniedBurst, anomalies);
-        for burst in anomalies.iter_mut().filter(|anomaly| anomaly.kind == Kind::DeniedBurst) {
-            let hour = (burst.worst_hour - self.since_1970(0)) as usize;
-            let calls = self.past.value(0, hour, |hour| hour.calls).unwrap_or(0);
-            let observed = burst.observed as f64 / f64::from(calls).max(burst.observed as f64);
-            burst.denied_ratio = Some(DeniedRatio { observed, usual });
-        }
-    }
-
-    /// The share of calls denied on a usual day of the history.
-    fn usual_denied_ratio(&self) -> f64 {
-        let shares = (1..=self.past.age_max).filter_map(|age| {
-            let calls = self.past.total(age, |hour| hour.calls).filter(|&calls| calls > 0.0)?;
-            let denied = self.past.total(age, |hour| hour.denied)?;
-            Some((denied / calls).min(1.0))
-        });
-        Few::<{ HISTORY_DAYS_MAX as usize }>::of(shares).median().unwrap_or(0.0)
-    }
-
-    /// Some hours on end far below what is expected of them, which may begin in the day before.
-    fn drops(&self, hours: &Hours, tide: Option<&Tide>, anomalies: &mut Vec<Anomaly>) {
-        let calls = |hour: &Hour| hour.calls;
-        let least = self.thresholds.drop_hours_min.clamp(1, HOURS_BEFORE as u32 + 1) as usize;
-        // By place: the last hours of the day before, then those of the day.
-        let mut places = [None; HOURS_BEFORE + 24];
-        for (place, known) in places.iter_mut().enumerate() {
-            let (age, hour) = match place.checked_sub(HOURS_BEFORE) {
-                Some(hour) => (0, hour),
-                None => (1, 24 - HOURS_BEFORE + place),
-            };
-            let expected = if age == 0 {
-                hours.expected[hour]
-            } else {
-                hours.level.expected(self.past, age, hour, calls)
-            };
-            let (Some(expected), Some(observed)) = (expected, self.past.value(age, hour, calls))
-            else {
-                continue;
-            };
-            let low = expected.low * hours.quiet;
-            // What is missing from the logs of all is not missing from this partner.
-            let ebbs = tide.filter(|_| age == 0).and_then(|tide| tide.hours[hour]).is_some_and(
-                |(all, of_all)| {
-                    let others = (all - f64::from(observed)).max(0.0);
-                    let of_others = of_all - expected.median;
-                    of_others >= TIDE_EXPECTED_MIN
-                        && others < of_others * self.thresholds.tide_ratio_min
-                },
-            );
-            if !ebbs {
-                *known = Some((observed, low, expected));
-            }
-        }
-
-        let mut spread = None;
-        let mut odd = [false; HOURS_BEFORE + 24];
-        for first in 0..=places.len() - least {
-            let window = &places[first..first + least];
-            if first + least <= HOURS_BEFORE || window.iter().any(Option::is_none) {
-                continue;
-            }
-            let observed: f64 =
-                window.iter().flatten().map(|(observed, ..)| f64::from(*observed)).sum();
-            let expected: f64 = window.iter().flatten().map(|(_, low, _)| low).sum();
-            if expected < self.thresholds.drop_expected_min * least as f64
-                || observed > expected * self.thresholds.drop_ratio_max
-            {
-                continue;
-            }
-            // The mean hour of them: that they are several makes it no farther, since hours fall together.
-            let spread = spread.get_or_insert_with(|| Spread::new(self.past, &hours.level, calls));
-            if spread.below(observed / least as f64, expected / least as f64)
-                >= self.thresholds.score_min
-            {
-                odd[first..first + least].fill(true);
-            }
-        }
-
-        let mut place = 0;
-        while place < odd.len() {
-            let length = odd[place..].iter().take_while(|odd| **odd).count();
-            if let (true, Some(spread)) = (length > 0, &spread) {
-                anomalies.extend(self.drop(
-                    &places[place..place + length],
-                    place,
-                    hours.quiet,
-                    spread,
-                ));
-            }
-            place += length.max(1);
-        }
-    }
-
-    /// The drop of these hours, the first of which is at that place.
-    fn drop(
-        &self,
-        hours: &[Option<(u32, f64, Expected)>],
-        place: usize,
-        day_ratio: f64,
-        spread: &Spread,
-    ) -> Option<Anomaly> {
-        let at =
-            |place: usize| self.since_1970(0).saturating_add(place as i64 - HOURS_BEFORE as i64);
-        let known = || hours.iter().enumerate().filter_map(|(n, hour)| hour.map(|hour| (n, hour)));
-        let missing = |hour: &(u32, f64, Expected)| hour.1 - f64::from(hour.0);
-        let (worst, (_, _, of_worst)) =
-            known().max_by(|a, b| missing(&a.1).total_cmp(&missing(&b.1)))?;
-        let observed: u64 = known().map(|(_, hour)| u64::from(hour.0)).sum();
-        let expected: f64 = known().map(|(_, hour)| hour.1).sum();
-        let count = hours.len() as f64;
-        Some(Anomaly {
-            kind: Kind::Drop,
-            first_hour: at(place),
-            last_hour: at(place + hours.len() - 1),
-            worst_hour: at(place + worst),
-            observed,
-            expected,
-            score: spread.below(observed as f64 / count, expected / count),
-            denied_ratio: None,
-            basis: self.basis(&of_worst, day_ratio),
-        })
+    /// The hour of the day as one since 1970.
+    fn since_1970(&self, hour: usize) -> i64 {
+        self.day.day.saturating_mul(24).saturating_add(hour as i64)
     }
 }
 
@@ -345,34 +440,23 @@ impl Day<'_> {
 #[derive(Default)]
 struct Run {
     worst: Option<Odd>,
-    first_hour: i64,
-    last_hour: i64,
+    first_hour: usize,
+    last_hour: usize,
 }
 
 impl Run {
-    /// Takes the next hour: an odd one goes on with the run, any other ends it.
-    fn add(&mut self, kind: Kind, odd: Option<Odd>, anomalies: &mut Vec<Anomaly>) {
-        let Some(odd) = odd else { return self.end(kind, anomalies) };
+    fn add(&mut self, odd: Odd) {
         self.last_hour = odd.hour;
-        match &self.worst {
-            None => self.first_hour = odd.hour,
-            Some(worst) if worst.score >= odd.score => return,
-            Some(_) => {}
+        if self.worst.is_none() {
+            self.first_hour = odd.hour;
         }
-        self.worst = Some(odd);
+        if self.worst.as_ref().is_none_or(|worst| odd.score > worst.score) {
+            self.worst = Some(odd);
+        }
     }
 
-    fn end(&mut self, kind: Kind, anomalies: &mut Vec<Anomaly>) {
-        anomalies.extend(self.worst.take().map(|worst| Anomaly {
-            kind,
-            first_hour: self.first_hour,
-            last_hour: self.last_hour,
-            worst_hour: worst.hour,
-            observed: u64::from(worst.observed),
-            expected: worst.expected,
-            score: worst.score,
-            denied_ratio: None,
-            basis: worst.basis,
-        }));
+    /// The worst, the first and the last of them, if there are any; the next begin anew.
+    fn end(&mut self) -> Option<(Odd, usize, usize)> {
+        Some((self.worst.take()?, self.first_hour, self.last_hour))
     }
 }

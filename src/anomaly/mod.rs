@@ -142,8 +142,8 @@ pub struct Basis {
 /// What all partners together did in the hours of a day, beside what was expected of them. Where these fall, logs are missing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tide {
-    /// For each hour calls counted, and calls expected; `None` where nothing is known to expect.
-    hours: [Option<(f64, f64)>; 24],
+    /// For each hour calls counted, and calls expected; `None` where nothing is known to expect. The last hours of the day before come first.
+    hours: [Option<(f64, f64)>; judge::HOURS_BEFORE + 24],
 }
 
 impl Tide {
@@ -156,9 +156,10 @@ impl Tide {
         }
         let calls = |hour: &Hour| hour.calls;
         let level = expect::Level::new(&past, calls)?;
-        let hours = std::array::from_fn(|hour| {
-            let counted = past.value(0, hour, calls)?;
-            Some((f64::from(counted), level.expected(&past, 0, hour, calls)?.median))
+        let hours = std::array::from_fn(|place| {
+            let (age, hour) = judge::age_and_hour(place);
+            let counted = past.value(age, hour, calls)?;
+            Some((f64::from(counted), level.expected(&past, age, hour, calls)?.median))
         });
         Some(Tide { hours })
     }

@@ -7,8 +7,8 @@
 //! It takes the whole history to say; so it is asked for only where an hour has already passed what is cheap.
 
 use super::Hour;
-use super::expect::Level;
-use super::past::{AGES, Few, Past, WEEK, median};
+use super::expect::DayRatio;
+use super::past::{AGES, Past, median};
 
 /// The least φ: no expectation is better than a tenth.
 const OVERDISPERSION_MIN: f64 = 0.01;
@@ -21,9 +21,10 @@ const HOURS_ENOUGH: usize = 48;
 /// The median of a squared standard normal deviation.
 const MEDIAN_SQUARE: f64 = 0.454_936_4;
 /// What the third greatest deviation of 8 weeks is where they are normal, day by day: the 54th of 56 maxima of 24.
-const THIRD_NORMAL: f64 = 3.0;
-/// Which of the greatest daily deviations counts: what happened on so many days of the history is nothing odd.
-const PRECEDENTS: usize = 3;
+const THIRD_NORMAL: f64 = 3.5;
+const THIRD_DOWN: f64 = 2.6;
+/// On one of so many days something happens that is nothing odd: of 56 days, the third of the greatest deviations counts.
+const DAYS_PER_PRECEDENT: usize = 19;
 
 /// The usual spread of a count of one (partner, api).
 #[derive(Clone, Copy, Debug)]
@@ -35,34 +36,43 @@ pub(super) struct Spread {
 }
 
 impl Spread {
-    /// Measured over the history.
-    pub(super) fn new(past: &Past<'_>, level: &Level, of: impl Fn(&Hour) -> u32 + Copy) -> Spread {
-        // The shape of the week, for each age of the last seven days.
-        let mut shape = [[None; 24]; WEEK];
-        for (weekday, hours) in shape.iter_mut().enumerate() {
-            for (hour, share) in hours.iter_mut().enumerate() {
-                let same = (weekday..=past.age_max).step_by(WEEK).filter(|&age| age > 0);
-                let shares = same
-                    .filter_map(|age| Some(f64::from(past.value(age, hour, of)?) / level.at(age)));
-                *share = Few::<{ AGES / WEEK + 1 }>::of(shares).median();
-            }
-        }
-        let mean = |age: usize, hour: usize| {
-            shape[age % WEEK][hour].map(|share: f64| share * level.at(age))
-        };
-
-        let mut squares = Vec::with_capacity(past.age_max * 24);
+    /// Measured over the history, of the sums of so many hours on end, from 1 to 24 of a day; `expected` tells what was to be expected
+    /// of an hour, by the age of its day.
+    pub(super) fn new(
+        past: &Past<'_>,
+        of: impl Fn(&Hour) -> u32 + Copy,
+        hours_on_end: usize,
+        day_ratio_max: f64,
+        precedent_min: f64,
+        expected: impl Fn(usize, usize) -> Option<f64>,
+    ) -> Spread {
+        // What was counted and what was expected, day by day: `None` where either is not known.
+        let mut known = Vec::with_capacity(past.age_max * 24);
         for age in 1..=past.age_max {
-            for hour in 0..24 {
-                let (Some(value), Some(mean)) = (past.value(age, hour, of), mean(age, hour)) else {
-                    continue;
-                };
-                if mean >= MEAN_MIN {
-                    let far = f64::from(value) - mean;
-                    squares.push((far * far / MEDIAN_SQUARE - mean) / (mean * mean));
+            let hours: [Option<(f64, f64)>; 24] = std::array::from_fn(|hour| {
+                let counted = f64::from(past.value(age, hour, of)?);
+                Some((counted, expected(age, hour)?))
+            });
+            let ratio = DayRatio::of(hours.iter().flatten().copied(), day_ratio_max);
+            for hours in hours.windows(hours_on_end) {
+                if hours.iter().all(Option::is_some) {
+                    let sums = hours
+                        .iter()
+                        .flatten()
+                        .fold((0.0, 0.0), |sums, hour| (sums.0 + hour.0, sums.1 + hour.1));
+                    known.push((age, sums.0, sums.1, ratio));
                 }
             }
         }
+
+        let squares = known.iter().filter(|(.., mean, _)| *mean >= MEAN_MIN).map(
+            |(_, counted, mean, ratio)| {
+                let mean = mean * ratio.up.max(1.0) * ratio.down.min(1.0);
+                let far = counted - mean;
+                (far * far / MEDIAN_SQUARE - mean) / (mean * mean)
+            },
+        );
+        let mut squares: Vec<f64> = squares.collect();
         let overdispersion = if squares.len() >= HOURS_ENOUGH {
             median(&mut squares).unwrap_or(OVERDISPERSION_UNKNOWN).max(OVERDISPERSION_MIN)
         } else {
@@ -71,36 +81,34 @@ impl Spread {
 
         let mut spread = Spread { overdispersion, up: 1.0, down: 1.0 };
         let (mut highest, mut lowest) = ([0.0; AGES], [0.0; AGES]);
-        for age in 1..=past.age_max {
-            for hour in 0..24 {
-                let (Some(value), Some(mean)) = (past.value(age, hour, of), mean(age, hour)) else {
-                    continue;
-                };
-                let far = spread.far(f64::from(value), mean);
-                highest[age] = far.max(highest[age]);
-                lowest[age] = (-far).max(lowest[age]);
+        for (age, counted, mean, ratio) in known {
+            if counted >= precedent_min {
+                highest[age] = spread.far(counted, mean * ratio.up).max(highest[age]);
+            }
+            if mean >= precedent_min {
+                lowest[age] = (-spread.far(counted, mean * ratio.down)).max(lowest[age]);
             }
         }
+        let precedents = (past.days_known() as usize).div_ceil(DAYS_PER_PRECEDENT).clamp(1, AGES);
         let third = |days: &mut [f64; AGES]| {
-            let nth = AGES - PRECEDENTS;
-            *days.select_nth_unstable_by(nth, f64::total_cmp).1
+            *days.select_nth_unstable_by(AGES - precedents, f64::total_cmp).1
         };
         spread.up = (third(&mut highest) / THIRD_NORMAL).max(1.0);
-        spread.down = (third(&mut lowest) / THIRD_NORMAL).max(1.0);
+        spread.down = (third(&mut lowest) / THIRD_DOWN).max(1.0);
         spread
     }
 
-    /// How far an hour is above what was expected.
-    pub(super) fn above(&self, observed: f64, expected: f64) -> f64 {
-        self.far(observed, expected) / self.up
+    /// How far what was counted is above what was expected.
+    pub(super) fn above(&self, counted: f64, expected: f64) -> f64 {
+        self.far(counted, expected) / self.up
     }
 
     /// How far it is below.
-    pub(super) fn below(&self, observed: f64, expected: f64) -> f64 {
-        -self.far(observed, expected) / self.down
+    pub(super) fn below(&self, counted: f64, expected: f64) -> f64 {
+        -self.far(counted, expected) / self.down
     }
 
-    fn far(&self, observed: f64, expected: f64) -> f64 {
-        2.0 * (observed.sqrt() - expected.sqrt()) / (1.0 + self.overdispersion * expected).sqrt()
+    fn far(&self, counted: f64, expected: f64) -> f64 {
+        2.0 * (counted.sqrt() - expected.sqrt()) / (1.0 + self.overdispersion * expected).sqrt()
     }
 }

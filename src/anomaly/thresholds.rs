@@ -38,6 +38,8 @@ pub struct Thresholds {
     /// days of the history scores about 3, however wide the spread: so a partner with a batch at random hours has
     /// none of its batches told.
     pub score_min: f64,
+    /// The same of a drop. It is less, since nothing is farther below what is expected than none at all.
+    pub drop_score_min: f64,
     /// How much busier (or, as a fraction, quieter) a whole day may be for its hours to be held against that day's own level: a
     /// holiday halves or doubles. Beyond it the day itself is odd, and its hours are held against the history.
     pub day_ratio_max: f64,
@@ -52,16 +54,17 @@ impl Default for Thresholds {
             history_days: 56,
             history_days_min: 14,
             spike_calls_min: 50,
-            spike_ratio_min: 2.5,
+            spike_ratio_min: 3.0,
             sweep_subjects_min: 50,
-            sweep_ratio_min: 2.5,
+            sweep_ratio_min: 3.0,
             burst_denied_min: 50,
-            burst_ratio_min: 2.5,
+            burst_ratio_min: 3.0,
             drop_expected_min: 50.0,
             drop_ratio_max: 0.35,
             drop_hours_min: 3,
-            score_min: 4.0,
-            day_ratio_max: 2.75,
+            score_min: 5.5,
+            drop_score_min: 3.0,
+            day_ratio_max: 3.3,
             tide_ratio_min: 0.6,
         }
     }

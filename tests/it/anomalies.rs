@@ -26,10 +26,7 @@ format = "json"
 fn two(config: &str) -> Case {
     case(config)
         .file("register/apis.csv", "api,name\nmessages,Messages\nphotos,Photos\n")
-        .file(
-            "register/routes.csv",
-            "path,api\n/messages/{user},messages\n/photos/{user},photos\n",
-        )
+        .file("register/routes.csv", "path,api\n/messages/{user},messages\n/photos/{user},photos\n")
         .file(
             "register/grants.csv",
             "grant,partner,api,operations,granted_at,revoked_at\n\
@@ -47,7 +44,13 @@ fn at(day: u32, hour: u32, second: u32) -> String {
         rest -= DAYS[month];
         month += 1;
     }
-    format!("2018-{:02}-{:02}T{hour:02}:{:02}:{:02}Z", month + 1, rest + 1, second / 60, second % 60)
+    format!(
+        "2018-{:02}-{:02}T{hour:02}:{:02}:{:02}Z",
+        month + 1,
+        rest + 1,
+        second / 60,
+        second % 60
+    )
 }
 
 /// What partners do in an hour: so many calls, about so many people, so many of them denied.
@@ -206,8 +209,7 @@ fn hours_that_are_unlike_those_before_are_found() {
         (&json!("2018-01-22T18:00:00Z"), &json!("2018-01-22T21:00:00Z"))
     );
     assert_eq!(odd(&second).len(), 4);
-    let of_day: Value =
-        serde_json::from_str(&case.read("reports/2018-01-22/rev-1.json")).unwrap();
+    let of_day: Value = serde_json::from_str(&case.read("reports/2018-01-22/rev-1.json")).unwrap();
     assert_eq!(odd(&of_day), odd(&second));
     // One look at all logs finds the same, and so does one at all days that are kept.
     let audit = case.run(&["audit", "--json", "--quiet"]).expect_status(0).report();
@@ -234,21 +236,30 @@ fn a_day_is_judged_whole_however_it_comes() {
     let day = acme(22, &[(9, Use { calls: 600, people: 90, ..USUAL })]);
     let lines: Vec<&str> = day.split_inclusive('\n').collect();
     // The half of it up to the middle of the odd hour, of which every other call comes a night later by another log.
-    let (early, late): (Vec<_>, Vec<_>) =
-        lines.iter().enumerate().partition(|(i, _)| i % 2 == 0);
-    let text = |some: Vec<(usize, &&str)>| some.into_iter().map(|(_, line)| *line).collect::<String>();
+    let (early, late): (Vec<_>, Vec<_>) = lines.iter().enumerate().partition(|(i, _)| i % 2 == 0);
+    let text =
+        |some: Vec<(usize, &&str)>| some.into_iter().map(|(_, line)| *line).collect::<String>();
     append(&case, "logs/core.log", text(early));
     append(&case, "logs/edge.log", globex(22));
     let second = night_after(&case, 22);
     // Half of all calls are missing, all day long: that is a quiet day, and no spike yet.
-    assert_eq!(of_kind(&second, "spike").first().map_or(300, |s| s["anomaly"]["observed"].as_u64().unwrap()), 300);
+    assert_eq!(
+        of_kind(&second, "spike")
+            .first()
+            .map_or(300, |s| s["anomaly"]["observed"].as_u64().unwrap()),
+        300
+    );
     append(&case, "logs/core-late.log", text(late));
     days(&case, 23..=23);
     let third = night_after(&case, 23);
     assert_eq!(of_kind(&third, "spike")[0]["anomaly"]["observed"], 600);
     let audit = case.run(&["audit", "--json", "--quiet"]).expect_status(0).report();
     let sweep = |report: &Value| of_kind(report, "subject-sweep")[0]["anomaly"].clone();
-    assert_eq!(sweep(&third), sweep(&audit), "people are counted once, in however many parts they come");
+    assert_eq!(
+        sweep(&third),
+        sweep(&audit),
+        "people are counted once, in however many parts they come"
+    );
 }
 
 #[test]
@@ -266,7 +277,11 @@ fn where_logs_are_missing_nobody_dropped() {
     let morning: String =
         (0..6).map(|hour| lines(24, hour, "key-acme-1", "messages", USUAL)).collect();
     append(&case, "logs/core.log", morning);
-    append(&case, "logs/edge.log", globex(24).lines().take(600).map(|line| format!("{line}\n")).collect::<String>());
+    append(
+        &case,
+        "logs/edge.log",
+        globex(24).lines().take(600).map(|line| format!("{line}\n")).collect::<String>(),
+    );
     let third = nightly(&case, &at(24, 6, 5), &[]).expect_status(0).report();
     assert_eq!(of_kind(&third, "drop").len(), 0);
 }
@@ -277,7 +292,11 @@ fn what_is_done_first_is_told_once() {
     days(&case, 1..=20);
     night_after(&case, 20);
     days(&case, 21..=21);
-    append(&case, "logs/core.log", lines(21, 23, "key-acme-1", "photos", Use { calls: 3, people: 3, denied: 1 }));
+    append(
+        &case,
+        "logs/core.log",
+        lines(21, 23, "key-acme-1", "photos", Use { calls: 3, people: 3, denied: 1 }),
+    );
     let delete = format!(
         "{{\"time\":\"{}\",\"client_id\":\"key-acme-1\",\"method\":\"DELETE\",\"path\":\"/messages/p1\",\"status\":200}}\n",
         at(21, 23, 3599)
@@ -286,7 +305,10 @@ fn what_is_done_first_is_told_once() {
     let second = night_after(&case, 21);
     let api = of_kind(&second, "new-api");
     assert_eq!(api.len(), 1);
-    assert_eq!((&api[0]["api"], &api[0]["served"], &api[0]["denied"]), (&json!("photos"), &json!(2), &json!(1)));
+    assert_eq!(
+        (&api[0]["api"], &api[0]["served"], &api[0]["denied"]),
+        (&json!("photos"), &json!(2), &json!(1))
+    );
     assert_eq!(api[0]["severity"], "low");
     assert_eq!(api[0]["anomaly"]["history_days"], 20);
     assert_eq!(api[0]["anomaly"]["score"], Value::Null);
@@ -354,13 +376,21 @@ fn what_it_takes_can_be_set() {
     append(&case, "logs/edge.log", globex(16));
     let audit = case.run(&["audit", "--json", "--quiet"]).expect_status(0).report();
     assert_eq!(odd(&audit), []);
-    case.write("overstay.toml", format!("{CONFIG}[anomaly]\nspike_ratio_min = 5.5\n[severity]\nspike = \"critical\"\n"));
+    case.write(
+        "overstay.toml",
+        format!("{CONFIG}[anomaly]\nspike_ratio_min = 5.5\n[severity]\nspike = \"critical\"\n"),
+    );
     let audit = case.run(&["audit", "--json", "--quiet"]).expect_status(0).report();
     assert_eq!(odd(&audit), one("spike"));
     assert_eq!(of_kind(&audit, "spike")[0]["severity"], "critical");
     case.run(&["audit", "--quiet", "--fail-on", "critical"]).expect_status(1);
 
-    case.write("overstay.toml", format!("{CONFIG}[anomaly]\nhistory_days = 500\nspike_calls_min = 0\ndrop_ratio_max = 1.5\n"));
+    case.write(
+        "overstay.toml",
+        format!(
+            "{CONFIG}[anomaly]\nhistory_days = 500\nspike_calls_min = 0\ndrop_ratio_max = 1.5\n"
+        ),
+    );
     case.run(&["audit"]).expect_status(2).expect_stderr(&[
         "[anomaly] history_days: found 500, expected a number from 1 to 112",
         "[anomaly] spike_calls_min: found 0, expected a number from 1 to ",

@@ -286,7 +286,11 @@ fn the_rules_of_the_manual_fire_when_they_should() {
     for (text, at, firing) in [
         (written.as_str(), "1h", &["OverstayCriticalOpen", "OverstayCoverageMissing"][..]),
         (&partial, "1h", &["OverstayCriticalOpen", "OverstayPartial", "OverstayCoverageMissing"]),
-        ("overstay_alerts_waiting 2\noverstay_last_commit_timestamp_seconds 0\n", "1h", &["OverstayAlertsWaiting"]),
+        (
+            "overstay_alerts_waiting 2\noverstay_last_commit_timestamp_seconds 0\n",
+            "1h",
+            &["OverstayAlertsWaiting"],
+        ),
         (quiet, "26h", &[]),
         (quiet, "26h1m", &["OverstayNotRun"]),
         ("", "59m", &[]),
