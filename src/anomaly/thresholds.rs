@@ -62,7 +62,7 @@ impl Default for Thresholds {
             drop_expected_min: 50.0,
             drop_ratio_max: 0.35,
             drop_hours_min: 3,
-            score_min: 5.5,
+            score_min: 5.3,
             drop_score_min: 3.0,
             day_ratio_max: 3.3,
             tide_ratio_min: 0.6,
