@@ -78,7 +78,12 @@ impl<'a, F: Fn(&Hour) -> u32 + Copy> Count<'a, F> {
 
     /// What is expected, at the close look.
     fn expected(&self, age: usize, hour: usize) -> Option<Expected> {
-        self.shape().expected(&self.level, age, hour)
+        self.shape().expected(self.past, &self.level, (age, hour), self.of)
+    }
+
+    /// What was to be expected of an hour of the history.
+    fn was(&self, age: usize, hour: usize) -> Option<f64> {
+        self.shape().was(self.past, &self.level, (age, hour), self.of)
     }
 
     /// Where `count_min` is what matters, four fifths of it are the least that is a precedent: a handful of calls in an hour without any is none.
@@ -89,8 +94,7 @@ impl<'a, F: Fn(&Hour) -> u32 + Copy> Count<'a, F> {
         along: Along<'_>,
         thresholds: &Thresholds,
     ) -> Spread {
-        let expected =
-            |age, hour| Some(self.shape().was(&self.level, age, hour)? * along(age, hour)?);
+        let expected = |age, hour| Some(self.was(age, hour)? * along(age, hour)?);
         Spread::new(
             self.past,
             self.of,
@@ -203,7 +207,7 @@ impl Day<'_> {
             let counted = f64::from(others.value(age, hour)?);
             let usual = match age {
                 0 => others.expected(0, hour)?.median,
-                _ => others.shape().was(&others.level, age, hour)?,
+                _ => others.was(age, hour)?,
             };
             // Where hardly any are usual, how many times that is says nothing.
             Some((counted + ALONG_FLOOR) / (usual + ALONG_FLOOR))
