@@ -37,13 +37,16 @@ pub(crate) fn night() {
     let thresholds = Thresholds::default();
     let mut times: Vec<Duration> = (0..15)
         .map(|_| {
-            let began = Instant::now();
+            let (began, on_core) = (Instant::now(), on_core());
             let judged =
                 days.iter().map(|days| judge(&days[..HISTORY], &days[HISTORY], None, &thresholds));
             let verdicts =
                 judged.filter(|judged| matches!(black_box(judged), Judged::Anomalies(_))).count();
             assert_eq!(verdicts, PAIRS);
-            began.elapsed()
+            // Of a machine that is shared, what the core was used for; elsewhere, what the clock says.
+            on_core
+                .and_then(|before| Some(self::on_core()? - before))
+                .unwrap_or_else(|| began.elapsed())
         })
         .collect();
     times.sort();
@@ -53,4 +56,10 @@ pub(crate) fn night() {
         ms(times[0]),
         ms(times[7])
     );
+}
+
+/// How long this thread has run on a core, where the kernel tells (Linux).
+fn on_core() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    Some(Duration::from_nanos(text.split_whitespace().next()?.parse().ok()?))
 }

@@ -8,6 +8,8 @@
 //! a seventh off where hours vary by a third. [`Shape`] takes the whole history to be half as far off; so it is asked
 //! only where an hour looks odd by the first.
 
+use std::cell::OnceCell;
+
 use super::Hour;
 use super::past::{AGES, Few, Past, WEEK};
 
@@ -172,14 +174,17 @@ impl Expected {
     }
 }
 
-/// The shape of the week, as shares of the level of its days: by age of the day, from 0 to 6, and hour.
+/// The shape of the week, as shares of the level of its days: by age of the day, from 0 to 6, and hour. Each day of the week is worked
+/// out when it is asked for.
 pub(super) struct Shape {
-    shares: [[Option<Expected>; 24]; WEEK],
+    /// Each hour as it is on the day in the middle of all.
+    any: [Option<f64>; 24],
+    /// The mean of hours in which calls are few.
+    few: [Option<f64>; 24],
+    shares: [OnceCell<[Option<Expected>; 24]>; WEEK],
 }
 
 impl Shape {
-    /// An hour of the day, as all days have it; times what the day of the week makes of it and the hours beside it. Where an hour of the
-    /// week is plainly unlike that (a batch on Mondays), it is what it is.
     pub(super) fn new(past: &Past<'_>, level: &Level, of: impl Fn(&Hour) -> u32 + Copy) -> Shape {
         let any: [Option<f64>; 24] = std::array::from_fn(|hour| level.any_day(past, hour, of));
         // Where calls come in a few goes, the median of their hours is none: their mean is what there is to expect.
@@ -193,16 +198,50 @@ impl Shape {
         let few: [Option<f64>; 24] = std::array::from_fn(|hour| {
             any[hour].filter(|any| any * level.now < FEW_CALLS).map(|_| mean(hour))
         });
-        let shares = std::array::from_fn(|weekday| {
+        Shape { any, few, shares: Default::default() }
+    }
+
+    /// What is expected of an hour of the day of that age, 0 or 1, at the level of now.
+    pub(super) fn expected(
+        &self,
+        past: &Past<'_>,
+        level: &Level,
+        (age, hour): (usize, usize),
+        of: impl Fn(&Hour) -> u32 + Copy,
+    ) -> Option<Expected> {
+        self.weekday(past, level, age % WEEK, of)[hour].map(|share| share.times(level.now))
+    }
+
+    /// What was to be expected of an hour of the history, at the level of its own days.
+    pub(super) fn was(
+        &self,
+        past: &Past<'_>,
+        level: &Level,
+        (age, hour): (usize, usize),
+        of: impl Fn(&Hour) -> u32 + Copy,
+    ) -> Option<f64> {
+        self.weekday(past, level, age % WEEK, of)[hour].map(|share| share.median * level.at[age])
+    }
+
+    /// An hour of the day, as all days have it; times what the day of the week makes of it and the hours beside it. Where an hour of the
+    /// week is plainly unlike that (a batch on Mondays), it is what it is.
+    fn weekday(
+        &self,
+        past: &Past<'_>,
+        level: &Level,
+        weekday: usize,
+        of: impl Fn(&Hour) -> u32 + Copy,
+    ) -> &[Option<Expected>; 24] {
+        self.shares[weekday].get_or_init(|| {
             let ages = || (weekday..=past.age_max).step_by(WEEK).filter(|&age| age > 0);
             std::array::from_fn(|hour| {
                 let mut same = level.same_hours(past, weekday, 1, hour, of);
                 let same_hours = same.len();
                 let own = same.median();
-                let smooth = any[hour].filter(|&any| any > 0.0).and_then(|of_hour| {
+                let smooth = self.any[hour].filter(|&any| any > 0.0).and_then(|of_hour| {
                     let beside = hour.saturating_sub(BESIDE)..=(hour + BESIDE).min(23);
                     let factors = beside.flat_map(|beside| {
-                        let of_beside = any[beside].filter(|&any| any > 0.0);
+                        let of_beside = self.any[beside].filter(|&any| any > 0.0);
                         ages().filter_map(move |age| {
                             Some(
                                 f64::from(past.value(age, beside, of)?)
@@ -224,24 +263,17 @@ impl Shape {
                     {
                         own
                     }
-                    (own, smooth) => smooth.or(own).or(any[hour])?,
+                    (own, smooth) => smooth.or(own).or(self.any[hour])?,
                 };
-                let high = few[hour].map_or(median, |mean| mean.max(median));
+                let high = self.few[hour].map_or(median, |mean| mean.max(median));
                 let share = Expected { median, high, low: median, same_hours: same_hours as u32 };
-                Some(if same_hours < SAME_HOURS_ENOUGH { share.with(any[hour]) } else { share })
+                Some(if same_hours < SAME_HOURS_ENOUGH {
+                    share.with(self.any[hour])
+                } else {
+                    share
+                })
             })
-        });
-        Shape { shares }
-    }
-
-    /// What is expected of an hour of the day of that age, 0 or 1, at the level of now.
-    pub(super) fn expected(&self, level: &Level, age: usize, hour: usize) -> Option<Expected> {
-        self.shares[age % WEEK][hour].map(|share| share.times(level.now))
-    }
-
-    /// What was to be expected of an hour of the history, at the level of its own days.
-    pub(super) fn was(&self, level: &Level, age: usize, hour: usize) -> Option<f64> {
-        self.shares[age % WEEK][hour].map(|share| share.median * level.at[age])
+        })
     }
 }
 

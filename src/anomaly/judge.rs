@@ -78,10 +78,15 @@ impl<'a, F: Fn(&Hour) -> u32 + Copy> Count<'a, F> {
 
     /// What is expected, at the close look.
     fn expected(&self, age: usize, hour: usize) -> Option<Expected> {
-        self.shape().expected(&self.level, age, hour)
+        self.shape().expected(self.past, &self.level, (age, hour), self.of)
     }
 
-    /// Where `count_min` is what matters, half of it is the least that is a precedent: a handful of calls in an hour without any is none.
+    /// What was to be expected of an hour of the history.
+    fn was(&self, age: usize, hour: usize) -> Option<f64> {
+        self.shape().was(self.past, &self.level, (age, hour), self.of)
+    }
+
+    /// Where `count_min` is what matters, four fifths of it are the least that is a precedent: a handful of calls in an hour without any is none.
     fn spread(
         &self,
         hours_on_end: usize,
@@ -89,14 +94,13 @@ impl<'a, F: Fn(&Hour) -> u32 + Copy> Count<'a, F> {
         along: Along<'_>,
         thresholds: &Thresholds,
     ) -> Spread {
-        let expected =
-            |age, hour| Some(self.shape().was(&self.level, age, hour)? * along(age, hour)?);
+        let expected = |age, hour| Some(self.was(age, hour)? * along(age, hour)?);
         Spread::new(
             self.past,
             self.of,
             hours_on_end,
             thresholds.day_ratio_max,
-            count_min / 2.0,
+            count_min * 0.8,
             expected,
         )
     }
@@ -194,26 +198,24 @@ impl Day<'_> {
         if !self.any_reaches(count_min, denied) {
             return;
         }
+        let Some(count) = Count::new(self.past, denied) else { return };
         // Calls that were not denied have none of a burst among them: as many of these as usual, as many denied ones as usual.
-        let others = |hour: &Hour| hour.calls.saturating_sub(hour.denied);
-        let (Some(count), Some(others)) =
-            (Count::new(self.past, denied), Count::new(self.past, others))
-        else {
-            return;
-        };
+        let others = OnceCell::new();
         let along = |age: usize, hour: usize| {
+            let of = |hour: &Hour| hour.calls.saturating_sub(hour.denied);
+            let others = others.get_or_init(|| Count::new(self.past, of)).as_ref()?;
             let counted = f64::from(others.value(age, hour)?);
             let usual = match age {
                 0 => others.expected(0, hour)?.median,
-                _ => others.shape().was(&others.level, age, hour)?,
+                _ => others.was(age, hour)?,
             };
             // Where hardly any are usual, how many times that is says nothing.
             Some((counted + ALONG_FLOOR) / (usual + ALONG_FLOOR))
         };
-        let usual = self.usual_denied_ratio();
         let denied_ratio = |hour: usize, denied: u32| {
             let calls = self.past.value(0, hour, |hour| hour.calls)?.max(denied);
-            Some(DeniedRatio { observed: f64::from(denied) / f64::from(calls), usual })
+            let observed = f64::from(denied) / f64::from(calls);
+            Some(DeniedRatio { observed, usual: self.usual_denied_ratio() })
         };
         let ratio_min = self.thresholds.burst_ratio_min;
         let rise = Rise { kind: Kind::DeniedBurst, count_min, ratio_min, along: &along };

@@ -123,8 +123,8 @@ fn median_of_seven(mut values: [f64; WEEK]) -> f64 {
     ];
     for (low, high) in EXCHANGES {
         let (one, other) = (values[low], values[high]);
-        values[low] = if one < other { one } else { other };
-        values[high] = if one < other { other } else { one };
+        values[low] = one.min(other);
+        values[high] = one.max(other);
     }
     values[WEEK / 2]
 }
@@ -147,8 +147,8 @@ pub(super) fn median(values: &mut [f64]) -> Option<f64> {
         for last in 1..values.len() {
             for place in (1..=last).rev() {
                 let (one, other) = (values[place - 1], values[place]);
-                values[place - 1] = if one < other { one } else { other };
-                values[place] = if one < other { other } else { one };
+                values[place - 1] = one.min(other);
+                values[place] = one.max(other);
             }
         }
         return Some(if even {

@@ -20,8 +20,10 @@ const MEAN_MIN: f64 = 10.0;
 const HOURS_ENOUGH: usize = 48;
 /// The median of a squared standard normal deviation.
 const MEDIAN_SQUARE: f64 = 0.454_936_4;
-/// What the third greatest deviation of 8 weeks is where they are normal, day by day: the 54th of 56 maxima of 24.
-const THIRD_NORMAL: f64 = 3.5;
+/// What the third greatest deviation upwards of 8 weeks may be, day by day, before scores shrink. It is 3.0 where deviations are
+/// normal (the 54th of 56 maxima of 24), and half a step more where a few busy hours are no more than that.
+const THIRD_UP: f64 = 3.5;
+/// The same downwards, where a count can't be below none: what is lower on three days of eight weeks is nothing odd.
 const THIRD_DOWN: f64 = 2.6;
 /// On one of so many days something happens that is nothing odd: of 56 days, the third of the greatest deviations counts.
 const DAYS_PER_PRECEDENT: usize = 19;
@@ -93,7 +95,7 @@ impl Spread {
         let third = |days: &mut [f64; AGES]| {
             *days.select_nth_unstable_by(AGES - precedents, f64::total_cmp).1
         };
-        spread.up = (third(&mut highest) / THIRD_NORMAL).max(1.0);
+        spread.up = (third(&mut highest) / THIRD_UP).max(1.0);
         spread.down = (third(&mut lowest) / THIRD_DOWN).max(1.0);
         spread
     }

@@ -5,10 +5,8 @@ pub const HISTORY_DAYS_MAX: u32 = 112;
 
 /// What must be reached. All of it must be: the counts, the ratio and the score.
 ///
-/// The defaults were settled on workloads of [`docs/anomalies.md`] whose seeds were set aside for that, before those that the
+/// The defaults were settled on made months of traffic (`docs/anomalies.md`) whose seeds were set aside for that, before those that the
 /// figures there are of were drawn.
-///
-/// [`docs/anomalies.md`]: https://docs.rs/crate/overstay
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Thresholds {
     /// Days before the one judged that are looked at, at most [`HISTORY_DAYS_MAX`]. Eight weeks: eight times the same hour of the week
@@ -62,7 +60,7 @@ impl Default for Thresholds {
             drop_expected_min: 50.0,
             drop_ratio_max: 0.35,
             drop_hours_min: 3,
-            score_min: 5.5,
+            score_min: 5.3,
             drop_score_min: 3.0,
             day_ratio_max: 3.3,
             tide_ratio_min: 0.6,
