@@ -30,6 +30,12 @@ const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a command may take.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// A folder, wherever programs are started; of a configuration that is given by its name alone it is no path at all.
+fn absolute(folder: &Path) -> PathBuf {
+    let folder = Path::new(".").join(folder);
+    std::path::absolute(&folder).unwrap_or(folder)
+}
+
 /// The alerts of a configuration; a problem for each key that does not fit.
 pub(super) fn alert(config: &ConfigFile, problems: &mut Problems) -> AlertPlan {
     let given = &config.tables.alert;
@@ -45,7 +51,7 @@ pub(super) fn alert(config: &ConfigFile, problems: &mut Problems) -> AlertPlan {
     });
     let mut reader = Reader {
         config,
-        folder: std::path::absolute(config.folder()).unwrap_or_else(|_| config.folder().to_owned()),
+        folder: absolute(config.folder()),
         remind_every_s: remind_every_s.unwrap_or(REMIND_EVERY_S),
         system: None,
         proxies: proxies(),

@@ -776,15 +776,21 @@ mod tests {
         let days = (1..=12).map(|day| format!("2018-12-{day:02}")).collect::<Vec<_>>().join("|");
         let (before, register) = ("a".repeat(64), "d".repeat(64));
         let run = ["12", "2018-12-19T02:00:00Z", "", "", &before, &register, "60", &days, "routes"];
-        let since = ["11", "2018-12-18T02:00:00Z", "14", "1", "0", "0", "2", "0", "1"];
+        let since = ["11", "2018-12-18T02:00:00Z", "14", "3", "1", "0", "0", "2", "0", "1"];
         let mut with_propagation = report.clone();
         let nightly = with_propagation.nightly.as_mut().unwrap();
         nightly.register_change.as_mut().unwrap().from_propagation_s = Some(60);
         assert_eq!(of_report(&with_propagation), [&run[..], &since].concat());
         let day = ["12", "2018-12-19T02:00:00Z", "2018-12-18", "2", &before, "", "", "", ""];
-        assert_eq!(of_report(&fixtures::day()), [&day[..], &[""; 9]].concat());
+        assert_eq!(of_report(&fixtures::day()), [&day[..], &[""; 10]].concat());
         // An audit knows of none of it.
-        assert_eq!(of_report(&fixtures::small()), [""; 18]);
+        assert_eq!(of_report(&fixtures::small()), [""; 19]);
+        let waiting = table(&report, "waiting_alerts");
+        let expected = [
+            ["webhook:ops", "11", &format!("{:032x}", 11), "2", "1", "503 Service Unavailable"],
+            ["webhook:ops", "12", &format!("{:032x}", 12), "3", "0", ""],
+        ];
+        assert_eq!(waiting, expected);
         assert!(table(&fixtures::small(), "days").is_empty());
         // A log's name is hostile text.
         let hostile = fixtures::poisoned(report, "=1\u{202e}");

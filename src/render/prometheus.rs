@@ -376,7 +376,7 @@ mod tests {
             lines.map(|line| line.split(' ').next().unwrap().to_owned()).collect()
         };
         let names = told("# HELP ");
-        assert_eq!(names.len(), 8);
+        assert_eq!(names.len(), 9);
         assert_eq!(told("# TYPE "), names);
         assert_eq!(text.matches(" gauge\n").count(), names.len());
         for name in names {
