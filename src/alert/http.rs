@@ -60,13 +60,14 @@ impl Target {
     ///
     /// What was found and expected, without the text.
     pub(crate) fn read(text: &str) -> Result<Target, &'static str> {
+        if !text.contains("://") {
+            return Err("found no scheme, expected https:// or http:// in front");
+        }
         let uri: Uri = text
             .parse()
             .map_err(|_| "found what is no URL, expected one such as https://host/path")?;
-        match uri.scheme_str() {
-            Some("http" | "https") => {}
-            Some(_) => return Err("found a URL of another scheme, expected http:// or https://"),
-            None => return Err("found no scheme, expected https:// or http:// in front"),
+        if !matches!(uri.scheme_str(), Some("http" | "https")) {
+            return Err("found a URL of another scheme, expected http:// or https://");
         }
         match uri.host() {
             None | Some("") => Err("found a URL without a host, expected https://host/path"),
@@ -282,17 +283,21 @@ impl Endpoint {
     pub(crate) fn missing(&self) -> Option<String> {
         let headers = || self.headers.iter().find_map(Header::missing);
         let roots = || self.target.is_secure().then(|| self.roots.missing()).flatten();
-        self.target
-            .missing()
-            .map(str::to_owned)
-            .or_else(headers)
-            .or_else(|| roots().map(str::to_owned))
+        let missing = self.target.missing().map(str::to_owned).or_else(headers);
+        missing.or_else(|| roots().map(str::to_owned)).map(|why| self.told(&why))
+    }
+
+    /// What is to be told of it, with its place before it, once.
+    fn told(&self, what: &str) -> String {
+        match what.strip_prefix(&self.place) {
+            Some(rest) if rest.starts_with([':', ' ']) => what.to_owned(),
+            _ => format!("{}: {what}", self.place),
+        }
     }
 
     /// Sends it once.
     pub(super) fn post(&self, body: &[u8], content_type: &str, key: &str) -> Result<(), Missed> {
-        let mend =
-            |reason: String| Missed::for_good(Failure::mend(format!("{}: {reason}", self.place)));
+        let mend = |why: String| Missed::for_good(Failure::mend(self.told(&why)));
         let uri = self.target.0.as_ref().map_err(|why| mend(why.clone()))?;
         let proxy = self.proxies.of(uri).map_err(mend)?;
         let agent = self.agent(proxy).map_err(mend)?;
@@ -418,12 +423,13 @@ fn rustls_error(error: &ureq::Error) -> Option<&rustls::Error> {
 /// Why a certificate is not taken, if it is that.
 fn untrusted(error: &rustls::Error) -> Option<&'static str> {
     use rustls::CertificateError::{
-        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet,
-        NotValidYetContext, Other, UnknownIssuer,
+        BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext,
+        NotValidYet, NotValidYetContext, Other, UnknownIssuer,
     };
     let rustls::Error::InvalidCertificate(error) = error else { return None };
     Some(match error {
-        UnknownIssuer => {
+        // A signature does not hold where another authority has the same name.
+        UnknownIssuer | BadSignature => {
             "its certificate is signed by nobody who is trusted here; name your own authority's with ca_file"
         }
         Expired | ExpiredContext { .. } => "its certificate has expired",
