@@ -1074,6 +1074,93 @@ fn chat_teams_and_heartbeat_of_the_manual_are_sent() {
     assert_eq!(requests[1].json()["attachments"][0]["content"]["type"], "AdaptiveCard");
 }
 
+/// Where the process below finds its configuration.
+const CHILD_CONFIG: &str = "OVERSTAY_TEST_CONFIG";
+
+/// Sends by each channel of a configuration in a process of its own, with such an environment. What came of it, a line each.
+fn sent_in(case: &Case, config: &str, environment: &[(&str, String)]) -> Vec<String> {
+    case.write("overstay.toml", config);
+    let test = "channels::secrets_authorities_and_proxies_are_as_the_environment_says";
+    let program = std::env::current_exe().unwrap();
+    let mut command = case.tool(program.to_str().unwrap(), &["--exact", test]);
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
+    command.env(CHILD_CONFIG, case.path("overstay.toml"));
+    let _ = case.finish(command).expect_status(0);
+    case.read("sent").lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn secrets_authorities_and_proxies_are_as_the_environment_says() {
+    if let Some(config) = std::env::var_os(CHILD_CONFIG) {
+        let config = Path::new(&config);
+        let plan = overstay::plan::alerts(Some(config)).unwrap();
+        let sent = plan.channels.iter().map(|channel| match send(channel, &message()).0 {
+            Ok(()) => "delivered\n".to_owned(),
+            failed => format!("{}\n", reason(failed).0),
+        });
+        return std::fs::write(config.with_file_name("sent"), sent.collect::<String>()).unwrap();
+    }
+    if !is_installed("openssl") {
+        return;
+    }
+    let (case, closed) = (Case::new(), free_port());
+    certificate(
+        &case,
+        "good",
+        "localhost",
+        None,
+        &["-addext", "basicConstraints=critical,CA:FALSE"],
+    );
+    let hook = format!("https://localhost:{}/T0/s3cret\n", secured(&case, "good"));
+    let trusted = case.path("good.pem").to_str().unwrap().to_owned();
+    let proxy = format!("http://127.0.0.1:{closed}");
+    let recipe = block("Slack and Mattermost", "toml");
+    // This machine is reached without a proxy.
+    let environment = [
+        ("OVERSTAY_WEBHOOK", hook.clone()),
+        ("SSL_CERT_FILE", trusted),
+        ("HTTPS_PROXY", proxy.clone()),
+    ];
+    assert_eq!(sent_in(&case, &recipe, &environment), ["delivered"]);
+    let sent = sent_in(&case, &recipe, &[("OVERSTAY_WEBHOOK", hook)]);
+    let expected = [
+        "OVERSTAY_WEBHOOK: its certificate is signed by nobody",
+        "OVERSTAY_WEBHOOK: found no certificates of authorities",
+    ];
+    assert!(expected.iter().any(|begin| sent[0].starts_with(begin)), "{sent:?}");
+    let sent = sent_in(&case, &recipe, &[]);
+    assert_eq!(sent, ["OVERSTAY_WEBHOOK is not set, expected a secret in the environment"]);
+    // A host that is nowhere is asked of the proxy, which is not there.
+    let far =
+        "[alert]\nwebhook = [{ url = \"http://hooks.invalid/T0/s3cret\", timeout = \"5s\" }]\n";
+    let sent = sent_in(&case, far, &[("http_proxy", proxy.clone())]);
+    assert_eq!(sent, ["http://hooks.invalid: connection refused; tried 3 times"]);
+    let sent = sent_in(&case, far, &[("ALL_PROXY", "socks5://127.0.0.1:1080".to_owned())]);
+    assert!(
+        sent[0].starts_with("http://hooks.invalid: ALL_PROXY: found what is no proxy"),
+        "{sent:?}"
+    );
+    let spared = [("http_proxy", proxy), ("NO_PROXY", ".invalid".to_owned())];
+    let sent = sent_in(&case, far, &spared);
+    assert!(!sent[0].contains("refused") && !sent[0].contains("delivered"), "{sent:?}");
+}
+
+/// The service as it is shipped, with what the manual adds to it, where systemd is there to look at them.
+#[test]
+fn the_service_with_a_network_is_well_formed() {
+    if !is_installed("systemd-analyze") {
+        return;
+    }
+    let manual = std::fs::read_to_string(repository("docs/alerts.md")).unwrap();
+    let added = manual.split("```ini\n").nth(1).unwrap().split("```").next().unwrap();
+    let service = std::fs::read_to_string(repository("docs/systemd/overstay.service")).unwrap();
+    let service = replaced(&service, "/usr/local/bin/overstay", env!("CARGO_BIN_EXE_overstay"));
+    let case = Case::new().file("overstay.service", format!("{service}\n{added}"));
+    let arguments = ["verify", "--man=no", "./overstay.service"];
+    let output = case.finish(case.tool("systemd-analyze", &arguments)).expect_status(0);
+    assert_eq!(output.stderr, "");
+}
+
 #[test]
 fn the_template_of_the_manual_makes_what_it_says() {
     let receiver = Receiver::answers(&["200 OK"]);
