@@ -224,7 +224,8 @@ pub(crate) struct Proxies {
 }
 
 impl Proxies {
-    fn of(&self, uri: &Uri) -> Result<Option<ureq::Proxy>, String> {
+    /// The proxy for a URL, with the variable that names it.
+    fn of(&self, uri: &Uri) -> Result<Option<(&'static str, ureq::Proxy)>, String> {
         let given = if uri.scheme_str() == Some("https") { &self.https } else { &self.http };
         let Some((variable, url)) = given else { return Ok(None) };
         if self.spares(uri) {
@@ -232,7 +233,7 @@ impl Proxies {
         }
         use ureq::ProxyProtocol::{Http, Https};
         match ureq::Proxy::new(url) {
-            Ok(proxy) if matches!(proxy.protocol(), Http | Https) => Ok(Some(proxy)),
+            Ok(proxy) if matches!(proxy.protocol(), Http | Https) => Ok(Some((variable, proxy))),
             _ => Err(format!(
                 "{variable}: found what is no proxy of HTTP, expected one such as http://proxy:3128"
             )),
@@ -300,6 +301,7 @@ impl Endpoint {
         let mend = |why: String| Missed::for_good(Failure::mend(self.told(&why)));
         let uri = self.target.0.as_ref().map_err(|why| mend(why.clone()))?;
         let proxy = self.proxies.of(uri).map_err(mend)?;
+        let (variable, proxy) = proxy.unzip();
         let agent = self.agent(proxy).map_err(mend)?;
         let mut request = agent
             .post(uri)
@@ -309,7 +311,7 @@ impl Endpoint {
         for header in &self.headers {
             request = request.header(&header.name, header.value().map_err(mend)?);
         }
-        let answer = request.send(body).map_err(|error| self.missed(&error))?;
+        let answer = request.send(body).map_err(|error| self.missed(&error, variable))?;
         let meaning = self.meaning(&answer);
         // Whatever it is, it is taken, so that the receiver sees no broken connection. What it says decides nothing any more.
         let mut rest = answer.into_body().into_reader().take(limits::ALERT_ANSWER_BYTES_MAX);
@@ -364,8 +366,12 @@ impl Endpoint {
         Err(Missed { failure: Failure::later(told), again })
     }
 
-    fn missed(&self, error: &ureq::Error) -> Missed {
-        let place = &self.place;
+    /// What a request means that had no answer; a proxy that it went by is named by its variable.
+    fn missed(&self, error: &ureq::Error, proxy: Option<&str>) -> Missed {
+        let place = match proxy {
+            Some(variable) => format!("{} by the proxy of {variable}", self.place),
+            None => self.place.clone(),
+        };
         let later = |told: &str| Missed::for_now(Failure::later(format!("{place}: {told}")));
         let mend = |told: &str| Missed::for_good(Failure::mend(format!("{place}: {told}")));
         if let Some(error) = rustls_error(error) {
@@ -474,7 +480,7 @@ mod tests {
         };
         let host = |url: &str| {
             let uri = target(url).0.unwrap();
-            proxies.of(&uri).unwrap().map(|proxy| proxy.host().to_owned())
+            proxies.of(&uri).unwrap().map(|(_, proxy)| proxy.host().to_owned())
         };
         let (secure, plain) = (Some("secure.proxy".to_owned()), Some("plain.proxy".to_owned()));
         for (url, expected) in [

@@ -1068,6 +1068,13 @@ fn chat_teams_and_heartbeat_of_the_manual_are_sent() {
     assert_eq!(send(&channel(&case, &teams), &message()).0, Ok(()));
     let beat = replaced(&block("A heartbeat", "toml"), "/etc/overstay/heartbeat.url", "secret.url");
     assert!(plan(&case, &beat).heartbeat.is_some());
+    // All of it at once, as it stands in front.
+    let manual = std::fs::read_to_string(repository("docs/alerts.md")).unwrap();
+    let front = manual.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let front = plan(&case, front);
+    let names: Vec<&str> = front.channels.iter().map(|channel| channel.name.as_str()).collect();
+    assert_eq!(names, ["webhook:OVERSTAY_WEBHOOK", "command:page"]);
+    assert!(front.heartbeat.is_some() && front.remind_every_s == 7 * 86_400);
     let requests = receiver.requests();
     let text = requests[0].json()["text"].as_str().unwrap().to_owned();
     assert!(text.contains("• CRITICAL, new: globex \"read\" messages of 2 people — 1 d"), "{text}");
@@ -1134,7 +1141,10 @@ fn secrets_authorities_and_proxies_are_as_the_environment_says() {
     let far =
         "[alert]\nwebhook = [{ url = \"http://hooks.invalid/T0/s3cret\", timeout = \"5s\" }]\n";
     let sent = sent_in(&case, far, &[("http_proxy", proxy.clone())]);
-    assert_eq!(sent, ["http://hooks.invalid: connection refused; tried 3 times"]);
+    assert_eq!(
+        sent,
+        ["http://hooks.invalid by the proxy of http_proxy: connection refused; tried 3 times"]
+    );
     let sent = sent_in(&case, far, &[("ALL_PROXY", "socks5://127.0.0.1:1080".to_owned())]);
     assert!(
         sent[0].starts_with("http://hooks.invalid: ALL_PROXY: found what is no proxy"),
