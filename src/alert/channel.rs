@@ -29,7 +29,7 @@ impl AlertPlan {
         };
         let beat = self.heartbeat.as_ref().and_then(|heartbeat| {
             let why = heartbeat.endpoint.missing()?;
-            Some(format!("the heartbeat will not be heard: {}: {why}", heartbeat.endpoint.place))
+            Some(format!("the heartbeat will not be heard: {why}"))
         });
         self.channels.iter().filter_map(of_channel).chain(beat).collect()
     }
@@ -89,9 +89,7 @@ impl Channel {
 
     fn doubt(&self) -> Option<String> {
         let of_way = match &self.way {
-            Way::Webhook(endpoint) => {
-                endpoint.missing().map(|why| format!("{}: {why}", endpoint.place))
-            }
+            Way::Webhook(endpoint) => endpoint.missing(),
             Way::Command(command) => command.missing(),
         };
         of_way.or_else(|| self.template.doubt())

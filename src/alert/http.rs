@@ -60,13 +60,14 @@ impl Target {
     ///
     /// What was found and expected, without the text.
     pub(crate) fn read(text: &str) -> Result<Target, &'static str> {
+        if !text.contains("://") {
+            return Err("found no scheme, expected https:// or http:// in front");
+        }
         let uri: Uri = text
             .parse()
             .map_err(|_| "found what is no URL, expected one such as https://host/path")?;
-        match uri.scheme_str() {
-            Some("http" | "https") => {}
-            Some(_) => return Err("found a URL of another scheme, expected http:// or https://"),
-            None => return Err("found no scheme, expected https:// or http:// in front"),
+        if !matches!(uri.scheme_str(), Some("http" | "https")) {
+            return Err("found a URL of another scheme, expected http:// or https://");
         }
         match uri.host() {
             None | Some("") => Err("found a URL without a host, expected https://host/path"),
@@ -223,7 +224,8 @@ pub(crate) struct Proxies {
 }
 
 impl Proxies {
-    fn of(&self, uri: &Uri) -> Result<Option<ureq::Proxy>, String> {
+    /// The proxy for a URL, with the variable that names it.
+    fn of(&self, uri: &Uri) -> Result<Option<(&'static str, ureq::Proxy)>, String> {
         let given = if uri.scheme_str() == Some("https") { &self.https } else { &self.http };
         let Some((variable, url)) = given else { return Ok(None) };
         if self.spares(uri) {
@@ -231,7 +233,7 @@ impl Proxies {
         }
         use ureq::ProxyProtocol::{Http, Https};
         match ureq::Proxy::new(url) {
-            Ok(proxy) if matches!(proxy.protocol(), Http | Https) => Ok(Some(proxy)),
+            Ok(proxy) if matches!(proxy.protocol(), Http | Https) => Ok(Some((variable, proxy))),
             _ => Err(format!(
                 "{variable}: found what is no proxy of HTTP, expected one such as http://proxy:3128"
             )),
@@ -282,19 +284,24 @@ impl Endpoint {
     pub(crate) fn missing(&self) -> Option<String> {
         let headers = || self.headers.iter().find_map(Header::missing);
         let roots = || self.target.is_secure().then(|| self.roots.missing()).flatten();
-        self.target
-            .missing()
-            .map(str::to_owned)
-            .or_else(headers)
-            .or_else(|| roots().map(str::to_owned))
+        let missing = self.target.missing().map(str::to_owned).or_else(headers);
+        missing.or_else(|| roots().map(str::to_owned)).map(|why| self.told(&why))
+    }
+
+    /// What is to be told of it, with its place before it, once.
+    fn told(&self, what: &str) -> String {
+        match what.strip_prefix(&self.place) {
+            Some(rest) if rest.starts_with([':', ' ']) => what.to_owned(),
+            _ => format!("{}: {what}", self.place),
+        }
     }
 
     /// Sends it once.
     pub(super) fn post(&self, body: &[u8], content_type: &str, key: &str) -> Result<(), Missed> {
-        let mend =
-            |reason: String| Missed::for_good(Failure::mend(format!("{}: {reason}", self.place)));
+        let mend = |why: String| Missed::for_good(Failure::mend(self.told(&why)));
         let uri = self.target.0.as_ref().map_err(|why| mend(why.clone()))?;
         let proxy = self.proxies.of(uri).map_err(mend)?;
+        let (variable, proxy) = proxy.unzip();
         let agent = self.agent(proxy).map_err(mend)?;
         let mut request = agent
             .post(uri)
@@ -304,7 +311,7 @@ impl Endpoint {
         for header in &self.headers {
             request = request.header(&header.name, header.value().map_err(mend)?);
         }
-        let answer = request.send(body).map_err(|error| self.missed(&error))?;
+        let answer = request.send(body).map_err(|error| self.missed(&error, variable))?;
         let meaning = self.meaning(&answer);
         // Whatever it is, it is taken, so that the receiver sees no broken connection. What it says decides nothing any more.
         let mut rest = answer.into_body().into_reader().take(limits::ALERT_ANSWER_BYTES_MAX);
@@ -359,8 +366,12 @@ impl Endpoint {
         Err(Missed { failure: Failure::later(told), again })
     }
 
-    fn missed(&self, error: &ureq::Error) -> Missed {
-        let place = &self.place;
+    /// What a request means that had no answer; a proxy that it went by is named by its variable.
+    fn missed(&self, error: &ureq::Error, proxy: Option<&str>) -> Missed {
+        let place = match proxy {
+            Some(variable) => format!("{} by the proxy of {variable}", self.place),
+            None => self.place.clone(),
+        };
         let later = |told: &str| Missed::for_now(Failure::later(format!("{place}: {told}")));
         let mend = |told: &str| Missed::for_good(Failure::mend(format!("{place}: {told}")));
         if let Some(error) = rustls_error(error) {
@@ -418,12 +429,13 @@ fn rustls_error(error: &ureq::Error) -> Option<&rustls::Error> {
 /// Why a certificate is not taken, if it is that.
 fn untrusted(error: &rustls::Error) -> Option<&'static str> {
     use rustls::CertificateError::{
-        Expired, ExpiredContext, NotValidForName, NotValidForNameContext, NotValidYet,
-        NotValidYetContext, Other, UnknownIssuer,
+        BadSignature, Expired, ExpiredContext, NotValidForName, NotValidForNameContext,
+        NotValidYet, NotValidYetContext, Other, UnknownIssuer,
     };
     let rustls::Error::InvalidCertificate(error) = error else { return None };
     Some(match error {
-        UnknownIssuer => {
+        // A signature does not hold where another authority has the same name.
+        UnknownIssuer | BadSignature => {
             "its certificate is signed by nobody who is trusted here; name your own authority's with ca_file"
         }
         Expired | ExpiredContext { .. } => "its certificate has expired",
@@ -468,7 +480,7 @@ mod tests {
         };
         let host = |url: &str| {
             let uri = target(url).0.unwrap();
-            proxies.of(&uri).unwrap().map(|proxy| proxy.host().to_owned())
+            proxies.of(&uri).unwrap().map(|(_, proxy)| proxy.host().to_owned())
         };
         let (secure, plain) = (Some("secure.proxy".to_owned()), Some("plain.proxy".to_owned()));
         for (url, expected) in [

@@ -94,6 +94,13 @@ pub(super) fn alert(config: &ConfigFile, problems: &mut Problems) -> AlertPlan {
     AlertPlan { remind_every_s: reader.remind_every_s, channels, heartbeat }
 }
 
+/// The folder, wherever a command makes itself at home.
+fn absolute(folder: &Path) -> PathBuf {
+    // A path that is empty is no path.
+    let folder = Path::new(".").join(folder);
+    std::path::absolute(&folder).unwrap_or(folder)
+}
+
 enum Given<'a> {
     Webhook(&'a config::Webhook),
     Command(&'a config::AlertCommand),
@@ -108,6 +115,19 @@ struct Request<'a> {
     headers: &'a BTreeMap<String, HeaderGiven>,
     ca_file: &'a Option<String>,
     timeout: &'a Option<Spanned<String>>,
+}
+
+/// How a webhook or a command writes its alerts.
+struct Wording<'a> {
+    what: &'static str,
+    span: &'a Range<usize>,
+    template: &'a Option<Spanned<String>>,
+    file: &'a Option<String>,
+    content_type: &'a Option<Spanned<String>>,
+    /// The type of content of a file, unless that is given.
+    otherwise: fn(&str) -> &'static str,
+    /// The templates that there are.
+    known: &'a [BuiltIn],
 }
 
 struct Reader<'a> {
@@ -139,15 +159,16 @@ impl Reader<'_> {
         };
         let name = self.name(&span, WHAT, given.name.as_deref(), problems);
         let endpoint = self.endpoint(span.clone(), &request, problems);
-        let of_webhooks = [BuiltIn::Json, BuiltIn::Chat, BuiltIn::Teams, BuiltIn::Alertmanager];
-        let template = self.template(
-            &span,
-            WHAT,
-            (&given.template, &given.template_file),
-            (&given.content_type, |_| "application/json"),
-            &of_webhooks,
-            problems,
-        );
+        let wording = Wording {
+            what: WHAT,
+            span: &span,
+            template: &given.template,
+            file: &given.template_file,
+            content_type: &given.content_type,
+            otherwise: |_| "application/json",
+            known: &[BuiltIn::Json, BuiltIn::Chat, BuiltIn::Teams, BuiltIn::Alertmanager],
+        };
+        let template = self.template(&wording, problems);
         let min_severity = self.min_severity(WHAT, &given.min_severity, problems);
         let (endpoint, known_as) = endpoint?;
         Some(Channel {
@@ -167,14 +188,16 @@ impl Reader<'_> {
     ) -> Option<Channel> {
         const WHAT: &str = "[alert] command";
         let name = self.name(&span, WHAT, given.name.as_deref(), problems);
-        let template = self.template(
-            &span,
-            WHAT,
-            (&given.template, &given.template_file),
-            (&None, content_type_of),
-            &BuiltIn::ALL,
-            problems,
-        );
+        let wording = Wording {
+            what: WHAT,
+            span: &span,
+            template: &given.template,
+            file: &given.template_file,
+            content_type: &None,
+            otherwise: content_type_of,
+            known: &BuiltIn::ALL,
+        };
+        let template = self.template(&wording, problems);
         let min_severity = self.min_severity(WHAT, &given.min_severity, problems);
         let timeout = self.timeout(WHAT, &given.timeout, COMMAND_TIMEOUT, problems);
         let Some((program, arguments)) =
@@ -223,13 +246,13 @@ impl Reader<'_> {
                 .map_err(|why| format!("url: {why}")),
             (None, Some(variable), None) => variable_name(variable)
                 .map(|()| {
-                    let target = Target::secret(&Secret::new(from_env(variable)));
+                    let target = Target::secret(&Secret::new(secret_of(variable)));
                     (variable.clone(), target, variable.clone())
                 })
                 .map_err(|why| format!("url_env: {why}")),
             (None, None, Some(file)) => match Path::new(file).file_name() {
                 Some(name) => {
-                    let target = Target::secret(&Secret::new(self.from_file(file)));
+                    let target = Target::secret(&Secret::new(self.secret_in(file)));
                     Ok((file.clone(), target, name.to_string_lossy().into_owned()))
                 }
                 None => Err("url_file: found no name of a file, expected one".to_owned()),
@@ -278,15 +301,15 @@ impl Reader<'_> {
             }
             (None, Some(variable), None) => {
                 variable_name(variable)?;
-                Header::new(name, Secret::new(from_env(variable)))
+                Header::new(name, Secret::new(secret_of(variable)))
             }
-            (None, None, Some(file)) => Header::new(name, Secret::new(self.from_file(file))),
+            (None, None, Some(file)) => Header::new(name, Secret::new(self.secret_in(file))),
             _ => Err("expected either env or file".to_owned()),
         }
     }
 
     /// The text of a file with a secret, without the line's end.
-    fn from_file(&self, file: &str) -> std::result::Result<String, String> {
+    fn secret_in(&self, file: &str) -> std::result::Result<String, String> {
         let text = self.text_of(file).map_err(|why| format!("{file}: {why}"))?;
         match text.trim() {
             "" => Err(format!("{file}: found nothing in it, expected a secret")),
@@ -335,22 +358,15 @@ impl Reader<'_> {
         }).clone()
     }
 
-    fn template(
-        &self,
-        span: &Range<usize>,
-        what: &str,
-        (template, file): (&Option<Spanned<String>>, &Option<String>),
-        (content_type, otherwise): (&Option<Spanned<String>>, fn(&str) -> &'static str),
-        known: &[BuiltIn],
-        problems: &mut Problems,
-    ) -> Option<Template> {
+    fn template(&self, given: &Wording<'_>, problems: &mut Problems) -> Option<Template> {
+        let what = given.what;
         let error =
             |span: Range<usize>, told: String| self.config.error(span, format!("{what}: {told}"));
-        if let (Some(content_type), None) = (content_type, file) {
+        if let (Some(content_type), None) = (given.content_type, given.file) {
             let told = "content_type: found it without template_file, expected both: a template that comes with overstay has its own";
             problems.0.push(error(content_type.span(), told.to_owned()));
         }
-        let read = match (template, file) {
+        let read = match (given.template, given.file) {
             (Some(template), Some(_)) => Err(error(
                 template.span(),
                 "found template and template_file, expected one of them".to_owned(),
@@ -358,35 +374,32 @@ impl Reader<'_> {
             (None, None) => Ok(Template::BuiltIn(BuiltIn::Json)),
             (Some(template), None) => {
                 let name = template.get_ref();
-                let names: Vec<&str> = known.iter().map(|built_in| built_in.as_str()).collect();
-                known
-                    .iter()
-                    .find(|built_in| built_in.as_str() == name)
-                    .map(|built_in| Template::BuiltIn(*built_in))
-                    .ok_or_else(|| {
-                        let told = format!(
-                            "template: found `{}`, expected one of {}",
-                            for_terminal(name),
-                            names.join(", ")
-                        );
-                        error(template.span(), told).maybe_hint(
-                            did_you_mean(name, names.iter().copied()).or_else(|| {
-                                Some("a template of your own is a template_file".to_owned())
-                            }),
-                        )
-                    })
+                let known = given.known.iter().copied();
+                let names: Vec<&str> = known.clone().map(BuiltIn::as_str).collect();
+                let found = known.clone().find(|built_in| built_in.as_str() == name);
+                found.map(Template::BuiltIn).ok_or_else(|| {
+                    let told = format!(
+                        "template: found `{}`, expected one of {}",
+                        for_terminal(name),
+                        names.join(", ")
+                    );
+                    let near = did_you_mean(name, names.iter().copied());
+                    let own = || Some("a template of your own is a template_file".to_owned());
+                    error(template.span(), told).maybe_hint(near.or_else(own))
+                })
             }
             (None, Some(path)) if path.trim().is_empty() => {
-                Err(error(span.clone(), "template_file: found nothing, expected a file".to_owned()))
+                let told = "template_file: found nothing, expected a file";
+                Err(error(given.span.clone(), told.to_owned()))
             }
             (None, Some(path)) => {
-                let content_type = match content_type {
+                let content_type = match given.content_type {
                     Some(given) if !fits_a_header(given.get_ref()) => Err(error(
                         given.span(),
                         "content_type: found no type of content, expected one such as application/json".to_owned(),
                     )),
                     Some(given) => Ok(given.get_ref().clone()),
-                    None => Ok(otherwise(path).to_owned()),
+                    None => Ok((given.otherwise)(path).to_owned()),
                 };
                 content_type.map(|content_type| Template::File {
                     path: path.clone(),
@@ -489,7 +502,7 @@ fn variable_name(name: &str) -> std::result::Result<(), String> {
 
 /// What a variable holds.
 #[expect(clippy::disallowed_methods, reason = "this is where secrets are resolved, once")]
-fn from_env(variable: &str) -> std::result::Result<String, String> {
+fn secret_of(variable: &str) -> std::result::Result<String, String> {
     match std::env::var(variable) {
         Ok(value) if value.trim().is_empty() => {
             Err(format!("{variable} is empty, expected a secret in the environment"))

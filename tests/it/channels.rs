@@ -802,13 +802,13 @@ command = [{ command = ["bin/absent", "s3cret"] }, { command = ["sh"] }]
 "#;
     let output = check(alert, &[("A_WEBHOOK", " ")]).expect_status(0);
     for told in [
-        "warning: overstay.toml: [alert] alerts by webhook:A_WEBHOOK will wait: A_WEBHOOK: A_WEBHOOK is empty, expected a secret in the environment\n",
-        "warning: overstay.toml: [alert] alerts by webhook:empty will wait: empty: empty: found nothing in it, expected a secret\n",
+        "warning: overstay.toml: [alert] alerts by webhook:A_WEBHOOK will wait: A_WEBHOOK is empty, expected a secret in the environment\n",
+        "warning: overstay.toml: [alert] alerts by webhook:empty will wait: empty: found nothing in it, expected a secret\n",
         "alerts by webhook:odd.url will wait: odd.url: found a URL of another scheme, expected http:// or https://\n",
         "alerts by fine will wait: good.url: A_TOKEN is not set, expected a secret in the environment\n",
         "alerts by command:absent will wait: absent: found no such file, expected a program to run\n",
         "alerts by own will wait: absent.j2: no such file or directory\n",
-        "the heartbeat will not be heard: absent: absent: no such file or directory\n",
+        "the heartbeat will not be heard: absent: no such file or directory\n",
     ] {
         assert!(output.stdout.contains(told), "{told}\n{}", output.stdout);
     }
@@ -970,6 +970,20 @@ fn alertmanager_has_what_is_open_and_ends_what_is_not() {
         found.sort();
         (found == ids).then_some(alerts)
     };
+    // By the route of the manual, its receiver hears of all of it.
+    let heard = |status: &str, id: &str, severity: &str| {
+        eventually(&format!("{id} {severity} is told as {status}"), || {
+            let bodies: Vec<Value> = told.requests().iter().map(Request::json).collect();
+            let mut all = bodies.iter().flat_map(|body| body["alerts"].as_array().unwrap());
+            let is_it = |alert: &Value| {
+                let labels = &alert["labels"];
+                alert["status"] == status
+                    && labels["finding_id"] == id
+                    && labels["severity"] == severity
+            };
+            all.any(is_it).then_some(())
+        });
+    };
     let (critical, high) = (Severity::Critical, Severity::High);
     let mut nobody = change("os-2", high, What::New, now);
     (nobody.partner, nobody.grant) = (None, None);
@@ -981,6 +995,8 @@ fn alertmanager_has_what_is_open_and_ends_what_is_not() {
     assert_eq!(of_first["labels"]["alertname"], "overstay_after_revocation");
     assert_eq!(of_first["annotations"]["delivery_id"], ID);
     assert_eq!(of_first["receivers"], json!([{"name": "privacy"}]));
+    heard("firing", "os-1", "high");
+    heard("firing", "os-2", "high");
     // Twice is once.
     assert_eq!(send(&channel, &first).0, Ok(()));
     eventually("the same two", || active(&["os-1 high globex", "os-2 high none"]));
@@ -989,28 +1005,12 @@ fn alertmanager_has_what_is_open_and_ends_what_is_not() {
     risen.severity_before = Some(high);
     assert_eq!(send(&channel, &message_of(vec![risen], now)).0, Ok(()), "{}", case.read("log"));
     eventually("a graver one", || active(&["os-1 critical globex", "os-2 high none"]));
+    heard("firing", "os-1", "critical");
     let gone = vec![change("os-1", critical, What::Resolved, now)];
     assert_eq!(send(&channel, &message_of(gone, now)).0, Ok(()));
     eventually("one is resolved", || active(&["os-2 high none"]));
-    // By the route of the manual, its receiver heard of all of it.
-    eventually("the receiver of the route was told", || {
-        let bodies: Vec<Value> = told.requests().iter().map(Request::json).collect();
-        let all: Vec<&Value> =
-            bodies.iter().flat_map(|body| body["alerts"].as_array().unwrap()).collect();
-        let heard = |status: &str, id: &str, severity: &str| {
-            all.iter().any(|alert| {
-                let labels = &alert["labels"];
-                alert["status"] == status
-                    && labels["finding_id"] == id
-                    && labels["severity"] == severity
-            })
-        };
-        (heard("firing", "os-1", "high")
-            && heard("firing", "os-1", "critical")
-            && heard("resolved", "os-1", "critical")
-            && heard("firing", "os-2", "high"))
-        .then_some(())
-    });
+    heard("resolved", "os-1", "critical");
+    heard("resolved", "os-1", "high");
     let test = Message::test("overstay 0.1.0".to_owned(), now);
     assert_eq!(send(&channel, &test).0, Ok(()));
     eventually("the test", || active(&["none info none", "os-2 high none"]));
@@ -1076,10 +1076,107 @@ fn chat_teams_and_heartbeat_of_the_manual_are_sent() {
     assert_eq!(send(&channel(&case, &teams), &message()).0, Ok(()));
     let beat = replaced(&block("A heartbeat", "toml"), "/etc/overstay/heartbeat.url", "secret.url");
     assert!(plan(&case, &beat).heartbeat.is_some());
+    // All of it at once, as it stands in front.
+    let manual = std::fs::read_to_string(repository("docs/alerts.md")).unwrap();
+    let front = manual.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let front = plan(&case, front);
+    let names: Vec<&str> = front.channels.iter().map(|channel| channel.name.as_str()).collect();
+    assert_eq!(names, ["webhook:OVERSTAY_WEBHOOK", "command:page"]);
+    assert!(front.heartbeat.is_some() && front.remind_every_s == 7 * 86_400);
     let requests = receiver.requests();
     let text = requests[0].json()["text"].as_str().unwrap().to_owned();
     assert!(text.contains("• CRITICAL, new: globex \"read\" messages of 2 people — 1 d"), "{text}");
     assert_eq!(requests[1].json()["attachments"][0]["content"]["type"], "AdaptiveCard");
+}
+
+/// Where the process below finds its configuration.
+const CHILD_CONFIG: &str = "OVERSTAY_TEST_CONFIG";
+
+/// Sends by each channel of a configuration in a process of its own, with such an environment. What came of it, a line each.
+fn sent_in(case: &Case, config: &str, environment: &[(&str, String)]) -> Vec<String> {
+    case.write("overstay.toml", config);
+    let test = "channels::secrets_authorities_and_proxies_are_as_the_environment_says";
+    let program = std::env::current_exe().unwrap();
+    let mut command = case.tool(program.to_str().unwrap(), &["--exact", test]);
+    command.envs(environment.iter().map(|(name, value)| (name, value)));
+    command.env(CHILD_CONFIG, case.path("overstay.toml"));
+    let _ = case.finish(command).expect_status(0);
+    case.read("sent").lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn secrets_authorities_and_proxies_are_as_the_environment_says() {
+    if let Some(config) = std::env::var_os(CHILD_CONFIG) {
+        let config = Path::new(&config);
+        let plan = overstay::plan::alerts(Some(config)).unwrap();
+        let sent = plan.channels.iter().map(|channel| match send(channel, &message()).0 {
+            Ok(()) => "delivered\n".to_owned(),
+            failed => format!("{}\n", reason(failed).0),
+        });
+        return std::fs::write(config.with_file_name("sent"), sent.collect::<String>()).unwrap();
+    }
+    if !is_installed("openssl") {
+        return;
+    }
+    let (case, closed) = (Case::new(), free_port());
+    certificate(
+        &case,
+        "good",
+        "localhost",
+        None,
+        &["-addext", "basicConstraints=critical,CA:FALSE"],
+    );
+    let hook = format!("https://localhost:{}/T0/s3cret\n", secured(&case, "good"));
+    let trusted = case.path("good.pem").to_str().unwrap().to_owned();
+    let proxy = format!("http://127.0.0.1:{closed}");
+    let recipe = block("Slack and Mattermost", "toml");
+    // This machine is reached without a proxy.
+    let environment = [
+        ("OVERSTAY_WEBHOOK", hook.clone()),
+        ("SSL_CERT_FILE", trusted),
+        ("HTTPS_PROXY", proxy.clone()),
+    ];
+    assert_eq!(sent_in(&case, &recipe, &environment), ["delivered"]);
+    let sent = sent_in(&case, &recipe, &[("OVERSTAY_WEBHOOK", hook)]);
+    let expected = [
+        "OVERSTAY_WEBHOOK: its certificate is signed by nobody",
+        "OVERSTAY_WEBHOOK: found no certificates of authorities",
+    ];
+    assert!(expected.iter().any(|begin| sent[0].starts_with(begin)), "{sent:?}");
+    let sent = sent_in(&case, &recipe, &[]);
+    assert_eq!(sent, ["OVERSTAY_WEBHOOK is not set, expected a secret in the environment"]);
+    // A host that is nowhere is asked of the proxy, which is not there.
+    let far =
+        "[alert]\nwebhook = [{ url = \"http://hooks.invalid/T0/s3cret\", timeout = \"5s\" }]\n";
+    let sent = sent_in(&case, far, &[("http_proxy", proxy.clone())]);
+    assert_eq!(
+        sent,
+        ["http://hooks.invalid by the proxy of http_proxy: connection refused; tried 3 times"]
+    );
+    let sent = sent_in(&case, far, &[("ALL_PROXY", "socks5://127.0.0.1:1080".to_owned())]);
+    assert!(
+        sent[0].starts_with("http://hooks.invalid: ALL_PROXY: found what is no proxy"),
+        "{sent:?}"
+    );
+    let spared = [("http_proxy", proxy), ("NO_PROXY", ".invalid".to_owned())];
+    let sent = sent_in(&case, far, &spared);
+    assert!(!sent[0].contains("refused") && !sent[0].contains("delivered"), "{sent:?}");
+}
+
+/// The service as it is shipped, with what the manual adds to it, where systemd is there to look at them.
+#[test]
+fn the_service_with_a_network_is_well_formed() {
+    if !is_installed("systemd-analyze") {
+        return;
+    }
+    let manual = std::fs::read_to_string(repository("docs/alerts.md")).unwrap();
+    let added = manual.split("```ini\n").nth(1).unwrap().split("```").next().unwrap();
+    let service = std::fs::read_to_string(repository("docs/systemd/overstay.service")).unwrap();
+    let service = replaced(&service, "/usr/local/bin/overstay", env!("CARGO_BIN_EXE_overstay"));
+    let case = Case::new().file("overstay.service", format!("{service}\n{added}"));
+    let arguments = ["verify", "--man=no", "./overstay.service"];
+    let output = case.finish(case.tool("systemd-analyze", &arguments)).expect_status(0);
+    assert_eq!(output.stderr, "");
 }
 
 #[test]
