@@ -30,12 +30,6 @@ const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a command may take.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A folder, wherever programs are started; of a configuration that is given by its name alone it is no path at all.
-fn absolute(folder: &Path) -> PathBuf {
-    let folder = Path::new(".").join(folder);
-    std::path::absolute(&folder).unwrap_or(folder)
-}
-
 /// The alerts of a configuration; a problem for each key that does not fit.
 pub(super) fn alert(config: &ConfigFile, problems: &mut Problems) -> AlertPlan {
     let given = &config.tables.alert;

@@ -73,13 +73,12 @@ fn message() -> Message {
 /// The alerts of a configuration.
 fn plan(case: &Case, config: &str) -> AlertPlan {
     case.write("overstay.toml", config);
-    let asked = AlertArgs {
-        config: Some(case.path("overstay.toml")),
-        test: false,
-        send: false,
-        drop: None,
-        channel: None,
-    };
+    plan_of(&case.path("overstay.toml"))
+}
+
+fn plan_of(config: &Path) -> AlertPlan {
+    let (test, send, drop, channel) = (false, false, None, None);
+    let asked = AlertArgs { config: Some(config.to_owned()), test, send, drop, channel };
     overstay::plan::alerts(&asked).unwrap().alert
 }
 
@@ -1108,7 +1107,7 @@ fn sent_in(case: &Case, config: &str, environment: &[(&str, String)]) -> Vec<Str
 fn secrets_authorities_and_proxies_are_as_the_environment_says() {
     if let Some(config) = std::env::var_os(CHILD_CONFIG) {
         let config = Path::new(&config);
-        let plan = overstay::plan::alerts(Some(config)).unwrap();
+        let plan = plan_of(config);
         let sent = plan.channels.iter().map(|channel| match send(channel, &message()).0 {
             Ok(()) => "delivered\n".to_owned(),
             failed => format!("{}\n", reason(failed).0),
