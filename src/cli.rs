@@ -414,18 +414,17 @@ pub struct NightlyArgs {
 
 /// Arguments of `alert`.
 #[derive(Args, Clone, Debug)]
-#[group(id = "what", multiple = false, args = ["test", "send", "drop"])]
 pub struct AlertArgs {
     /// The configuration [default: overstay.toml in the current folder]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
     /// Send one test alert through every channel
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["send", "drop"])]
     pub test: bool,
 
     /// Send what waits now
-    #[arg(long)]
+    #[arg(long, conflicts_with = "drop")]
     pub send: bool,
 
     /// Let go of what waits for this channel: it is never sent

@@ -446,7 +446,7 @@ fn pair(
                 * chance.gamma(manner.denied_gamma)
                 * if retries.0 > 0 { retries.1 } else { 1.0 };
             let about = distinct(f64::from(calls), manner.people) * (0.03 * chance.normal()).exp();
-            let estimate = if manner.estimated { (0.07 * chance.normal()).exp() } else { 1.0 };
+            let estimate = if manner.estimated { (0.092 * chance.normal()).exp() } else { 1.0 };
             counts[hour] = Hour {
                 calls,
                 denied: chance.binomial(calls, denied_share.min(1.0)),

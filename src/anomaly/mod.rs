@@ -57,7 +57,7 @@ pub struct Hour {
     pub calls: u32,
     /// Those of them that were denied.
     pub denied: u32,
-    /// Distinct persons that they were about: exact, or an estimate with a standard error of at most 7 %.
+    /// Distinct persons that they were about: exact, or an estimate with a standard error of at most 9.2 %.
     pub subjects: u32,
 }
 

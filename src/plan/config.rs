@@ -135,6 +135,7 @@ impl ConfigFile {
             ),
             ("drop_ratio_max", &given.drop_ratio_max, 0.0..=1.0, &mut thresholds.drop_ratio_max),
             ("score_min", &given.score_min, 0.0..=1e6, &mut thresholds.score_min),
+            ("drop_score_min", &given.drop_score_min, 0.0..=1e6, &mut thresholds.drop_score_min),
             ("day_ratio_max", &given.day_ratio_max, 1.0..=1e6, &mut thresholds.day_ratio_max),
             ("tide_ratio_min", &given.tide_ratio_min, 0.0..=1.0, &mut thresholds.tide_ratio_min),
         ];
@@ -563,6 +564,7 @@ pub struct Anomaly {
     pub drop_ratio_max: Option<Spanned<f64>>,
     pub drop_hours_min: Option<Spanned<i64>>,
     pub score_min: Option<Spanned<f64>>,
+    pub drop_score_min: Option<Spanned<f64>>,
     pub day_ratio_max: Option<Spanned<f64>>,
     pub tide_ratio_min: Option<Spanned<f64>>,
 }
