@@ -550,11 +550,12 @@ fn paths_of_a_config_start_from_its_folder() {
 
 #[test]
 fn what_this_version_has_no_use_for_is_told() {
-    let case = with_config("[anomaly]\nhistory_days = 9\n");
+    let case = with_config("[state]\narchive = true\n");
     let before = case.names();
     let output = configured(&case, &[]).expect_status(0);
     assert_eq!(case.names(), before, "no state");
-    output.expect_stderr(&["warning: overstay.toml: [anomaly] is not used by this version\n"]);
+    output
+        .expect_stderr(&["warning: overstay.toml: [state] archive is not used by this version\n"]);
 }
 
 #[test]

@@ -230,10 +230,12 @@ fn words_that_stand_for_one_where_several_were_meant_are_odd() {
 #[test]
 fn what_this_version_has_no_use_for_is_named() {
     let case = tidy()
-        .file("overstay.toml", "[register]\nsource = \"register\"\n[anomaly]\nhistory_days = 9\n");
+        .file("overstay.toml", "[register]\nsource = \"register\"\n[state]\narchive = true\n");
     let output = check(&case, &[]).expect_status(0);
     assert!(
-        output.stdout.contains("warning: overstay.toml: [anomaly] is not used by this version\n")
+        output
+            .stdout
+            .contains("warning: overstay.toml: [state] archive is not used by this version\n")
     );
 }
 
