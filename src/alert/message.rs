@@ -9,7 +9,7 @@ use crate::time::Instant;
 pub const SCHEMA: &str = "overstay.alert/1";
 
 /// One message: what one run has to tell by one channel.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Message {
     /// [`SCHEMA`].
     pub schema: String,
@@ -46,12 +46,12 @@ pub struct Counts {
     pub low: u64,
     /// Those to know.
     pub info: u64,
-    /// Resolved ones, of any severity.
+    /// Resolved and suppressed ones, of any severity.
     pub resolved: u64,
 }
 
 /// What is told of one partner and grant.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Group {
     /// The partner, if the findings are about one.
     pub partner: Option<String>,
@@ -64,7 +64,7 @@ pub struct Group {
 }
 
 /// What became of a finding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Change {
     /// The finding's id.
     pub id: String,
@@ -108,8 +108,25 @@ pub struct Change {
     pub subjects: u64,
     /// Whether that is a count, no estimate.
     pub subjects_exact: bool,
+    /// What was expected and what was observed, of an anomaly.
+    pub anomaly: Option<Observed>,
     /// The finding in a sentence.
     pub summary: String,
+}
+
+/// What shows an anomaly, as the report's `anomaly` has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Observed {
+    /// What was counted.
+    pub observed: u64,
+    /// What was expected in its place.
+    pub expected: f64,
+    /// How far apart they are; none of what is new or woke.
+    pub score: Option<f64>,
+    /// From when …
+    pub from: Instant,
+    /// … until when.
+    pub until: Instant,
 }
 
 /// What became of a finding, that it is told.
@@ -126,6 +143,15 @@ pub enum What {
     Reminder,
     /// It is no more.
     Resolved,
+    /// It was told of, and a suppression hides it by now.
+    Suppressed,
+}
+
+impl What {
+    /// Whether nobody has to act on it any more.
+    pub const fn is_over(self) -> bool {
+        matches!(self, What::Resolved | What::Suppressed)
+    }
 }
 
 impl Message {
@@ -211,7 +237,7 @@ fn in_order(groups: &mut [Group]) {
 
 impl Counts {
     fn of(&mut self, change: &Change) -> &mut u64 {
-        if change.change == What::Resolved {
+        if change.change.is_over() {
             return &mut self.resolved;
         }
         match change.severity {
@@ -227,7 +253,7 @@ impl Counts {
 impl Group {
     /// Whether anything of it is open, and the gravest severity of what counts by that.
     fn gravity(&self) -> (bool, Option<Severity>) {
-        let open = self.changes.iter().filter(|change| change.change != What::Resolved);
+        let open = self.changes.iter().filter(|change| !change.change.is_over());
         let gravest = open.map(|change| change.severity).max();
         let all = || self.changes.iter().map(|change| change.severity).max();
         (gravest.is_some(), gravest.or_else(all))
@@ -272,6 +298,7 @@ pub(super) mod examples {
             failed: 0,
             subjects: 81,
             subjects_exact: true,
+            anomaly: None,
             summary: format!("{partner} read messages of 81 people after its access was revoked"),
         }
     }

@@ -16,6 +16,6 @@ pub(crate) use channel::Way;
 pub use channel::{AlertPlan, Beat, BySeverity, Channel, Delivery, Heartbeat};
 pub(crate) use command::Command;
 pub(crate) use http::{Endpoint, Header, Proxies, Roots, Target};
-pub use message::{Change, Counts, Group, Message, SCHEMA, What};
+pub use message::{Change, Counts, Group, Message, Observed, SCHEMA, What};
 pub(crate) use secret::Secret;
 pub(crate) use template::{BuiltIn, Template, content_type_of};

@@ -12,9 +12,9 @@ use super::id::{Identity, id};
 use crate::anomaly::{self, Anomaly, DayJudged};
 use crate::judge::Judge;
 use crate::limits;
-use crate::register::PartnerId;
+use crate::register::{PartnerId, Register};
 use crate::tally::outcome_index;
-use crate::time::Instant;
+use crate::time::{Instant, day_name};
 
 /// Something odd.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,10 +105,22 @@ impl Odd {
         other.uses.into_iter().for_each(|odd| self.add(odd));
     }
 
-    /// Adds one. Of those that are one problem the farthest off is shown, over the time of all of them.
+    /// Leaves what is of one partner. What an api did for nobody else is none of its.
+    pub fn of_partner(&mut self, partner: &str, register: &Register) {
+        self.uses.retain(|odd| {
+            let grant = odd.grant.as_deref().and_then(|grant| register.grant_id(grant));
+            let holder = grant
+                .and_then(|id| register.grants[id.0 as usize].versions.last())
+                .map(|version| register.partners[version.row.partner.0 as usize].id.as_str());
+            odd.partner.as_deref().or(holder) == Some(partner)
+        });
+    }
+
+    /// Adds one. Of those that are one problem, of one day, the farthest off is shown.
     pub fn add(&mut self, odd: OddUse) {
         let is_same = |known: &&mut OddUse| {
             known.kind == odd.kind
+                && known.shown.day() == odd.shown.day()
                 && known.partner == odd.partner
                 && known.api == odd.api
                 && known.operation == odd.operation
@@ -118,18 +130,10 @@ impl Odd {
             self.uses.push(odd);
             return;
         };
-        match (&mut known.shown, odd.shown) {
-            (Shown::Hours(known), Shown::Hours(new)) => {
-                let first_hour = known.first_hour.min(new.first_hour);
-                let last_hour = known.last_hour.max(new.last_hour);
-                let worst = if new.score > known.score { new } else { *known };
-                *known = Anomaly { first_hour, last_hour, ..worst };
-            }
-            // The latest, of what woke more than once.
-            (Shown::Day { day, .. }, new @ Shown::Day { day: new_day, .. }) if new_day > *day => {
-                known.shown = new;
-            }
-            _ => {}
+        if let (Shown::Hours(known), Shown::Hours(new)) = (&mut known.shown, odd.shown)
+            && new.score > known.score
+        {
+            *known = new;
         }
     }
 }
@@ -180,8 +184,11 @@ impl OddUse {
             partner: name(partner).unwrap_or(""),
             api: api.as_deref().unwrap_or(""),
             grant: self.grant.as_deref().unwrap_or(""),
-            // What makes an operation of its own a problem of its own.
-            credential: self.operation.as_deref().unwrap_or(""),
+            credential: &format!(
+                "{} {}",
+                day_name(self.shown.day()),
+                self.operation.as_deref().unwrap_or("")
+            ),
         };
         let mut found = Found {
             partner,
@@ -193,8 +200,6 @@ impl OddUse {
             ..without_calls(id(self.kind, identity), self.kind, severities)
         };
         if let Shown::Hours(_) = self.shown {
-            let (from, until) = self.shown.span();
-            (found.first, found.last) = (Some(from), Some(Instant::from_ns(until.ns() - 1)));
             return Some(found);
         }
         let is_of = |row: &&Row| {
@@ -218,6 +223,14 @@ impl OddUse {
 }
 
 impl Shown {
+    /// The day that it is of, by its number since 1970: what is odd on another is another problem.
+    pub fn day(&self) -> i64 {
+        match self {
+            Shown::Hours(anomaly) => anomaly.last_hour.div_euclid(24),
+            Shown::Day { day, .. } => *day,
+        }
+    }
+
     /// From when to when that was.
     pub fn span(&self) -> (Instant, Instant) {
         let (first, end) = match self {
@@ -244,30 +257,24 @@ fn of_hours(kind: anomaly::Kind) -> Kind {
 pub type FirstDays = BTreeMap<(String, String, String), i64>;
 
 /// What partners called for the first time, having called other things on at least [`limits::NEW_USE_DAYS_MIN`] days of logs
-/// before. Of what `is_new` does not hold it was known before.
+/// before: of these days alone.
 pub fn novelties(
     firsts: &FirstDays,
-    is_new: impl Fn(&(String, String, String)) -> bool,
+    of_days: impl Fn(i64) -> bool,
     days_read: &BTreeSet<i64>,
 ) -> Vec<OddUse> {
     let mut of_partner: BTreeMap<&str, i64> = BTreeMap::new();
-    // And whether it was known before.
-    let mut of_pair: BTreeMap<(&str, &str), (i64, bool)> = BTreeMap::new();
-    for (key, &day) in firsts {
-        let (partner, api, _) = key;
+    let mut of_pair: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+    for ((partner, api, _), &day) in firsts {
         let first = of_partner.entry(partner).or_insert(day);
         *first = day.min(*first);
-        let (first, is_known) = of_pair.entry((partner, api)).or_insert((day, false));
+        let first = of_pair.entry((partner, api)).or_insert(day);
         *first = day.min(*first);
-        *is_known |= !is_new(key);
     }
-    let days_before = |partner: &str, day: i64| -> u64 {
-        let first = of_partner.get(partner).copied().unwrap_or(day);
-        if first < day { days_read.range(first..day).count() as u64 } else { 0 }
-    };
-    let odd = |kind, partner: &str, api: &str, operation: Option<&str>, day| {
-        let days_before = days_before(partner, day);
-        (days_before >= limits::NEW_USE_DAYS_MIN).then(|| OddUse {
+    let odd = |kind, partner: &str, api: &str, operation: Option<&str>, day: i64| {
+        let first = of_partner.get(partner).copied().filter(|first| *first < day)?;
+        let days_before = days_read.range(first..day).count() as u64;
+        (of_days(day) && days_before >= limits::NEW_USE_DAYS_MIN).then(|| OddUse {
             kind,
             partner: Some(partner.to_owned()),
             api: Some(api.to_owned()),
@@ -276,13 +283,11 @@ pub fn novelties(
             shown: Shown::Day { day, days_before, last: None },
         })
     };
-    let apis = of_pair.iter().filter(|(_, (_, is_known))| !is_known);
-    let apis =
-        apis.filter_map(|((partner, api), (day, _))| odd(Kind::NewApi, partner, api, None, *day));
-    let operations = firsts.iter().filter(|(key, day)| {
-        let (partner, api, _) = key;
-        let pair = of_pair.get(&(partner.as_str(), api.as_str()));
-        is_new(key) && pair.is_some_and(|(first, _)| first < day)
+    let apis = of_pair
+        .iter()
+        .filter_map(|((partner, api), day)| odd(Kind::NewApi, partner, api, None, *day));
+    let operations = firsts.iter().filter(|((partner, api, _), day)| {
+        of_pair.get(&(partner.as_str(), api.as_str())).is_some_and(|first| first < day)
     });
     let operations = operations.filter_map(|((partner, api, operation), day)| {
         odd(Kind::NewOperation, partner, api, Some(operation), *day)
@@ -290,28 +295,28 @@ pub fn novelties(
     apis.chain(operations).collect()
 }
 
-/// What was served again after at least [`limits::WOKEN_DAYS_MIN`] days of logs on which it was not: the last such day, the last
-/// day of use before it and the days between, by name. `last_before` is what was known before these days.
+/// What was served again after at least [`limits::WOKEN_DAYS_MIN`] days of logs on which it was not, by name: each such day, the
+/// last day of use before it and the days between. `last_before` is what was known before these days.
 pub fn woken<'n>(
     served: &'n BTreeMap<String, BTreeSet<i64>>,
     last_before: &BTreeMap<String, i64>,
     days_read: &BTreeSet<i64>,
 ) -> Vec<(&'n str, Shown)> {
-    let woken = served.iter().filter_map(|(name, days)| {
+    let mut woken = Vec::new();
+    for (name, days) in served {
         let mut last = last_before.get(name).copied();
-        let mut woke = None;
         for &day in days {
             if let Some(last) = last.filter(|last| *last < day) {
                 let between = days_read.range(last.saturating_add(1)..day).count() as u64;
                 if between >= limits::WOKEN_DAYS_MIN {
-                    woke = Some(Shown::Day { day, days_before: between, last: Some(last) });
+                    let shown = Shown::Day { day, days_before: between, last: Some(last) };
+                    woken.push((name.as_str(), shown));
                 }
             }
             last = last.max(Some(day));
         }
-        Some((name.as_str(), woke?))
-    });
-    woken.collect()
+    }
+    woken
 }
 
 #[cfg(test)]
@@ -350,17 +355,8 @@ mod tests {
             told(&novelties(&all, |_| true, &days)),
             [(Kind::NewApi, "photos", None), (Kind::NewOperation, "messages", Some("delete"))]
         );
-        // What was known before is not new, and an operation of a known api is no new api.
-        let is_new = |key: &(String, String, String)| key.2 == "write";
-        let all = firsts(&[
-            ("acme", "messages", "read", 0),
-            ("acme", "photos", "read", 20),
-            ("acme", "photos", "write", 21),
-        ]);
-        assert_eq!(
-            told(&novelties(&all, is_new, &days)),
-            [(Kind::NewOperation, "photos", Some("write"))]
-        );
+        // Only what is of these days.
+        assert_eq!(told(&novelties(&all, |day| day != 14, &days)), []);
         // Days on which no logs were read are no history.
         let few: BTreeSet<i64> = (0..40).step_by(3).collect();
         assert_eq!(told(&novelties(&all, |_| true, &few)), []);
@@ -385,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn of_one_problem_the_worst_is_shown() {
+    fn of_one_day_the_worst_is_shown() {
         let anomaly = |hour, score| Anomaly {
             kind: anomaly::Kind::Spike,
             first_hour: hour,
@@ -403,7 +399,7 @@ mod tests {
             },
         };
         let mut odd = Odd::default();
-        for (hour, score) in [(30, 5.0), (54, 9.0), (78, 7.0)] {
+        for (hour, score) in [(30, 5.0), (34, 9.0), (38, 7.0), (54, 1.0)] {
             let judged = DayJudged {
                 anomalies: vec![(0, anomaly(hour, score))],
                 judged: 3,
@@ -412,10 +408,9 @@ mod tests {
             };
             odd.add_day(judged, |_| Some(("acme", "messages")));
         }
-        let [only] = &odd.uses[..] else { panic!("{odd:?}") };
-        let Shown::Hours(shown) = &only.shown else { panic!("{only:?}") };
-        assert_eq!((shown.first_hour, shown.last_hour, shown.worst_hour), (30, 78, 54));
-        assert_eq!(only.shown.span(), (Instant::from_hour(30), Instant::from_hour(79)));
-        assert_eq!(odd.scope, Scope { days: 3, judged: 9, too_little: 3, history_days: 78 });
+        let [first, second] = &odd.uses[..] else { panic!("{odd:?}") };
+        assert_eq!(first.shown.span(), (Instant::from_hour(34), Instant::from_hour(35)));
+        assert_eq!(second.shown.span(), (Instant::from_hour(54), Instant::from_hour(55)));
+        assert_eq!(odd.scope, Scope { days: 4, judged: 12, too_little: 4, history_days: 54 });
     }
 }

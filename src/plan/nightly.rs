@@ -130,6 +130,8 @@ pub struct VerifyPlan {
 pub struct AlertsPlan {
     /// The channels.
     pub alert: AlertPlan,
+    /// The only one that is meant; none: all.
+    pub only: Option<String>,
     /// Where what is kept lies.
     pub state: StatePlan,
     /// What to do.
@@ -213,7 +215,7 @@ pub fn nightly(args: &NightlyArgs) -> Result<NightlyPlan> {
 pub fn alerts(args: &AlertArgs) -> Result<AlertsPlan> {
     let config = configuration(args.config.as_deref())?;
     let mut problems = Problems::default();
-    let mut alert = super::alert::alert(&config, &mut problems);
+    let alert = super::alert::alert(&config, &mut problems);
     problems.told("the configuration")?;
     if let Some(name) = &args.channel {
         let names: Vec<String> =
@@ -227,7 +229,6 @@ pub fn alerts(args: &AlertArgs) -> Result<AlertsPlan> {
             return Err(Error::new(format!("--channel: found `{name}`, {configured}"))
                 .maybe_hint(did_you_mean(name, known)));
         }
-        alert.channels.retain(|channel| channel.name == *name);
     }
     let task = match (args.test, args.send, &args.drop) {
         (true, _, _) => AlertTask::Test,
@@ -235,7 +236,9 @@ pub fn alerts(args: &AlertArgs) -> Result<AlertsPlan> {
         (_, _, Some(channel)) => AlertTask::Drop(channel.clone()),
         (false, false, None) => AlertTask::Show,
     };
-    Ok(AlertsPlan { alert, state: state_plan(&config)?, task, run_at: now(), width: width() })
+    let state = state_plan(&config)?;
+    let only = args.channel.clone();
+    Ok(AlertsPlan { alert, only, state, task, run_at: now(), width: width() })
 }
 
 /// Plans `report`.

@@ -566,8 +566,10 @@ pub(super) fn unused_line(report: &Report) -> Option<String> {
 pub(super) fn anomalies_line(report: &Report) -> String {
     let Anomalies { judged, without_history, history_days, history_days_min, .. } =
         report.anomalies;
-    let found =
-        report.findings.iter().filter(|finding| finding.kind.is_anomaly() && finding.is_open());
+    let found = report
+        .findings
+        .iter()
+        .filter(|finding| finding.anomaly.is_some() && finding.suppressed_by.is_none());
     let found = match found.count() as u64 {
         0 => None,
         n => Some(thousands(n)),

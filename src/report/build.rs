@@ -249,7 +249,7 @@ pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
         let odd = known.unwrap_or_else(|| match judge {
             Some(judge) => {
                 let thresholds = &facts.thresholds;
-                odd::within(judge, rows, hourly, &served, &sources, span, thresholds)
+                odd::within(judge, rows, hourly, &served, &sources, span, facts.partner, thresholds)
             }
             None => Odd::default(),
         });

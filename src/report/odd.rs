@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 use crate::anomaly::{Everyone, Hour, Thresholds, Window};
 use crate::findings::{FirstDays, Kind, Odd, OddUse, Row, novelties, woken};
 use crate::judge::Judge;
+use crate::register::PartnerId;
 use crate::tally::{By, Hourly, ServedDays, SourceSums, Span};
 use crate::time::Instant;
 
@@ -21,6 +22,7 @@ pub(super) fn within(
     served: &ServedDays,
     sources: &hashbrown::HashMap<u32, SourceSums>,
     span: Span,
+    only: Option<PartnerId>,
     thresholds: &Thresholds,
 ) -> Odd {
     let mut odd = Odd::default();
@@ -65,6 +67,10 @@ pub(super) fn within(
         for (name, shown) in woken(served, &never, &days_read) {
             odd.add(OddUse::woken(kind, name, shown));
         }
+    }
+    if only.is_some() {
+        // Whether others called too is not known: nor whether it is logs that are missing, or an api that slept.
+        odd.uses.retain(|odd| !matches!(odd.kind, Kind::Drop | Kind::WokenApi));
     }
     odd
 }

@@ -43,7 +43,7 @@ fn show(plan: &AlertsPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
         return Err(none_configured());
     }
     let mut entries: Vec<(String, String)> = Vec::new();
-    for channel in &plan.alert.channels {
+    for channel in plan.alert.channels.iter().filter(|channel| is_meant(plan, &channel.name)) {
         let told = format!(
             "told of {} and above; {}",
             channel.min_severity,
@@ -53,6 +53,7 @@ fn show(plan: &AlertsPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
     }
     let others = outbox.waiting.keys().map(|(channel, _)| channel.as_str());
     let mut others: Vec<&str> = others
+        .filter(|name| is_meant(plan, name))
         .filter(|name| !plan.alert.channels.iter().any(|channel| channel.name == *name))
         .collect();
     others.dedup();
@@ -67,6 +68,11 @@ fn show(plan: &AlertsPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
     render::list(&entries, plan.width, stdout)
         .map_err(|error| Error::io("standard output", error))?;
     Ok(Ended::new(Status::Done))
+}
+
+/// Whether a channel is asked for.
+fn is_meant(plan: &AlertsPlan, channel: &str) -> bool {
+    plan.only.as_ref().is_none_or(|only| only == channel)
 }
 
 /// `2 alerts wait (runs 5, 6; tried 3 times: 503 Service Unavailable)`.
@@ -96,7 +102,9 @@ fn test(plan: &AlertsPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
     }
     let message = Message::test(PROGRAM.to_owned(), plan.run_at);
     let mut failed = 0;
-    for channel in &plan.alert.channels {
+    let meant = plan.alert.channels.iter().filter(|channel| is_meant(plan, &channel.name));
+    let meant: Vec<_> = meant.collect();
+    for channel in &meant {
         let delivery_id = alerts::delivery_id(&format!("test {}", plan.run_at), &channel.name);
         let delivery = Delivery { delivery_id: &delivery_id, message: &message };
         match channel.deliver(&delivery, &std::thread::sleep) {
@@ -115,7 +123,7 @@ fn test(plan: &AlertsPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
         0 => Ok(ended),
         _ => Err(Error::new(format!(
             "{failed} of {} did not take the test",
-            counted(plan.alert.channels.len() as u64, "channel", "channels")
+            counted(meant.len() as u64, "channel", "channels")
         ))
         .hint("docs/alerts.md has a table of what can go wrong")),
     }
@@ -140,6 +148,9 @@ fn opened(plan: &AlertsPlan) -> Result<(Folder<'static>, Ledger)> {
 fn send(plan: &AlertsPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended> {
     let (folder, mut ledger) = opened(plan)?;
     let mut sent = Sent::default();
+    // What is not meant is left alone, as what has failed.
+    let names = plan.alert.channels.iter().map(|channel| channel.name.clone());
+    sent.failed.extend(names.filter(|name| !is_meant(plan, name)));
     alerts::send(&folder, &mut ledger, &plan.alert, &mut sent)?;
     let accepted = counted(sent.accepted, "alert was accepted", "alerts were accepted");
     let left = ledger.outbox.waiting.len() as u64;

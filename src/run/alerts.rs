@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::alert::{self, AlertPlan, Beat, BySeverity, Change, Channel, Delivery, Message, What};
+use crate::alert::{
+    self, AlertPlan, Beat, BySeverity, Change, Channel, Delivery, Message, Observed, What,
+};
 use crate::error::{Error, Result};
 use crate::findings::{Severity, Suppression};
 use crate::limits;
@@ -15,11 +17,12 @@ use crate::time::Instant;
 
 use super::lives::{as_last_found, still_open};
 
-/// What is told of the findings of a run, and of those that stand; noted in the ledger, so that it is told once. Without a channel
-/// nothing is told, and nothing noted: who sets one up later hears of all that is open then.
+/// What is told of the findings of a run, and of those that stand; noted in the ledger, so that it is told once. What no channel
+/// is told of is not noted: who sets one up later hears of all that is open then.
 ///
 /// A finding is told of when it is new to the receivers, is back, or has become more severe; a critical one that is open again
-/// after `remind_every`; and that it is over, if it was told of. What a suppression hides is not, until that runs out.
+/// after `remind_every`; and that it is over, or suppressed, if it was told of, under the severity that was. What a suppression
+/// hides is not, until that runs out. An anomaly is of its day: it is told of once, and that is all.
 pub(super) fn changes(
     ledger: &mut Ledger,
     report: &Report,
@@ -29,63 +32,70 @@ pub(super) fn changes(
 ) -> Vec<Change> {
     let found: BTreeSet<String> =
         report.findings.iter().map(|finding| finding.id.clone()).collect();
-    let open = still_open(ledger, suppressions, &found);
-    let open = open.into_iter().filter(|(_, _, is_hidden)| !is_hidden);
-    let standing: Vec<Finding> = open.filter_map(|(id, life, _)| as_last_found(id, life)).collect();
+    let standing = still_open(ledger, suppressions, &found).into_iter();
+    let standing: Vec<Finding> = standing
+        .filter_map(|(id, life, is_hidden)| {
+            let finding = as_last_found(id, life)?;
+            Some(Finding { suppressed_by: is_hidden.then(String::new), ..finding })
+        })
+        .collect();
     let mut changes = Vec::new();
     for finding in report.findings.iter().chain(&standing) {
         let Some(life) = ledger.findings.get_mut(&finding.id) else { continue };
-        let what = match &life.alerted {
-            _ if plan.channels.is_empty() && finding.is_open() => continue,
-            None if finding.is_resolved() => continue,
-            Some(_) if finding.is_resolved() => (What::Resolved, None),
-            _ if finding.suppressed_by.is_some() => continue,
-            _ if finding.status == Some(Stage::Reopened.as_str()) => (What::Reopened, None),
-            None => (What::New, None),
-            Some(alerted) => match since(alerted, finding, plan, run_at) {
-                Some(what) => what,
-                None => continue,
-            },
-        };
-        life.alerted = match what.0 {
-            What::Resolved => None,
-            _ => {
-                Some(Alerted { severity: finding.severity.as_str().to_owned(), at_ns: run_at.ns() })
+        let told = life.alerted.as_ref().and_then(|alerted| Severity::from_name(&alerted.severity));
+        let is_over = finding.is_resolved() || finding.suppressed_by.is_some();
+        let what = match (told, is_over) {
+            (Some(_), _) if finding.kind.is_anomaly() => continue,
+            (None, true) => continue,
+            (Some(_), true) if finding.is_resolved() => What::Resolved,
+            (Some(_), true) => What::Suppressed,
+            (None, false) if finding.status == Some(Stage::Reopened.as_str()) => What::Reopened,
+            (None, false) => What::New,
+            (Some(told), false) if told < finding.severity => What::MoreSevere,
+            (Some(_), false) if is_due(life.alerted.as_ref(), finding, plan, run_at) => {
+                What::Reminder
             }
+            (Some(_), false) => continue,
         };
-        if !plan.channels.is_empty() {
-            changes.push(change(finding, what, run_at));
+        let severity = match told {
+            Some(told) if what.is_over() => told,
+            _ => finding.severity,
+        };
+        // That it is over is noted, whether or not anybody is left to be told.
+        let is_told = plan.channels.iter().any(|channel| channel.min_severity <= severity);
+        if what.is_over() {
+            life.alerted = None;
+        } else if is_told {
+            let severity = severity.as_str().to_owned();
+            life.alerted = Some(Alerted { severity, at_ns: run_at.ns() });
+        }
+        if is_told {
+            let before = told.filter(|_| what == What::MoreSevere);
+            changes.push(change(finding, what, (severity, before), run_at));
         }
     }
     changes
 }
 
-/// What there is to tell of an open finding since the last alert.
-fn since(
-    alerted: &Alerted,
-    finding: &Finding,
-    plan: &AlertPlan,
-    run_at: Instant,
-) -> Option<(What, Option<Severity>)> {
-    let told = Severity::from_name(&alerted.severity);
-    if told.is_some_and(|told| told < finding.severity) {
-        return Some((What::MoreSevere, told));
-    }
+/// Whether it is time to tell again of a finding that is open.
+fn is_due(alerted: Option<&Alerted>, finding: &Finding, plan: &AlertPlan, run_at: Instant) -> bool {
     // Nights are not always as long: a timer fires a little early or late.
-    let passed_s = run_at.seconds_since(Instant::from_ns(alerted.at_ns)) + limits::REMINDER_EARLY_S;
-    let is_due = finding.severity == Severity::Critical && passed_s >= plan.remind_every_s;
-    is_due.then_some((What::Reminder, None))
+    let passed_s = alerted.map_or(0, |alerted| {
+        run_at.seconds_since(Instant::from_ns(alerted.at_ns)) + limits::REMINDER_EARLY_S
+    });
+    finding.severity == Severity::Critical && passed_s >= plan.remind_every_s
 }
 
 fn change(
     finding: &Finding,
-    (what, severity_before): (What, Option<Severity>),
+    what: What,
+    (severity, severity_before): (Severity, Option<Severity>),
     run_at: Instant,
 ) -> Change {
     Change {
         id: finding.id.clone(),
         kind: finding.kind.as_str().to_owned(),
-        severity: finding.severity,
+        severity,
         change: what,
         severity_before,
         partner: finding.partner.clone(),
@@ -104,6 +114,13 @@ fn change(
         failed: finding.failed,
         subjects: finding.subjects.count,
         subjects_exact: finding.subjects.exact,
+        anomaly: finding.anomaly.as_ref().map(|anomaly| Observed {
+            observed: anomaly.observed,
+            expected: anomaly.expected,
+            score: anomaly.score,
+            from: anomaly.from,
+            until: anomaly.until,
+        }),
         summary: finding.summary.clone(),
     }
 }

@@ -193,7 +193,7 @@ fn find(plan: &ReadPlan, judge: &Judge<'_>, prefix: &str) -> Result<Wanted> {
         }
         [one] => Ok(Wanted { id: (*one).to_owned(), apart }),
         [] => Err(Error::new(format!("--finding: found no finding that begins with `{prefix}` in these logs"))
-            .hint("`overstay audit` lists the findings; the same logs, register and window give the same ids")),
+            .hint("`overstay audit` lists the findings; the same logs, register and window give the same ids. An anomaly is no set of calls: ask for those of its --partner and --api, from --since to --until")),
         ids => Err(Error::new(format!("--finding: `{prefix}` begins {} findings: {}", ids.len(), ids.join(", ")))
             .hint("give more of the id")),
     }

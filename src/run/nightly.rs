@@ -12,7 +12,7 @@ use super::aside::{Aside, Days, Place};
 use super::audit::{ambiguous, status, write};
 use super::changes::{Changes, changes};
 use super::lives;
-use super::odd::{KnownUses, odd_days, odd_firsts, of_run};
+use super::odd::{ServedBefore, all_odd, note_woken, odd_days, odd_firsts};
 use super::output::{Folders, check_place};
 use super::read::{
     Lines, Reading, format_hint, formats_taken, pool, read, repeated, still_flawed, vain_dedupe,
@@ -263,8 +263,9 @@ impl<'f> Run<'f> {
         };
         let unnoted = |input: usize| has_unnoted[input].then(|| facts.inputs[input].source.clone());
         let heard_before = self.ledger.uses.sources.clone();
-        let known_before = KnownUses::of(&self.ledger);
+        let served_before = ServedBefore::of(&self.ledger);
         let (new, of_run, served) = self.by_day(&judge, &mut days, &filed, &unnoted)?;
+        note_woken(&mut self.ledger, &served_before, &served);
         self.note_heard(&heard_before, &of_run);
         let wide = extended(register, &mentioned(&self.ledger));
         let wide_judge = wide.as_ref().map(Judge::new);
@@ -272,7 +273,7 @@ impl<'f> Run<'f> {
         let judge = wide_judge.as_ref().unwrap_or(of_register);
 
         let horizon = self.horizon();
-        let (touched, odd) = self.touched(&new, horizon, &known_before, &served)?;
+        let (touched, odd) = self.touched(&new, horizon, register)?;
         self.warn_of_fewer(&new);
         told.extend(self.refused.as_ref().map(|_| Told::RegisterRefused));
         self.add_waiting(&waiting, &mut facts);
@@ -576,8 +577,7 @@ impl<'f> Run<'f> {
         &self,
         new: &BTreeMap<i64, New>,
         horizon: i64,
-        known_before: &KnownUses,
-        served: &Served,
+        register: &Register,
     ) -> Result<(Vec<Touched>, Odd)> {
         let touched = new.iter().map(|(&day, new)| {
             let before = self.ledger.days.get(&day);
@@ -599,12 +599,13 @@ impl<'f> Run<'f> {
         let mut touched: Vec<Touched> = touched.collect();
         // Of a day of which only a part is known nothing can be said.
         let issued = touched.iter().filter(|touched| touched.is_issued).map(|touched| touched.day);
-        let hours = issued.filter_map(|day| Some((day, new.get(&day)?.hours.numbers.as_slice())));
+        let hours =
+            issued.filter_map(|day| Some((day, new.get(&day)?.hours.numbers.as_slice().into())));
         let (thresholds, run_at) = (&self.plan.read.thresholds, self.plan.run_at);
         let hours = hours.collect();
         let mut odd = odd_days(&self.folder, &self.ledger, &hours, thresholds, run_at)?;
-        let firsts = odd_firsts(&self.ledger, known_before, served);
-        let all = of_run(&mut odd, firsts);
+        let firsts = odd_firsts(&self.ledger, |day| hours.contains_key(&day));
+        let all = all_odd(&mut odd, firsts, register);
         for touched in &mut touched {
             touched.odd = odd.remove(&touched.day).unwrap_or_default();
         }

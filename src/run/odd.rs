@@ -1,5 +1,6 @@
 //! What is odd about the days of a run, beside all days that are kept.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashMap;
@@ -7,25 +8,24 @@ use hashbrown::HashMap;
 use super::uses::Served;
 use crate::anomaly::{Everyone, Hour, Thresholds, Window};
 use crate::error::Result;
-use crate::findings::{FirstDays, Kind, Odd, OddShown, OddUse, novelties, woken};
+use crate::findings::{Kind, Odd, OddShown, OddUse, novelties, woken};
+use crate::register::Register;
 use crate::report::complete_until;
 use crate::state::{DayHours, Folder, Ledger};
 use crate::time::Instant;
 
-/// What was known before a run, as far as it tells what is new in it.
-pub(super) struct KnownUses {
-    operations: BTreeSet<(String, String, String)>,
-    served_grants: BTreeMap<String, i64>,
-    served_apis: BTreeMap<String, i64>,
+/// When what was served last before a run, by the names of grants and of apis.
+pub(super) struct ServedBefore {
+    grants: BTreeMap<String, i64>,
+    apis: BTreeMap<String, i64>,
 }
 
-impl KnownUses {
+impl ServedBefore {
     /// As the ledger has it.
-    pub(super) fn of(ledger: &Ledger) -> KnownUses {
-        KnownUses {
-            operations: ledger.uses.operations.keys().cloned().collect(),
-            served_grants: ledger.uses.served_grants.clone(),
-            served_apis: ledger.uses.served_apis.clone(),
+    pub(super) fn of(ledger: &Ledger) -> ServedBefore {
+        ServedBefore {
+            grants: ledger.uses.served_grants.clone(),
+            apis: ledger.uses.served_apis.clone(),
         }
     }
 }
@@ -67,7 +67,7 @@ impl Numbers {
     }
 }
 
-/// What is odd about each day of which a run counted calls; `hours` are the files of their hours as they are after it.
+/// What is odd about days, each beside all that are kept. `hours` are the files of their hours.
 ///
 /// # Errors
 ///
@@ -75,7 +75,7 @@ impl Numbers {
 pub(super) fn odd_days(
     folder: &Folder<'_>,
     ledger: &Ledger,
-    hours: &BTreeMap<i64, &[u8]>,
+    hours: &BTreeMap<i64, Cow<'_, [u8]>>,
     thresholds: &Thresholds,
     run_at: Instant,
 ) -> Result<BTreeMap<i64, Odd>> {
@@ -116,32 +116,58 @@ pub(super) fn odd_days(
     Ok(odd_days)
 }
 
-/// What was done for the first time, or again after a long time, in a run whose uses are noted in the ledger by now.
-pub(super) fn odd_firsts(ledger: &Ledger, before: &KnownUses, served: &Served) -> Vec<OddUse> {
+/// Notes what was served again after a long time in a run whose uses are noted in the ledger by now.
+pub(super) fn note_woken(ledger: &mut Ledger, before: &ServedBefore, served: &Served) {
+    let uses = &mut ledger.uses;
+    for (served, before, noted) in [
+        (&served.grants, &before.grants, &mut uses.woken_grants),
+        (&served.apis, &before.apis, &mut uses.woken_apis),
+    ] {
+        // What comes late may show that it did not sleep.
+        noted.retain(|(name, day), (_, last)| {
+            let days = served.get(name);
+            days.is_none_or(|days| days.range(*last + 1..*day).next().is_none())
+        });
+        for (name, shown) in woken(served, before, &uses.days) {
+            let OddShown::Day { day, days_before, last: Some(last) } = shown else { continue };
+            noted.insert((name.to_owned(), day), (days_before, last));
+        }
+    }
+}
+
+/// What was done for the first time on these days, or again after a long time.
+pub(super) fn odd_firsts(ledger: &Ledger, of_days: impl Fn(i64) -> bool) -> Vec<OddUse> {
     let uses = &ledger.uses;
-    let firsts: FirstDays =
-        uses.operations.iter().map(|(key, (first, _))| (key.clone(), *first)).collect();
-    let is_new = |key: &(String, String, String)| !before.operations.contains(key);
-    let mut odd = novelties(&firsts, is_new, &uses.days);
-    let woke = [
-        (Kind::WokenGrant, &served.grants, &before.served_grants),
-        (Kind::WokenApi, &served.apis, &before.served_apis),
-    ];
-    for (kind, served, before) in woke {
-        let woken = woken(served, before, &uses.days).into_iter();
-        odd.extend(woken.map(|(name, shown)| OddUse::woken(kind, name, shown)));
+    let mut odd = novelties(&uses.firsts, &of_days, &uses.days);
+    for (kind, noted) in
+        [(Kind::WokenGrant, &uses.woken_grants), (Kind::WokenApi, &uses.woken_apis)]
+    {
+        let noted = noted.iter().filter(|((_, day), _)| of_days(*day));
+        odd.extend(noted.map(|((name, day), (days_before, last))| {
+            let (day, days_before) = (*day, *days_before);
+            OddUse::woken(kind, name, OddShown::Day { day, days_before, last: Some(*last) })
+        }));
     }
     odd
 }
 
-/// Files what is odd about single days under these, and gives all of it together.
-pub(super) fn of_run(odd_days: &mut BTreeMap<i64, Odd>, firsts: Vec<OddUse>) -> Odd {
+/// Files what is odd about single days under these, and gives all of it together. Whom the register does not list, nothing is
+/// said of.
+pub(super) fn all_odd(
+    odd_days: &mut BTreeMap<i64, Odd>,
+    firsts: Vec<OddUse>,
+    register: &Register,
+) -> Odd {
     for first in firsts {
-        let OddShown::Day { day, .. } = first.shown else { continue };
-        odd_days.entry(day).or_default().add(first);
+        odd_days.entry(first.shown.day()).or_default().add(first);
     }
     let mut all = Odd::default();
-    for odd in odd_days.values() {
+    for odd in odd_days.values_mut() {
+        odd.uses.retain(|odd| {
+            odd.partner.as_ref().is_none_or(|name| register.partner_id(name).is_some())
+                && odd.api.as_ref().is_none_or(|name| register.api_id(name).is_some())
+                && odd.grant.as_ref().is_none_or(|name| register.grant_id(name).is_some())
+        });
         all.merge(odd.clone());
     }
     all

@@ -1,10 +1,13 @@
 //! `overstay report`: any span of the days that are kept.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use super::audit::{ambiguous, status, write};
 use super::lives;
 use super::nightly::{DAYS_TOLD, day_report, facts_of, kept_register, key_of, refused_told};
+use super::odd::{all_odd, odd_days, odd_firsts};
 use super::output::{Folders, check_place};
 use super::read::pool;
 use super::uses::mentioned;
@@ -16,7 +19,7 @@ use crate::plan::{Output, ReportPlan};
 use crate::register::extended;
 use crate::report::text::{counted, first_of};
 use crate::report::{Facts, Nightly, NightlyDay, Ungranted};
-use crate::state::{Day, DayUses, Disk, Folder, JudgedBy, Segment, Tables};
+use crate::state::{Disk, Folder, JudgedBy, Segment, Tables};
 use crate::tally::{By, Tally};
 use crate::time::{Instant, day_name};
 
@@ -114,11 +117,8 @@ fn of_state(plan: &ReportPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     let partner =
         plan.partner.as_ref().map(|partner| partner_id(judge.register, partner)).transpose()?;
     let mut tally = Tally::default();
-    for ((segment, shown), (day, Day { uses, .. })) in segments.iter().zip(&days) {
+    for (segment, shown) in &segments {
         let mut of_day = segment.tally(&judge, &tables, &key, shown)?;
-        of_day.served = of_day.served_on(**day);
-        let (shown, file) = folder.read(uses)?;
-        DayUses::decode(&shown, &file, &key)?.add_to(judge.register, **day, &mut of_day.hourly);
         partner.iter().for_each(|partner| of_day.keep_only(*partner));
         tally.merge(of_day);
     }
@@ -144,7 +144,18 @@ fn of_state(plan: &ReportPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
         None => lives::told(&ledger, plan.since_day.map(|day| By::Day.span(day).start)),
         Some(_) => Vec::new(),
     };
-    let mut report = day_report(&judge, tally, facts, (nightly, told, None), since..until);
+    let mut hours = BTreeMap::new();
+    for (day, known) in &days {
+        hours.insert(**day, Cow::from(folder.read(&known.hours)?.1));
+    }
+    let run_at = Instant::from_ns(ledger.run_at_ns);
+    let mut odd = odd_days(&folder, &ledger, &hours, &plan.read.thresholds, run_at)?;
+    let firsts = odd_firsts(&ledger, |day| hours.contains_key(&day));
+    let mut odd = all_odd(&mut odd, firsts, &register);
+    if let Some(partner) = &plan.partner {
+        odd.of_partner(partner, &register);
+    }
+    let mut report = day_report(&judge, tally, facts, (nightly, told, Some(odd)), since..until);
     lives::tell(&ledger, &mut report);
     report.check()?;
     write(&report, &plan.outputs, plan.display, stdout)?;

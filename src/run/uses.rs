@@ -50,6 +50,9 @@ pub(super) fn note_uses(
                 .entry((partner.to_owned(), api.to_owned(), word.to_owned()))
                 .or_insert((day, day));
             *days = (days.0.min(day), days.1.max(day));
+            let key = (partner.to_owned(), api.to_owned(), word.to_owned());
+            let first = uses.firsts.entry(key).or_insert(day);
+            *first = day.min(*first);
         } else {
             if let Some(api) = api {
                 note(&mut uses.apis, api, day);

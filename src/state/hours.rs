@@ -9,7 +9,7 @@ use super::codec::{self, Kind};
 use super::seal::PrivacyKey;
 use crate::error::{Error, Result};
 use crate::register::Register;
-use crate::tally::{HourKey, HourUse, Hourly, People};
+use crate::tally::{HourUse, Hourly, People};
 
 /// Hours of a day.
 const HOURS: i64 = 24;
@@ -48,18 +48,6 @@ impl DayUses {
             let ours = self.0.entry(pair).or_default();
             for (hour, hour_use) in hours {
                 ours.entry(hour).or_default().merge(hour_use);
-            }
-        }
-    }
-
-    /// Adds all of them to a tally of that day, under the numbers of a register. Whom or what that does not list is left out.
-    pub fn add_to(self, register: &Register, day: i64, hourly: &mut Hourly) {
-        for ((partner, api), hours) in self.0 {
-            let (partner, api) = (register.partner_id(&partner), register.api_id(&api));
-            let (Some(partner), Some(api)) = (partner, api) else { continue };
-            for (hour, hour_use) in hours {
-                let hour = day.saturating_mul(HOURS).saturating_add(i64::from(hour));
-                hourly.add_use(HourKey { hour, partner, api }, hour_use);
             }
         }
     }

@@ -362,7 +362,14 @@ pub struct Uses {
     pub logged: BTreeMap<(String, String), LoggedUses>,
     /// The last day on which each credential was presented, by digest; how reports show it.
     pub credentials: BTreeMap<[u8; 32], (i64, String)>,
-    /// The last day on which a call was served by each grant. These are never forgotten: what slept longest tells most.
+    /// The first day of calls of (partner, api, operation). These are never forgotten, as the next four: what slept longest tells
+    /// most.
+    pub firsts: BTreeMap<(String, String, String), i64>,
+    /// The days on which a grant was served again after a long time: how many days of logs lay before, and the last day of use.
+    pub woken_grants: BTreeMap<(String, i64), (u64, i64)>,
+    /// Likewise of each api.
+    pub woken_apis: BTreeMap<(String, i64), (u64, i64)>,
+    /// The last day on which a call was served by each grant.
     pub served_grants: BTreeMap<String, i64>,
     /// Likewise of each api.
     pub served_apis: BTreeMap<String, i64>,

@@ -115,6 +115,53 @@ fn what_is_critical_and_open_is_told_again_after_a_while() {
 }
 
 #[test]
+fn one_that_is_back_is_told_of_once_also_if_nothing_more_of_it_comes() {
+    let case = told_case("");
+    append(&case, "logs/a.jsonl", day(1) + &bad("12-01T09:00", 200));
+    night(&case, 2).expect_status(0);
+    append(&case, "logs/a.jsonl", day(2));
+    night(&case, 3).expect_status(0);
+    append(&case, "logs/a.jsonl", bad("12-03T09:00", 200));
+    night(&case, 4).expect_status(0);
+    // Nights without a line end nothing, and tell nothing.
+    for day in 5..9 {
+        night(&case, day).expect_status(0);
+    }
+    assert_eq!(inbox(&case).keys().collect::<Vec<_>>(), [&1, &2, &3]);
+    assert_eq!(told(&case, 3), [change("after-revocation", "reopened", "critical")]);
+}
+
+#[test]
+fn what_is_over_is_told_to_whom_it_was_told() {
+    let case = told_case("");
+    let config =
+        case.read("overstay.toml").replace("\"] }]", "\"], min_severity = \"critical\" }]");
+    case.write("overstay.toml", &config);
+    append(&case, "logs/a.jsonl", day(1) + &bad("12-01T09:00", 200));
+    night(&case, 2).expect_status(0);
+    // The control works by now: what is left are refused attempts, which are low.
+    append(&case, "logs/a.jsonl", day(2) + &bad("12-02T09:00", 403));
+    let second = night(&case, 3).expect_status(0).report();
+    assert_eq!(crate::nightly::of_kind(&second, "after-revocation")[0]["severity"], "low");
+    assert_eq!(told(&case, 2), [change("after-revocation", "resolved", "critical")]);
+}
+
+#[test]
+fn what_is_suppressed_after_it_was_told_of_is_told_so_once() {
+    let case = told_case("");
+    append(&case, "logs/a.jsonl", day(1) + &bad("12-01T09:00", 200));
+    night(&case, 2).expect_status(0);
+    let config = case.read("overstay.toml");
+    let suppress = "\n[[suppress]]\nkind = \"after-revocation\"\nowner = \"me\"\nreason = \"agreed\"\nuntil = \"2019-12-03\"\n";
+    case.write("overstay.toml", config + suppress);
+    for night_of in 3..6 {
+        night(&case, night_of).expect_status(0);
+    }
+    assert_eq!(inbox(&case).keys().collect::<Vec<_>>(), [&1, &2]);
+    assert_eq!(told(&case, 2), [change("after-revocation", "suppressed", "critical")]);
+}
+
+#[test]
 fn what_gets_worse_is_told_and_what_is_not_critical_not_again() {
     let case = told_case("remind_every = \"1d\"\n");
     append(&case, "logs/a.jsonl", day(1) + &bad("12-01T09:00", 403));
@@ -277,9 +324,18 @@ fn a_test_goes_through_every_channel_and_leaves_nothing() {
     case.run(&["alert", "--test"])
         .expect_status(2)
         .expect_stderr(&["error: 1 of 1 channel did not take the test"]);
+    let two = case.read("overstay.toml").replacen(
+        "command = [",
+        "command = [{ name = \"other\", command = [\"/bin/true\"] }, ",
+        1,
+    );
+    case.write("overstay.toml", two);
+    let one = case.run(&["alert", "--channel", "other"]).expect_status(0);
+    assert_eq!(one.stdout, "other  told of info and above; nothing waits\n");
+    case.run(&["alert", "--test", "--channel", "other"]).expect_status(0);
     case.run(&["alert", "--test", "--channel", "inbo"])
         .expect_status(2)
-        .expect_stderr(&["--channel: found `inbo`, expected one of inbox", "inbox"]);
+        .expect_stderr(&["--channel: found `inbo`, expected one of other, inbox", "inbox"]);
     let none = Case::with_register().file("overstay.toml", CONFIG);
     none.run(&["alert", "--test"]).expect_status(2).expect_stderr(&["no channel is configured"]);
     none.run(&["alert"]).expect_status(2).expect_stderr(&["docs/alerts.md"]);

@@ -48,6 +48,7 @@ fn change(id: &str, severity: Severity, what: What, at: time::Instant) -> Change
         failed: 0,
         subjects: 2,
         subjects_exact: true,
+        anomaly: None,
         summary: "globex \"read\" messages of 2 people — 1 d past its end".to_owned(),
     }
 }

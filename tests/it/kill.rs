@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser as _;
 use overstay::cli::{Cli, Command as Asked};
-use overstay::state::{Disk, Files};
+use overstay::state::{Disk, Files, Ledger};
 
 use crate::channels::Receiver;
 
@@ -360,6 +360,22 @@ fn difference(a: &BTreeMap<PathBuf, Vec<u8>>, b: &BTreeMap<PathBuf, Vec<u8>>) ->
     told.join(", ")
 }
 
+/// Where one ledger first says something else than another.
+fn told_ledgers(found: &Option<Vec<u8>>, expected: &Option<Vec<u8>>) -> String {
+    let lines = |ledger: &Option<Vec<u8>>| -> Vec<String> {
+        let ledger = ledger.as_ref().map(|file| Ledger::decode("ledger", file));
+        format!("{ledger:#?}").lines().map(str::to_owned).collect()
+    };
+    let (found, expected) = (lines(found), lines(expected));
+    let differ = |at: &usize| found.get(*at) != expected.get(*at);
+    let at = (0..found.len().max(expected.len())).find(differ).unwrap_or(0);
+    let around = |lines: &[String]| -> String {
+        let some = lines.iter().skip(at.saturating_sub(12)).take(20);
+        some.map(|line| format!("{line}\n")).collect()
+    };
+    format!("found\n{}expected\n{}", around(&found), around(&expected))
+}
+
 /// At every step of a first run, and of a second one, in turn.
 #[test]
 fn a_run_that_stops_at_any_step_has_not_been() {
@@ -381,9 +397,14 @@ fn a_run_that_stops_at_any_step_has_not_been() {
                 let files = Stopping::new(at, stop);
                 let ended_well = stopped.run(run_at, &files);
                 let counts = stopped.ledger() == ledger;
-                assert!(!ended_well || counts, "night {night}, step {at}, {stop:?}");
+                let told = || told_ledgers(&stopped.ledger(), &ledger);
+                assert!(!ended_well || counts, "night {night}, step {at}, {stop:?}: {}", told());
                 // What counted before is still there, or what counts now is.
-                assert!(counts || stopped.ledger() == place.ledger(), "step {at}, {stop:?}");
+                assert!(
+                    counts || stopped.ledger() == place.ledger(),
+                    "step {at}, {stop:?}: {}",
+                    told()
+                );
                 assert!(stopped.run(run_at, &Disk), "night {night}, step {at}, {stop:?}");
                 let expected = if counts { &tree_of_twice } else { &tree };
                 let found = stopped.tree();

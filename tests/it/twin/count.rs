@@ -16,6 +16,7 @@ use super::judge::{
     operation_of_method, plus_s, propagation_of, shown, verdict_consent_aside,
 };
 use super::lines::shape;
+use super::odd::{anomalies, novelties};
 use super::repeats::{Fate, Read, read};
 use super::rows::{GrantRow, Rows};
 use super::sizes::{hex, latency, subjects};
@@ -147,6 +148,7 @@ pub fn report(case: &Case) -> told::Report {
         series: series(&calls),
         ends: ends(case, &listed, &window, &calls),
         findings: findings(case, &listed, &all, &calls),
+        anomalies: anomalies(case, &listed, &all, &calls),
         exceptions: exceptions(case, &listed, &calls),
         suppressions: Vec::new(),
         flipped: Vec::new(),
@@ -636,6 +638,7 @@ fn findings(case: &Case, known: &Rows, all: &[Counted], calls: &[Counted]) -> Ve
         let of_partner =
             |f: &told::Finding| f.partner.as_deref().is_some_and(|p| asked_for(case, p));
         findings.extend(hygiene(known, all, case.until).into_iter().filter(of_partner));
+        findings.extend(novelties(case, known, all, calls));
     }
     findings.sort_by_key(|finding| finding.id.clone());
     findings
@@ -710,6 +713,31 @@ fn finding(known: &Rows, key: &FindingKey, covered: &[Covered]) -> told::Finding
         anomaly: None,
         summary: String::new(),
         evidence: evidence(&served),
+    }
+}
+
+/// A finding of what is new or woke: whose calls these are.
+pub fn novel(known: &Rows, id: String, severity: Severity, calls: &[&Counted]) -> told::Finding {
+    let served = served_of(calls);
+    let key = ("new-api", None, None, None, None);
+    told::Finding {
+        id,
+        severity,
+        first: first_of(calls),
+        last: last_of(calls),
+        served: served.len() as u64,
+        denied: count_of(calls, Outcome::Denied),
+        failed: count_of(calls, Outcome::Failed),
+        bytes_served: bytes_of(&served),
+        subjects: subjects_of(&served),
+        evidence: Vec::new(),
+        credentials: Vec::new(),
+        operations: Vec::new(),
+        since: None,
+        lapsed_at: None,
+        overstay_s: None,
+        hindsight: 0,
+        ..finding(known, &key, &[])
     }
 }
 

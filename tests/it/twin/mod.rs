@@ -12,6 +12,7 @@ pub mod generate;
 pub mod hygiene;
 pub mod judge;
 pub mod lines;
+pub mod odd;
 pub mod repeats;
 pub mod rows;
 pub mod sizes;

@@ -12,6 +12,8 @@ use overstay::report::{
 };
 use overstay::time::Instant;
 
+use super::odd::{Anomalies, Anomaly};
+
 /// Everything a run found.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -34,6 +36,7 @@ pub struct Report {
     pub series: Vec<Hour>,
     pub ends: Vec<End>,
     pub findings: Vec<Finding>,
+    pub anomalies: Anomalies,
     pub exceptions: Vec<Exception>,
     pub suppressions: Vec<()>,
     pub flipped: Vec<()>,
@@ -96,7 +99,7 @@ pub struct Finding {
     pub subjects: Subjects,
     /// Of runs that keep state only.
     pub log: Option<()>,
-    pub anomaly: Option<()>,
+    pub anomaly: Option<Anomaly>,
     pub summary: String,
     pub evidence: Vec<Evidence>,
 }
