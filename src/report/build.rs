@@ -249,7 +249,8 @@ pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
         let odd = known.unwrap_or_else(|| match judge {
             Some(judge) => {
                 let thresholds = &facts.thresholds;
-                odd::within(judge, rows, hourly, &served, &sources, span, facts.partner, thresholds)
+                let counted = odd::Counted { hourly, served: &served, sources: &sources, span };
+                odd::within(judge, rows, counted, facts.partner, thresholds)
             }
             None => Odd::default(),
         });

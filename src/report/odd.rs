@@ -14,17 +14,24 @@ use crate::time::Instant;
 /// Hours of a day.
 const HOURS: i64 = 24;
 
-/// What is odd in what was counted. `span` is that of all calls.
+/// What was counted of a window.
+pub(super) struct Counted<'t> {
+    pub(super) hourly: Hourly,
+    pub(super) served: &'t ServedDays,
+    pub(super) sources: &'t HashMap<u32, SourceSums>,
+    /// That of all calls.
+    pub(super) span: Span,
+}
+
+/// What is odd in what was counted.
 pub(super) fn within(
     judge: &Judge<'_>,
     rows: &[Row],
-    hourly: Hourly,
-    served: &ServedDays,
-    sources: &hashbrown::HashMap<u32, SourceSums>,
-    span: Span,
+    counted: Counted<'_>,
     only: Option<PartnerId>,
     thresholds: &Thresholds,
 ) -> Odd {
+    let Counted { hourly, served, sources, span } = counted;
     let mut odd = Odd::default();
     let days = days(hourly, sources);
     let register = judge.register;
@@ -36,7 +43,7 @@ pub(super) fn within(
             (partner.as_str(), register.apis[*api as usize].id.as_str())
         })
         .collect();
-    let mut window = Window::new(thresholds.clone());
+    let mut window = Window::new(*thresholds);
     for day in days.days {
         window.push(day);
         let judged = window.judge_last(complete_until(span.last));
@@ -107,7 +114,7 @@ struct Days {
     pairs: Vec<(u32, u32)>,
 }
 
-fn days(hourly: Hourly, sources: &hashbrown::HashMap<u32, SourceSums>) -> Days {
+fn days(hourly: Hourly, sources: &HashMap<u32, SourceSums>) -> Days {
     let (uses, floor) = hourly.finish();
     let mut numbers: HashMap<(u32, u32), usize> = HashMap::new();
     let mut pairs = Vec::new();

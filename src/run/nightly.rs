@@ -1142,7 +1142,7 @@ pub(super) fn facts_of(plan: &ReadPlan, tables: &Tables) -> Facts {
         paths_from: plan.paths_from,
         severities: plan.severities.clone(),
         suppressions: plan.suppressions.clone(),
-        thresholds: plan.thresholds.clone(),
+        thresholds: plan.thresholds,
         ..Facts::default()
     }
 }

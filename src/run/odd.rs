@@ -83,7 +83,7 @@ pub(super) fn odd_days(
     let last_call = ledger.last_call_ns.map(Instant::from_ns);
     let complete_until = complete_until(last_call.map(|last| last.min(run_at)));
     let mut numbers = Numbers::default();
-    let mut window = Window::new(thresholds.clone());
+    let mut window = Window::new(*thresholds);
     let mut pushed = i64::MIN;
     let mut odd_days = BTreeMap::new();
     for &day in hours.keys() {

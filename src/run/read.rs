@@ -143,7 +143,7 @@ pub(super) fn read(
         unread: plan.unread.clone(),
         severities: plan.severities.clone(),
         suppressions: plan.suppressions.clone(),
-        thresholds: plan.thresholds.clone(),
+        thresholds: plan.thresholds,
         partner: only,
         state: None,
     };

@@ -22,9 +22,16 @@ pub struct DayUses(pub BTreeMap<(String, String), BTreeMap<u8, HourUse>>);
 const PEOPLE: &[u8] = b"people of a day's hours";
 
 #[derive(Debug, Default, Serialize, Deserialize)]
+struct StoredPair {
+    partner: String,
+    api: String,
+    /// By hour of the day: its number, calls, denied calls.
+    hours: Vec<(u8, u32, u32)>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct StoredUses {
-    /// Partner, api, and by hour: its number, calls, denied calls.
-    pairs: Vec<(String, String, Vec<(u8, u32, u32)>)>,
+    pairs: Vec<StoredPair>,
     /// The people of all hours, in their order; sealed.
     sealed: Vec<u8>,
 }
@@ -64,7 +71,7 @@ impl DayUses {
                 hour_use.people.to_bytes(&mut people);
                 (*hour, hour_use.calls, hour_use.denied)
             });
-            (partner.clone(), api.clone(), hours.collect())
+            StoredPair { partner: partner.clone(), api: api.clone(), hours: hours.collect() }
         });
         let pairs = pairs.collect();
         let sealed = key.seal(PEOPLE, &codec::pack(&people)?)?;
@@ -85,7 +92,7 @@ impl DayUses {
         let uses = codec::unpack::<Vec<u8>>(&opened).and_then(|people| {
             let mut rest = &people[..];
             let mut uses = BTreeMap::new();
-            for (partner, api, stored) in pairs {
+            for StoredPair { partner, api, hours: stored } in pairs {
                 let mut hours = BTreeMap::new();
                 for (hour, calls, denied) in stored {
                     let (people, behind) = People::from_bytes(rest)?;

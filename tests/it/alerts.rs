@@ -385,7 +385,7 @@ command = [{ name = "mine", command = ["/bin/sh", "-c", "PATH=/usr/bin:/bin; cat
         "webhook = [{ name = \"chat\", url_env = \"OVERSTAY_NO_SUCH_SECRET\", template = \"chat\" }]\n",
         "",
     );
-    case.write("overstay.toml", config.replace("\"mine\"", "\"mine\""));
+    case.write("overstay.toml", config);
     case.run(&["alert", "--drop", "chat"]).expect_status(0);
     case.run(&["alert", "--send"]).expect_status(0);
     assert!(case.read("inbox/1-x").contains("1 of 2 partners overstayed"));
