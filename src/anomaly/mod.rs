@@ -1,6 +1,6 @@
 //! Hours that are far from what a partner's own past leads one to expect: spikes, drops, sweeps over persons, denied bursts.
 //!
-//! A pure function of counts: [`judge`] takes one day of one (partner, api), hour by hour, with the days before it, and
+//! A pure function of counts: [`judge()`] takes one day of one (partner, api), hour by hour, with the days before it, and
 //! knows no file, no clock, no chance, and no other partner. Where all partners fall together it is the logs that are
 //! short: that is told by a [`Tide`], the same expectation of the calls of all of them.
 //!
@@ -36,7 +36,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All of them, in the order in which [`judge`] gives them.
+    /// All of them, in the order in which [`judge()`] gives them.
     pub const ALL: [Kind; 4] = [Kind::Spike, Kind::Drop, Kind::SubjectSweep, Kind::DeniedBurst];
 
     /// The word used in every report.
