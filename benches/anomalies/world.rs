@@ -29,7 +29,7 @@ pub(crate) struct Temper {
     /// Shapes of the gamma that an hour's rate is multiplied by, drawn evenly on a logarithmic scale: 12 is a spread of 29 %, 100 one of 10 %.
     gamma: (f64, f64),
     /// Calls that come in one go, at most, of small partners.
-    session_max: f64,
+    visit_max: f64,
     /// Of partners with a batch a day, the share of those whose batch comes up to two hours late.
     late_batches: f64,
     /// Busier hours for no reason, a day, and how much busier at most; the same of calls denied.
@@ -40,7 +40,7 @@ pub(crate) struct Temper {
 /// What the target is of.
 pub(crate) const USUAL: Temper = Temper {
     gamma: (12.0, 100.0),
-    session_max: 10.0,
+    visit_max: 10.0,
     late_batches: 0.0,
     rushes_a_day: 0.01,
     rush_max: 1.6,
@@ -48,7 +48,7 @@ pub(crate) const USUAL: Temper = Temper {
 /// What is harder than that.
 pub(crate) const ROUGH: Temper = Temper {
     gamma: (5.0, 50.0),
-    session_max: 30.0,
+    visit_max: 30.0,
     late_batches: 0.5,
     rushes_a_day: 0.02,
     rush_max: 2.0,
@@ -101,8 +101,8 @@ struct Manner {
     wander: f64,
     wander_day: f64,
     gamma: f64,
-    /// Calls come in sessions of about so many.
-    session: f64,
+    /// Calls come in visits of about so many.
+    visit: f64,
     batch: Option<(usize, f64, usize)>,
     holiday: f64,
     country: usize,
@@ -153,7 +153,7 @@ impl Manner {
             wander: chance.within(0.03, 0.15),
             wander_day: chance.within(0.03, 0.1),
             gamma: chance.log_within(temper.gamma.0, temper.gamma.1),
-            session: if small { chance.log_within(1.0, temper.session_max) } else { 1.0 },
+            visit: if small { chance.log_within(1.0, temper.visit_max) } else { 1.0 },
             batch: chance.comes_true(0.12).then(|| {
                 (
                     chance.below(24),
@@ -434,9 +434,9 @@ fn pair(
             if rush.0 > 0 {
                 happens *= rush.1;
             }
-            let calls = if manner.session > 1.0 {
-                (0..chance.poisson(happens / manner.session))
-                    .map(|_| 1 + chance.poisson(manner.session - 1.0))
+            let calls = if manner.visit > 1.0 {
+                (0..chance.poisson(happens / manner.visit))
+                    .map(|_| 1 + chance.poisson(manner.visit - 1.0))
                     .sum()
             } else {
                 chance.poisson(happens)

@@ -486,8 +486,8 @@ fn secured(case: &Case, name: &str) -> u16 {
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
-            let session = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
-            let stream = rustls::StreamOwned::new(session, stream.unwrap());
+            let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            let stream = rustls::StreamOwned::new(connection, stream.unwrap());
             std::thread::spawn(move || {
                 let mut stream = BufReader::new(stream);
                 if request(&mut stream).is_some() {
