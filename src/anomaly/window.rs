@@ -1,7 +1,8 @@
 //! All partners' days one after the other, each judged by those before it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use hashbrown::HashMap;
 use rayon::prelude::*;
 
 use super::{Anomaly, DayOf, Hour, Judged, Kind, Thresholds, Tide, judge};
@@ -13,17 +14,14 @@ pub struct Everyone {
     pub day: i64,
     /// Of each source that had calls, by whatever number it has, a bit for each hour in which it had one.
     pub sources: Vec<(u32, u32)>,
-    /// By the number of the (partner, api): its hours; none, or no place at all, if it made no call.
-    pub pairs: Vec<Option<Box<[Hour; 24]>>>,
+    /// By the number of the (partner, api): its hours, if it made a call.
+    pub pairs: HashMap<usize, Box<[Hour; 24]>>,
 }
 
 impl Everyone {
     /// The hours of a (partner, api), to be counted in.
     pub fn hours_of(&mut self, pair: usize) -> &mut [Hour; 24] {
-        if pair >= self.pairs.len() {
-            self.pairs.resize(pair + 1, None);
-        }
-        self.pairs[pair].get_or_insert_with(|| Box::new([Hour::default(); 24]))
+        self.pairs.entry(pair).or_insert_with(|| Box::new([Hour::default(); 24]))
     }
 }
 
@@ -32,10 +30,10 @@ impl Everyone {
 pub struct DayJudged {
     /// The anomalies, by the number of their (partner, api).
     pub anomalies: Vec<(usize, Anomaly)>,
-    /// How many (partner, api) were judged.
-    pub judged: u64,
-    /// How many were not, for too little is known of them.
-    pub too_little: u64,
+    /// The (partner, api) that were judged, by number.
+    pub judged: Vec<usize>,
+    /// Those that were not, for too little is known of them.
+    pub too_little: Vec<usize>,
     /// How many days before it are known.
     pub history_days: u32,
 }
@@ -45,6 +43,8 @@ pub struct DayJudged {
 pub struct Window {
     thresholds: Thresholds,
     days: VecDeque<Everyone>,
+    /// The calls of all, of each day.
+    totals: VecDeque<[Hour; 24]>,
 }
 
 /// A source of which calls come in so many of all hours is regular: where it is silent, it is the logs that are short.
@@ -55,7 +55,7 @@ const REGULAR_DAYS_MIN: i64 = 7;
 impl Window {
     /// An empty one.
     pub fn new(thresholds: Thresholds) -> Window {
-        Window { thresholds, days: VecDeque::new() }
+        Window { thresholds, days: VecDeque::new(), totals: VecDeque::new() }
     }
 
     /// Adds a day, which is later than all before, and lets go of those that are too long ago for it.
@@ -63,8 +63,15 @@ impl Window {
         let first = day.day.saturating_sub(i64::from(self.thresholds.history_days));
         while self.days.front().is_some_and(|earliest| earliest.day < first) {
             self.days.pop_front();
+            self.totals.pop_front();
         }
+        self.totals.push_back(total(&day));
         self.days.push_back(day);
+    }
+
+    /// The last day that was added.
+    pub fn last_day(&self) -> Option<i64> {
+        self.days.back().map(|day| day.day)
     }
 
     /// Judges the last day. Of hours from `complete_until` on (hours since 1970) not all calls may have been read yet, so that
@@ -78,22 +85,23 @@ impl Window {
         let thresholds = &self.thresholds;
         let day_of = |age: usize, pair: usize, heard: u32| -> DayOf<'d> {
             let day = &self.days[age];
-            let hours = day.pairs.get(pair).and_then(|hours| hours.as_deref());
+            let hours = day.pairs.get(&pair).map(|hours| &**hours);
             DayOf { day: day.day, heard, hours }
         };
-        let totals: Vec<[Hour; 24]> = self.days.iter().map(total).collect();
         let all: Vec<DayOf<'_>> = (0..=before)
             .map(|age| DayOf {
                 day: self.days[age].day,
                 heard: any[age],
-                hours: Some(&totals[age]),
+                hours: Some(&self.totals[age]),
             })
             .collect();
         let (history, today) = all.split_at(before);
         let tide = Tide::new(history, &today[0], thresholds);
 
-        let pairs = self.days.iter().map(|day| day.pairs.len()).max().unwrap_or(0);
-        let judged = (0..pairs).into_par_iter().map_init(Vec::new, |history, pair| {
+        let pairs: BTreeSet<usize> =
+            self.days.iter().flat_map(|day| day.pairs.keys().copied()).collect();
+        let pairs: Vec<usize> = pairs.into_iter().collect();
+        let judged = pairs.into_par_iter().map_init(Vec::new, |history, pair| {
             let has_calls = |age: &usize| day_of(*age, pair, 0).hours.is_some();
             // Before its first call there is no history.
             let first = (0..=before).find(has_calls)?;
@@ -121,9 +129,9 @@ impl Window {
         };
         for (pair, judged) in judged.into_iter().flatten() {
             match judged {
-                Judged::TooLittle { .. } => result.too_little += 1,
+                Judged::TooLittle { .. } => result.too_little.push(pair),
                 Judged::Anomalies(anomalies) => {
-                    result.judged += 1;
+                    result.judged.push(pair);
                     result.anomalies.extend(anomalies.into_iter().map(|anomaly| (pair, anomaly)));
                 }
             }
@@ -169,7 +177,9 @@ fn any_heard(sources: &[(u32, u32)]) -> u32 {
 /// The calls of all.
 fn total(day: &Everyone) -> [Hour; 24] {
     let mut total = [Hour::default(); 24];
-    for hours in day.pairs.iter().flatten() {
+    // Sums do not depend on the order.
+    #[allow(clippy::iter_over_hash_type)]
+    for hours in day.pairs.values() {
         for (sum, hour) in total.iter_mut().zip(hours.iter()) {
             sum.calls = sum.calls.saturating_add(hour.calls);
         }
@@ -183,8 +193,12 @@ mod tests {
 
     const ALL: u32 = (1 << 24) - 1;
 
-    fn hours(calls: u32) -> Option<Box<[Hour; 24]>> {
-        Some(Box::new([Hour { calls, denied: 0, subjects: 0 }; 24]))
+    fn hours(calls: u32) -> Box<[Hour; 24]> {
+        Box::new([Hour { calls, denied: 0, subjects: 0 }; 24])
+    }
+
+    fn pairs<const N: usize>(hours: [Box<[Hour; 24]>; N]) -> HashMap<usize, Box<[Hour; 24]>> {
+        hours.into_iter().enumerate().collect()
     }
 
     /// So many days on which two partners make a hundred calls an hour, by a source of their own each.
@@ -192,7 +206,7 @@ mod tests {
         let mut window = Window::new(Thresholds::default());
         for day in 0..days {
             let sources = vec![(0, ALL), (1, ALL)];
-            window.push(Everyone { day, sources, pairs: vec![hours(100), hours(100)] });
+            window.push(Everyone { day, sources, pairs: pairs([hours(100), hours(100)]) });
         }
         window
     }
@@ -205,15 +219,16 @@ mod tests {
     fn days_are_judged_by_those_before() {
         let mut window = steady(30);
         let mut spike = hours(100);
-        spike.as_mut().unwrap()[9].calls = 900;
+        spike[9].calls = 900;
         window.push(Everyone {
             day: 30,
             sources: vec![(0, ALL), (1, ALL)],
-            pairs: vec![spike, hours(100), hours(5000)],
+            pairs: pairs([spike, hours(100), hours(5000)]),
         });
         let judged = window.judge_last(i64::MAX);
         assert_eq!(kinds(&judged), [(0, Kind::Spike)]);
-        assert_eq!((judged.judged, judged.too_little, judged.history_days), (2, 1, 30));
+        assert_eq!(judged.judged, [0, 1]);
+        assert_eq!((judged.too_little, judged.history_days), (vec![2], 30));
         assert_eq!(judged.anomalies[0].1.worst_hour, 30 * 24 + 9);
     }
 
@@ -221,9 +236,9 @@ mod tests {
     fn a_silent_source_is_no_drop_and_hides_no_spike() {
         let mut window = steady(30);
         let mut both = hours(100);
-        both.as_mut().unwrap()[3].calls = 900;
+        both[3].calls = 900;
         // The second source, of the second partner, is silent all day.
-        window.push(Everyone { day: 30, sources: vec![(0, ALL)], pairs: vec![both] });
+        window.push(Everyone { day: 30, sources: vec![(0, ALL)], pairs: pairs([both]) });
         assert_eq!(kinds(&window.judge_last(i64::MAX)), [(0, Kind::Spike)]);
     }
 
@@ -231,8 +246,12 @@ mod tests {
     fn what_is_not_read_yet_is_no_drop() {
         let of_day = |from: usize| {
             let mut quiet = hours(100);
-            quiet.as_mut().unwrap()[from..].iter_mut().for_each(|hour| hour.calls = 0);
-            Everyone { day: 30, sources: vec![(0, ALL), (1, ALL)], pairs: vec![quiet, hours(100)] }
+            quiet[from..].iter_mut().for_each(|hour| hour.calls = 0);
+            Everyone {
+                day: 30,
+                sources: vec![(0, ALL), (1, ALL)],
+                pairs: pairs([quiet, hours(100)]),
+            }
         };
         let mut window = steady(30);
         window.push(of_day(20));
@@ -244,8 +263,9 @@ mod tests {
     fn what_is_too_long_ago_is_forgotten() {
         let mut window = steady(10);
         let later = 10 + i64::from(Thresholds::default().history_days);
-        window.push(Everyone { day: later, sources: vec![(0, ALL)], pairs: vec![hours(100)] });
+        window.push(Everyone { day: later, sources: vec![(0, ALL)], pairs: pairs([hours(100)]) });
         let judged = window.judge_last(i64::MAX);
-        assert_eq!((judged.judged, judged.too_little, judged.history_days), (0, 1, 0));
+        assert!(judged.judged.is_empty());
+        assert_eq!((judged.too_little, judged.history_days), (vec![0], 0));
     }
 }

@@ -72,15 +72,16 @@ pub struct Odd {
 }
 
 impl Odd {
-    /// Adds what was judged of a day; `names` gives partner and api by their number.
+    /// Adds what was judged of a day; `names` gives partner and api by their number, none of those that nothing is to be said of.
     pub fn add_day<'n>(
         &mut self,
         judged: DayJudged,
         names: impl Fn(usize) -> Option<(&'n str, &'n str)>,
     ) {
         self.scope.days += 1;
-        self.scope.judged += judged.judged;
-        self.scope.too_little += judged.too_little;
+        let count = |pairs: &[usize]| pairs.iter().filter(|pair| names(**pair).is_some()).count();
+        self.scope.judged += count(&judged.judged) as u64;
+        self.scope.too_little += count(&judged.too_little) as u64;
         self.scope.history_days = self.scope.history_days.max(u64::from(judged.history_days));
         for (pair, anomaly) in judged.anomalies {
             let Some((partner, api)) = names(pair) else { continue };
@@ -402,8 +403,8 @@ mod tests {
         for (hour, score) in [(30, 5.0), (34, 9.0), (38, 7.0), (54, 1.0)] {
             let judged = DayJudged {
                 anomalies: vec![(0, anomaly(hour, score))],
-                judged: 3,
-                too_little: 1,
+                judged: vec![0, 1, 2],
+                too_little: vec![3],
                 history_days: hour as u32,
             };
             odd.add_day(judged, |_| Some(("acme", "messages")));

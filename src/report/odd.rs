@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use crate::anomaly::{Everyone, Hour, Thresholds, Window};
 use crate::findings::{FirstDays, Kind, Odd, OddUse, Row, novelties, woken};
 use crate::judge::Judge;
-use crate::register::PartnerId;
+use crate::register::{ApiId, PartnerId};
 use crate::tally::{By, Hourly, ServedDays, SourceSums, Span};
 use crate::time::Instant;
 
@@ -33,19 +33,37 @@ pub(super) fn within(
 ) -> Odd {
     let Counted { hourly, served, sources, span } = counted;
     let mut odd = Odd::default();
-    let days = days(hourly, sources);
     let register = judge.register;
-    let names: Vec<(&str, &str)> = days
-        .pairs
-        .iter()
-        .map(|(partner, api)| {
-            let partner = &register.partners[*partner as usize].id;
-            (partner.as_str(), register.apis[*api as usize].id.as_str())
-        })
-        .collect();
+    let (uses, floor) = hourly.finish();
+    // Of days before the bound not all uses are known.
+    let first_day =
+        floor.map_or(i64::MIN, |floor| floor.saturating_add(HOURS - 1).div_euclid(HOURS));
+    let mut uses = uses.into_iter().peekable();
+    let mut numbers: HashMap<(PartnerId, ApiId), usize> = HashMap::new();
+    let mut names: Vec<(&str, &str)> = Vec::new();
     let mut window = Window::new(*thresholds);
-    for day in days.days {
-        window.push(day);
+    // One day at a time: of many days there are many uses.
+    for (day, heard) in heard(sources).range(first_day..) {
+        let mut everyone = Everyone { day: *day, sources: heard.clone(), ..Everyone::default() };
+        while let Some((key, hour_use)) =
+            uses.next_if(|(key, _)| key.hour.div_euclid(HOURS) <= *day)
+        {
+            if key.hour.div_euclid(HOURS) < *day {
+                continue;
+            }
+            let next = names.len();
+            let pair = *numbers.entry((key.partner, key.api)).or_insert(next);
+            if pair == next {
+                let partner = &register.partners[key.partner.0 as usize].id;
+                names.push((partner, &register.apis[key.api.0 as usize].id));
+            }
+            everyone.hours_of(pair)[key.hour.rem_euclid(HOURS) as usize] = Hour {
+                calls: hour_use.calls,
+                denied: hour_use.denied,
+                subjects: hour_use.people.estimate().min(hour_use.calls),
+            };
+        }
+        window.push(everyone);
         let judged = window.judge_last(complete_until(span.last));
         odd.add_day(judged, |pair| names.get(pair).copied());
     }
@@ -108,50 +126,19 @@ fn first_days(judge: &Judge<'_>, rows: &[Row]) -> FirstDays {
     firsts
 }
 
-/// Days in order, and what their pairs are: partner and api, by their numbers in the register.
-struct Days {
-    days: Vec<Everyone>,
-    pairs: Vec<(u32, u32)>,
-}
-
-fn days(hourly: Hourly, sources: &HashMap<u32, SourceSums>) -> Days {
-    let (uses, floor) = hourly.finish();
-    let mut numbers: HashMap<(u32, u32), usize> = HashMap::new();
-    let mut pairs = Vec::new();
-    let mut days: BTreeMap<i64, Everyone> = BTreeMap::new();
-    let first_day = floor.map(|floor| floor.saturating_add(HOURS - 1).div_euclid(HOURS));
-    // Sets do not depend on the order.
-    #[allow(clippy::iter_over_hash_type)]
-    for (source, sums) in sources {
-        let mut of_days: BTreeMap<i64, u32> = BTreeMap::new();
-        for hour in &sums.hours {
-            let heard = of_days.entry(hour.div_euclid(HOURS)).or_default();
-            *heard |= 1 << hour.rem_euclid(HOURS);
-        }
-        for (day, heard) in of_days {
-            // Of days before the bound not all uses are known.
-            if first_day.is_none_or(|first| first <= day) {
-                let of_day =
-                    days.entry(day).or_insert_with(|| Everyone { day, ..Everyone::default() });
-                of_day.sources.push((*source, heard));
+/// By day, of each source a bit for each hour in which it had a call; by source.
+fn heard(sources: &HashMap<u32, SourceSums>) -> BTreeMap<i64, Vec<(u32, u32)>> {
+    let mut numbers: Vec<u32> = sources.keys().copied().collect();
+    numbers.sort_unstable();
+    let mut days: BTreeMap<i64, Vec<(u32, u32)>> = BTreeMap::new();
+    for source in numbers {
+        for hour in sources.get(&source).into_iter().flat_map(|sums| &sums.hours) {
+            let of_day = days.entry(hour.div_euclid(HOURS)).or_default();
+            match of_day.last_mut() {
+                Some((last, bits)) if *last == source => *bits |= 1 << hour.rem_euclid(HOURS),
+                _ => of_day.push((source, 1 << hour.rem_euclid(HOURS))),
             }
         }
     }
-    for (key, hour_use) in uses {
-        let Some(day) = days.get_mut(&key.hour.div_euclid(HOURS)) else { continue };
-        let next = pairs.len();
-        let pair = *numbers.entry((key.partner.0, key.api.0)).or_insert(next);
-        if pair == next {
-            pairs.push((key.partner.0, key.api.0));
-        }
-        let hours = day.hours_of(pair);
-        hours[key.hour.rem_euclid(HOURS) as usize] = Hour {
-            calls: hour_use.calls,
-            denied: hour_use.denied,
-            subjects: hour_use.people.estimate().min(hour_use.calls),
-        };
-    }
-    let mut days: Vec<Everyone> = days.into_values().collect();
-    days.iter_mut().for_each(|day| day.sources.sort_unstable());
-    Days { days, pairs }
+    days
 }

@@ -108,7 +108,7 @@ impl<'f> Run<'f> {
         warnings.extend(plan.alert.doubts());
         let mut before = match folder.ledger() {
             Err(error) if plan.rebuild => {
-                warnings.push(format!("the state can't be used, and is forgotten: {error}"));
+                warnings.push(format!("the state can't be used, and is forgotten, with any alerts that waited: {error}"));
                 None
             }
             before => before?,
@@ -603,7 +603,10 @@ impl<'f> Run<'f> {
             issued.filter_map(|day| Some((day, new.get(&day)?.hours.numbers.as_slice().into())));
         let (thresholds, run_at) = (&self.plan.read.thresholds, self.plan.run_at);
         let hours = hours.collect();
-        let mut odd = odd_days(&self.folder, &self.ledger, &hours, thresholds, run_at)?;
+        let is_listed = |partner: &str, api: &str| {
+            register.partner_id(partner).is_some() && register.api_id(api).is_some()
+        };
+        let mut odd = odd_days(&self.folder, &self.ledger, &hours, thresholds, run_at, &is_listed)?;
         let firsts = odd_firsts(&self.ledger, |day| hours.contains_key(&day));
         let all = all_odd(&mut odd, firsts, register);
         for touched in &mut touched {

@@ -67,7 +67,8 @@ impl Numbers {
     }
 }
 
-/// What is odd about days, each beside all that are kept. `hours` are the files of their hours.
+/// What is odd about days, each beside all that are kept. `hours` are the files of their hours; `is_asked_for` says of which
+/// partner and api anything is to be said.
 ///
 /// # Errors
 ///
@@ -78,6 +79,7 @@ pub(super) fn odd_days(
     hours: &BTreeMap<i64, Cow<'_, [u8]>>,
     thresholds: &Thresholds,
     run_at: Instant,
+    is_asked_for: &dyn Fn(&str, &str) -> bool,
 ) -> Result<BTreeMap<i64, Odd>> {
     // A call with a date that is still to come does not tell that all before it was read.
     let last_call = ledger.last_call_ns.map(Instant::from_ns);
@@ -103,14 +105,19 @@ pub(super) fn odd_days(
                 }
                 (None, None) => continue,
             };
-            window.push(numbers.everyone(day, of_day));
             pushed = day;
+            // A day of lines that are no calls is none.
+            if !of_day.sources.is_empty() {
+                window.push(numbers.everyone(day, of_day));
+            }
         }
         let mut odd = Odd::default();
-        odd.add_day(window.judge_last(complete_until), |pair| {
-            let (partner, api) = numbers.pairs.get(pair)?;
-            Some((partner.as_str(), api.as_str()))
-        });
+        if window.last_day() == Some(day) {
+            odd.add_day(window.judge_last(complete_until), |pair| {
+                let (partner, api) = numbers.pairs.get(pair)?;
+                is_asked_for(partner, api).then_some((partner.as_str(), api.as_str()))
+            });
+        }
         odd_days.insert(day, odd);
     }
     Ok(odd_days)

@@ -149,7 +149,12 @@ fn of_state(plan: &ReportPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
         hours.insert(**day, Cow::from(folder.read(&known.hours)?.1));
     }
     let run_at = Instant::from_ns(ledger.run_at_ns);
-    let mut odd = odd_days(&folder, &ledger, &hours, &plan.read.thresholds, run_at)?;
+    let is_asked_for = |of: &str, api: &str| {
+        let is_listed = register.partner_id(of).is_some() && register.api_id(api).is_some();
+        is_listed && plan.partner.as_ref().is_none_or(|partner| partner == of)
+    };
+    let thresholds = &plan.read.thresholds;
+    let mut odd = odd_days(&folder, &ledger, &hours, thresholds, run_at, &is_asked_for)?;
     let firsts = odd_firsts(&ledger, |day| hours.contains_key(&day));
     let mut odd = all_odd(&mut odd, firsts, &register);
     if let Some(partner) = &plan.partner {

@@ -547,8 +547,11 @@ fn what_a_run_that_stops_at_any_step_had_to_tell_is_told() {
         }
         assert!(place.run(run_at, &Disk));
     }
-    // That is the moment between acceptance and note: it must be among those that were tried.
-    assert!(repeated > 0 && repeated < 40, "{repeated} were told twice");
+    // A run whose files have stopped goes on to tell, as no process that is dead would: all the more is told twice.
+    assert!(
+        repeated > 0,
+        "the moment between acceptance and note was not among those that were tried"
+    );
 }
 
 /// The same by a signal that no process can catch, at 300 moments.
