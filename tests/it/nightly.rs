@@ -267,7 +267,7 @@ fn a_ledger_that_is_damaged_foreign_newer_or_half_written_is_refused() {
     // What can't be used can be forgotten: all logs are read again, and the chain goes on.
     let output = nightly(&nights.case, NEXT, &["--rebuild"]).expect_status(0);
     let output = output.expect_stderr(&[
-        "warning: the state can't be used, and is forgotten: state/ledger: it is damaged",
+        "warning: the state can't be used, and is forgotten, with any alerts that waited: state/ledger: it is damaged",
     ]);
     let rebuilt = output.report();
     assert_eq!(rebuilt["accounting"]["calls"], 65);

@@ -1127,8 +1127,15 @@ fn drawn_cases_show_everything() {
     let all: BTreeSet<&str> = Verdict::ALL.iter().map(|verdict| verdict.as_str()).collect();
     assert_eq!(seen, &all | &BTreeSet::from(["hindsight"]));
     let in_order = BTreeSet::from(["granted", "open"]);
-    let not_of_calls =
-        ["hindsight", "standing-access", "unused-credential", "unused-grant", "unused-operation"];
+    let not_of_calls = [
+        "hindsight",
+        "new-api",
+        "new-operation",
+        "standing-access",
+        "unused-credential",
+        "unused-grant",
+        "unused-operation",
+    ];
     assert_eq!(kinds, &(&all - &in_order) | &BTreeSet::from(not_of_calls));
     assert_eq!(statuses, BTreeSet::from(["cut", "open", "untested"]));
     assert!(star);
