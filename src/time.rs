@@ -10,6 +10,8 @@ use crate::word;
 pub const NS_PER_S: i64 = 1_000_000_000;
 /// Seconds in a day; leap seconds are folded away, as in Unix time.
 pub const S_PER_DAY: i64 = 86_400;
+/// Hours of a day.
+pub const HOURS_PER_DAY: i64 = 24;
 
 /// A point in time, UTC, in nanoseconds since the Unix epoch.
 ///

@@ -9,10 +9,7 @@ use crate::findings::{FirstDays, Kind, Odd, OddUse, Row, novelties, woken};
 use crate::judge::Judge;
 use crate::register::{ApiId, PartnerId};
 use crate::tally::{By, Hourly, ServedDays, SourceSums, Span};
-use crate::time::Instant;
-
-/// Hours of a day.
-const HOURS: i64 = 24;
+use crate::time::{HOURS_PER_DAY, Instant};
 
 /// What was counted of a window.
 pub(super) struct Counted<'t> {
@@ -36,8 +33,9 @@ pub(super) fn within(
     let register = judge.register;
     let (uses, floor) = hourly.finish();
     // Of days before the bound not all uses are known.
-    let first_day =
-        floor.map_or(i64::MIN, |floor| floor.saturating_add(HOURS - 1).div_euclid(HOURS));
+    let first_day = floor.map_or(i64::MIN, |floor| {
+        floor.saturating_add(HOURS_PER_DAY - 1).div_euclid(HOURS_PER_DAY)
+    });
     let mut uses = uses.into_iter().peekable();
     let mut numbers: HashMap<(PartnerId, ApiId), usize> = HashMap::new();
     let mut names: Vec<(&str, &str)> = Vec::new();
@@ -46,9 +44,9 @@ pub(super) fn within(
     for (day, heard) in heard(sources).range(first_day..) {
         let mut everyone = Everyone { day: *day, sources: heard.clone(), ..Everyone::default() };
         while let Some((key, hour_use)) =
-            uses.next_if(|(key, _)| key.hour.div_euclid(HOURS) <= *day)
+            uses.next_if(|(key, _)| key.hour.div_euclid(HOURS_PER_DAY) <= *day)
         {
-            if key.hour.div_euclid(HOURS) < *day {
+            if key.hour.div_euclid(HOURS_PER_DAY) < *day {
                 continue;
             }
             let next = names.len();
@@ -57,7 +55,7 @@ pub(super) fn within(
                 let partner = &register.partners[key.partner.0 as usize].id;
                 names.push((partner, &register.apis[key.api.0 as usize].id));
             }
-            everyone.hours_of(pair)[key.hour.rem_euclid(HOURS) as usize] = Hour {
+            everyone.hours_of(pair)[key.hour.rem_euclid(HOURS_PER_DAY) as usize] = Hour {
                 calls: hour_use.calls,
                 denied: hour_use.denied,
                 subjects: hour_use.people.estimate().min(hour_use.calls),
@@ -72,7 +70,7 @@ pub(super) fn within(
     let days_read: BTreeSet<i64> = sources
         .values()
         .flat_map(|source| &source.hours)
-        .map(|hour| hour.div_euclid(HOURS))
+        .map(|hour| hour.div_euclid(HOURS_PER_DAY))
         .collect();
     let firsts = first_days(judge, rows);
     novelties(&firsts, |_| true, &days_read).into_iter().for_each(|new| odd.add(new));
@@ -132,12 +130,8 @@ fn heard(sources: &HashMap<u32, SourceSums>) -> BTreeMap<i64, Vec<(u32, u32)>> {
     numbers.sort_unstable();
     let mut days: BTreeMap<i64, Vec<(u32, u32)>> = BTreeMap::new();
     for source in numbers {
-        for hour in sources.get(&source).into_iter().flat_map(|sums| &sums.hours) {
-            let of_day = days.entry(hour.div_euclid(HOURS)).or_default();
-            match of_day.last_mut() {
-                Some((last, bits)) if *last == source => *bits |= 1 << hour.rem_euclid(HOURS),
-                _ => of_day.push((source, 1 << hour.rem_euclid(HOURS))),
-            }
+        for (day, bits) in sources.get(&source).into_iter().flat_map(SourceSums::heard) {
+            days.entry(day).or_default().push((source, bits));
         }
     }
     days

@@ -39,10 +39,9 @@ use crate::state::{
     MANIFEST_SCHEMA, Manifest, ManifestInput, ManifestReport, PrivacyKey, Records, Segment,
     SegmentInput, StateFile, Tables, Unremembered, run_folder,
 };
-use crate::tally::{By, Tally};
+use crate::tally::{By, Hourly, Tally};
 use crate::time::{Instant, S_PER_DAY, day_name};
 
-const HOURS_PER_DAY: i64 = 24;
 /// How many errors of a register that is refused stand in the report.
 const REGISTER_ERRORS_TOLD: usize = 3;
 /// How many days that are lost, or touched, are named.
@@ -500,10 +499,13 @@ impl<'f> Run<'f> {
             let (days, this) = (&*days, &*self);
             let stored = rest.into_par_iter().map(|(day, mut tally)| {
                 days.complete(day, &mut tally)?;
-                let hours = this.hours_of_day(judge, day, &mut tally, &sources)?;
-                let segment =
-                    Segment::store(judge, &mut tally, &sources, |input| filed(input, day));
-                Ok((day, tally, segment.calls(), NewTally::of(segment, days)?, hours))
+                let hourly = std::mem::take(&mut tally.hourly);
+                let heard = heard(day, &tally, &sources);
+                let (hours, segment) = rayon::join(
+                    || this.hours_of_day(judge, day, hourly, heard),
+                    || Segment::store(judge, &mut tally, &sources, |input| filed(input, day)),
+                );
+                Ok((day, tally, segment.calls(), NewTally::of(segment, days)?, hours?))
             });
             for stored in stored.collect::<Vec<Result<_>>>() {
                 let (day, of_day, calls, tally, hours) = stored?;
@@ -524,18 +526,10 @@ impl<'f> Run<'f> {
         &self,
         judge: &Judge<'_>,
         day: i64,
-        tally: &mut Tally,
-        sources: &[String],
+        hourly: Hourly,
+        mut heard: BTreeMap<String, u32>,
     ) -> Result<NewHours> {
-        let mut uses = DayUses::new(judge.register, &std::mem::take(&mut tally.hourly));
-        let mut heard: BTreeMap<String, u32> = BTreeMap::new();
-        // Sets do not depend on the order.
-        #[allow(clippy::iter_over_hash_type)]
-        for (source, sums) in &tally.sources {
-            let hours = sums.hours.iter().filter(|hour| hour.div_euclid(HOURS_PER_DAY) == day);
-            let bits = hours.fold(0, |bits, hour| bits | 1 << hour.rem_euclid(HOURS_PER_DAY));
-            *heard.entry(sources[*source as usize].clone()).or_default() |= bits;
-        }
+        let mut uses = DayUses::new(judge.register, hourly);
         if let Some(known) = self.ledger.days.get(&day) {
             let (shown, file) = self.folder.read(&known.uses)?;
             uses.merge(DayUses::decode(&shown, &file, &self.key)?);
@@ -1033,6 +1027,16 @@ struct PreparedDay {
     hours: NewHours,
     /// The file of its records, if there are new ones.
     records: Option<Vec<u8>>,
+}
+
+/// Of each source a bit for each hour of a day in which it had a call.
+fn heard(day: i64, tally: &Tally, sources: &[String]) -> BTreeMap<String, u32> {
+    // Sets do not depend on the order.
+    #[allow(clippy::iter_over_hash_type)]
+    let of_day = tally.sources.iter().filter_map(|(source, sums)| {
+        Some((sources[*source as usize].clone(), sums.heard().remove(&day)?))
+    });
+    of_day.collect()
 }
 
 /// A report as JSON and as Markdown, by path.

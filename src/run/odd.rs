@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashMap;
+use rayon::prelude::*;
 
 use super::uses::Served;
 use crate::anomaly::{Everyone, Hour, Thresholds, Window};
@@ -67,6 +68,9 @@ impl Numbers {
     }
 }
 
+/// Days whose hours are read side by side: few, for what they hold goes on to be kept in less room.
+const DAYS_READ: usize = 8;
+
 /// What is odd about days, each beside all that are kept. `hours` are the files of their hours; `is_asked_for` says of which
 /// partner and api anything is to be said.
 ///
@@ -93,22 +97,23 @@ pub(super) fn odd_days(
         let kept = ledger.days.range(first..day).map(|(day, _)| *day);
         let before: BTreeSet<i64> =
             kept.chain(hours.range(first..day).map(|(day, _)| *day)).collect();
-        for day in before.into_iter().chain([day]) {
-            if day <= pushed {
-                continue;
-            }
-            let of_day = match (hours.get(&day), ledger.days.get(&day)) {
-                (Some(file), _) => DayHours::decode("the day's new hours", file)?,
+        let new: Vec<i64> = before.into_iter().chain([day]).filter(|day| *day > pushed).collect();
+        for some in new.chunks(DAYS_READ) {
+            let read = some.par_iter().map(|day| match (hours.get(day), ledger.days.get(day)) {
+                (Some(file), _) => DayHours::decode("the day's new hours", file).map(Some),
                 (None, Some(known)) => {
                     let (shown, file) = folder.read(&known.hours)?;
-                    DayHours::decode(&shown, &file)?
+                    DayHours::decode(&shown, &file).map(Some)
                 }
-                (None, None) => continue,
-            };
-            pushed = day;
-            // A day of lines that are no calls is none.
-            if !of_day.sources.is_empty() {
-                window.push(numbers.everyone(day, of_day));
+                (None, None) => Ok(None),
+            });
+            let read: Vec<Result<Option<DayHours>>> = read.collect();
+            for (&day, of_day) in some.iter().zip(read) {
+                pushed = day;
+                // A day of lines that are no calls is none.
+                if let Some(of_day) = of_day?.filter(|of_day| !of_day.sources.is_empty()) {
+                    window.push(numbers.everyone(day, of_day));
+                }
             }
         }
         let mut odd = Odd::default();

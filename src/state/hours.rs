@@ -8,11 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::codec::{self, Kind};
 use super::seal::PrivacyKey;
 use crate::error::{Error, Result};
-use crate::register::Register;
-use crate::tally::{HourUse, Hourly, People};
-
-/// Hours of a day.
-const HOURS: i64 = 24;
+use crate::register::{ApiId, PartnerId, Register};
+use crate::tally::{HourKey, HourUse, Hourly, People};
+use crate::time::HOURS_PER_DAY;
 
 /// The uses of a day, by partner and api, then by hour of the day: they add up. Under names, as segments are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,15 +36,17 @@ struct StoredUses {
 
 impl DayUses {
     /// Those of one day's tally.
-    pub fn new(register: &Register, hourly: &Hourly) -> DayUses {
-        let mut uses = DayUses::default();
-        for (key, hour_use) in hourly.sorted() {
-            let partner = register.partners[key.partner.0 as usize].id.clone();
-            let api = register.apis[key.api.0 as usize].id.clone();
-            let hour = key.hour.rem_euclid(HOURS) as u8;
-            uses.0.entry((partner, api)).or_default().insert(hour, hour_use.clone());
+    pub fn new(register: &Register, hourly: Hourly) -> DayUses {
+        let mut of_pairs: BTreeMap<(PartnerId, ApiId), BTreeMap<u8, HourUse>> = BTreeMap::new();
+        for (HourKey { hour, partner, api }, hour_use) in hourly.finish().0 {
+            let hour = hour.rem_euclid(HOURS_PER_DAY) as u8;
+            of_pairs.entry((partner, api)).or_default().insert(hour, hour_use);
         }
-        uses
+        let named = of_pairs.into_iter().map(|((partner, api), hours)| {
+            let partner = register.partners[partner.0 as usize].id.clone();
+            ((partner, register.apis[api.0 as usize].id.clone()), hours)
+        });
+        DayUses(named.collect())
     }
 
     /// Adds all of `other`.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::{InputSums, Tally};
-use crate::time::Instant;
+use crate::time::{HOURS_PER_DAY, Instant};
 
 /// Which calls share their sums.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,8 +15,6 @@ pub enum By {
     /// Those of one day of UTC.
     Day,
 }
-
-const HOURS_PER_DAY: i64 = 24;
 
 impl By {
     /// The number of a call's day since 1970-01-01; 0 for all of them as one.

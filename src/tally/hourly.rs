@@ -335,36 +335,61 @@ impl Hourly {
     }
 }
 
-/// The uses of one partner in the hour whose calls are being added up, by api.
+/// The uses in the hour whose calls are being added up, by the index of what their calls have in common: logs are in the order of
+/// time, so that most calls are of the same hour as the one before, and need not be looked up.
 #[derive(Debug, Default)]
 pub(super) struct OneHour {
-    /// By api: where its use is, or more than there are.
-    places: Vec<u32>,
-    uses: Vec<(ApiId, HourUse)>,
+    hour: i64,
+    uses: Vec<HourUse>,
+    /// The indexes that have calls, and whose and of what these are.
+    used: Vec<(u32, PartnerId, ApiId)>,
 }
 
 impl OneHour {
+    /// Makes room for so many indexes.
+    pub(super) fn grow(&mut self, count: usize) {
+        self.uses.resize_with(self.uses.len().max(count), HourUse::default);
+    }
+
+    /// Goes on with this hour: of another, all is moved to where the hours are.
+    pub(super) fn turn(&mut self, hour: i64, hourly: &mut Hourly) {
+        if self.hour != hour {
+            self.flush(hourly);
+            self.hour = hour;
+        }
+    }
+
     /// Counts one call.
     #[inline]
-    pub(super) fn add(&mut self, api: ApiId, outcome: Outcome, subject: Option<u64>) {
-        let index = api.0 as usize;
-        if index >= self.places.len() {
-            self.places.resize(index + 1, u32::MAX);
+    pub(super) fn add(
+        &mut self,
+        index: u32,
+        (partner, api): (PartnerId, ApiId),
+        outcome: Outcome,
+        subject: Option<u64>,
+    ) {
+        let hour_use = &mut self.uses[index as usize];
+        if hour_use.calls == 0 {
+            self.used.push((index, partner, api));
         }
-        let place = &mut self.places[index];
-        if *place == u32::MAX {
-            *place = self.uses.len() as u32;
-            self.uses.push((api, HourUse::default()));
-        }
-        self.uses[*place as usize].1.add(outcome, subject);
+        hour_use.add(outcome, subject);
     }
 
     /// Moves all of it to where the hours are.
-    pub(super) fn flush(&mut self, hour: i64, partner: PartnerId, hourly: &mut Hourly) {
-        for (api, hour_use) in self.uses.drain(..) {
-            self.places[api.0 as usize] = u32::MAX;
+    pub(super) fn flush(&mut self, hourly: &mut Hourly) {
+        let hour = self.hour;
+        for (index, partner, api) in self.used.drain(..) {
+            let hour_use = std::mem::take(&mut self.uses[index as usize]);
             hourly.add_use(HourKey { hour, partner, api }, hour_use);
         }
+    }
+
+    /// About how many bytes it holds.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let used = self.used.iter().map(|(index, ..)| &self.uses[*index as usize]);
+        self.uses.capacity() * size_of::<HourUse>()
+            + self.used.capacity() * size_of::<(u32, PartnerId, ApiId)>()
+            + used.map(|hour_use| hour_use.people.heap_bytes()).sum::<usize>()
     }
 }
 

@@ -17,7 +17,7 @@ mod served;
 mod sheet;
 mod subjects;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashMap;
 use rayon::prelude::*;
@@ -40,7 +40,7 @@ use crate::call::{Call, Outcome, Reason};
 use crate::judge::{Also, Judge, Judged, Presented, Verdict};
 use crate::limits;
 use crate::register::{ApiId, CredentialId, PartnerId, Shown};
-use crate::time::Instant;
+use crate::time::{HOURS_PER_DAY, Instant};
 
 /// What stands for all names that a bound cut off.
 pub const OTHER: &str = "(other)";
@@ -252,6 +252,18 @@ pub struct SourceSums {
     pub tells_who: bool,
     /// Hours with a call: [`Instant::hour`].
     pub hours: BTreeSet<i64>,
+}
+
+impl SourceSums {
+    /// By day, a bit for each hour in which it had a call.
+    pub fn heard(&self) -> BTreeMap<i64, u32> {
+        let mut days = BTreeMap::new();
+        for hour in &self.hours {
+            let bits: &mut u32 = days.entry(hour.div_euclid(HOURS_PER_DAY)).or_default();
+            *bits |= 1 << hour.rem_euclid(HOURS_PER_DAY);
+        }
+        days
+    }
 }
 
 /// Where the lines of one input went.

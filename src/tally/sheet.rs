@@ -71,11 +71,11 @@ pub(super) struct Sheet {
     of_apis: Vec<(Buckets, Latencies)>,
     series: Series,
     hourly: Hourly,
+    /// What is not among these yet.
+    one_hour: OneHour,
     /// The days on which there were calls, by index, where days are not told apart; and the last that was noted of each.
     days: HashSet<(u32, i64)>,
     last_day: Vec<i64>,
-    /// What is folded at the moment.
-    one_hour: OneHour,
 }
 
 /// What belongs to one index.
@@ -108,6 +108,7 @@ impl Sheet {
         if self.sums.len() < count {
             self.sums.resize(count, Sums::default());
             self.subjects.resize_with(count, Subjects::default);
+            self.one_hour.grow(count);
             if self.by == By::Whole {
                 self.last_day.resize(count, i64::MIN);
             }
@@ -168,15 +169,15 @@ impl Sheet {
             for row in rows {
                 if !hour.has(row.at) {
                     hour.flush(partner, &mut counts, &mut self.series);
-                    self.one_hour.flush(hour.number, partner, &mut self.hourly);
                     hour = Hour::of(row.at);
+                    self.one_hour.turn(hour.number, &mut self.hourly);
                 }
                 let Common { outcome, overstayed, api, .. } = common[row.sums as usize];
                 counts.add(outcome, overstayed);
-                self.one_hour.add(api, outcome, row.has_subject.then_some(row.subject));
+                let subject = row.has_subject.then_some(row.subject);
+                self.one_hour.add(row.sums, (partner, api), outcome, subject);
             }
             hour.flush(partner, &mut counts, &mut self.series);
-            self.one_hour.flush(hour.number, partner, &mut self.hourly);
         }
     }
 
@@ -227,7 +228,7 @@ impl Sheet {
             of(&mut self.of_apis, number).1.merge(&latencies);
         }
         self.series.merge(std::mem::replace(&mut other.series, Series::new(other.by)));
-        self.hourly.merge(std::mem::replace(&mut other.hourly, Hourly::new(other.by)));
+        self.hourly.merge(other.take_hourly());
         self.days.extend(other.days.drain());
         other.last_day.fill(i64::MIN);
     }
@@ -251,8 +252,14 @@ impl Sheet {
             + of_latencies(&self.of_apis)
             + self.series.heap_bytes()
             + self.hourly.heap_bytes()
+            + self.one_hour.heap_bytes()
             + self.days.capacity() * size_of::<(u32, i64)>()
             + size_of_val(&*self.last_day)
+    }
+
+    fn take_hourly(&mut self) -> Hourly {
+        self.one_hour.flush(&mut self.hourly);
+        std::mem::replace(&mut self.hourly, Hourly::new(self.by))
     }
 
     /// Takes what there is, the indexes in order, and leaves it empty.
@@ -261,7 +268,7 @@ impl Sheet {
             of_partners: settled(&mut self.of_partners).collect(),
             of_apis: settled(&mut self.of_apis).collect(),
             series: std::mem::replace(&mut self.series, Series::new(self.by)),
-            hourly: std::mem::replace(&mut self.hourly, Hourly::new(self.by)),
+            hourly: self.take_hourly(),
             days: self.days.drain().collect(),
         };
         self.last_day.fill(i64::MIN);
