@@ -335,27 +335,41 @@ impl Hourly {
     }
 }
 
-/// The uses in the hour whose calls are being added up, by the index of what their calls have in common: logs are in the order of
-/// time, so that most calls are of the same hour as the one before, and need not be looked up.
+/// The uses in the latest hours whose calls were added up, by the index of what their calls have in common: logs are in the order of
+/// time, so that most calls are of the same few hours as those before, and need not be looked up.
 #[derive(Debug, Default)]
-pub(super) struct OneHour {
+pub(super) struct LatestHours {
+    /// Each in the place of the remainder of its hour.
+    hours: [OneHour; LATEST_HOURS],
+    now: usize,
+}
+
+/// Rows that are folded in one go are of hours on end, of one partner after the other; seldom of more hours than these.
+const LATEST_HOURS: usize = 4;
+
+#[derive(Debug, Default)]
+struct OneHour {
     hour: i64,
     uses: Vec<HourUse>,
     /// The indexes that have calls, and whose and of what these are.
     used: Vec<(u32, PartnerId, ApiId)>,
 }
 
-impl OneHour {
+impl LatestHours {
     /// Makes room for so many indexes.
     pub(super) fn grow(&mut self, count: usize) {
-        self.uses.resize_with(self.uses.len().max(count), HourUse::default);
+        for of_hour in &mut self.hours {
+            of_hour.uses.resize_with(of_hour.uses.len().max(count), HourUse::default);
+        }
     }
 
-    /// Goes on with this hour: of another, all is moved to where the hours are.
+    /// Goes on with this hour; that in whose place it comes is moved to where all hours are.
     pub(super) fn turn(&mut self, hour: i64, hourly: &mut Hourly) {
-        if self.hour != hour {
-            self.flush(hourly);
-            self.hour = hour;
+        self.now = hour.rem_euclid(LATEST_HOURS as i64) as usize;
+        let of_hour = &mut self.hours[self.now];
+        if of_hour.hour != hour {
+            of_hour.flush(hourly);
+            of_hour.hour = hour;
         }
     }
 
@@ -368,15 +382,27 @@ impl OneHour {
         outcome: Outcome,
         subject: Option<u64>,
     ) {
-        let hour_use = &mut self.uses[index as usize];
+        let OneHour { uses, used, .. } = &mut self.hours[self.now];
+        let hour_use = &mut uses[index as usize];
         if hour_use.calls == 0 {
-            self.used.push((index, partner, api));
+            used.push((index, partner, api));
         }
         hour_use.add(outcome, subject);
     }
 
-    /// Moves all of it to where the hours are.
+    /// Moves all of them to where all hours are.
     pub(super) fn flush(&mut self, hourly: &mut Hourly) {
+        self.hours.iter_mut().for_each(|of_hour| of_hour.flush(hourly));
+    }
+
+    /// About how many bytes they hold.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.hours.iter().map(OneHour::heap_bytes).sum()
+    }
+}
+
+impl OneHour {
+    fn flush(&mut self, hourly: &mut Hourly) {
         let hour = self.hour;
         for (index, partner, api) in self.used.drain(..) {
             let hour_use = std::mem::take(&mut self.uses[index as usize]);
@@ -384,8 +410,7 @@ impl OneHour {
         }
     }
 
-    /// About how many bytes it holds.
-    pub(super) fn heap_bytes(&self) -> usize {
+    fn heap_bytes(&self) -> usize {
         let used = self.used.iter().map(|(index, ..)| &self.uses[*index as usize]);
         self.uses.capacity() * size_of::<HourUse>()
             + self.used.capacity() * size_of::<(u32, PartnerId, ApiId)>()

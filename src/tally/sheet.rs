@@ -4,7 +4,7 @@
 
 use hashbrown::HashSet;
 
-use super::hourly::OneHour;
+use super::hourly::LatestHours;
 use super::{Buckets, By, Evidence, HourCounts, Hourly, Latencies, Series, Subjects};
 use crate::call::Outcome;
 use crate::register::{ApiId, CredentialId, PartnerId};
@@ -72,7 +72,7 @@ pub(super) struct Sheet {
     series: Series,
     hourly: Hourly,
     /// What is not among these yet.
-    one_hour: OneHour,
+    latest_hours: LatestHours,
     /// The days on which there were calls, by index, where days are not told apart; and the last that was noted of each.
     days: HashSet<(u32, i64)>,
     last_day: Vec<i64>,
@@ -108,7 +108,7 @@ impl Sheet {
         if self.sums.len() < count {
             self.sums.resize(count, Sums::default());
             self.subjects.resize_with(count, Subjects::default);
-            self.one_hour.grow(count);
+            self.latest_hours.grow(count);
             if self.by == By::Whole {
                 self.last_day.resize(count, i64::MIN);
             }
@@ -170,12 +170,12 @@ impl Sheet {
                 if !hour.has(row.at) {
                     hour.flush(partner, &mut counts, &mut self.series);
                     hour = Hour::of(row.at);
-                    self.one_hour.turn(hour.number, &mut self.hourly);
+                    self.latest_hours.turn(hour.number, &mut self.hourly);
                 }
                 let Common { outcome, overstayed, api, .. } = common[row.sums as usize];
                 counts.add(outcome, overstayed);
                 let subject = row.has_subject.then_some(row.subject);
-                self.one_hour.add(row.sums, (partner, api), outcome, subject);
+                self.latest_hours.add(row.sums, (partner, api), outcome, subject);
             }
             hour.flush(partner, &mut counts, &mut self.series);
         }
@@ -252,13 +252,13 @@ impl Sheet {
             + of_latencies(&self.of_apis)
             + self.series.heap_bytes()
             + self.hourly.heap_bytes()
-            + self.one_hour.heap_bytes()
+            + self.latest_hours.heap_bytes()
             + self.days.capacity() * size_of::<(u32, i64)>()
             + size_of_val(&*self.last_day)
     }
 
     fn take_hourly(&mut self) -> Hourly {
-        self.one_hour.flush(&mut self.hourly);
+        self.latest_hours.flush(&mut self.hourly);
         std::mem::replace(&mut self.hourly, Hourly::new(self.by))
     }
 
