@@ -18,7 +18,7 @@ mod tests;
 
 pub use judge::judge;
 pub use thresholds::{HISTORY_DAYS_MAX, Thresholds};
-pub use window::{DayJudged, Everyone, Window};
+pub use window::{DayJudged, Everyone, HoursOfDay, Window};
 
 use past::Past;
 

@@ -7,6 +7,9 @@ use rayon::prelude::*;
 
 use super::{Anomaly, DayOf, Hour, Judged, Kind, Thresholds, Tide, judge};
 
+/// The hours of a day, in UTC.
+pub type HoursOfDay = Box<[Hour; 24]>;
+
 /// A day of all (partner, api).
 #[derive(Clone, Debug, Default)]
 pub struct Everyone {
@@ -15,7 +18,7 @@ pub struct Everyone {
     /// Of each source that had calls, by whatever number it has, a bit for each hour in which it had one.
     pub sources: Vec<(u32, u32)>,
     /// By the number of the (partner, api): its hours, if it made a call.
-    pub pairs: HashMap<usize, Box<[Hour; 24]>>,
+    pub pairs: HashMap<usize, HoursOfDay>,
 }
 
 impl Everyone {

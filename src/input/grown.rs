@@ -76,7 +76,7 @@ impl Grown {
     /// Those of reading, and where there is less.
     pub(super) fn grow(
         &self,
-        file: &mut (impl Read + Seek),
+        file: &mut (impl Read + Seek + Send),
         end: u64,
         size: u64,
     ) -> io::Result<(Hash, Grown)> {
@@ -94,7 +94,7 @@ impl Grown {
     ///
     /// # Errors
     /// Those of reading, and where there is less.
-    pub(super) fn of(reader: &mut impl Read, size: u64) -> io::Result<Grown> {
+    pub(super) fn of(reader: &mut (impl Read + Send), size: u64) -> io::Result<Grown> {
         let mut kept = Grown::default();
         Grown::default().read_on(reader, size, size, &mut kept)?;
         Ok(kept)
@@ -103,24 +103,31 @@ impl Grown {
     /// Adds the rest of the first `size` bytes, which `reader` reads. Their hash.
     fn read_on(
         &mut self,
-        reader: &mut impl Read,
+        reader: &mut (impl Read + Send),
         end: u64,
         size: u64,
         kept: &mut Grown,
     ) -> io::Result<Hash> {
-        let mut block = Vec::new();
+        // Blocks end where a block would end that begins at 0, and where what is kept ends.
+        let end_of = |at: u64| -> u64 {
+            let until = (at / HASHED_BYTES as u64 + 1) * HASHED_BYTES as u64;
+            let until = until.min(keep(size));
+            if at < keep(end) { until.min(keep(end)) } else { until }
+        };
+        let (mut block, mut next) = (Vec::new(), Vec::new());
+        let mut until = end_of(self.bytes).max(self.bytes);
+        read(reader, until - self.bytes, &mut block)?;
         while self.bytes < keep(size) {
-            // Blocks end where a block would end that begins at 0, and where what is kept ends.
-            let mut until = (self.bytes / HASHED_BYTES as u64 + 1) * HASHED_BYTES as u64;
-            until = until.min(keep(size));
-            if self.bytes < keep(end) {
-                until = until.min(keep(end));
-            }
-            read(reader, until - self.bytes, &mut block)?;
-            self.push(&block);
+            // The next one is read meanwhile.
+            let next_until = end_of(until).max(until);
+            let ahead = next_until - until;
+            let ((), came) = rayon::join(|| self.push(&block), || read(reader, ahead, &mut next));
+            came?;
             if self.bytes <= keep(end) {
                 kept.clone_from(self);
             }
+            std::mem::swap(&mut block, &mut next);
+            until = next_until;
         }
         read(reader, size - self.bytes, &mut block)?;
         Ok(self.finish(&block))

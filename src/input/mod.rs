@@ -685,7 +685,7 @@ impl Input {
     }
 
     /// All decompressed bytes in order, as [`Input::drain`] hands them over; what ends early simply ends.
-    fn into_reader(self) -> Box<dyn Read> {
+    fn into_reader(self) -> Box<dyn Read + Send> {
         Box::new(Drained { input: self, buffer: Buffer::default(), start: 0 })
     }
 

@@ -7,13 +7,13 @@ use hashbrown::HashMap;
 use rayon::prelude::*;
 
 use super::uses::Served;
-use crate::anomaly::{Everyone, Hour, Thresholds, Window};
+use crate::anomaly::{Everyone, Hour, HoursOfDay, Thresholds, Window};
 use crate::error::Result;
 use crate::findings::{Kind, Odd, OddShown, OddUse, novelties, woken};
 use crate::register::Register;
 use crate::report::complete_until;
 use crate::state::{DayHours, Folder, Ledger};
-use crate::time::Instant;
+use crate::time::{HOURS_PER_DAY, Instant};
 
 /// When what was served last before a run, by the names of grants and of apis.
 pub(super) struct ServedBefore {
@@ -31,6 +31,27 @@ impl ServedBefore {
     }
 }
 
+/// A day's hours, under names.
+struct Named {
+    sources: Vec<(String, u32)>,
+    pairs: Vec<((String, String), HoursOfDay)>,
+}
+
+impl Named {
+    fn of(hours: DayHours) -> Named {
+        let pairs = hours.pairs.into_iter().map(|pair| {
+            let mut of_pair = Box::new([Hour::default(); HOURS_PER_DAY as usize]);
+            for (hour, calls, denied, people) in pair.hours {
+                if let Some(place) = of_pair.get_mut(usize::from(hour)) {
+                    *place = Hour { calls, denied, subjects: people.min(calls) };
+                }
+            }
+            ((pair.partner, pair.api), of_pair)
+        });
+        Named { sources: hours.sources, pairs: pairs.collect() }
+    }
+}
+
 /// Numbers for names.
 #[derive(Default)]
 struct Numbers {
@@ -41,14 +62,14 @@ struct Numbers {
 
 impl Numbers {
     /// A day's hours under these.
-    fn everyone(&mut self, day: i64, hours: DayHours) -> Everyone {
+    fn everyone(&mut self, day: i64, hours: Named) -> Everyone {
         let mut everyone = Everyone { day, ..Everyone::default() };
         for (source, heard) in hours.sources {
             let next = self.of_sources.len() as u32;
             everyone.sources.push((*self.of_sources.entry(source).or_insert(next), heard));
         }
-        for pair in hours.pairs {
-            let names = (pair.partner, pair.api);
+        everyone.pairs.reserve(hours.pairs.len());
+        for (names, of_pair) in hours.pairs {
             let number = match self.of_pairs.get(&names) {
                 Some(number) => *number,
                 None => {
@@ -57,12 +78,7 @@ impl Numbers {
                     self.pairs.len() - 1
                 }
             };
-            let of_pair = everyone.hours_of(number);
-            for (hour, calls, denied, people) in pair.hours {
-                if let Some(place) = of_pair.get_mut(usize::from(hour)) {
-                    *place = Hour { calls, denied, subjects: people.min(calls) };
-                }
-            }
+            everyone.pairs.insert(number, of_pair);
         }
         everyone
     }
@@ -99,19 +115,22 @@ pub(super) fn odd_days(
             kept.chain(hours.range(first..day).map(|(day, _)| *day)).collect();
         let new: Vec<i64> = before.into_iter().chain([day]).filter(|day| *day > pushed).collect();
         for some in new.chunks(DAYS_READ) {
-            let read = some.par_iter().map(|day| match (hours.get(day), ledger.days.get(day)) {
-                (Some(file), _) => DayHours::decode("the day's new hours", file).map(Some),
-                (None, Some(known)) => {
-                    let (shown, file) = folder.read(&known.hours)?;
-                    DayHours::decode(&shown, &file).map(Some)
-                }
-                (None, None) => Ok(None),
+            let read = some.par_iter().map(|day| {
+                let of_day = match (hours.get(day), ledger.days.get(day)) {
+                    (Some(file), _) => DayHours::decode("the day's new hours", file)?,
+                    (None, Some(known)) => {
+                        let (shown, file) = folder.read(&known.hours)?;
+                        DayHours::decode(&shown, &file)?
+                    }
+                    (None, None) => return Ok(None),
+                };
+                // A day of lines that are no calls is none.
+                Ok(Some(of_day).filter(|of_day| !of_day.sources.is_empty()).map(Named::of))
             });
-            let read: Vec<Result<Option<DayHours>>> = read.collect();
+            let read: Vec<Result<Option<Named>>> = read.collect();
             for (&day, of_day) in some.iter().zip(read) {
                 pushed = day;
-                // A day of lines that are no calls is none.
-                if let Some(of_day) = of_day?.filter(|of_day| !of_day.sources.is_empty()) {
+                if let Some(of_day) = of_day? {
                     window.push(numbers.everyone(day, of_day));
                 }
             }
