@@ -79,7 +79,11 @@ impl Command {
 /// Gives it its standard input, beside what else goes on. One that does not read it to its end needs it not.
 fn feed(child: &mut Child, body: &[u8]) {
     let Some(mut stdin) = child.stdin.take() else { return };
-    let body = body.to_vec();
+    let mut body = body.to_vec();
+    // What reads lines would not take one that does not end.
+    if body.last().is_some_and(|last| *last != b'\n') {
+        body.push(b'\n');
+    }
     std::thread::spawn(move || drop(stdin.write_all(&body)));
 }
 

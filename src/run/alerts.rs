@@ -229,8 +229,8 @@ pub(super) fn send(
         let runs: Vec<u64> = waiting.map(|(_, run)| *run).collect();
         for run in runs {
             match deliver(&ledger.outbox, channel, run) {
-                Ok(()) => {
-                    sent.accepted += 1;
+                Ok(is_sent) => {
+                    sent.accepted += u64::from(is_sent);
                     ledger.outbox.remove(&channel.name, run);
                     folder.commit(ledger)?;
                     is_noted = true;
@@ -253,8 +253,8 @@ pub(super) fn send(
     if is_noted { Ok(()) } else { folder.commit(ledger) }
 }
 
-/// Sends a run's message to a channel; else why not.
-fn deliver(outbox: &Outbox, channel: &Channel, run: u64) -> std::result::Result<(), String> {
+/// Sends a run's message to a channel, and says whether there was anything to send; else why it was not accepted.
+fn deliver(outbox: &Outbox, channel: &Channel, run: u64) -> std::result::Result<bool, String> {
     let waiting = outbox.waiting.get(&(channel.name.clone(), run));
     let (Some(waiting), Some(json)) = (waiting, outbox.messages.get(&run)) else {
         return Err("what was to be sent is not in the state".to_owned());
@@ -262,9 +262,10 @@ fn deliver(outbox: &Outbox, channel: &Channel, run: u64) -> std::result::Result<
     let message: Message = serde_json::from_str(json)
         .map_err(|error| format!("what was to be sent can't be read: {error}"))?;
     // Its least severity may have been raised since.
-    let Some(message) = message.at_least(channel.min_severity) else { return Ok(()) };
+    let Some(message) = message.at_least(channel.min_severity) else { return Ok(false) };
     let delivery = Delivery { delivery_id: &waiting.delivery_id, message: &message };
-    channel.deliver(&delivery, &std::thread::sleep).map_err(|failure| failure.to_string())
+    let sent = channel.deliver(&delivery, &std::thread::sleep);
+    sent.map(|()| true).map_err(|failure| failure.to_string())
 }
 
 /// Tells whoever waits for it that a run counts.
