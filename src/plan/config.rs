@@ -1,5 +1,6 @@
 //! The configuration file, `overstay.toml`: its tables as they stand there.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
@@ -273,9 +274,20 @@ fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
 /// end by years in silence.
 pub(super) fn instant(text: &str) -> std::result::Result<Instant, String> {
     let expected = "RFC 3339 (2018-12-18T09:30:00Z), a date, or Unix seconds";
+    let whole = to_the_second(text);
     match odd_unix_seconds(text) {
         Some(odd) => Err(format!("{expected}: as seconds {odd}")),
-        None => parse_table_instant(text).map_err(|_| expected.to_owned()),
+        None => parse_table_instant(&whole).map_err(|_| expected.to_owned()),
+    }
+}
+
+/// The same with seconds, where it has minutes, as reports write hours: `2018-12-18T09:30Z`.
+fn to_the_second(text: &str) -> Cow<'_, str> {
+    match text.strip_suffix('Z') {
+        Some(minutes) if minutes.len() == "2018-12-18T09:30".len() => {
+            Cow::Owned(format!("{minutes}:00Z"))
+        }
+        _ => Cow::Borrowed(text),
     }
 }
 

@@ -418,7 +418,7 @@ pub fn summary(finding: &Finding) -> String {
         ),
         Kind::LogLost => match &finding.log {
             Some(log) => format!(
-                "{} is gone: {} of {} seen were read, and nobody can tell what was written after",
+                "{} is gone, or another file has its name: {} of {} seen were read, and nobody can tell what was written after",
                 log_name(finding),
                 thousands(log.read_bytes),
                 counted(log.seen_bytes, "byte", "bytes"),
@@ -1074,7 +1074,7 @@ mod tests {
             ),
             (
                 "log-lost",
-                "edge.log (source edge) is gone: 10,000 of 12,000 bytes seen were read, and nobody can tell what was written after",
+                "edge.log (source edge) is gone, or another file has its name: 10,000 of 12,000 bytes seen were read, and nobody can tell what was written after",
             ),
             (
                 "register-refused",

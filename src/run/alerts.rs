@@ -15,7 +15,7 @@ use crate::report::{Alerts, Finding, Report, Status, WaitingAlert};
 use crate::state::{Alerted, Folder, Ledger, Outbox, Stage, Waiting};
 use crate::time::Instant;
 
-use super::lives::{as_last_found, still_open};
+use super::lives::{standing_as_counted, still_open};
 
 /// What is told of the findings of a run, and of those that stand; noted in the ledger, so that it is told once. What no channel
 /// is told of is not noted: who sets one up later hears of all that is open then.
@@ -35,7 +35,7 @@ pub(super) fn changes(
     let standing = still_open(ledger, suppressions, &found).into_iter();
     let standing: Vec<Finding> = standing
         .filter_map(|(id, life, is_hidden)| {
-            let finding = as_last_found(id, life)?;
+            let finding = standing_as_counted(id, life)?;
             Some(Finding { suppressed_by: is_hidden.then(String::new), ..finding })
         })
         .collect();

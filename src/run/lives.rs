@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::findings::{Kind, Log, Severity, Suppression, Told};
 use crate::limits;
-use crate::report::{Finding, FindingLog, Report, Standing, Status, Subjects};
-use crate::state::{Ledger, Life, LifeLog, Stage};
+use crate::report::{Finding, FindingLog, Report, Standing, Status, Subjects, text};
+use crate::state::{Ledger, Life, LifeCounts, LifeLog, Stage};
 use crate::time::Instant;
 
 /// What a run saw, as far as it tells whether a finding is over.
@@ -104,6 +104,7 @@ pub(super) fn live(ledger: &mut Ledger, report: &mut Report, seen: &Seen<'_>) {
                 .last
                 .map(|last| last.min(seen.run_at).ns())
                 .max(before.and_then(|life| life.last_ns)),
+            counted: counts(finding),
             alerted: before.and_then(|life| life.alerted.clone()),
         };
         ledger.findings.insert(finding.id.clone(), life);
@@ -196,6 +197,41 @@ pub(super) fn told(ledger: &Ledger, since: Option<Instant>) -> Vec<Told> {
     told.collect()
 }
 
+fn counts(finding: &Finding) -> LifeCounts {
+    let Subjects { count, exact, low, high } = finding.subjects;
+    LifeCounts {
+        served: finding.served,
+        denied: finding.denied,
+        failed: finding.failed,
+        people: [count, low, high],
+        is_exact: exact,
+        operations: finding.operations.clone(),
+        credentials: finding.credentials.clone(),
+        overstay_s: finding.overstay_s,
+    }
+}
+
+/// A finding that stands, as it is told to who has not heard of it lately: with what the run that last found it counted. No
+/// report has these counts, for no call of its run is among them.
+pub(super) fn standing_as_counted(id: &str, life: &Life) -> Option<Finding> {
+    let finding = as_last_found(id, life)?;
+    // What is said of a log is whole, and hours are told of in their night only.
+    if life.log.is_some() || finding.kind.is_anomaly() {
+        return Some(finding);
+    }
+    let LifeCounts { served, denied, failed, people, is_exact, operations, overstay_s, .. } =
+        life.counted.clone();
+    let [count, low, high] = people;
+    let subjects = Subjects { count, exact: is_exact, low, high };
+    let finding = Finding { served, denied, failed, subjects, operations, overstay_s, ..finding };
+    let summary = format!(
+        "{}; found by run {}, and nothing of it is new since",
+        text::summary(&finding),
+        life.last_run
+    );
+    Some(Finding { summary, ..finding })
+}
+
 /// A finding as it was when it was last found, with what can be said of it now: that it is over, or that it is not. None of a kind
 /// that this version does not know.
 pub(super) fn as_last_found(id: &str, life: &Life) -> Option<Finding> {
@@ -212,7 +248,7 @@ pub(super) fn as_last_found(id: &str, life: &Life) -> Option<Finding> {
         data_class: None,
         grant: life.grant.clone(),
         operations: Vec::new(),
-        credentials: Vec::new(),
+        credentials: life.counted.credentials.clone(),
         since: instant(life.since_ns),
         lapsed_at: instant(life.lapsed_at_ns),
         first: None,
@@ -252,10 +288,13 @@ pub(super) fn as_last_found(id: &str, life: &Life) -> Option<Finding> {
     let last =
         finding.last.map_or_else(String::new, |last| format!(", whose last call was at {last}"));
     let what = [("partner", &finding.partner), ("api", &finding.api), ("grant", &finding.grant)];
-    let what: Vec<String> = what
-        .into_iter()
-        .filter_map(|(word, name)| Some(format!("{word} {}", name.as_deref()?)))
-        .collect();
+    let what =
+        what.into_iter().filter_map(|(word, name)| Some(format!("{word} {}", name.as_deref()?)));
+    let credential = match &finding.credentials[..] {
+        [credential] => Some(format!("credential {credential}")),
+        _ => None,
+    };
+    let what: Vec<String> = what.chain(credential).collect();
     let of = if what.is_empty() { String::new() } else { format!(" of {}", what.join(", ")) };
     let how = if is_over { "no longer found" } else { "not over, and nothing of it is new" };
     finding.summary = format!("{how}: {}{of}{last}", life.kind);

@@ -325,6 +325,8 @@ pub struct Life {
     pub lapsed_at_ns: Option<i64>,
     /// The last of its calls.
     pub last_ns: Option<i64>,
+    /// What the run that last found it counted.
+    pub counted: LifeCounts,
     /// The last alert that told of it while it was open; none if none did, or one has told since that it is over.
     pub alerted: Option<Alerted>,
 }
@@ -336,6 +338,27 @@ pub struct Alerted {
     pub severity: String,
     /// The time of its run.
     pub at_ns: i64,
+}
+
+/// What a run counted of a finding.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LifeCounts {
+    /// Calls that were served, or of which the log does not say whether they were.
+    pub served: u64,
+    /// Calls that were denied.
+    pub denied: u64,
+    /// Calls that failed.
+    pub failed: u64,
+    /// Distinct people of those served, and the bounds of that number.
+    pub people: [u64; 3],
+    /// Whether that number is exact.
+    pub is_exact: bool,
+    /// The operations.
+    pub operations: Vec<String>,
+    /// The credentials, as reports show them.
+    pub credentials: Vec<String>,
+    /// The longest that a served call came after access was last in order, in seconds.
+    pub overstay_s: Option<u64>,
 }
 
 /// The log that a finding is about, as it was when it was last found.

@@ -13,8 +13,8 @@ pub use files::{Disk, Files};
 pub use folder::{Folder, run_folder};
 pub use hours::{DayHours, DayUses, PairHours};
 pub use ledger::{
-    Alerted, Day, JudgedBy, KnownInput, Ledger, Life, LifeLog, Outbox, Stage, StateFile,
-    Unremembered, Uses, Waiting,
+    Alerted, Day, JudgedBy, KnownInput, Ledger, Life, LifeCounts, LifeLog, Outbox, Stage,
+    StateFile, Unremembered, Uses, Waiting,
 };
 pub use manifest::{MANIFEST_NAME, MANIFEST_SCHEMA, Manifest, ManifestInput, ManifestReport};
 pub use seal::PrivacyKey;

@@ -18,7 +18,7 @@ pub struct HourUse {
     pub calls: u32,
     /// Those denied.
     pub denied: u32,
-    /// Whom they were about.
+    /// Whom those were about that were not denied: who is refused learns of nobody.
     pub people: People,
 }
 
@@ -28,7 +28,7 @@ impl HourUse {
     pub(super) fn add(&mut self, outcome: Outcome, subject: Option<u64>) {
         self.calls = self.calls.saturating_add(1);
         self.denied = self.denied.saturating_add(u32::from(outcome == Outcome::Denied));
-        if let Some(hash) = subject {
+        if let Some(hash) = subject.filter(|_| outcome != Outcome::Denied) {
             self.people.add(hash);
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{Case, Output};
 use crate::nightly::{CONFIG, append, bad, case, good, nightly, status_of};
@@ -101,17 +101,36 @@ fn what_is_critical_and_open_is_told_again_after_a_while() {
     assert_eq!(inbox(&case).len(), 1);
     nightly(&case, "2018-12-09T01:00:00Z", &[]).expect_status(0);
     assert_eq!(told(&case, 4), [change("after-revocation", "reminder", "critical")]);
-    let summary = &inbox(&case)[&4]["groups"][0]["changes"][0]["summary"];
-    assert!(
-        summary.as_str().unwrap().starts_with(
-            "not over, and nothing of it is new: after-revocation of partner globex, api messages"
-        ),
-        "{summary}"
-    );
+    // With what was counted when it was found: from 1 June to 1 December at nine.
+    assert_as_found_by_run_1(&inbox(&case)[&4]["groups"][0]["changes"][0]);
     night(&case, 12).expect_status(0);
     assert_eq!(inbox(&case).len(), 2);
     night(&case, 16).expect_status(0);
     assert_eq!(told(&case, 6), [change("after-revocation", "reminder", "critical")]);
+}
+
+/// One served call, 183 days and 9 hours after the revocation.
+fn assert_as_found_by_run_1(change: &Value) {
+    assert_eq!((&change["served"], &change["subjects"]), (&json!(1), &json!(1)), "{change}");
+    assert_eq!(change["overstay_s"], 183 * 86_400 + 9 * 3600);
+    assert_eq!(change["operations"], json!(["read"]));
+    let summary = change["summary"].as_str().unwrap();
+    assert!(summary.contains("183 d 9 h"), "{summary}");
+    assert!(summary.ends_with("; found by run 1, and nothing of it is new since"), "{summary}");
+}
+
+#[test]
+fn a_channel_that_comes_later_hears_of_what_stands_and_how_much_it_is() {
+    let case = told_case("");
+    let config = case.read("overstay.toml");
+    let (before, _) = config.split_once("[alert]").unwrap();
+    case.write("overstay.toml", before);
+    append(&case, "logs/a.jsonl", day(1) + &bad("12-01T09:00", 200));
+    night(&case, 2).expect_status(0);
+    case.write("overstay.toml", &config);
+    night(&case, 3).expect_status(0);
+    assert_eq!(told(&case, 2), [change("after-revocation", "new", "critical")]);
+    assert_as_found_by_run_1(&inbox(&case)[&2]["groups"][0]["changes"][0]);
 }
 
 #[test]

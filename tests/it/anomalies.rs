@@ -262,6 +262,17 @@ fn hours_that_are_unlike_those_before_are_found() {
     assert_eq!(odd(&again), odd(&second));
 }
 
+/// Who is refused 400 people's data has not got them.
+#[test]
+fn a_flood_of_refusals_is_no_sweep() {
+    let case = two(CONFIG);
+    days(&case, 1..=21);
+    append(&case, "logs/core.log", acme(22, &[(9, Use { calls: 420, people: 400, denied: 400 })]));
+    append(&case, "logs/edge.log", globex(22));
+    let report = night_after(&case, 22);
+    assert_eq!(odd(&report), [one("denied-burst"), one("spike")].concat());
+}
+
 #[test]
 fn a_day_is_judged_whole_however_it_comes() {
     let case = two(CONFIG);

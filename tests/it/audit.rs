@@ -348,6 +348,11 @@ fn calls_outside_the_window_are_counted_apart() {
         BTreeSet::from(["anonymous", "out-of-scope", "unknown-credential", "unlisted-api"])
     );
     assert_eq!(report["partners"][1]["calls"], 0, "globex");
+    // As reports write hours.
+    let minutes = ["--since", "2018-12-18T09:03Z", "--until", "2018-12-18T10:00Z"];
+    let again = audit(&case, &[&minutes[..], &window[4..]].concat()).expect_status(0).report();
+    assert_eq!(again["accounting"], report["accounting"]);
+    assert_eq!(again["window"], report["window"]);
 }
 
 #[test]
