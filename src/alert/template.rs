@@ -369,7 +369,7 @@ fn later(at: &str, seconds: u64) -> Result<String, minijinja::Error> {
 #[cfg(test)]
 mod tests {
     use super::super::message::examples::{at, change, message};
-    use super::super::{Change, Message, What};
+    use super::super::{Change, Message, Observed, What};
     use super::*;
     use crate::findings::Severity;
 
@@ -655,6 +655,20 @@ mod tests {
             text.ends_with(&format!("\n-- \ndelivery d-0123\nhead {}\n", "ab".repeat(32))),
             "{text}"
         );
+        // Of hours no calls are counted: what was, the summary says.
+        all.groups[0].changes[0].anomaly = Some(Observed {
+            observed: 900,
+            expected: 104.0,
+            score: Some(12.0),
+            from: at("2018-12-18"),
+            until: at("2018-12-19"),
+        });
+        let mail = made(BuiltIn::Mail, &all);
+        assert!(mail.contains("\n  first seen 2018-12-18T03:00:00Z, "), "{mail}");
+        let alerts: Json = serde_json::from_str(&made(BuiltIn::Alertmanager, &all)).unwrap();
+        let told = &alerts[0]["annotations"];
+        assert_eq!((&told["observed"], &told["expected"]), (&json!("900"), &json!("104.0")));
+        assert_eq!(told["served"], Json::Null);
         let test =
             made(BuiltIn::Mail, &Message::test("overstay 0.1.0".to_owned(), at("2018-12-18")));
         assert!(test.starts_with("Subject: overstay test\nTo: "), "{test}");
