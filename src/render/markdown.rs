@@ -595,7 +595,7 @@ mod tests {
             "| Standing | 4 findings of earlier runs, of which this one found nothing: 1 critical, 2 low, 1 suppressed |\n",
             "| Severity | Kind | Status | First seen | Partner | API | People | Overstay | Finding | What | Answered by |\n",
             "| high | log-lost | new | 2018-12-19T02:00:00Z | - | `edge.log` | - | - | `os-22222222222b` | \
-             edge.log (source edge) is gone: 10,000 of 12,000 bytes seen were read, and nobody can tell what was \
+             edge.log (source edge) is gone, or another file has its name: 10,000 of 12,000 bytes seen were read, and nobody can tell what was \
              written after | - |\n",
             "\n## Verdicts that the change of the register may touch\n\n| Partner | API | Operation | Calls |\n\
              | --- | --- | --- | --- |\n| `reelhouse` | `messages` | `read` | 1,204 |\n\

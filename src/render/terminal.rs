@@ -21,7 +21,7 @@ use crate::judge::Verdict;
 use crate::limits;
 use crate::report::text::{
     affected, affected_by_tables, alerts, bytes, counted, duration, latency, people, people_of,
-    register_change, standing, standing_findings, thousands, to_the_minute, to_the_second,
+    register_change, standing, standing_findings, thousands, to_the_second,
 };
 use crate::report::{
     Anomalies, End, EndStatus, Finding, Partner, Register, Report, SourceCoverage, Status, Usage,
@@ -483,15 +483,12 @@ fn calls_of(finding: &Finding, shown: &str) -> String {
     }
     if let Some(anomaly) = finding.anomaly.as_ref().filter(|anomaly| anomaly.score.is_some()) {
         let expected = thousands(anomaly.expected.round() as u64);
-        let (unit, at) = match finding.kind {
-            Kind::SubjectSweep => ("people", anomaly.worst),
-            Kind::DeniedBurst => ("denied", anomaly.worst),
-            Kind::Drop => ("calls", None),
-            _ => ("calls", anomaly.worst),
+        let unit = match finding.kind {
+            Kind::SubjectSweep => "people",
+            Kind::DeniedBurst => "denied",
+            _ => "calls",
         };
-        let (observed, at) =
-            (thousands(anomaly.observed), to_the_minute(at.unwrap_or(anomaly.from)));
-        return format!("{observed} {unit}, {expected} expected, {at}");
+        return format!("{} {unit}, {expected} expected", thousands(anomaly.observed));
     }
     if !finding.kind.is_of_calls() && !finding.kind.is_anomaly() {
         return finding

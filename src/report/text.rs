@@ -718,7 +718,7 @@ pub fn to_the_second(at: Instant) -> String {
 }
 
 /// An instant at which an hour begins: `2018-12-18T09:00Z`.
-pub fn to_the_minute(at: Instant) -> String {
+fn to_the_minute(at: Instant) -> String {
     to_the_second(at).replacen(":00Z", "Z", 1)
 }
 

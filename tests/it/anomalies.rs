@@ -241,15 +241,9 @@ fn hours_that_are_unlike_those_before_are_found() {
     assert_eq!(observed.len(), 2);
     let text = case.run(&["report"]).expect_status(0).stdout.clone();
     assert!(text.contains("\nANOMALIES   5 found in "), "{text}");
-    for (observed, at) in [
-        ("600 calls, ", "T09:00Z"),
-        (" people, ", "T03:00Z"),
-        ("80 denied, ", "T14:00Z"),
-        ("4 calls, ", "T18:00Z"),
-    ] {
-        let at = format!(" expected, 2018-01-22{at}");
-        let is_told = |line: &str| line.contains(observed) && line.ends_with(&at);
-        assert!(text.lines().any(is_told), "{observed}…{at}: {text}");
+    for observed in [" 600 calls, ", " people, ", " 80 denied, ", " 4 calls, "] {
+        let is_told = |line: &str| line.contains(observed) && line.ends_with(" expected");
+        assert!(text.lines().any(is_told), "{observed}: {text}");
     }
     // What comes late of a day makes its report anew, with all that was odd about it.
     append(
