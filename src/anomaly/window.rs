@@ -1,6 +1,6 @@
 //! All partners' days one after the other, each judged by those before it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use hashbrown::HashMap;
 use rayon::prelude::*;
@@ -101,9 +101,10 @@ impl Window {
         let (history, today) = all.split_at(before);
         let tide = Tide::new(history, &today[0], thresholds);
 
-        let pairs: BTreeSet<usize> =
+        let mut pairs: Vec<usize> =
             self.days.iter().flat_map(|day| day.pairs.keys().copied()).collect();
-        let pairs: Vec<usize> = pairs.into_iter().collect();
+        pairs.sort_unstable();
+        pairs.dedup();
         let judged = pairs.into_par_iter().map_init(Vec::new, |history, pair| {
             let has_calls = |age: &usize| day_of(*age, pair, 0).hours.is_some();
             // Before its first call there is no history.
@@ -196,11 +197,11 @@ mod tests {
 
     const ALL: u32 = (1 << 24) - 1;
 
-    fn hours(calls: u32) -> Box<[Hour; 24]> {
+    fn hours(calls: u32) -> HoursOfDay {
         Box::new([Hour { calls, denied: 0, subjects: 0 }; 24])
     }
 
-    fn pairs<const N: usize>(hours: [Box<[Hour; 24]>; N]) -> HashMap<usize, Box<[Hour; 24]>> {
+    fn pairs<const N: usize>(hours: [HoursOfDay; N]) -> HashMap<usize, HoursOfDay> {
         hours.into_iter().enumerate().collect()
     }
 

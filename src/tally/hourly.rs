@@ -350,16 +350,26 @@ const LATEST_HOURS: usize = 4;
 #[derive(Debug, Default)]
 struct OneHour {
     hour: i64,
-    uses: Vec<HourUse>,
-    /// The indexes that have calls, and whose and of what these are.
-    used: Vec<(u32, PartnerId, ApiId)>,
+    /// By index: where its use is, or [`NOWHERE`]. Of many days most indexes have no call in an hour.
+    places: Vec<u32>,
+    uses: Vec<IndexedUse>,
 }
+
+#[derive(Debug)]
+struct IndexedUse {
+    index: u32,
+    partner: PartnerId,
+    api: ApiId,
+    hour_use: HourUse,
+}
+
+const NOWHERE: u32 = u32::MAX;
 
 impl LatestHours {
     /// Makes room for so many indexes.
     pub(super) fn grow(&mut self, count: usize) {
         for of_hour in &mut self.hours {
-            of_hour.uses.resize_with(of_hour.uses.len().max(count), HourUse::default);
+            of_hour.places.resize(of_hour.places.len().max(count), NOWHERE);
         }
     }
 
@@ -382,12 +392,13 @@ impl LatestHours {
         outcome: Outcome,
         subject: Option<u64>,
     ) {
-        let OneHour { uses, used, .. } = &mut self.hours[self.now];
-        let hour_use = &mut uses[index as usize];
-        if hour_use.calls == 0 {
-            used.push((index, partner, api));
+        let OneHour { places, uses, .. } = &mut self.hours[self.now];
+        let place = &mut places[index as usize];
+        if *place == NOWHERE {
+            *place = uses.len() as u32;
+            uses.push(IndexedUse { index, partner, api, hour_use: HourUse::default() });
         }
-        hour_use.add(outcome, subject);
+        uses[*place as usize].hour_use.add(outcome, subject);
     }
 
     /// Moves all of them to where all hours are.
@@ -404,17 +415,17 @@ impl LatestHours {
 impl OneHour {
     fn flush(&mut self, hourly: &mut Hourly) {
         let hour = self.hour;
-        for (index, partner, api) in self.used.drain(..) {
-            let hour_use = std::mem::take(&mut self.uses[index as usize]);
+        for IndexedUse { index, partner, api, hour_use } in self.uses.drain(..) {
+            self.places[index as usize] = NOWHERE;
             hourly.add_use(HourKey { hour, partner, api }, hour_use);
         }
     }
 
     fn heap_bytes(&self) -> usize {
-        let used = self.used.iter().map(|(index, ..)| &self.uses[*index as usize]);
-        self.uses.capacity() * size_of::<HourUse>()
-            + self.used.capacity() * size_of::<(u32, PartnerId, ApiId)>()
-            + used.map(|hour_use| hour_use.people.heap_bytes()).sum::<usize>()
+        let beside: usize = self.uses.iter().map(|of| of.hour_use.people.heap_bytes()).sum();
+        self.places.capacity() * size_of::<u32>()
+            + self.uses.capacity() * size_of::<IndexedUse>()
+            + beside
     }
 }
 
