@@ -115,19 +115,25 @@ impl Grown {
             if at < keep(end) { until.min(keep(end)) } else { until }
         };
         let (mut block, mut next) = (Vec::new(), Vec::new());
-        let mut until = end_of(self.bytes).max(self.bytes);
-        read(reader, until - self.bytes, &mut block)?;
-        while self.bytes < keep(size) {
+        read(reader, end_of(self.bytes) - self.bytes, &mut block)?;
+        while !block.is_empty() {
             // The next one is read meanwhile.
-            let next_until = end_of(until).max(until);
-            let ahead = next_until - until;
-            let ((), came) = rayon::join(|| self.push(&block), || read(reader, ahead, &mut next));
-            came?;
+            let until = self.bytes + block.len() as u64;
+            match end_of(until) - until {
+                0 => {
+                    self.push(&block);
+                    next.clear();
+                }
+                ahead => {
+                    let (_, came) =
+                        rayon::join(|| self.push(&block), || read(reader, ahead, &mut next));
+                    came?;
+                }
+            }
             if self.bytes <= keep(end) {
                 kept.clone_from(self);
             }
             std::mem::swap(&mut block, &mut next);
-            until = next_until;
         }
         read(reader, size - self.bytes, &mut block)?;
         Ok(self.finish(&block))
