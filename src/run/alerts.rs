@@ -22,7 +22,7 @@ use super::lives::{standing_as_counted, still_open};
 ///
 /// A finding is told of when it is new to the receivers, is back, or has become more severe; a critical one that is open again
 /// after `remind_every`; and that it is over, or suppressed, if it was told of, under the severity that was. What a suppression
-/// hides is not, until that runs out. An anomaly is of its day: it is told of once, and that is all.
+/// hides is not, until that runs out. An anomaly is of its day: it is told of once, in its night, and that is all.
 pub(super) fn changes(
     ledger: &mut Ledger,
     report: &Report,
@@ -35,7 +35,9 @@ pub(super) fn changes(
     let standing = still_open(ledger, suppressions, &found).into_iter();
     let standing: Vec<Finding> = standing
         .filter_map(|(id, life, is_hidden)| {
-            let finding = standing_as_counted(id, life)?;
+            // An anomaly is told of in its night or not at all: of what it was no run knows the figures later.
+            let finding =
+                standing_as_counted(id, life).filter(|finding| !finding.kind.is_anomaly())?;
             Some(Finding { suppressed_by: is_hidden.then(String::new), ..finding })
         })
         .collect();

@@ -203,8 +203,10 @@ fn counts(finding: &Finding) -> LifeCounts {
         served: finding.served,
         denied: finding.denied,
         failed: finding.failed,
-        people: [count, low, high],
-        is_exact: exact,
+        people: count,
+        people_exact: exact,
+        people_low: low,
+        people_high: high,
         operations: finding.operations.clone(),
         credentials: finding.credentials.clone(),
         overstay_s: finding.overstay_s,
@@ -215,15 +217,25 @@ fn counts(finding: &Finding) -> LifeCounts {
 /// report has these counts, for no call of its run is among them.
 pub(super) fn standing_as_counted(id: &str, life: &Life) -> Option<Finding> {
     let finding = as_last_found(id, life)?;
-    // What is said of a log is whole, and hours are told of in their night only.
-    if life.log.is_some() || finding.kind.is_anomaly() {
+    // What is said of a log is whole.
+    if life.log.is_some() {
         return Some(finding);
     }
-    let LifeCounts { served, denied, failed, people, is_exact, operations, overstay_s, .. } =
-        life.counted.clone();
-    let [count, low, high] = people;
-    let subjects = Subjects { count, exact: is_exact, low, high };
-    let finding = Finding { served, denied, failed, subjects, operations, overstay_s, ..finding };
+    let counted = &life.counted;
+    let finding = Finding {
+        served: counted.served,
+        denied: counted.denied,
+        failed: counted.failed,
+        subjects: Subjects {
+            count: counted.people,
+            exact: counted.people_exact,
+            low: counted.people_low,
+            high: counted.people_high,
+        },
+        operations: counted.operations.clone(),
+        overstay_s: counted.overstay_s,
+        ..finding
+    };
     let summary = format!(
         "{}; found by run {}, and nothing of it is new since",
         text::summary(&finding),

@@ -349,10 +349,14 @@ pub struct LifeCounts {
     pub denied: u64,
     /// Calls that failed.
     pub failed: u64,
-    /// Distinct people of those served, and the bounds of that number.
-    pub people: [u64; 3],
+    /// Distinct people of those served.
+    pub people: u64,
     /// Whether that number is exact.
-    pub is_exact: bool,
+    pub people_exact: bool,
+    /// At least so many.
+    pub people_low: u64,
+    /// At most so many.
+    pub people_high: u64,
     /// The operations.
     pub operations: Vec<String>,
     /// The credentials, as reports show them.
