@@ -274,7 +274,7 @@ fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
 /// end by years in silence.
 pub(super) fn instant(text: &str) -> std::result::Result<Instant, String> {
     let expected = "RFC 3339 (2018-12-18T09:30:00Z), a date, or Unix seconds";
-    let whole = to_the_second(text);
+    let whole = with_seconds(text);
     match odd_unix_seconds(text) {
         Some(odd) => Err(format!("{expected}: as seconds {odd}")),
         None => parse_table_instant(&whole).map_err(|_| expected.to_owned()),
@@ -282,7 +282,7 @@ pub(super) fn instant(text: &str) -> std::result::Result<Instant, String> {
 }
 
 /// The same with seconds, where it has minutes, as reports write hours: `2018-12-18T09:30Z`.
-fn to_the_second(text: &str) -> Cow<'_, str> {
+fn with_seconds(text: &str) -> Cow<'_, str> {
     match text.strip_suffix('Z') {
         Some(minutes) if minutes.len() == "2018-12-18T09:30".len() => {
             Cow::Owned(format!("{minutes}:00Z"))
