@@ -43,6 +43,7 @@ pub mod call;
 pub mod limits;
 pub mod error;
 mod nearest;
+pub mod network;
 pub mod register;
 pub mod input;
 pub mod parse;

@@ -212,6 +212,10 @@ pub const SERVED_DAYS_MAX: usize = 4096;
 /// Days of logs since a partner's first call before which nothing that it does is called new: it is still beginning.
 pub const NEW_USE_DAYS_MIN: u64 = 14;
 
+/// Networks that one credential may be presented from and be tied to them: those of a partner's servers are few, those of people's
+/// phones are not.
+pub const NETWORKS_MAX: usize = 64;
+
 /// Days of logs without a served call after which one is called a waking.
 pub const WOKEN_DAYS_MIN: u64 = 60;
 

@@ -127,6 +127,8 @@ pub struct Observed {
     pub from: Instant,
     /// … until when.
     pub until: Instant,
+    /// Of a new network, that network.
+    pub network: Option<String>,
 }
 
 /// What became of a finding, that it is told.

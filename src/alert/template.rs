@@ -662,6 +662,7 @@ mod tests {
             score: Some(12.0),
             from: at("2018-12-18"),
             until: at("2018-12-19"),
+            network: None,
         });
         let mail = made(BuiltIn::Mail, &all);
         assert!(mail.contains("\n  first seen 2018-12-18T03:00:00Z, "), "{mail}");

@@ -12,8 +12,8 @@ use crate::judge::{Judge, Judged, Presented, Verdict};
 use crate::limits;
 use crate::register::{ApiId, CredentialId, GrantId, PartnerId, Shown};
 use crate::tally::{
-    Cell, CellKey, Evidence, Group, Latest, Names, OTHER, OperationName, Operations, Proof,
-    Subjects, outcome_index,
+    Cell, CellKey, Evidence, Group, Latest, Names, Networks, OTHER, OperationName, Operations,
+    Proof, Subjects, outcome_index,
 };
 use crate::time::Instant;
 
@@ -195,7 +195,7 @@ pub fn collect(
     stale: &BTreeMap<CredentialId, Group>,
     unknown: &UnknownCredentials,
     past: &Past,
-    (told, odd): (&[Told], &[OddUse]),
+    (told, odd, networks): (&[Told], &[OddUse], &Networks),
     severities: &Severities,
 ) -> Vec<Found> {
     let mut drafts: BTreeMap<Problem, Draft> = BTreeMap::new();
@@ -230,7 +230,7 @@ pub fn collect(
         found.extend(hygiene(judge, &seen, window_end, past.partner, severities));
     }
     found.extend(told.iter().map(|told| told.found(severities)));
-    found.extend(odd.iter().filter_map(|odd| odd.found(judge, rows, severities)));
+    found.extend(odd.iter().filter_map(|odd| odd.found(judge, (rows, networks), severities)));
     found.sort_by(|a, b| a.id.cmp(&b.id));
     found
 }

@@ -1,7 +1,7 @@
 //! What each verdict and kind of finding means, as `overstay explain` prints it.
 
 /// Name and text, in the order of verdicts, then the kinds of finding that are none.
-pub const EXPLANATIONS: [(&str, &str); 33] = [
+pub const EXPLANATIONS: [(&str, &str); 34] = [
     ("open", include_str!("explain/open.md")),
     ("anonymous", include_str!("explain/anonymous.md")),
     ("unknown-credential", include_str!("explain/unknown-credential.md")),
@@ -32,6 +32,7 @@ pub const EXPLANATIONS: [(&str, &str); 33] = [
     ("new-operation", include_str!("explain/new-operation.md")),
     ("woken-grant", include_str!("explain/woken-grant.md")),
     ("woken-api", include_str!("explain/woken-api.md")),
+    ("new-network", include_str!("explain/new-network.md")),
     ("log-rewritten", include_str!("explain/log-rewritten.md")),
     ("log-lost", include_str!("explain/log-lost.md")),
     ("register-refused", include_str!("explain/register-refused.md")),

@@ -35,6 +35,8 @@ pub enum Kind {
     WokenGrant,
     /// An api of which a call was served again after a long time.
     WokenApi,
+    /// A credential that was presented from a network for the first time.
+    NewNetwork,
     /// A log of which what was read is no longer what lies there.
     LogRewritten,
     /// A log that is gone before it was read to its end.
@@ -59,6 +61,7 @@ impl Kind {
             Kind::NewOperation,
             Kind::WokenGrant,
             Kind::WokenApi,
+            Kind::NewNetwork,
             Kind::LogRewritten,
             Kind::LogLost,
             Kind::RegisterRefused,
@@ -88,6 +91,7 @@ impl Kind {
                 | Kind::NewOperation
                 | Kind::WokenGrant
                 | Kind::WokenApi
+                | Kind::NewNetwork
         )
     }
 
@@ -108,6 +112,7 @@ impl Kind {
             Kind::NewOperation => "new-operation",
             Kind::WokenGrant => "woken-grant",
             Kind::WokenApi => "woken-api",
+            Kind::NewNetwork => "new-network",
             Kind::LogRewritten => "log-rewritten",
             Kind::LogLost => "log-lost",
             Kind::RegisterRefused => "register-refused",
@@ -137,7 +142,8 @@ impl Kind {
             | Kind::UnusedCredential
             | Kind::Drop
             | Kind::NewApi
-            | Kind::NewOperation => return Severity::Low,
+            | Kind::NewOperation
+            | Kind::NewNetwork => return Severity::Low,
         };
         match verdict {
             Verdict::AfterRevocation

@@ -1,19 +1,20 @@
 //! What partners do that is unlike what they did before: hours that are far from what their past leads one to expect, and what is
-//! done for the first time, or again after a long time.
+//! done for the first time, from somewhere for the first time, or again after a long time.
 //!
-//! A pure function of counts by hour and of days of use. It knows neither files nor the register.
+//! A pure function of counts by hour, of days of use and of networks. It knows neither files nor the register.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Kind;
-use super::collect::{Found, Row, Severities};
+use super::collect::{Found, Row, Severities, hex, severity};
 use super::hygiene::without_calls;
 use super::id::{Identity, id};
 use crate::anomaly::{self, Anomaly, DayJudged};
 use crate::judge::Judge;
 use crate::limits;
+use crate::network::Network;
 use crate::register::{PartnerId, Register};
-use crate::tally::outcome_index;
+use crate::tally::{By, ByNetwork, Networks, outcome_index};
 use crate::time::{Instant, day_name};
 
 /// Something odd.
@@ -21,9 +22,9 @@ use crate::time::{Instant, day_name};
 pub struct OddUse {
     /// What.
     pub kind: Kind,
-    /// The partner; none of an api that nobody used.
+    /// The partner; none of an api that nobody used, and of a credential, which is somebody's.
     pub partner: Option<String>,
-    /// The api; none of a grant, which is for one.
+    /// The api; none of a grant, which is for one, and of a credential, which is for any.
     pub api: Option<String>,
     /// The operation, of one that is new.
     pub operation: Option<String>,
@@ -47,6 +48,17 @@ pub enum Shown {
         /// The last day of use before it, of what woke.
         last: Option<i64>,
     },
+    /// The first day on which a credential was presented from a network.
+    Network {
+        /// The credential's digest.
+        credential: [u8; 32],
+        /// The network.
+        network: Network,
+        /// The day's number since 1970.
+        day: i64,
+        /// Days with addresses in logs before, since the first of the credential's.
+        days_before: u64,
+    },
 }
 
 /// What was looked at to find what is odd.
@@ -60,6 +72,21 @@ pub struct Scope {
     pub too_little: u64,
     /// The most days that any of the days was compared with.
     pub history_days: u64,
+    /// What was looked at to find new networks; none if that was not asked for.
+    pub networks: Option<NetworkScope>,
+}
+
+/// What was looked at to find new networks, of credentials that the register knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NetworkScope {
+    /// Credentials of whose networks enough is known to say what is new.
+    pub credentials: u64,
+    /// Those of which it is not.
+    pub too_little: u64,
+    /// Those that were presented from so many networks that none is new.
+    pub untied: u64,
+    /// Calls whose log has no address of the caller.
+    pub without_address: u64,
 }
 
 /// All that is odd, and what was looked at.
@@ -98,22 +125,23 @@ impl Odd {
 
     /// Adds all of `other`.
     pub fn merge(&mut self, other: Odd) {
-        let Scope { days, judged, too_little, history_days } = other.scope;
+        let Scope { days, judged, too_little, history_days, networks } = other.scope;
         self.scope.days += days;
         self.scope.judged += judged;
         self.scope.too_little += too_little;
         self.scope.history_days = self.scope.history_days.max(history_days);
+        self.scope.networks = self.scope.networks.or(networks);
         other.uses.into_iter().for_each(|odd| self.add(odd));
     }
 
-    /// Leaves what is of one partner. What an api did for nobody else is none of its.
+    /// Leaves what is of one partner. What an api did for nobody else is none of its. Whose a credential is, its calls say.
     pub fn of_partner(&mut self, partner: &str, register: &Register) {
         self.uses.retain(|odd| {
             let grant = odd.grant.as_deref().and_then(|grant| register.grant_id(grant));
             let holder = grant
                 .and_then(|id| register.grants[id.0 as usize].versions.last())
                 .map(|version| register.partners[version.row.partner.0 as usize].id.as_str());
-            odd.partner.as_deref().or(holder) == Some(partner)
+            odd.kind == Kind::NewNetwork || odd.partner.as_deref().or(holder) == Some(partner)
         });
     }
 
@@ -126,6 +154,7 @@ impl Odd {
                 && known.api == odd.api
                 && known.operation == odd.operation
                 && known.grant == odd.grant
+                && known.shown.network() == odd.shown.network()
         };
         let Some(known) = self.uses.iter_mut().find(is_same) else {
             self.uses.push(odd);
@@ -156,14 +185,17 @@ impl OddUse {
 
 impl OddUse {
     /// The finding; none if the register does not list whom or what it is about. Of what is new or woke, it has the calls of
-    /// these rows.
+    /// these rows; of a new network, those from there.
     pub(super) fn found(
         &self,
         judge: &Judge<'_>,
-        rows: &[Row],
+        (rows, networks): (&[Row], &Networks),
         severities: &Severities,
     ) -> Option<Found> {
         let register = judge.register;
+        if let Shown::Network { credential, network, .. } = &self.shown {
+            return self.found_from(register, networks, (credential, *network), severities);
+        }
         let grant = match &self.grant {
             Some(name) => Some(register.grant_id(name)?),
             None => None,
@@ -219,6 +251,34 @@ impl OddUse {
                 found.subjects.merge(&row.cell.subjects);
             }
         }
+        found.severity = severity(self.kind, found.served() > 0, severities);
+        Some(found)
+    }
+
+    /// The same of a credential that was presented from a network; none if no call was.
+    fn found_from(
+        &self,
+        register: &Register,
+        networks: &Networks,
+        (digest, network): (&[u8; 32], Network),
+        severities: &Severities,
+    ) -> Option<Found> {
+        let id_of_credential = register.credential_id(digest)?;
+        let known = networks.of(id_of_credential)?;
+        let calls = known.uses.kept()?.get(&network)?;
+        let part = format!("{} {} {network}", day_name(self.shown.day()), hex(digest));
+        let identity = Identity { credential: &part, ..Identity::default() };
+        let shown = register.credentials[id_of_credential.0 as usize].shown.clone();
+        let mut found = Found {
+            partner: Some(known.latest.1),
+            credentials: BTreeSet::from([shown]),
+            calls: calls.calls,
+            first: Some(calls.first()),
+            last: Some(calls.last()),
+            odd: Some(self.shown.clone()),
+            ..without_calls(id(self.kind, identity), self.kind, severities)
+        };
+        found.severity = severity(self.kind, found.served() > 0, severities);
         Some(found)
     }
 }
@@ -228,7 +288,20 @@ impl Shown {
     pub fn day(&self) -> i64 {
         match self {
             Shown::Hours(anomaly) => anomaly.last_hour.div_euclid(24),
-            Shown::Day { day, .. } => *day,
+            Shown::Day { day, .. } | Shown::Network { day, .. } => *day,
+        }
+    }
+
+    /// The digest of the credential, of a new network.
+    pub fn credential(&self) -> Option<&[u8; 32]> {
+        self.network().map(|(credential, _)| credential)
+    }
+
+    /// The credential and the network, of a new network.
+    fn network(&self) -> Option<(&[u8; 32], Network)> {
+        match self {
+            Shown::Network { credential, network, .. } => Some((credential, *network)),
+            Shown::Hours(_) | Shown::Day { .. } => None,
         }
     }
 
@@ -236,7 +309,7 @@ impl Shown {
     pub fn span(&self) -> (Instant, Instant) {
         let (first, end) = match self {
             Shown::Hours(anomaly) => (anomaly.first_hour, anomaly.last_hour.saturating_add(1)),
-            Shown::Day { day, .. } => {
+            Shown::Day { day, .. } | Shown::Network { day, .. } => {
                 (day.saturating_mul(24), day.saturating_add(1).saturating_mul(24))
             }
         };
@@ -294,6 +367,76 @@ pub fn novelties(
         odd(Kind::NewOperation, partner, api, Some(operation), *day)
     });
     apis.chain(operations).collect()
+}
+
+/// The first day of calls from each network, by the digest of the credential.
+pub type FirstNetworks = BTreeMap<[u8; 32], ByNetwork<i64>>;
+
+/// The first days of all that was counted.
+pub fn first_networks(register: &Register, networks: &Networks) -> FirstNetworks {
+    let firsts = networks.sorted().into_iter().map(|(credential, known)| {
+        let digest = register.credentials[credential.0 as usize].digest;
+        (digest, known.uses.map(|calls| By::Day.of(calls.first())))
+    });
+    firsts.collect()
+}
+
+/// From where credentials were presented for the first time, after at least [`limits::NEW_USE_DAYS_MIN`] days with addresses in logs
+/// since the first of theirs: of these days alone.
+pub fn new_networks(
+    firsts: &FirstNetworks,
+    of_days: impl Fn(i64) -> bool,
+    days_noted: &BTreeSet<i64>,
+) -> Vec<OddUse> {
+    let mut new = Vec::new();
+    for (credential, by_network) in firsts {
+        let Some(by_network) = by_network.kept() else { continue };
+        let Some(&first) = by_network.values().min() else { continue };
+        for (&network, &day) in by_network.iter().filter(|(_, day)| **day > first && of_days(**day))
+        {
+            let days_before = days_noted.range(first..day).count() as u64;
+            if days_before >= limits::NEW_USE_DAYS_MIN {
+                new.push(OddUse {
+                    kind: Kind::NewNetwork,
+                    partner: None,
+                    api: None,
+                    operation: None,
+                    grant: None,
+                    shown: Shown::Network { credential: *credential, network, day, days_before },
+                });
+            }
+        }
+    }
+    new
+}
+
+/// What there was to find new networks in: the credentials of these calls, each as of the last of them.
+pub fn network_scope(
+    register: &Register,
+    networks: &Networks,
+    firsts: &FirstNetworks,
+    days_noted: &BTreeSet<i64>,
+) -> NetworkScope {
+    let mut scope = NetworkScope::default();
+    for (credential, known) in networks.sorted() {
+        scope.without_address += known.without_address;
+        let by_network = firsts.get(&register.credentials[credential.0 as usize].digest);
+        let kept = by_network.map(ByNetwork::kept);
+        if kept == Some(None) {
+            scope.untied += 1;
+            continue;
+        }
+        let first = kept.flatten().and_then(|kept| kept.values().min().copied());
+        let last = By::Day.of(known.latest.0);
+        let days = first
+            .filter(|first| *first < last)
+            .map_or(0, |first| days_noted.range(first..last).count());
+        match days as u64 >= limits::NEW_USE_DAYS_MIN {
+            true => scope.credentials += 1,
+            false => scope.too_little += 1,
+        }
+    }
+    scope
 }
 
 /// What was served again after at least [`limits::WOKEN_DAYS_MIN`] days of logs on which it was not, by name: each such day, the
@@ -412,6 +555,8 @@ mod tests {
         let [first, second] = &odd.uses[..] else { panic!("{odd:?}") };
         assert_eq!(first.shown.span(), (Instant::from_hour(34), Instant::from_hour(35)));
         assert_eq!(second.shown.span(), (Instant::from_hour(54), Instant::from_hour(55)));
-        assert_eq!(odd.scope, Scope { days: 4, judged: 12, too_little: 4, history_days: 54 });
+        let looked_at =
+            Scope { days: 4, judged: 12, too_little: 4, history_days: 54, networks: None };
+        assert_eq!(odd.scope, looked_at);
     }
 }

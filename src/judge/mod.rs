@@ -402,6 +402,13 @@ impl<'r> Judge<'r> {
         }
     }
 
+    /// Whose a credential is, as [`Judged::partner`] has it of a call that presents it.
+    pub fn partner_of(&self, credential: CredentialId, at: Instant) -> PartnerId {
+        // What an api's caches still serve makes nobody else its holder.
+        let propagation_s = self.register.propagation_s;
+        holder(&self.register.credentials[credential.0 as usize], at, propagation_s).partner
+    }
+
     /// Fills in all that depends on who called, what, and when.
     fn fill_in(&self, at: Instant, judged: &mut Judged<'_>) {
         let facts = judged.api.known().map(|api| (api, &self.apis[api.0 as usize]));

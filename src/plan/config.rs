@@ -164,6 +164,11 @@ impl ConfigFile {
         thresholds
     }
 
+    /// Whether new networks are looked for.
+    pub fn notes_networks(&self) -> bool {
+        self.tables.anomaly.new_network
+    }
+
     /// The configured severities; a problem for each kind or severity that is unknown.
     pub fn severities(&self, problems: &mut Problems) -> Severities {
         let mut severities = Severities::new();
@@ -559,11 +564,13 @@ pub struct Privacy {
     pub key_file: Option<String>,
 }
 
-/// `[anomaly]`: what it takes to be one. [`Thresholds`] tells what each number means.
+/// `[anomaly]`: what is looked for, and what it takes to be one. [`Thresholds`] tells what each number means.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-#[allow(missing_docs)] // each is a field of `Thresholds`
+#[allow(missing_docs)] // each of the others is a field of `Thresholds`
 pub struct Anomaly {
+    /// Whether credentials that are presented from a network for the first time are told.
+    pub new_network: bool,
     pub history_days: Option<Spanned<i64>>,
     pub history_days_min: Option<Spanned<i64>>,
     pub spike_calls_min: Option<Spanned<i64>>,

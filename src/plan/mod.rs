@@ -114,6 +114,8 @@ pub struct ReadPlan {
     pub suppressions: Vec<Suppression>,
     /// What it takes to be an anomaly.
     pub thresholds: Thresholds,
+    /// Whether the networks that calls come from are noted, to find new ones.
+    pub notes_networks: bool,
     /// What the configuration says in vain, a line each.
     pub unused: Vec<String>,
     /// Whether days are counted apart.
@@ -662,6 +664,7 @@ fn read_plan(args: &ReadArgs, config: Option<&ConfigFile>) -> Result<(ReadPlan, 
     let severities = config.map(|config| config.severities(&mut problems)).unwrap_or_default();
     let suppressions = config.map(|config| config.suppressions(&mut problems)).unwrap_or_default();
     let thresholds = config.map(|config| config.thresholds(&mut problems)).unwrap_or_default();
+    let notes_networks = config.is_some_and(ConfigFile::notes_networks);
     config.iter().for_each(|config| drop(configured_outputs(config, &mut problems)));
     problems.told("the configuration")?;
     let log_format = match &args.log_format {
@@ -707,6 +710,7 @@ fn read_plan(args: &ReadArgs, config: Option<&ConfigFile>) -> Result<(ReadPlan, 
         severities,
         suppressions,
         thresholds,
+        notes_networks,
         unused: config.map(ConfigFile::unused).unwrap_or_default(),
         ..how(&args.how, plan)?
     };
@@ -918,6 +922,7 @@ impl Gathered {
             severities: Severities::new(),
             suppressions: Vec::new(),
             thresholds: Thresholds::default(),
+            notes_networks: false,
             unused: Vec::new(),
             by: By::Whole,
             counted_bytes_max: limits::COUNTED_BYTES_MAX,

@@ -392,6 +392,7 @@ fn read_plan(args: &StateArgs, config: &ConfigFile) -> Result<(ReadPlan, Vec<Sou
         severities,
         suppressions,
         thresholds,
+        notes_networks: config.notes_networks(),
         unused: config.unused(),
         ..Gathered::default().finish(&sources, None)
     };

@@ -55,6 +55,7 @@ pub const CSV_TABLES: [CsvTable; 19] = [
             "median",
             "day_ratio",
             "last_before",
+            "network",
         ],
         rows: |report| {
             let real = |x: Option<f64>| x.map_or_else(String::new, |x| x.to_string());
@@ -75,6 +76,7 @@ pub const CSV_TABLES: [CsvTable; 19] = [
                     real(anomaly.median),
                     real(anomaly.day_ratio),
                     optional(anomaly.last_before.as_deref()),
+                    optional(anomaly.network.as_deref()),
                 ])
             };
             report.findings.iter().filter_map(row).collect()
@@ -423,6 +425,7 @@ pub const CSV_TABLES: [CsvTable; 19] = [
                 crate::report::Status::Partial => "partial",
             };
             let (window, register, lines) = (&report.window, &report.register, &report.accounting);
+            let networks = report.anomalies.networks;
             let nightly = report.nightly.as_ref();
             let change = nightly.and_then(|nightly| nightly.register_change.as_ref());
             let since = nightly.and_then(|nightly| nightly.since);
@@ -452,6 +455,16 @@ pub const CSV_TABLES: [CsvTable; 19] = [
                 ("anomalies_without_history", report.anomalies.without_history.to_string()),
                 ("anomalies_history_days", report.anomalies.history_days.to_string()),
                 ("anomalies_history_days_min", report.anomalies.history_days_min.to_string()),
+                ("anomalies_networks_credentials", number(networks.map(|all| all.credentials))),
+                (
+                    "anomalies_networks_without_history",
+                    number(networks.map(|all| all.without_history)),
+                ),
+                ("anomalies_networks_untied", number(networks.map(|all| all.untied))),
+                (
+                    "anomalies_networks_without_address",
+                    number(networks.map(|all| all.without_address)),
+                ),
                 ("nightly_run", number(nightly.map(|nightly| nightly.run))),
                 ("nightly_run_at", instant(nightly.and_then(|nightly| nightly.run_at))),
                 ("nightly_day", optional(nightly.and_then(|nightly| nightly.day.as_deref()))),

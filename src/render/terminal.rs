@@ -24,8 +24,8 @@ use crate::report::text::{
     register_change, standing, standing_findings, thousands, to_the_second,
 };
 use crate::report::{
-    Anomalies, End, EndStatus, Finding, Partner, Register, Report, SourceCoverage, Status, Usage,
-    Window,
+    Anomalies, AnomalyNetworks, End, EndStatus, Finding, Partner, Register, Report, SourceCoverage,
+    Status, Usage, Window,
 };
 use crate::time::Instant;
 
@@ -396,7 +396,7 @@ pub(super) fn parties(finding: &Finding) -> (Option<&str>, Option<&str>) {
     let credential = finding.credentials.first().map(String::as_str);
     match finding.kind {
         Kind::Verdict(Verdict::UnknownCredential) => (credential, None),
-        Kind::Verdict(Verdict::StaleCredential) | Kind::UnusedCredential => {
+        Kind::Verdict(Verdict::StaleCredential) | Kind::UnusedCredential | Kind::NewNetwork => {
             (finding.partner.as_deref(), credential)
         }
         Kind::LogRewritten | Kind::LogLost => {
@@ -499,7 +499,10 @@ fn calls_of(finding: &Finding, shown: &str) -> String {
     let counts =
         [(finding.served, "served"), (finding.denied, "denied"), (finding.failed, "failed")];
     let counts = counts.into_iter().filter(|(n, what)| *n > 0 && *what != shown);
-    counts.map(|(n, what)| format!("{} {what}", thousands(n))).collect::<Vec<_>>().join(", ")
+    let network = finding.anomaly.as_ref().and_then(|anomaly| anomaly.network.as_deref());
+    let from = network.map(|network| format!("from {network}"));
+    let counts = counts.map(|(n, what)| format!("{} {what}", thousands(n)));
+    from.into_iter().chain(counts).collect::<Vec<_>>().join(", ")
 }
 
 /// The findings of earlier runs of which nothing is known that would have ended them.
@@ -569,6 +572,33 @@ pub(super) fn unused_line(report: &Report) -> Option<String> {
 
 /// `2 found in 3,412 uses of apis by partners, by 56 days of history`, or why none were looked for.
 pub(super) fn anomalies_line(report: &Report) -> String {
+    let networks = report.anomalies.networks.map(networks_told);
+    [anomalies_told(report)].into_iter().chain(networks).collect::<Vec<_>>().join("; ")
+}
+
+/// `new networks looked for in 12 credentials, not in 3 with less than 14 days`.
+fn networks_told(networks: AnomalyNetworks) -> String {
+    let AnomalyNetworks { credentials, without_history, untied, without_address } = networks;
+    let mut told =
+        format!("new networks looked for in {}", counted(credentials, "credential", "credentials"));
+    if without_history > 0 {
+        let least = limits::NEW_USE_DAYS_MIN;
+        told.push_str(&format!(
+            ", not in {} with less than {least} days",
+            thousands(without_history)
+        ));
+    }
+    if untied > 0 {
+        told.push_str(&format!(", not in {} used from too many", thousands(untied)));
+    }
+    if without_address > 0 {
+        let calls = counted(without_address, "call", "calls");
+        told.push_str(&format!(", nor of {calls} without an address"));
+    }
+    told
+}
+
+fn anomalies_told(report: &Report) -> String {
     let Anomalies { judged, without_history, history_days, history_days_min, .. } =
         report.anomalies;
     let found = report
@@ -1290,7 +1320,7 @@ next: overstay explain after-revocation
 
     #[test]
     fn a_finding_takes_one_line_where_there_is_room() {
-        let wide = shown(&fixtures::full(), 145, false);
+        let wide = shown(&fixtures::full(), 170, false);
         let line = "CRITICAL  after-revocation    reelhouse             messages  ~8,201 people  \
                     1 y 13 d   os-jjjjjjjjjjjj  delete, read";
         assert!(wide.contains(line), "{wide}");
@@ -1384,6 +1414,7 @@ next: overstay explain after-revocation
             "anonymous",
             "spike",
             "denied-burst",
+            "new-network",
             "new-api",
             "new-operation",
             "never-granted",

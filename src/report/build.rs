@@ -13,8 +13,8 @@ use crate::judge::Judge;
 use crate::limits;
 use crate::register::{CredentialId, GrantId, PartnerId, Shown};
 use crate::tally::{
-    self, Bounded, Cells, Estimate, FinishedSeries, Group, Latencies, NamedCells, Names, OTHER,
-    Span, Tally, outcome_index,
+    self, Bounded, Cells, Estimate, FinishedSeries, Group, Latencies, NamedCells, Names, Networks,
+    OTHER, Span, Tally, outcome_index,
 };
 
 /// How often a source is expected to hold calls.
@@ -49,6 +49,8 @@ pub struct Facts {
     pub suppressions: Vec<Decision>,
     /// What it takes to be an anomaly.
     pub thresholds: Thresholds,
+    /// Whether the tally has the networks that calls came from.
+    pub notes_networks: bool,
     /// The only partner whose calls the tally holds, beside what it says of inputs and sources.
     pub partner: Option<PartnerId>,
     /// What is known beside the tally, where state is kept.
@@ -129,10 +131,10 @@ pub struct Judgement {
 /// Finds what [`build()`] reports as findings, and nothing else.
 pub fn judgement(judge: &Judge<'_>, tally: Tally, facts: &Facts) -> Judgement {
     let past = past(&tally, facts);
-    let Tally { cells, named, unknown, stale, .. } = tally;
+    let Tally { cells, named, unknown, stale, networks, .. } = tally;
     let (rows, names) = named_rows(Some(judge), cells, named);
     // What calls are about is none of what is odd.
-    judged(Some(judge), &rows, names, unknown, stale, (&past, &[]), facts)
+    judged(Some(judge), &rows, names, unknown, stale, (&past, &[], &networks), facts)
 }
 
 /// What is to be known of the time that the logs are about.
@@ -178,7 +180,7 @@ fn judged(
     names: HashSet<Names>,
     unknown: Bounded<[u8; 32], Group>,
     stale: hashbrown::HashMap<CredentialId, Group>,
-    (past, odd): (&Past, &[OddUse]),
+    (past, odd, networks): (&Past, &[OddUse], &Networks),
     facts: &Facts,
 ) -> Judgement {
     let (kept, other) = unknown.finish();
@@ -186,7 +188,7 @@ fn judged(
     let stale = stale.into_iter().collect();
     let told = facts.state.as_ref().map_or(&[][..], |state| &state.told);
     let found = judge.map_or_else(Vec::new, |judge| {
-        let told = (told, odd);
+        let told = (told, odd, networks);
         findings::collect(judge, rows, &stale, &unknown, past, told, &facts.severities)
     });
     let credentials = unknown.top.iter().map(|(digest, _)| *digest).collect();
@@ -235,7 +237,9 @@ pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
         rejects,
         hourly,
         served,
+        mut networks,
     } = tally;
+    facts.partner.iter().for_each(|partner| networks.keep_only(*partner));
     let window =
         Window { since: facts.since, until: facts.until, first: span.first, last: span.last };
     let edges = edges(&window);
@@ -249,14 +253,16 @@ pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
         let odd = known.unwrap_or_else(|| match judge {
             Some(judge) => {
                 let thresholds = &facts.thresholds;
-                let counted = odd::Counted { hourly, served: &served, sources: &sources, span };
+                let networks = facts.notes_networks.then_some(&networks);
+                let counted =
+                    odd::Counted { hourly, served: &served, sources: &sources, span, networks };
                 odd::within(judge, rows, counted, facts.partner, thresholds)
             }
             None => Odd::default(),
         });
         let scope = odd.scope;
         let Judgement { found, .. } =
-            judged(judge, rows, names, unknown, stale, (&past, &odd.uses), facts);
+            judged(judge, rows, names, unknown, stale, (&past, &odd.uses, &networks), facts);
         let ids = || found.iter().map(|finding| finding.id.as_str());
         let decisions: Vec<Decision> =
             facts.suppressions.iter().map(|decision| decision.among(ids())).collect();

@@ -150,6 +150,7 @@ fn anomaly(kind: Kind) -> Anomaly {
         median: of_hours(98.0),
         day_ratio: of_hours(1.064),
         last_before: woke.then(|| "2018-09-03".to_owned()),
+        network: (kind == Kind::NewNetwork).then(|| "203.0.113.0/24".to_owned()),
     }
 }
 
@@ -205,6 +206,13 @@ pub(crate) fn finding(id: &str, kind: &str) -> Finding {
             evidence: Vec::new(),
             ..finding
         };
+        if kind == Kind::NewNetwork {
+            finding.credentials = vec!["…k7Qa".to_owned()];
+            finding.api = None;
+            finding.data_class = None;
+            finding.grant = None;
+            finding.operations = Vec::new();
+        }
         finding.summary = text::summary(&finding);
         return finding;
     }

@@ -17,7 +17,7 @@ pub use ungranted::Ungranted;
 
 use serde::{Deserialize, Serialize};
 
-use crate::findings::{Kind, OddShown, Scope, Severity};
+use crate::findings::{Kind, NetworkScope, OddShown, Scope, Severity};
 use crate::judge::Verdict;
 use crate::time::{Instant, day_name};
 
@@ -692,13 +692,33 @@ pub struct Anomalies {
     pub history_days: u64,
     /// The days that it takes.
     pub history_days_min: u64,
+    /// What was looked at to find new networks; null unless that is asked for.
+    pub networks: Option<AnomalyNetworks>,
+}
+
+/// What was looked at to find networks that are new, of credentials that the register knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct AnomalyNetworks {
+    /// Credentials of which enough is known.
+    pub credentials: u64,
+    /// Those of which fewer days are known than it takes.
+    pub without_history: u64,
+    /// Those that were presented from so many networks that none is new.
+    pub untied: u64,
+    /// Calls whose log has no address of the caller.
+    pub without_address: u64,
 }
 
 impl Anomalies {
     fn new(scope: Scope, history_days_min: u32) -> Anomalies {
-        let Scope { days, judged, too_little, history_days } = scope;
+        let Scope { days, judged, too_little, history_days, networks } = scope;
         let history_days_min = u64::from(history_days_min);
-        Anomalies { days, judged, without_history: too_little, history_days, history_days_min }
+        let networks = networks.map(|scope| {
+            let NetworkScope { credentials, too_little, untied, without_address } = scope;
+            AnomalyNetworks { credentials, without_history: too_little, untied, without_address }
+        });
+        let without_history = too_little;
+        Anomalies { days, judged, without_history, history_days, history_days_min, networks }
     }
 }
 
@@ -731,6 +751,8 @@ pub struct Anomaly {
     pub day_ratio: Option<f64>,
     /// Of what woke, the last day on which it was used before.
     pub last_before: Option<String>,
+    /// Of a new network, that network.
+    pub network: Option<String>,
 }
 
 impl Anomaly {
@@ -753,8 +775,9 @@ impl Anomaly {
                 median: Some(rounded(anomaly.basis.median)),
                 day_ratio: Some(rounded(anomaly.basis.day_ratio)),
                 last_before: None,
+                network: None,
             },
-            OddShown::Day { days_before, last, .. } => Anomaly {
+            OddShown::Day { days_before, .. } | OddShown::Network { days_before, .. } => Anomaly {
                 observed: calls,
                 expected: 0.0,
                 score: None,
@@ -767,7 +790,14 @@ impl Anomaly {
                 same_hours: None,
                 median: None,
                 day_ratio: None,
-                last_before: last.map(day_name),
+                last_before: match odd {
+                    OddShown::Day { last, .. } => last.map(day_name),
+                    _ => None,
+                },
+                network: match odd {
+                    OddShown::Network { network, .. } => Some(network.to_string()),
+                    _ => None,
+                },
             },
         }
     }

@@ -5,10 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use hashbrown::HashMap;
 
 use crate::anomaly::{Everyone, Hour, Thresholds, Window};
-use crate::findings::{FirstDays, Kind, Odd, OddUse, Row, novelties, woken};
+use crate::findings::{
+    FirstDays, Kind, Odd, OddUse, Row, first_networks, network_scope, new_networks, novelties,
+    woken,
+};
 use crate::judge::Judge;
 use crate::register::{ApiId, PartnerId};
-use crate::tally::{By, Hourly, ServedDays, SourceSums, Span};
+use crate::tally::{By, Hourly, Networks, ServedDays, SourceSums, Span};
 use crate::time::{HOURS_PER_DAY, Instant};
 
 /// What was counted of a window.
@@ -16,6 +19,8 @@ pub(super) struct Counted<'t> {
     pub(super) hourly: Hourly,
     pub(super) served: &'t ServedDays,
     pub(super) sources: &'t HashMap<u32, SourceSums>,
+    /// Where calls came from, if new networks are looked for.
+    pub(super) networks: Option<&'t Networks>,
     /// That of all calls.
     pub(super) span: Span,
 }
@@ -28,7 +33,7 @@ pub(super) fn within(
     only: Option<PartnerId>,
     thresholds: &Thresholds,
 ) -> Odd {
-    let Counted { hourly, served, sources, span } = counted;
+    let Counted { hourly, served, sources, span, networks } = counted;
     let mut odd = Odd::default();
     let register = judge.register;
     let (uses, floor) = hourly.finish();
@@ -74,6 +79,12 @@ pub(super) fn within(
         .collect();
     let firsts = first_days(judge, rows);
     novelties(&firsts, |_| true, &days_read).into_iter().for_each(|new| odd.add(new));
+
+    if let Some(networks) = networks {
+        let (firsts, days) = (first_networks(register, networks), networks.days());
+        new_networks(&firsts, |_| true, days).into_iter().for_each(|new| odd.add(new));
+        odd.scope.networks = Some(network_scope(register, networks, &firsts, days));
+    }
 
     let never = BTreeMap::new();
     let grants: BTreeMap<String, BTreeSet<i64>> = served

@@ -411,6 +411,18 @@ pub fn summary(finding: &Finding) -> String {
         Kind::NewApi | Kind::NewOperation | Kind::WokenGrant | Kind::WokenApi => {
             summary_of_first(finding, partner, api, grant)
         }
+        Kind::NewNetwork => {
+            let anomaly = finding.anomaly.as_ref();
+            let network = anomaly.and_then(|anomaly| anomaly.network.as_deref());
+            let days = anomaly.map_or(0, |anomaly| anomaly.history_days);
+            format!(
+                "{partner} presented credential {} from {} for the first time, after {} of logs since its first address: {}",
+                finding.credentials.join(", "),
+                network.unwrap_or("a network"),
+                counted(days, "day", "days"),
+                tally(finding)
+            )
+        }
         Kind::LogRewritten => format!(
             "{} no longer holds what was read of it, {}; what it holds now was read as a new log",
             log_name(finding),
@@ -1067,6 +1079,10 @@ mod tests {
             (
                 "woken-api",
                 "messages was served to somebody after 56 days of logs without, the last time on 2018-09-03: 3 served calls, 2 people, 1 denied",
+            ),
+            (
+                "new-network",
+                "reelhouse presented credential …k7Qa from 203.0.113.0/24 for the first time, after 56 days of logs since its first address: 3 served calls, 2 people, 1 denied",
             ),
             (
                 "log-rewritten",

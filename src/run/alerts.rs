@@ -122,6 +122,7 @@ fn change(
             score: anomaly.score,
             from: anomaly.from,
             until: anomaly.until,
+            network: anomaly.network.clone(),
         }),
         summary: finding.summary.clone(),
     }

@@ -12,7 +12,7 @@ use super::aside::{Aside, Days, Place};
 use super::audit::{ambiguous, status, write};
 use super::changes::{Changes, changes};
 use super::lives;
-use super::odd::{ServedBefore, all_odd, note_woken, odd_days, odd_firsts};
+use super::odd::{ServedBefore, all_odd, note_woken, odd_days, odd_firsts, scope_of};
 use super::output::{Folders, check_place};
 use super::read::{
     Lines, Reading, format_hint, formats_taken, pool, read, repeated, still_flawed, vain_dedupe,
@@ -23,7 +23,7 @@ use super::uses::{Served, mentioned, note_uses, used};
 use super::{Ended, Status, checked_register, load_register, unknown_placeholders};
 use crate::alert::Change;
 use crate::error::{Error, Result};
-use crate::findings::{Odd, Told, hex};
+use crate::findings::{NetworkScope, Odd, Told, hex};
 use crate::input::{Compression, Mark};
 use crate::judge::Judge;
 use crate::limits;
@@ -601,7 +601,8 @@ impl<'f> Run<'f> {
             register.partner_id(partner).is_some() && register.api_id(api).is_some()
         };
         let mut odd = odd_days(&self.folder, &self.ledger, &hours, thresholds, run_at, &is_listed)?;
-        let firsts = odd_firsts(&self.ledger, |day| hours.contains_key(&day));
+        let with_networks = self.plan.read.notes_networks;
+        let firsts = odd_firsts(&self.ledger, with_networks, |day| hours.contains_key(&day));
         let all = all_odd(&mut odd, firsts, register);
         for touched in &mut touched {
             touched.odd = odd.remove(&touched.day).unwrap_or_default();
@@ -691,7 +692,7 @@ impl<'f> Run<'f> {
         judge: &Judge<'_>,
         tally: Tally,
         facts: Facts,
-        (told, silence, odd): (Vec<Told>, Silence, Odd),
+        (told, silence, mut odd): (Vec<Told>, Silence, Odd),
         touched: &[Touched],
     ) -> Report {
         let days = touched.iter().map(|touched| NightlyDay {
@@ -700,6 +701,7 @@ impl<'f> Run<'f> {
             calls: touched.is_issued.then_some(touched.calls),
             added: touched.added,
         });
+        odd.scope.networks = self.network_scope(judge, &tally);
         let state = StateFacts {
             end_max: Some(self.plan.run_at),
             used: Some(used(&self.ledger, judge)),
@@ -717,6 +719,12 @@ impl<'f> Run<'f> {
         // Those that only wait were added last.
         report.inputs.sort_by(|a, b| (&a.path, &a.source).cmp(&(&b.path, &b.source)));
         report
+    }
+
+    /// What there was to find new networks in, if that is looked for.
+    fn network_scope(&self, judge: &Judge<'_>, tally: &Tally) -> Option<NetworkScope> {
+        let is_asked = self.plan.read.notes_networks;
+        is_asked.then(|| scope_of(&self.ledger, judge.register, &tally.networks))
     }
 
     /// Where reports of this run stand.
@@ -750,7 +758,9 @@ impl<'f> Run<'f> {
                     ..self.stands()
                 };
                 let of_day = day..day + 1;
-                let odd = Some(touched.odd.clone());
+                let mut odd = touched.odd.clone();
+                odd.scope.networks = self.network_scope(judge, &tally);
+                let odd = Some(odd);
                 let mut report = day_report(judge, tally, facts, (stands, Vec::new(), odd), of_day);
                 lives::tell(&self.ledger, &mut report);
                 report.check()?;
@@ -1150,6 +1160,7 @@ pub(super) fn facts_of(plan: &ReadPlan, tables: &Tables) -> Facts {
         severities: plan.severities.clone(),
         suppressions: plan.suppressions.clone(),
         thresholds: plan.thresholds,
+        notes_networks: plan.notes_networks,
         ..Facts::default()
     }
 }

@@ -9,10 +9,13 @@ use rayon::prelude::*;
 use super::uses::Served;
 use crate::anomaly::{Everyone, Hour, HoursOfDay, Thresholds, Window};
 use crate::error::Result;
-use crate::findings::{Kind, Odd, OddShown, OddUse, novelties, woken};
+use crate::findings::{
+    Kind, NetworkScope, Odd, OddShown, OddUse, network_scope, new_networks, novelties, woken,
+};
 use crate::register::Register;
 use crate::report::complete_until;
 use crate::state::{DayHours, Folder, Ledger};
+use crate::tally::Networks;
 use crate::time::{HOURS_PER_DAY, Instant};
 
 /// When what was served last before a run, by the names of grants and of apis.
@@ -166,10 +169,17 @@ pub(super) fn note_woken(ledger: &mut Ledger, before: &ServedBefore, served: &Se
     }
 }
 
-/// What was done for the first time on these days, or again after a long time.
-pub(super) fn odd_firsts(ledger: &Ledger, of_days: impl Fn(i64) -> bool) -> Vec<OddUse> {
+/// What was done for the first time on these days, or again after a long time; if that is looked for, also from where.
+pub(super) fn odd_firsts(
+    ledger: &Ledger,
+    with_networks: bool,
+    of_days: impl Fn(i64) -> bool,
+) -> Vec<OddUse> {
     let uses = &ledger.uses;
     let mut odd = novelties(&uses.firsts, &of_days, &uses.days);
+    if with_networks {
+        odd.extend(new_networks(&uses.networks, &of_days, &uses.network_days));
+    }
     for (kind, noted) in
         [(Kind::WokenGrant, &uses.woken_grants), (Kind::WokenApi, &uses.woken_apis)]
     {
@@ -180,6 +190,11 @@ pub(super) fn odd_firsts(ledger: &Ledger, of_days: impl Fn(i64) -> bool) -> Vec<
         }));
     }
     odd
+}
+
+/// What there was to find new networks in, in what was counted.
+pub(super) fn scope_of(ledger: &Ledger, register: &Register, networks: &Networks) -> NetworkScope {
+    network_scope(register, networks, &ledger.uses.networks, &ledger.uses.network_days)
 }
 
 /// Files what is odd about single days under these, and gives all of it together. Whom the register does not list, nothing is
@@ -198,6 +213,7 @@ pub(super) fn all_odd(
             odd.partner.as_ref().is_none_or(|name| register.partner_id(name).is_some())
                 && odd.api.as_ref().is_none_or(|name| register.api_id(name).is_some())
                 && odd.grant.as_ref().is_none_or(|name| register.grant_id(name).is_some())
+                && odd.shown.credential().is_none_or(|of| register.credential_id(of).is_some())
         });
         all.merge(odd.clone());
     }

@@ -16,6 +16,7 @@ use crate::formats::{self, Format};
 use crate::input::{Fault, Input, Line, Mark, Piece, Version};
 use crate::judge::{Judge, Judged, Memory, Presented};
 use crate::limits;
+use crate::network::Network;
 use crate::parse::{self, Scratch, Wanted};
 use crate::plan::{InputPlan, MaxRejects, ReadPlan};
 use crate::register::{PartnerId, Remembered, credential_digest, template_of};
@@ -144,6 +145,7 @@ pub(super) fn read(
         severities: plan.severities.clone(),
         suppressions: plan.suppressions.clone(),
         thresholds: plan.thresholds,
+        notes_networks: plan.notes_networks,
         partner: only,
         state: None,
     };
@@ -431,7 +433,8 @@ struct Counting<'p> {
 impl Counting<'_> {
     /// The work of a worker on an input whose calls are compared, or not.
     fn begin(&self, is_compared: bool) -> Work {
-        let wanted = if is_compared { Wanted::Everything } else { Wanted::Sums };
+        let is_whole = is_compared || self.plan.notes_networks;
+        let wanted = if is_whole { Wanted::Everything } else { Wanted::Sums };
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let found = idle.iter().position(|worker| worker.wanted == wanted);
         let worker = found.map(|index| idle.swap_remove(index)).unwrap_or_else(|| Worker {
@@ -765,6 +768,7 @@ impl Reader<'_> {
         let in_piece = (offset - piece.offset) as usize;
         // Of most calls nothing more than this is asked. (Looked at where it is: a whole call is too large to be moved.)
         if let (Ok(Parsed::Brief(brief)), Some(judge), None) = (&parsed, self.judge, self.seek)
+            && !self.plan.notes_networks
             && within(brief.at, self.plan)
             && let Some(known) = judge.recall(brief, memory)
             && columns.add(judge, brief.into(), known, in_piece, bytes.len())
@@ -798,6 +802,9 @@ impl Reader<'_> {
         match self.judge {
             Some(judge) => {
                 let asked = judge.ask(&call, memory);
+                if self.plan.notes_networks {
+                    note_network(&mut work.made.tally, judge, &call, asked.presented);
+                }
                 if let Some(known) = asked.known()
                     && columns.add(judge, (&call).into(), known, in_piece, bytes.len())
                 {
@@ -825,6 +832,16 @@ impl Reader<'_> {
     fn reject(&self, piece: usize, line: u64, offset: u64, reason: Reason, bytes: &[u8]) -> Reject {
         Reject { input: self.input, offset, line, piece, reason, shape: parse::shape(bytes) }
     }
+}
+
+/// Notes from where a call came, whoever's it is: where a credential was known from, its holder before may have called. Of a
+/// call that goes the long way later, too, this is once.
+fn note_network(tally: &mut Dated, judge: &Judge<'_>, call: &Call<'_>, presented: Presented) {
+    let Presented::Known(credential) = presented else { return };
+    let partner = judge.partner_of(credential, call.at);
+    let network = call.remote_addr.as_deref().and_then(Network::of);
+    let networks = &mut tally.of(call.at).networks;
+    networks.add(credential, partner, call.at, call.outcome, network);
 }
 
 /// The call of a line, or why it is none. Without a format, since the first lines of its log were all blank and there

@@ -7,7 +7,7 @@ use std::io::Write;
 use super::audit::{ambiguous, status, write};
 use super::lives;
 use super::nightly::{DAYS_TOLD, day_report, facts_of, kept_register, key_of, refused_told};
-use super::odd::{all_odd, odd_days, odd_firsts};
+use super::odd::{all_odd, odd_days, odd_firsts, scope_of};
 use super::output::{Folders, check_place};
 use super::read::pool;
 use super::uses::mentioned;
@@ -155,11 +155,13 @@ fn of_state(plan: &ReportPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     };
     let thresholds = &plan.read.thresholds;
     let mut odd = odd_days(&folder, &ledger, &hours, thresholds, run_at, &is_asked_for)?;
-    let firsts = odd_firsts(&ledger, |day| hours.contains_key(&day));
+    let with_networks = plan.read.notes_networks;
+    let firsts = odd_firsts(&ledger, with_networks, |day| hours.contains_key(&day));
     let mut odd = all_odd(&mut odd, firsts, &register);
     if let Some(partner) = &plan.partner {
         odd.of_partner(partner, &register);
     }
+    odd.scope.networks = with_networks.then(|| scope_of(&ledger, judge.register, &tally.networks));
     let mut report = day_report(&judge, tally, facts, (nightly, told, Some(odd)), since..until);
     lives::tell(&ledger, &mut report);
     report.check()?;

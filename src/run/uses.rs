@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::findings::{Days, Used};
+use crate::findings::{Days, Used, first_networks};
 use crate::judge::Judge;
 use crate::register::{GrantId, Mentioned};
 use crate::state::Ledger;
@@ -77,6 +77,13 @@ pub(super) fn note_uses(
         known.0 = known.0.max(day);
         known.1.clone_from(&credential.shown);
     }
+    for (digest, firsts) in first_networks(register, &tally.networks) {
+        uses.networks
+            .entry(digest)
+            .or_default()
+            .merge(firsts, |known, day| *known = day.min(*known));
+    }
+    uses.network_days.extend(tally.networks.days());
     for (source, sums) in &tally.sources {
         let Some(hour) = sums.hours.last() else { continue };
         let at_ns = Instant::from_hour(*hour).ns();

@@ -16,10 +16,10 @@ use crate::judge::{Also, Judge, OperationId, TimelineId, Verdict};
 use crate::limits;
 use crate::register::{ApiId, CredentialId, GrantId, PartnerId, Register, Shown};
 use crate::tally::{
-    Bounded, Cell, CellKey, Cells, Evidence, Group, GroupLatest, HourCounts, HourKey, HourUse,
-    InputSums, Latencies, LatencyCounts, Latest, Logged, NamedCells, Names, OperationName,
-    Operations, People, Place, Proof, Reject, Rejects, SourceSums, Span, SubjectHashes, Subjects,
-    Tally,
+    Bounded, ByNetwork, Cell, CellKey, Cells, CredentialNetworks, Evidence, Group, GroupLatest,
+    HourCounts, HourKey, HourUse, InputSums, Latencies, LatencyCounts, Latest, Logged, NamedCells,
+    Names, NetworkUse, OperationName, Operations, People, Place, Proof, Reject, Rejects,
+    SourceSums, Span, SubjectHashes, Subjects, Tally,
 };
 use crate::time::Instant;
 
@@ -60,6 +60,9 @@ pub struct Segment {
     api_latencies: Vec<(u32, StoredLatencies)>,
     series: Vec<(i64, Option<u32>, [u64; 4])>,
     hourly: Vec<StoredHourUse>,
+    networks: Vec<StoredNetworks>,
+    /// The days with calls from an address: this one, or none.
+    network_days: Vec<i64>,
     source_sums: Vec<(u32, StoredSource)>,
     input_sums: Vec<(u32, StoredInput)>,
     reject_counts: [u64; 6],
@@ -250,6 +253,16 @@ struct StoredHourUse {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct StoredNetworks {
+    credential: u32,
+    /// The last call that presented it, and whose it was then.
+    last_ns: i64,
+    partner: u32,
+    without_address: u64,
+    uses: ByNetwork<NetworkUse>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum StoredSubjects {
     Exact(Vec<u64>),
     Sketch(Vec<u8>),
@@ -356,6 +369,11 @@ impl Segment {
         mentions.partners.extend(partners.keys().map(|id| id.0));
         mentions.apis.extend(apis.keys().map(|id| id.0));
         mentions.partners.extend(series.hours.iter().filter_map(|((_, id), _)| Some((*id)?.0)));
+        let networks = tally.networks.sorted();
+        for (credential, known) in &networks {
+            mentions.credentials.insert(credential.0);
+            mentions.partners.insert(known.latest.1.0);
+        }
         for key in tally.hourly.keys() {
             mentions.partners.insert(key.partner.0);
             mentions.apis.insert(key.api.0);
@@ -454,6 +472,21 @@ impl Segment {
             })
             .collect();
         storing.subjects.push(StoredSubjects::Hours(people));
+        segment.networks = networks
+            .into_iter()
+            .map(|(credential, known)| {
+                let CredentialNetworks { latest: (last, partner), without_address, ref uses } =
+                    *known;
+                StoredNetworks {
+                    credential: storing.credentials.of(credential.0),
+                    last_ns: last.ns(),
+                    partner: storing.partners.of(partner.0),
+                    without_address,
+                    uses: uses.clone(),
+                }
+            })
+            .collect();
+        segment.network_days = tally.networks.days().iter().copied().collect();
         segment.source_sums = tally
             .sources
             .iter()
@@ -965,6 +998,17 @@ impl<'j> Loading<'j> {
         if !rest.is_empty() {
             return None;
         }
+        for stored in &segment.networks {
+            let credential = *self.credentials.get(stored.credential as usize)?;
+            let partner = *self.partners.get(stored.partner as usize)?;
+            let known = CredentialNetworks {
+                latest: (Instant::from_ns(stored.last_ns), partner),
+                without_address: stored.without_address,
+                uses: stored.uses.clone(),
+            };
+            tally.networks.add_credential(credential, known);
+        }
+        segment.network_days.iter().for_each(|day| tally.networks.add_day(*day));
         for (id, sums) in &segment.source_sums {
             let sums = SourceSums {
                 calls: sums.calls,

@@ -10,6 +10,7 @@ mod dated;
 mod evidence;
 mod hourly;
 mod latency;
+mod networks;
 mod operations;
 mod rejects;
 mod series;
@@ -30,6 +31,7 @@ pub use evidence::{Evidence, Place, Proof};
 pub use hourly::{HourKey, HourUse, Hourly, People};
 use latency::Buckets;
 pub use latency::{Latencies, LatencyCounts};
+pub use networks::{ByNetwork, CredentialNetworks, NetworkUse, Networks};
 pub use operations::Operations;
 pub use rejects::{Reject, Rejects};
 pub use series::{Finished as FinishedSeries, HourCounts, Series};
@@ -343,6 +345,8 @@ pub struct Tally {
     pub hourly: Hourly,
     /// On which days what was served; of a day's tally this is for its cells to say.
     pub served: ServedDays,
+    /// From which networks credentials were presented, if that is asked for.
+    pub networks: Networks,
     /// By source.
     pub sources: HashMap<u32, SourceSums>,
     /// By input.
@@ -376,6 +380,7 @@ impl Default for Tally {
             series: Series::default(),
             hourly: Hourly::default(),
             served: ServedDays::default(),
+            networks: Networks::default(),
             sources: HashMap::new(),
             inputs: HashMap::new(),
             rejects: Rejects::default(),
@@ -528,7 +533,7 @@ impl Tally {
     #[allow(clippy::iter_over_hash_type)]
     pub fn heap_bytes(&self) -> usize {
         let mut bytes = self.cells.heap_bytes() + self.series.heap_bytes();
-        bytes += self.hourly.heap_bytes();
+        bytes += self.hourly.heap_bytes() + self.networks.heap_bytes();
         let (named, other) = self.named.entries();
         for (names, named) in named {
             let texts = [&names.api, &names.operation].into_iter().flatten();
@@ -580,6 +585,7 @@ impl Tally {
         self.apis.clear();
         self.series.keep_only(partner);
         self.hourly.keep_only(partner);
+        self.networks.keep_only(partner);
         // Who was served is not told apart there.
         self.served = ServedDays::default();
     }
@@ -602,6 +608,7 @@ impl Tally {
         self.series.merge(other.series);
         self.hourly.merge(other.hourly);
         self.served.merge(other.served);
+        self.networks.merge(other.networks);
         for (source, sums) in other.sources {
             let ours = self.sources.entry(source).or_default();
             ours.calls += sums.calls;

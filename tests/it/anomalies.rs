@@ -129,7 +129,8 @@ fn with_too_little_history_nothing_is_claimed_and_the_report_says_why() {
     let first = night_after(&case, 4);
     assert_eq!(odd(&first), []);
     let looked_at = json!({
-        "days": 4, "judged": 0, "without_history": 8, "history_days": 3, "history_days_min": 14
+        "days": 4, "judged": 0, "without_history": 8, "history_days": 3, "history_days_min": 14,
+        "networks": null
     });
     assert_eq!(first["anomalies"], looked_at);
     let text = case.run(&["report"]).expect_status(0).stdout.clone();

@@ -12,6 +12,7 @@ mod harness;
 mod story;
 mod alerts;
 mod anomalies;
+mod networks;
 mod audit;
 mod calls;
 mod check;

@@ -433,7 +433,19 @@ const STATUSES: [(Outcome, &[u16]); 4] = [
     (Outcome::Failed, &[404, 500, 599, 400, 429]),
     (Outcome::Unknown, &[]),
 ];
-const ADDRESSES: [&str; 2] = ["192.0.2.7", "2001:db8::7"];
+/// With the network of each. Most calls come from the first.
+pub const ADDRESSES: [(&str, Option<&str>); 10] = [
+    ("192.0.2.7", Some("192.0.2.0/24")),
+    ("192.0.2.7", Some("192.0.2.0/24")),
+    ("192.0.2.200", Some("192.0.2.0/24")),
+    ("::ffff:192.0.2.1", Some("192.0.2.0/24")),
+    ("198.51.100.7", Some("198.51.100.0/24")),
+    ("203.0.113.9, 10.0.0.1", Some("203.0.113.0/24")),
+    ("2001:db8::7", Some("2001:db8::/48")),
+    ("2001:db8:0:9::1", Some("2001:db8::/48")),
+    ("2001:db8:1::7", Some("2001:db8:1::/48")),
+    ("unknown", None),
+];
 const USER_AGENTS: [&str; 2] = ["curl/8.1", "Mozilla/5.0 (\"x\")"];
 /// Few, so that the same id is often that of different calls.
 const REQUEST_IDS: [&str; 3] = ["r-1", "r-2", "0"];
@@ -450,7 +462,7 @@ pub fn call() -> impl Strategy<Value = Call> {
     });
     let evidence = (
         maybe(0.15, text(&["someone else", "robot"])),
-        maybe(0.2, text(&ADDRESSES)),
+        maybe(0.6, one_of(&ADDRESSES).prop_map(|(address, _)| address.to_owned())),
         maybe(0.2, text(&USER_AGENTS)),
         maybe(0.6, text(&REQUEST_IDS)),
     );
@@ -1031,7 +1043,7 @@ fn changed(call: &Call, field: usize, absent: bool) -> Call {
         9 => call.latency_us = number(call.latency_us),
         10 => call.user = other(&call.user, ["u1", "u2"]),
         11 => call.actor = other(&call.actor, ["robot", "someone else"]),
-        12 => call.remote_addr = other(&call.remote_addr, ADDRESSES),
+        12 => call.remote_addr = other(&call.remote_addr, ["192.0.2.7", "2001:db8::7"]),
         13 => call.user_agent = other(&call.user_agent, USER_AGENTS),
         14 => call.request_id = other(&call.request_id, ["r-1", "r-2"]),
         _ => call.request_id = None,
@@ -1114,10 +1126,11 @@ pub fn case() -> impl Strategy<Value = Case> {
         sometimes(OF_DAYS, days()),
         sometimes(WITH_REPEATS, repeats()),
         sometimes(OF_ONE_PARTNER, text(&["ames", "ames", "bolt", "cove"])),
+        any::<bool>(),
     );
     (registers, vec(input_draft(), 1..4), window, propagation_s, expected, more).prop_map(
         |(register, inputs, (since, until, as_known_at), propagation_s, expected, more)| {
-            let (days, repeats, partner) = more;
+            let (days, repeats, partner, new_network) = more;
             let case = Case {
                 since,
                 until: until.filter(|&until| since.is_none_or(|since| since < until)),
@@ -1128,6 +1141,7 @@ pub fn case() -> impl Strategy<Value = Case> {
                 propagation_s,
                 expect: BTreeMap::new(),
                 dedupe: repeats.as_ref().map(Repeats::dedupe).unwrap_or_default(),
+                new_network,
             };
             let (mut case, inputs) = match days {
                 Some(days) => (of_days(case, &days), days.inputs(inputs)),
@@ -1202,6 +1216,7 @@ pub fn crowd(people: u64) -> Case {
         propagation_s: 0,
         expect: BTreeMap::new(),
         dedupe: BTreeMap::new(),
+        new_network: false,
         partner: None,
     }
 }

@@ -51,6 +51,8 @@ pub struct Case {
     pub expect: BTreeMap<String, Expect>,
     /// The sources that say whether their repeated records count once; `false` unless said.
     pub dedupe: BTreeMap<String, bool>,
+    /// `[anomaly] new_network`.
+    pub new_network: bool,
     /// `--partner`; only with a register.
     pub partner: Option<String>,
 }
@@ -191,6 +193,9 @@ impl Case {
             if let Some(dedupe) = self.dedupe.get(source) {
                 config += &format!("dedupe = {dedupe}\n");
             }
+        }
+        if self.new_network {
+            config += "\n[anomaly]\nnew_network = true\n";
         }
         config + FORMAT
     }

@@ -6,11 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use overstay::findings::Severity;
+use overstay::report::Subjects;
 use overstay::time::{Instant, day_name};
 
 use super::Case;
 use super::count::{Counted, FindingKey, id, novel};
-use super::judge::api_row;
+use super::generate::ADDRESSES;
+use super::judge::{api_row, credential_hex, credential_rows, shown};
 use super::rows::Rows;
 use super::told::Finding;
 
@@ -30,6 +32,16 @@ pub struct Anomalies {
     pub without_history: u64,
     pub history_days: u64,
     pub history_days_min: u64,
+    pub networks: Option<Networks>,
+}
+
+/// `anomalies.networks`.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Networks {
+    pub credentials: u64,
+    pub without_history: u64,
+    pub untied: u64,
+    pub without_address: u64,
 }
 
 /// `anomaly` of a finding of what is new or woke: all else of it is null.
@@ -48,6 +60,7 @@ pub struct Anomaly {
     median: Option<f64>,
     day_ratio: Option<f64>,
     last_before: Option<String>,
+    network: Option<String>,
 }
 
 fn day(call: &Counted) -> i64 {
@@ -61,6 +74,7 @@ pub fn anomalies(case: &Case, known: &Rows, all: &[Counted], calls: &[Counted]) 
     if case.register.is_none() {
         return anomalies;
     }
+    anomalies.networks = case.new_network.then(|| networks(case, known, all));
     let days: BTreeSet<i64> = all.iter().map(day).collect();
     let mut pairs: BTreeMap<(String, String), BTreeSet<i64>> = BTreeMap::new();
     for c in calls {
@@ -162,6 +176,95 @@ pub fn novelties(case: &Case, known: &Rows, all: &[Counted], calls: &[Counted]) 
         }
     }
     findings.extend(woken(case, known, &days, calls));
+    if case.new_network {
+        findings.extend(new_networks(case, known, all));
+    }
+    findings
+}
+
+/// The network that a call names.
+fn network(c: &Counted) -> Option<&'static str> {
+    let named = c.call.remote_addr.as_deref()?;
+    ADDRESSES.iter().find(|(address, _)| *address == named)?.1
+}
+
+/// Calls by the digest of the credential, of those that the register knows.
+fn by_credential<'c>(known: &Rows, calls: &'c [Counted]) -> BTreeMap<String, Vec<&'c Counted>> {
+    let mut all: BTreeMap<String, Vec<&Counted>> = BTreeMap::new();
+    for c in calls {
+        let Some(credential) = c.call.credential.as_deref() else { continue };
+        if !credential_rows(known, credential).is_empty() {
+            all.entry(credential_hex(credential)).or_default().push(c);
+        }
+    }
+    all
+}
+
+/// The days on which a credential that the register knows came from an address.
+fn days_noted(known: &Rows, calls: &[Counted]) -> BTreeSet<i64> {
+    let noted = by_credential(known, calls).into_values().flatten();
+    noted.filter(|c| network(c).is_some()).map(day).collect()
+}
+
+/// Whether a credential is told of: by whose it was last.
+fn is_told(case: &Case, calls: &[&Counted]) -> bool {
+    let last = calls.iter().max_by_key(|c| c.call.at).unwrap();
+    let partner = last.judged.as_ref().unwrap().partner.as_ref();
+    case.partner.is_none() || case.partner.as_ref() == partner
+}
+
+fn networks(case: &Case, known: &Rows, calls: &[Counted]) -> Networks {
+    let days = days_noted(known, calls);
+    let mut networks = Networks::default();
+    let told = by_credential(known, calls).into_values().filter(|calls| is_told(case, calls));
+    for calls in told {
+        networks.without_address += calls.iter().filter(|c| network(c).is_none()).count() as u64;
+        let first = calls.iter().filter(|c| network(c).is_some()).map(|c| day(c)).min();
+        let last = calls.iter().map(|c| day(c)).max().unwrap();
+        let history = first.map_or(0, |first| days.range(first..last.max(first)).count());
+        match history >= HISTORY_DAYS_MIN {
+            true => networks.credentials += 1,
+            false => networks.without_history += 1,
+        }
+    }
+    networks
+}
+
+fn new_networks(case: &Case, known: &Rows, calls: &[Counted]) -> Vec<Finding> {
+    let days = days_noted(known, calls);
+    let mut findings = Vec::new();
+    let told = by_credential(known, calls).into_iter().filter(|(_, calls)| is_told(case, calls));
+    for (digest, calls) in told {
+        let mut firsts: BTreeMap<&str, i64> = BTreeMap::new();
+        for c in &calls {
+            let Some(network) = network(c) else { continue };
+            let first = firsts.entry(network).or_insert(day(c));
+            *first = day(c).min(*first);
+        }
+        let Some(began) = firsts.values().min().copied() else { continue };
+        let last = calls.iter().max_by_key(|c| c.call.at).unwrap();
+        for (name, first) in firsts {
+            let history = days.range(began..first).count();
+            if history < HISTORY_DAYS_MIN {
+                continue;
+            }
+            let of: Vec<&Counted> =
+                calls.iter().copied().filter(|c| network(c) == Some(name)).collect();
+            let part = format!("{} {digest} {name}", day_name(first));
+            let key: FindingKey = ("new-network", None, None, None, Some(part));
+            let anomaly = anomaly(of.len(), first, history, None);
+            findings.push(Finding {
+                kind: "new-network",
+                partner: last.judged.as_ref().unwrap().partner.clone(),
+                credentials: vec![shown(known, last.call.credential.as_deref().unwrap())],
+                anomaly: Some(Anomaly { network: Some(name.to_owned()), ..anomaly }),
+                // Of whom and how much is not counted by network.
+                bytes_served: 0,
+                subjects: Subjects { count: 0, exact: true, low: 0, high: 0 },
+                ..novel(known, id(&key), Severity::Low, &of)
+            });
+        }
+    }
     findings
 }
 
@@ -180,6 +283,7 @@ fn anomaly(calls: usize, day: i64, history: usize, last: Option<i64>) -> Anomaly
         median: None,
         day_ratio: None,
         last_before: last.map(day_name),
+        network: None,
     }
 }
 

@@ -344,6 +344,7 @@ fn case_of(register: Option<Rows>, lines: &[&str]) -> Case {
         propagation_s: 0,
         expect: BTreeMap::new(),
         dedupe: BTreeMap::new(),
+        new_network: false,
         partner: None,
     }
 }
@@ -1130,6 +1131,7 @@ fn drawn_cases_show_everything() {
     let not_of_calls = [
         "hindsight",
         "new-api",
+        "new-network",
         "new-operation",
         "standing-access",
         "unused-credential",
