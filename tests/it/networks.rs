@@ -124,7 +124,10 @@ fn a_credential_that_comes_from_somewhere_else_is_told_once() {
     // One look at all logs, however many threads look, and one at all days that are kept.
     let kept = report(&case, &[]);
     let audits = ["1", "2", "7"].map(|threads| {
-        case.run(&["audit", "--json", "--quiet", "--threads", threads]).expect_status(0).stdout
+        case.run(&["audit", "--json", "--quiet", "--threads", threads])
+            .expect_status(0)
+            .stdout
+            .clone()
     });
     assert!(audits.iter().all(|audit| *audit == audits[0]));
     let audit: Value = serde_json::from_str(&audits[0]).unwrap();
@@ -146,10 +149,10 @@ fn a_credential_that_comes_from_somewhere_else_is_told_once() {
     }
 
     // On the terminal, in CSV and in Markdown.
-    let text = case.run(&["report"]).expect_status(0).stdout;
+    let text = case.run(&["report"]).expect_status(0).stdout.clone();
     assert!(text.contains("  from 198.51.100.0/24, 1 denied\n"), "{text}");
     assert!(text.contains("new networks looked for in 2 credentials\n"), "{text}");
-    case.run(&["report", "--report", "csv=tables", "--report", "md=all.md"]).expect_status(0);
+    case.run(&["report", "--report", "csv=tables", "--report", "markdown=all.md"]).expect_status(0);
     assert!(case.read("tables/anomalies.csv").contains(",198.51.100.0/24\n"));
     assert!(case.read("all.md").contains("2001:db8:7::/48"));
 
@@ -216,7 +219,7 @@ fn with_too_little_history_nothing_is_new() {
         report["anomalies"]["networks"],
         json!({"credentials": 0, "without_history": 1, "untied": 0, "without_address": 19})
     );
-    let text = case.run(&["report"]).expect_status(0).stdout;
+    let text = case.run(&["report"]).expect_status(0).stdout.clone();
     let told = "new networks looked for in 0 credentials, not in 1 with less than 14 days, nor of 19 calls without an address";
     let unwrapped = text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(unwrapped.contains(told), "{text}");
@@ -266,7 +269,7 @@ fn a_credential_used_from_everywhere_is_not_tied_to_networks() {
     );
     append(&case, "logs/core.log", some(22, 65, 67));
     assert_eq!(new(&night_after(&case, 22)), []);
-    let text = case.run(&["report"]).expect_status(0).stdout;
+    let text = case.run(&["report"]).expect_status(0).stdout.clone();
     let unwrapped = text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(unwrapped.contains(", not in 1 used from too many"), "{text}");
 }
@@ -324,5 +327,7 @@ fn it_can_be_made_grave_and_hidden() {
         assert!(told.contains(&of), "{of:?}: {told:?}");
     }
     case.write("overstay.toml", CONFIG.replace("new_network = true", "new_network = 3"));
-    case.run(&["check"]).expect_status(2).expect_stderr(&["new_network", "expected a boolean"]);
+    case.run(&["check"])
+        .expect_status(2)
+        .expect_stderr(&["invalid type: integer `3`, expected a boolean"]);
 }
