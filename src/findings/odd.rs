@@ -10,7 +10,8 @@ use super::collect::{Found, Row, Severities, hex, severity};
 use super::hygiene::without_calls;
 use super::id::{Identity, id};
 use crate::anomaly::{self, Anomaly, DayJudged};
-use crate::judge::Judge;
+use crate::call::{Call, Outcome};
+use crate::judge::{Judge, Judged, Presented};
 use crate::limits;
 use crate::network::Network;
 use crate::register::{PartnerId, Register};
@@ -280,6 +281,37 @@ impl OddUse {
         };
         found.severity = severity(self.kind, found.served() > 0, severities);
         Some(found)
+    }
+}
+
+impl Found {
+    /// Whether an anomaly has counted a call: of hours, one of those in them; else one of what was done for the first time or
+    /// again, whenever that was.
+    pub fn is_odd_by(&self, judge: &Judge<'_>, call: &Call<'_>, judged: &Judged<'_>) -> bool {
+        let Some(shown) = &self.odd else { return false };
+        if let Some((digest, network)) = shown.network() {
+            let credentials = &judge.register.credentials;
+            return matches!(judged.presented, Presented::Known(id) if credentials[id.0 as usize].digest == *digest)
+                && call.remote_addr.as_deref().and_then(Network::of) == Some(network);
+        }
+        let (from, until) = shown.span();
+        let is_in_time = match shown {
+            Shown::Hours(_) => from <= call.at && call.at < until,
+            Shown::Day { .. } | Shown::Network { .. } => true,
+        };
+        let is_counted = match self.kind {
+            Kind::DeniedBurst => call.outcome == Outcome::Denied,
+            Kind::SubjectSweep => call.outcome != Outcome::Denied && judged.subject.is_some(),
+            _ => true,
+        };
+        let operation = judge.operation_name(&judged.operation);
+        is_in_time
+            && is_counted
+            && judged.api.known() == self.api_id
+            && (self.kind == Kind::WokenApi || judged.partner == self.partner)
+            && (self.grant.is_none() || judged.grant == self.grant)
+            && (self.kind != Kind::NewOperation
+                || operation.is_some_and(|operation| self.operations.contains(operation)))
     }
 }
 

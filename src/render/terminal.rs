@@ -1201,7 +1201,8 @@ fn next(page: &mut Page<'_>, report: &Report) -> io::Result<()> {
     let mut commands = Vec::new();
     commands.extend(gravest.map(|finding| format!("explain {}", finding.kind)));
     commands.extend(next_of_state(report, gravest, page.width));
-    let of_calls = gravest.filter(|finding| finding.kind.is_of_calls());
+    let has_calls = |kind: Kind| kind.is_of_calls() || kind.is_anomaly() && kind != Kind::Drop;
+    let of_calls = gravest.filter(|finding| has_calls(finding.kind));
     commands
         .extend(of_calls.map(|finding| format!("calls --finding {}", for_terminal(&finding.id))));
     if commands.is_empty() {

@@ -131,10 +131,14 @@ pub struct Judgement {
 /// Finds what [`build()`] reports as findings, and nothing else.
 pub fn judgement(judge: &Judge<'_>, tally: Tally, facts: &Facts) -> Judgement {
     let past = past(&tally, facts);
-    let Tally { cells, named, unknown, stale, networks, .. } = tally;
+    let span = span(&tally);
+    let Tally { cells, named, unknown, stale, networks, hourly, served, sources, .. } = tally;
     let (rows, names) = named_rows(Some(judge), cells, named);
-    // What calls are about is none of what is odd.
-    judged(Some(judge), &rows, names, unknown, stale, (&past, &[], &networks), facts)
+    let of_calls = facts.notes_networks.then_some(&networks);
+    let counted =
+        odd::Counted { hourly, served: &served, sources: &sources, span, networks: of_calls };
+    let odd = odd::within(judge, &rows, counted, facts.partner, &facts.thresholds);
+    judged(Some(judge), &rows, names, unknown, stale, (&past, &odd.uses, &networks), facts)
 }
 
 /// What is to be known of the time that the logs are about.

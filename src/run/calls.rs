@@ -14,7 +14,7 @@ use super::{Ended, Status, Volume, load_register, partner_id, vain_as_known_at};
 use crate::call::{Call, Reason};
 use crate::cli::DistinctArg;
 use crate::error::{Error, Result};
-use crate::findings::{Apart, Kind, beginning, ids_of_call};
+use crate::findings::{Apart, Found, Kind, beginning, ids_of_call};
 use crate::formats::Format;
 use crate::input::{Line, Piece};
 use crate::judge::{Judge, Judged, Memory, Name, Presented, Verdict};
@@ -176,6 +176,8 @@ fn unknown_names(judge: &Judge<'_>, filters: &Filters) -> Vec<String> {
 struct Wanted {
     id: String,
     apart: Apart,
+    /// The finding itself, if it is an anomaly.
+    odd: Option<Found>,
 }
 
 /// Reads the logs once to learn which findings there are.
@@ -186,14 +188,17 @@ fn find(plan: &ReadPlan, judge: &Judge<'_>, prefix: &str) -> Result<Wanted> {
     let matching = beginning(prefix, found.iter().map(|found| found.id.as_str()));
     let kind = |id: &str| found.iter().find(|found| found.id == id).map(|found| found.kind);
     match matching.as_slice() {
-        [one] if kind(one).is_some_and(|kind| !kind.is_of_calls()) => {
+        [one] if kind(one).is_some_and(|kind| !kind.is_of_calls() && !kind.is_anomaly()) => {
             let kind = kind(one).map_or("", Kind::as_str);
             Err(Error::new(format!("--finding: no call belongs to {one}: it is about access that stands ({kind})"))
                 .hint(format!("`overstay explain {kind}` tells what it means")))
         }
-        [one] => Ok(Wanted { id: (*one).to_owned(), apart }),
+        [one] => {
+            let odd = found.iter().find(|found| found.id == *one && found.odd.is_some()).cloned();
+            Ok(Wanted { id: (*one).to_owned(), apart, odd })
+        }
         [] => Err(Error::new(format!("--finding: found no finding that begins with `{prefix}` in these logs"))
-            .hint("`overstay audit` lists the findings; the same logs, register and window give the same ids. An anomaly is no set of calls: ask for those of its --partner and --api, from --since to --until")),
+            .hint("`overstay audit` lists the findings; the same logs, register and window give the same ids. An anomaly that shows only beside the days of a state is none of these logs': ask for calls of its --partner and --api, from --since to --until")),
         ids => Err(Error::new(format!("--finding: `{prefix}` begins {} findings: {}", ids.len(), ids.join(", ")))
             .hint("give more of the id")),
     }
@@ -259,6 +264,9 @@ impl<'p> Selection<'p> {
 
     fn has_finding(&self, call: &Call<'_>, judged: &Judged<'_>) -> bool {
         let Some(wanted) = &self.finding else { return true };
+        if let Some(odd) = &wanted.odd {
+            return odd.is_odd_by(self.judge, call, judged);
+        }
         ids_of_call(self.judge, call, judged, &wanted.apart).contains(&wanted.id)
     }
 }

@@ -116,6 +116,13 @@ fn odd(report: &Value) -> Vec<(String, String, String)> {
     odd
 }
 
+/// From when until when the one finding of a kind was.
+fn anomaly_of(report: &Value, kind: &str) -> (String, String) {
+    let anomaly = &of_kind(report, kind)[0]["anomaly"];
+    let text = |key: &str| anomaly[key].as_str().unwrap().to_owned();
+    (text("from"), text("until"))
+}
+
 fn one(kind: &str) -> Vec<(String, String, String)> {
     vec![(kind.to_owned(), "acme".to_owned(), "messages".to_owned())]
 }
@@ -223,6 +230,22 @@ fn hours_that_are_unlike_those_before_are_found() {
     }
     assert_eq!(audit["anomalies"], kept["anomalies"]);
     assert_eq!(audit["anomalies"]["days"], 22);
+
+    // From the finding to the calls that it counts.
+    for (kind, count) in [("spike", 600), ("denied-burst", 80), ("subject-sweep", 98), ("drop", 4)]
+    {
+        let id = of_kind(&audit, kind)[0]["id"].as_str().unwrap();
+        let calls = case.run(&["calls", "--quiet", "--finding", id]).expect_status(0);
+        assert_eq!(calls.stdout.lines().count(), count, "{kind}");
+        let hours = anomaly_of(&audit, kind);
+        for call in calls.stdout.lines() {
+            let call: Value = serde_json::from_str(call).unwrap();
+            let at = call["at"].as_str().unwrap();
+            assert!(hours.0.as_str() <= at && at < hours.1.as_str(), "{kind}: {call}");
+            assert_eq!(call["partner"], "acme");
+            assert!(kind != "denied-burst" || call["outcome"] == "denied");
+        }
+    }
 
     // The next night nothing is odd.
     days(&case, 23..=23);
@@ -359,6 +382,11 @@ fn what_is_done_first_is_told_once() {
     let kept = report(&case, &[]);
     assert_eq!(odd(&audit), odd(&second));
     assert_eq!(odd(&kept), odd(&second));
+    for (kind, count) in [("new-api", 3), ("new-operation", 1)] {
+        let id = of_kind(&audit, kind)[0]["id"].as_str().unwrap();
+        let calls = case.run(&["calls", "--quiet", "--finding", id]).expect_status(0);
+        assert_eq!(calls.stdout.lines().count(), count, "{kind}");
+    }
     days(&case, 22..=22);
     append(&case, "logs/core.log", lines(22, 23, "key-acme-1", "photos", USUAL));
     let third = night_after(&case, 22);

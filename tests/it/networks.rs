@@ -139,6 +139,9 @@ fn a_credential_that_comes_from_somewhere_else_is_told_once() {
     };
     assert_eq!(ids(&audit), ids(&second));
     assert_eq!(ids(&kept), ids(&second));
+    let id = of_acme["id"].as_str().unwrap();
+    let calls = case.run(&["calls", "--quiet", "--finding", id]).expect_status(0);
+    assert_eq!(calls.stdout.lines().count(), 3, "{}", calls.stdout);
     // And of one partner, what is of its credentials.
     for report in [
         report(&case, &["--partner", "globex"]),
