@@ -539,7 +539,7 @@ impl<'f> Run<'f> {
             }
         }
         let sources = heard.into_iter().filter(|(_, bits)| *bits != 0).collect();
-        let numbers = DayHours { sources, pairs: uses.numbers() }.encode()?;
+        let numbers = uses.numbers(sources).encode()?;
         let uses = match self.plan.dry_run {
             true => None,
             false => {

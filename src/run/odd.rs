@@ -14,7 +14,7 @@ use crate::findings::{
 };
 use crate::register::Register;
 use crate::report::complete_until;
-use crate::state::{DayHours, Folder, Ledger};
+use crate::state::{DayHours, Folder, Ledger, OneHour};
 use crate::tally::Networks;
 use crate::time::{HOURS_PER_DAY, Instant};
 
@@ -34,56 +34,88 @@ impl ServedBefore {
     }
 }
 
-/// A day's hours, under names.
-struct Named {
+/// A day's hours: each under the numbers that its partner and api have among the names of the day.
+struct Numbered {
     sources: Vec<(String, u32)>,
-    pairs: Vec<((String, String), HoursOfDay)>,
+    partners: Vec<String>,
+    apis: Vec<String>,
+    pairs: Vec<((usize, usize), HoursOfDay)>,
 }
 
-impl Named {
-    fn of(hours: DayHours) -> Named {
-        let pairs = hours.pairs.into_iter().map(|pair| {
-            let mut of_pair = Box::new([Hour::default(); HOURS_PER_DAY as usize]);
-            for (hour, calls, denied, people) in pair.hours {
-                if let Some(place) = of_pair.get_mut(usize::from(hour)) {
+impl Numbered {
+    fn of(hours: DayHours) -> Numbered {
+        let pairs = hours.pairs().map(|(partner, api, of_pair)| {
+            let mut places = Box::new([Hour::default(); HOURS_PER_DAY as usize]);
+            for OneHour { hour, calls, denied, people } in of_pair {
+                if let Some(place) = places.get_mut(hour) {
                     *place = Hour { calls, denied, subjects: people.min(calls) };
                 }
             }
-            ((pair.partner, pair.api), of_pair)
+            ((partner, api), places)
         });
-        Named { sources: hours.sources, pairs: pairs.collect() }
+        let pairs = pairs.collect();
+        let DayHours { sources, partners, apis, .. } = hours;
+        Numbered { sources, partners, apis, pairs }
     }
 }
 
-/// Numbers for names.
+/// Numbers for the names of all days.
 #[derive(Default)]
 struct Numbers {
-    pairs: Vec<(String, String)>,
-    of_pairs: HashMap<(String, String), usize>,
-    of_sources: HashMap<String, u32>,
+    sources: Names,
+    partners: Names,
+    apis: Names,
+    /// By number, the numbers of partner and api.
+    pairs: Vec<(usize, usize)>,
+    of_pairs: HashMap<(usize, usize), usize>,
+}
+
+#[derive(Default)]
+struct Names {
+    all: Vec<String>,
+    numbers: HashMap<String, usize>,
+}
+
+impl Names {
+    fn number(&mut self, name: String) -> usize {
+        if let Some(number) = self.numbers.get(&name) {
+            return *number;
+        }
+        let number = self.all.len();
+        self.all.push(name.clone());
+        self.numbers.insert(name, number);
+        number
+    }
 }
 
 impl Numbers {
     /// A day's hours under these.
-    fn everyone(&mut self, day: i64, hours: Named) -> Everyone {
-        let mut everyone = Everyone { day, ..Everyone::default() };
-        for (source, heard) in hours.sources {
-            let next = self.of_sources.len() as u32;
-            everyone.sources.push((*self.of_sources.entry(source).or_insert(next), heard));
-        }
-        everyone.pairs.reserve(hours.pairs.len());
-        for (names, of_pair) in hours.pairs {
-            let number = match self.of_pairs.get(&names) {
-                Some(number) => *number,
-                None => {
-                    self.pairs.push(names.clone());
-                    self.of_pairs.insert(names, self.pairs.len() - 1);
-                    self.pairs.len() - 1
-                }
-            };
-            everyone.pairs.insert(number, of_pair);
-        }
-        everyone
+    fn everyone(&mut self, day: i64, hours: Numbered) -> Everyone {
+        let Numbered { sources, partners, apis, pairs } = hours;
+        let sources = sources
+            .into_iter()
+            .map(|(source, heard)| (self.sources.number(source) as u32, heard))
+            .collect();
+        let partners: Vec<usize> =
+            partners.into_iter().map(|name| self.partners.number(name)).collect();
+        let apis: Vec<usize> = apis.into_iter().map(|name| self.apis.number(name)).collect();
+        let pairs = pairs.into_iter().map(|((partner, api), of_pair)| {
+            let pair = (partners[partner], apis[api]);
+            let next = self.pairs.len();
+            let number = *self.of_pairs.entry(pair).or_insert(next);
+            if number == next {
+                self.pairs.push(pair);
+            }
+            (number, of_pair)
+        });
+        let pairs = pairs.collect();
+        Everyone { day, sources, pairs }
+    }
+
+    /// The names of partner and api.
+    fn names(&self, number: usize) -> Option<(&str, &str)> {
+        let (partner, api) = *self.pairs.get(number)?;
+        Some((self.partners.all.get(partner)?, self.apis.all.get(api)?))
     }
 }
 
@@ -128,9 +160,9 @@ pub(super) fn odd_days(
                     (None, None) => return Ok(None),
                 };
                 // A day of lines that are no calls is none.
-                Ok(Some(of_day).filter(|of_day| !of_day.sources.is_empty()).map(Named::of))
+                Ok(Some(of_day).filter(|of_day| !of_day.sources.is_empty()).map(Numbered::of))
             });
-            let read: Vec<Result<Option<Named>>> = read.collect();
+            let read: Vec<Result<Option<Numbered>>> = read.collect();
             for (&day, of_day) in some.iter().zip(read) {
                 pushed = day;
                 if let Some(of_day) = of_day? {
@@ -141,8 +173,7 @@ pub(super) fn odd_days(
         let mut odd = Odd::default();
         if window.last_day() == Some(day) {
             odd.add_day(window.judge_last(complete_until), |pair| {
-                let (partner, api) = numbers.pairs.get(pair)?;
-                is_asked_for(partner, api).then_some((partner.as_str(), api.as_str()))
+                numbers.names(pair).filter(|(partner, api)| is_asked_for(partner, api))
             });
         }
         odd_days.insert(day, odd);

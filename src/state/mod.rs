@@ -11,7 +11,7 @@ mod segment;
 
 pub use files::{Disk, Files};
 pub use folder::{Folder, run_folder};
-pub use hours::{DayHours, DayUses, PairHours};
+pub use hours::{DayHours, DayUses, OneHour};
 pub use ledger::{
     Alerted, Day, JudgedBy, KnownInput, Ledger, Life, LifeCounts, LifeLog, Outbox, Stage,
     StateFile, Unremembered, Uses, Waiting,

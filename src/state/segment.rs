@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
-use super::codec::{self, Kind};
+use super::codec::{self, Bytes, Kind};
 use super::seal::PrivacyKey;
 use crate::call::{Outcome, Reason};
 use crate::error::{Error, Result};
@@ -68,7 +68,7 @@ pub struct Segment {
     reject_counts: [u64; 6],
     rejects: Vec<StoredReject>,
     /// All sets of subjects, in the order in which what has them is stored; sealed.
-    sealed: Vec<u8>,
+    sealed: Bytes,
     /// The same of a segment that was just made, before it is sealed.
     #[serde(skip)]
     open: Option<Vec<StoredSubjects>>,
@@ -265,9 +265,9 @@ struct StoredNetworks {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum StoredSubjects {
     Exact(Vec<u64>),
-    Sketch(Vec<u8>),
+    Sketch(Bytes),
     /// The people of all hours, in their order.
-    Hours(Vec<u8>),
+    Hours(Bytes),
 }
 
 fn ns(instant: Option<Instant>) -> Option<i64> {
@@ -471,7 +471,7 @@ impl Segment {
                 StoredHourUse { partner, api, hour, calls, denied }
             })
             .collect();
-        storing.subjects.push(StoredSubjects::Hours(people));
+        storing.subjects.push(StoredSubjects::Hours(Bytes(people)));
         segment.networks = networks
             .into_iter()
             .map(|(credential, known)| {
@@ -527,7 +527,7 @@ impl Segment {
     /// If it can't be encoded, or is longer than the cipher allows.
     pub fn encode(mut self, key: &PrivacyKey) -> Result<Vec<u8>> {
         if let Some(subjects) = self.open.take() {
-            self.sealed = key.seal(SUBJECTS, &codec::pack(&subjects)?)?;
+            self.sealed = Bytes(key.seal(SUBJECTS, &codec::pack(&subjects)?)?);
         }
         codec::encode(Kind::Segment, &self)
     }
@@ -625,7 +625,7 @@ impl Segment {
         let subjects: Option<Vec<StoredSubjects>> = match &self.open {
             Some(subjects) => Some(subjects.clone()),
             None => {
-                let opened = key.open(SUBJECTS, &self.sealed).ok_or_else(|| {
+                let opened = key.open(SUBJECTS, &self.sealed.0).ok_or_else(|| {
                     Error::new(format!("{shown}: the privacy key does not open it")).hint(
                         "restore the key that the state was written with: key_file under [privacy]",
                     )
@@ -659,7 +659,7 @@ impl Records {
     ///
     /// As [`Segment::encode`].
     pub fn encode(&self, key: &PrivacyKey) -> Result<Vec<u8>> {
-        codec::encode(Kind::Repeats, &key.seal(RECORDS, &codec::pack(&self.0)?)?)
+        codec::encode(Kind::Repeats, &Bytes(key.seal(RECORDS, &codec::pack(&self.0)?)?))
     }
 
     /// Reads what [`Records::encode`] wrote; `shown` is the file's name.
@@ -668,7 +668,7 @@ impl Records {
     ///
     /// As [`Segment::decode`], and if the key is another.
     pub fn decode(shown: &str, file: &[u8], key: &PrivacyKey) -> Result<Records> {
-        let sealed: Vec<u8> = codec::decode(shown, Kind::Repeats, file)?;
+        let Bytes(sealed) = codec::decode(shown, Kind::Repeats, file)?;
         let opened = key.open(RECORDS, &sealed).and_then(|opened| codec::unpack(&opened));
         opened.map(Records).ok_or_else(|| {
             Error::new(format!("{shown}: the privacy key does not open it"))
@@ -787,7 +787,7 @@ impl Storing<'_> {
     fn subjects(&mut self, subjects: &Subjects) {
         self.subjects.push(match SubjectHashes::from(subjects) {
             SubjectHashes::Exact(hashes) => StoredSubjects::Exact(hashes),
-            SubjectHashes::Sketch(registers) => StoredSubjects::Sketch(registers),
+            SubjectHashes::Sketch(registers) => StoredSubjects::Sketch(Bytes(registers)),
         });
     }
 
@@ -984,7 +984,7 @@ impl<'j> Loading<'j> {
             };
             tally.series.add_counts(*hour, self.partner(*partner)?, &counts);
         }
-        let Some(StoredSubjects::Hours(people)) = self.subjects.next() else { return None };
+        let Some(StoredSubjects::Hours(Bytes(people))) = self.subjects.next() else { return None };
         let mut rest = &people[..];
         for stored in &segment.hourly {
             let &StoredHourUse { partner, api, hour, calls, denied } = stored;
@@ -1104,7 +1104,7 @@ impl<'j> Loading<'j> {
     fn subjects(&mut self) -> Option<Subjects> {
         let hashes = match self.subjects.next()? {
             StoredSubjects::Exact(hashes) => SubjectHashes::Exact(hashes),
-            StoredSubjects::Sketch(registers) => SubjectHashes::Sketch(registers),
+            StoredSubjects::Sketch(Bytes(registers)) => SubjectHashes::Sketch(registers),
             StoredSubjects::Hours(_) => return None,
         };
         hashes.into_subjects()
