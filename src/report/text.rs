@@ -424,13 +424,13 @@ pub fn summary(finding: &Finding) -> String {
             )
         }
         Kind::LogRewritten => format!(
-            "{} no longer holds what was read of it, {}; what it holds now was read as a new log",
+            "{} no longer holds what was read of it, {}; what it holds now was read as a new log, and lines of it that were counted before count twice",
             log_name(finding),
             finding.log.as_ref().map_or_else(String::new, |log| bytes(log.read_bytes)),
         ),
         Kind::LogLost => match &finding.log {
             Some(log) => format!(
-                "{} is gone, or another file has its name: {} of {} seen were read, and nobody can tell what was written after",
+                "{} is gone, or another file has its name: {} of {} seen were read, and nobody can tell what was written after; lines that it and a file of its name both hold count twice",
                 log_name(finding),
                 thousands(log.read_bytes),
                 counted(log.seen_bytes, "byte", "bytes"),
@@ -1086,11 +1086,11 @@ mod tests {
             ),
             (
                 "log-rewritten",
-                "edge.log (source edge) no longer holds what was read of it, 9.7 KiB; what it holds now was read as a new log",
+                "edge.log (source edge) no longer holds what was read of it, 9.7 KiB; what it holds now was read as a new log, and lines of it that were counted before count twice",
             ),
             (
                 "log-lost",
-                "edge.log (source edge) is gone, or another file has its name: 10,000 of 12,000 bytes seen were read, and nobody can tell what was written after",
+                "edge.log (source edge) is gone, or another file has its name: 10,000 of 12,000 bytes seen were read, and nobody can tell what was written after; lines that it and a file of its name both hold count twice",
             ),
             (
                 "register-refused",

@@ -61,6 +61,23 @@ const RANK_MAX: u8 = 15;
 /// Registers that are kept one by one: what fits into the place that a pointer and its tag take anyway.
 const FEW: usize = 7;
 
+/// The register that a person's hash goes to, and its rank there.
+#[inline]
+fn register_of(hash: u64) -> (u8, u8) {
+    let index = (hash >> (64 - INDEX_BITS)) as u8;
+    let rank = (hash << INDEX_BITS).leading_zeros().min(u32::from(RANK_MAX) - 1) as u8 + 1;
+    (index, rank)
+}
+
+#[inline]
+fn note_in(registers: &mut [u8; REGISTERS / 2], index: u8, rank: u8) {
+    let shift = 4 * (index & 1);
+    let pair = &mut registers[usize::from(index / 2)];
+    if (*pair >> shift) & RANK_MAX < rank {
+        *pair = *pair & !(RANK_MAX << shift) | rank << shift;
+    }
+}
+
 impl Default for People {
     fn default() -> People {
         People(Registers::Few(0, [0; FEW]))
@@ -71,21 +88,32 @@ impl People {
     /// Adds the person of that [`subjects::hash`].
     #[inline]
     fn add(&mut self, hash: u64) {
-        let index = (hash >> (64 - INDEX_BITS)) as u8;
-        let rank = (hash << INDEX_BITS).leading_zeros().min(u32::from(RANK_MAX) - 1) as u8 + 1;
+        let (index, rank) = register_of(hash);
         self.note(index, rank);
+    }
+
+    /// Those of so many registers.
+    fn of_all(all: &[u8; REGISTERS / 2]) -> People {
+        let set =
+            all.iter().map(|pair| u32::from(pair & RANK_MAX != 0) + u32::from(pair >> 4 != 0));
+        if set.sum::<u32>() > FEW as u32 {
+            return People(Registers::All(Box::new(*all)));
+        }
+        let mut people = People::default();
+        for (place, pair) in (0u8..).zip(all) {
+            for (index, rank) in [(2 * place, pair & RANK_MAX), (2 * place + 1, pair >> 4)] {
+                if rank > 0 {
+                    people.note(index, rank);
+                }
+            }
+        }
+        people
     }
 
     #[inline]
     fn note(&mut self, index: u8, rank: u8) {
         match &mut self.0 {
-            Registers::All(registers) => {
-                let shift = 4 * (index & 1);
-                let pair = &mut registers[usize::from(index / 2)];
-                if (*pair >> shift) & RANK_MAX < rank {
-                    *pair = *pair & !(RANK_MAX << shift) | rank << shift;
-                }
-            }
+            Registers::All(registers) => note_in(registers, index, rank),
             Registers::Few(..) => self.note_few(index, rank),
         }
     }
@@ -352,16 +380,24 @@ struct OneHour {
     hour: i64,
     /// By index: where its use is, or [`NOWHERE`]. Of many days most indexes have no call in an hour.
     places: Vec<u32>,
-    uses: Vec<IndexedUse>,
+    /// What they are of, the calls of each, and the people: apart, so that a call touches what it changes only.
+    of: Vec<UseOf>,
+    calls: Vec<u32>,
+    people: Vec<AllRegisters>,
 }
 
-#[derive(Debug)]
-struct IndexedUse {
+/// What the calls of an index have in common.
+#[derive(Clone, Copy, Debug)]
+struct UseOf {
     index: u32,
     partner: PartnerId,
     api: ApiId,
-    hour_use: HourUse,
+    is_denied: bool,
 }
+
+/// All registers of [`People`], in the place where calls are counted.
+#[derive(Clone, Copy, Debug)]
+struct AllRegisters([u8; REGISTERS / 2]);
 
 const NOWHERE: u32 = u32::MAX;
 
@@ -392,13 +428,21 @@ impl LatestHours {
         outcome: Outcome,
         subject: Option<u64>,
     ) {
-        let OneHour { places, uses, .. } = &mut self.hours[self.now];
+        let OneHour { places, of, calls, people, .. } = &mut self.hours[self.now];
         let place = &mut places[index as usize];
         if *place == NOWHERE {
-            *place = uses.len() as u32;
-            uses.push(IndexedUse { index, partner, api, hour_use: HourUse::default() });
+            *place = of.len() as u32;
+            let is_denied = outcome == Outcome::Denied;
+            of.push(UseOf { index, partner, api, is_denied });
+            calls.push(0);
+            people.push(AllRegisters([0; REGISTERS / 2]));
         }
-        uses[*place as usize].hour_use.add(outcome, subject);
+        let place = *place as usize;
+        calls[place] = calls[place].saturating_add(1);
+        if let Some(hash) = subject.filter(|_| outcome != Outcome::Denied) {
+            let (index, rank) = register_of(hash);
+            note_in(&mut people[place].0, index, rank);
+        }
     }
 
     /// Moves all of them to where all hours are.
@@ -415,17 +459,19 @@ impl LatestHours {
 impl OneHour {
     fn flush(&mut self, hourly: &mut Hourly) {
         let hour = self.hour;
-        for IndexedUse { index, partner, api, hour_use } in self.uses.drain(..) {
+        let uses = self.of.drain(..).zip(self.calls.drain(..)).zip(self.people.drain(..));
+        for ((UseOf { index, partner, api, is_denied }, calls), people) in uses {
             self.places[index as usize] = NOWHERE;
+            let denied = if is_denied { calls } else { 0 };
+            let hour_use = HourUse { calls, denied, people: People::of_all(&people.0) };
             hourly.add_use(HourKey { hour, partner, api }, hour_use);
         }
     }
 
     fn heap_bytes(&self) -> usize {
-        let beside: usize = self.uses.iter().map(|of| of.hour_use.people.heap_bytes()).sum();
         self.places.capacity() * size_of::<u32>()
-            + self.uses.capacity() * size_of::<IndexedUse>()
-            + beside
+            + self.of.capacity() * (size_of::<UseOf>() + size_of::<u32>())
+            + self.people.capacity() * size_of::<AllRegisters>()
     }
 }
 
