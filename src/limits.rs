@@ -278,6 +278,9 @@ pub const ALERT_TEMPLATE_STEPS_MAX: u64 = 20_000_000;
 /// Changes that one message shows where people read it. The rest is counted, and stands in the report.
 pub const ALERT_CHANGES_SHOWN_MAX: usize = 30;
 
+/// Findings that one message tells to Alertmanager, the gravest first. More would be no help, and might not be taken.
+pub const ALERT_ALERTS_MAX: usize = 5000;
+
 /// Characters of one value in a message that people read.
 pub const ALERT_VALUE_CHARS_MAX: usize = 400;
 

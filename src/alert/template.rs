@@ -83,10 +83,11 @@ impl BuiltIn {
         }
     }
 
-    /// How many changes it shows, where people read it: then what does not fit is counted instead.
+    /// How many changes it shows: what does not fit is counted instead.
     const fn shown_max(self) -> Option<usize> {
         match self {
-            BuiltIn::Json | BuiltIn::Alertmanager => None,
+            BuiltIn::Json => None,
+            BuiltIn::Alertmanager => Some(limits::ALERT_ALERTS_MAX),
             BuiltIn::Chat | BuiltIn::Teams | BuiltIn::Mail => Some(limits::ALERT_CHANGES_SHOWN_MAX),
         }
     }
@@ -138,10 +139,14 @@ impl Template {
                     let context = context(whole.clone(), shown, remind_every_s);
                     let name = built_in.as_str();
                     let escape = escape_for(built_in.content_type());
-                    let body = rendered(name, built_in.source(), escape, context)?;
+                    let body = rendered(name, built_in.source(), escape, context);
                     match &mut shown {
-                        Some(shown @ 1..) if !built_in.fits(&body) => *shown /= 2,
-                        _ => return Ok(body),
+                        Some(shown @ 1..)
+                            if !body.as_ref().is_ok_and(|body| built_in.fits(body)) =>
+                        {
+                            *shown /= 2;
+                        }
+                        _ => return body,
                     }
                 }
             }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::alert::{
-    self, AlertPlan, Beat, BySeverity, Change, Channel, Delivery, Message, Observed, What,
+    self, AlertPlan, Beat, BySeverity, Change, Channel, Delivery, Failure, Message, Observed, What,
 };
 use crate::error::{Error, Result};
 use crate::findings::{Severity, Suppression};
@@ -22,7 +22,8 @@ use super::lives::{standing_as_counted, still_open};
 ///
 /// A finding is told of when it is new to the receivers, is back, or has become more severe; a critical one that is open again
 /// after `remind_every`; and that it is over, or suppressed, if it was told of, under the severity that was. What a suppression
-/// hides is not, until that runs out. An anomaly is of its day: it is told of once, in its night, and that is all.
+/// hides is not, until that runs out. An anomaly is of its day: it is told of in its night, again if a run finds it graver, and
+/// that is all.
 pub(super) fn changes(
     ledger: &mut Ledger,
     report: &Report,
@@ -47,7 +48,12 @@ pub(super) fn changes(
         let told = life.alerted.as_ref().and_then(|alerted| Severity::from_name(&alerted.severity));
         let is_over = finding.is_resolved() || finding.suppressed_by.is_some();
         let what = match (told, is_over) {
-            (Some(_), _) if finding.kind.is_anomaly() => continue,
+            // The end of its day tells nothing, nor does time that passes; that it is graver than was told does.
+            (Some(told), _)
+                if finding.kind.is_anomaly() && (is_over || finding.severity <= told) =>
+            {
+                continue;
+            }
             (None, true) => continue,
             (Some(_), true) if finding.is_resolved() => What::Resolved,
             (Some(_), true) => What::Suppressed,
@@ -82,10 +88,13 @@ pub(super) fn changes(
 /// Whether it is time to tell again of a finding that is open.
 fn is_due(alerted: Option<&Alerted>, finding: &Finding, plan: &AlertPlan, run_at: Instant) -> bool {
     // Nights are not always as long: a timer fires a little early or late.
-    let passed_s = alerted.map_or(0, |alerted| {
-        run_at.seconds_since(Instant::from_ns(alerted.at_ns)) + limits::REMINDER_EARLY_S
+    let is_due = alerted.is_some_and(|alerted| {
+        let last = Instant::from_ns(alerted.at_ns);
+        let passed_s = run_at.seconds_since(last) + limits::REMINDER_EARLY_S;
+        // Of a clock that was ahead nobody knows how long ago it was.
+        passed_s >= plan.remind_every_s || run_at < last
     });
-    finding.severity == Severity::Critical && passed_s >= plan.remind_every_s
+    finding.severity == Severity::Critical && is_due
 }
 
 fn change(
@@ -209,6 +218,8 @@ pub(super) struct Sent {
     pub(super) accepted: u64,
     /// The channels that failed: what else there is for them waits too.
     pub(super) failed: BTreeSet<String>,
+    /// Messages that a channel did not take, or that could not be made: they are not tried twice.
+    refused: BTreeSet<(String, u64)>,
 }
 
 /// Sends what waits, the oldest first, to all channels but those that have failed already; each that is accepted no longer waits
@@ -229,7 +240,8 @@ pub(super) fn send(
             continue;
         }
         let waiting = ledger.outbox.waiting.keys().filter(|(name, _)| *name == channel.name);
-        let runs: Vec<u64> = waiting.map(|(_, run)| *run).collect();
+        let is_open = |run: &u64| !sent.refused.contains(&(channel.name.clone(), *run));
+        let runs: Vec<u64> = waiting.map(|(_, run)| *run).filter(is_open).collect();
         for run in runs {
             match deliver(&ledger.outbox, channel, run) {
                 Ok(is_sent) => {
@@ -238,7 +250,7 @@ pub(super) fn send(
                     folder.commit(ledger)?;
                     is_noted = true;
                 }
-                Err(failure) => {
+                Err((failure, is_of_message)) => {
                     if let Some(waiting) =
                         ledger.outbox.waiting.get_mut(&(channel.name.clone(), run))
                     {
@@ -246,8 +258,13 @@ pub(super) fn send(
                         waiting.failure = Some(failure);
                         is_noted = false;
                     }
+                    // Where the channel is down, what else there is for it would fail likewise, and should not come before. One
+                    // message that it does not take, or that can't be made, holds up none.
+                    if is_of_message {
+                        sent.refused.insert((channel.name.clone(), run));
+                        continue;
+                    }
                     sent.failed.insert(channel.name.clone());
-                    // What else there is for it would fail likewise, and should not come before.
                     break;
                 }
             }
@@ -256,19 +273,25 @@ pub(super) fn send(
     if is_noted { Ok(()) } else { folder.commit(ledger) }
 }
 
-/// Sends a run's message to a channel, and says whether there was anything to send; else why it was not accepted.
-fn deliver(outbox: &Outbox, channel: &Channel, run: u64) -> std::result::Result<bool, String> {
+/// Sends a run's message to a channel, and says whether there was anything to send; else why it was not accepted, and whether
+/// that may be because of the message itself.
+fn deliver(
+    outbox: &Outbox,
+    channel: &Channel,
+    run: u64,
+) -> std::result::Result<bool, (String, bool)> {
     let waiting = outbox.waiting.get(&(channel.name.clone(), run));
     let (Some(waiting), Some(json)) = (waiting, outbox.messages.get(&run)) else {
-        return Err("what was to be sent is not in the state".to_owned());
+        return Err(("what was to be sent is not in the state".to_owned(), true));
     };
     let message: Message = serde_json::from_str(json)
-        .map_err(|error| format!("what was to be sent can't be read: {error}"))?;
+        .map_err(|error| (format!("what was to be sent can't be read: {error}"), true))?;
     // Its least severity may have been raised since.
     let Some(message) = message.at_least(channel.min_severity) else { return Ok(false) };
     let delivery = Delivery { delivery_id: &waiting.delivery_id, message: &message };
     let sent = channel.deliver(&delivery, &std::thread::sleep);
-    sent.map(|()| true).map_err(|failure| failure.to_string())
+    sent.map(|()| true)
+        .map_err(|failure| (failure.to_string(), matches!(failure, Failure::Mend { .. })))
 }
 
 /// Tells whoever waits for it that a run counts.

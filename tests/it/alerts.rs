@@ -5,6 +5,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
+use crate::channels::Receiver;
 use crate::harness::{Case, Output};
 use crate::nightly::{CONFIG, append, bad, case, good, nightly, status_of};
 
@@ -420,4 +421,42 @@ fn dry_runs_and_audits_tell_nobody() {
     assert_eq!(inbox(&case).len(), 0);
     night(&case, 2).expect_status(0);
     assert_eq!(inbox(&case).len(), 1);
+}
+
+/// A night whose clock was years ahead tells what is critical; the nights after it do not wait for those years to pass.
+#[test]
+fn a_clock_that_was_ahead_stops_no_reminder() {
+    let case = told_case("remind_every = \"7d\"\n");
+    append(&case, "logs/a.jsonl", day(1) + &bad("12-01T09:00", 200));
+    night(&case, 2).expect_status(0);
+    append(&case, "logs/a.jsonl", bad("12-01T10:00", 200));
+    nightly(&case, "2030-01-05T02:00:00Z", &[]).expect_status(0);
+    assert_eq!(told(&case, 2), [change("after-revocation", "reminder", "critical")]);
+    append(&case, "logs/a.jsonl", bad("12-01T11:00", 200));
+    night(&case, 6).expect_status(0);
+    assert_eq!(told(&case, 3), [change("after-revocation", "reminder", "critical")]);
+    append(&case, "logs/a.jsonl", bad("12-01T12:00", 200));
+    night(&case, 7).expect_status(0);
+    assert_eq!(told(&case, 4), []);
+    append(&case, "logs/a.jsonl", bad("12-01T13:00", 200));
+    night(&case, 13).expect_status(0);
+    assert_eq!(told(&case, 5), [change("after-revocation", "reminder", "critical")]);
+}
+
+#[test]
+fn a_message_that_is_refused_for_good_holds_up_no_other() {
+    let receiver = Receiver::answers(&["413 No", "413 No", "200 OK"]);
+    let case = case(&format!("{CONFIG}\n[alert]\nwebhook = [{{ url_file = \"hook.url\" }}]\n"))
+        .file("hook.url", format!("http://127.0.0.1:{}/hook\n", receiver.port));
+    append(&case, "logs/a.jsonl", day(1) + &bad("12-01T09:00", 200));
+    night(&case, 2).expect_status(3).expect_stderr(&["the alert of run 1 waits", "413"]);
+    append(&case, "logs/a.jsonl", day(2));
+    night(&case, 3).expect_status(3).expect_stderr(&["the alert of run 1 waits", "413"]);
+    let runs = |receiver: &Receiver| -> Vec<u64> {
+        receiver.requests().iter().map(|request| request.json()["run"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(runs(&receiver), [1, 1, 2]);
+    append(&case, "logs/a.jsonl", day(3));
+    night(&case, 4).expect_status(0);
+    assert_eq!(runs(&receiver), [1, 1, 2, 1]);
 }
