@@ -216,6 +216,9 @@ pub const NEW_USE_DAYS_MIN: u64 = 14;
 /// phones are not.
 pub const NETWORKS_MAX: usize = 64;
 
+/// Networks whose calls are counted apart for one credential: room for those that it is tied to, and more.
+pub const NETWORKS_COUNTED_MAX: usize = 256;
+
 /// Days of logs without a served call after which one is called a waking.
 pub const WOKEN_DAYS_MIN: u64 = 60;
 

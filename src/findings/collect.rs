@@ -230,7 +230,13 @@ pub fn collect(
         found.extend(hygiene(judge, &seen, window_end, past.partner, severities));
     }
     found.extend(told.iter().map(|told| told.found(severities)));
-    found.extend(odd.iter().filter_map(|odd| odd.found(judge, (rows, networks), severities)));
+    let is_told = |found: &Found| {
+        // Whose the calls of a network were is only known by now.
+        let is_of = past.partner.is_none_or(|only| found.partner == Some(only));
+        found.kind != Kind::NewNetwork || is_of
+    };
+    let odd = odd.iter().filter_map(|odd| odd.found(judge, (rows, networks), severities));
+    found.extend(odd.filter(is_told));
     found.sort_by(|a, b| a.id.cmp(&b.id));
     found
 }

@@ -19,8 +19,8 @@ pub use hygiene::{Days, Used};
 pub use id::{ID_PREFIX, Identity, begins_id, id};
 pub use kind::{Kind, Severity};
 pub use odd::{
-    FirstDays, FirstNetworks, NetworkScope, Odd, OddUse, Scope, Shown as OddShown, first_networks,
-    network_scope, new_networks, novelties, woken,
+    FirstDays, NetworkScope, NetworksOfCredentials, Odd, OddUse, Scope, Shown as OddShown,
+    first_networks, network_scope, new_networks, novelties, woken,
 };
 pub use suppress::{Suppression, Target, beginning};
 pub use told::{Log, Told};

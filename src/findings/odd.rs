@@ -15,7 +15,7 @@ use crate::judge::{Judge, Judged, Presented};
 use crate::limits;
 use crate::network::Network;
 use crate::register::{PartnerId, Register};
-use crate::tally::{By, ByNetwork, Networks, outcome_index};
+use crate::tally::{By, FirstNetworks, Networks, OTHER, outcome_index};
 use crate::time::{Instant, day_name};
 
 /// Something odd.
@@ -53,8 +53,8 @@ pub enum Shown {
     Network {
         /// The credential's digest.
         credential: [u8; 32],
-        /// The network.
-        network: Network,
+        /// The network; none: one more than it may be presented from and be tied to networks.
+        network: Option<Network>,
         /// The day's number since 1970.
         day: i64,
         /// Days with addresses in logs before, since the first of the credential's.
@@ -146,22 +146,23 @@ impl Odd {
         });
     }
 
-    /// Adds one. Of those that are one problem, of one day, the farthest off is shown.
+    /// Adds one. Of hours that are one problem, of one day, the farthest off is shown; what is done first is told once.
     pub fn add(&mut self, odd: OddUse) {
+        let Shown::Hours(new) = odd.shown else {
+            self.uses.push(odd);
+            return;
+        };
         let is_same = |known: &&mut OddUse| {
             known.kind == odd.kind
                 && known.shown.day() == odd.shown.day()
                 && known.partner == odd.partner
                 && known.api == odd.api
-                && known.operation == odd.operation
-                && known.grant == odd.grant
-                && known.shown.network() == odd.shown.network()
         };
         let Some(known) = self.uses.iter_mut().find(is_same) else {
             self.uses.push(odd);
             return;
         };
-        if let (Shown::Hours(known), Shown::Hours(new)) = (&mut known.shown, odd.shown)
+        if let Shown::Hours(known) = &mut known.shown
             && new.score > known.score
         {
             *known = new;
@@ -218,11 +219,11 @@ impl OddUse {
             partner: name(partner).unwrap_or(""),
             api: api.as_deref().unwrap_or(""),
             grant: self.grant.as_deref().unwrap_or(""),
-            credential: &format!(
-                "{} {}",
-                day_name(self.shown.day()),
-                self.operation.as_deref().unwrap_or("")
-            ),
+            credential: &match self.kind {
+                // What is done for the first time is so once, whichever day that turns out to have been.
+                Kind::NewApi | Kind::NewOperation => self.operation.clone().unwrap_or_default(),
+                _ => format!("{} ", day_name(self.shown.day())),
+            },
         };
         let mut found = Found {
             partner,
@@ -256,26 +257,33 @@ impl OddUse {
         Some(found)
     }
 
-    /// The same of a credential that was presented from a network; none if no call was.
+    /// The same of a credential that was presented from a network; none if no call was, as far as that is known.
     fn found_from(
         &self,
         register: &Register,
         networks: &Networks,
-        (digest, network): (&[u8; 32], Network),
+        (digest, network): (&[u8; 32], Option<Network>),
         severities: &Severities,
     ) -> Option<Found> {
         let id_of_credential = register.credential_id(digest)?;
         let known = networks.of(id_of_credential)?;
-        let calls = known.uses.kept()?.get(&network)?;
-        let part = format!("{} {} {network}", day_name(self.shown.day()), hex(digest));
+        let calls = match network {
+            Some(network) => known.uses.of(network)?,
+            None => known.uses.all()?,
+        };
+        // What is from everywhere is its last holder's.
+        let partner = if network.is_some() { calls.first.1 } else { known.latest.1 };
+        let named = network.map_or_else(|| OTHER.to_owned(), |network| network.to_string());
+        let part = format!("{} {named}", hex(digest));
         let identity = Identity { credential: &part, ..Identity::default() };
         let shown = register.credentials[id_of_credential.0 as usize].shown.clone();
         let mut found = Found {
-            partner: Some(known.latest.1),
+            partner: Some(partner),
             credentials: BTreeSet::from([shown]),
             calls: calls.calls,
-            first: Some(calls.first()),
-            last: Some(calls.last()),
+            bytes_served: calls.bytes_served,
+            first: Some(calls.first.0),
+            last: Some(calls.last),
             odd: Some(self.shown.clone()),
             ..without_calls(id(self.kind, identity), self.kind, severities)
         };
@@ -292,7 +300,12 @@ impl Found {
         if let Some((digest, network)) = shown.network() {
             let credentials = &judge.register.credentials;
             return matches!(judged.presented, Presented::Known(id) if credentials[id.0 as usize].digest == *digest)
-                && call.remote_addr.as_deref().and_then(Network::of) == Some(network);
+                && call.outcome != Outcome::Denied
+                && call
+                    .remote_addr
+                    .as_deref()
+                    .and_then(Network::of)
+                    .is_some_and(|from| network.is_none_or(|network| network == from));
         }
         let (from, until) = shown.span();
         let is_in_time = match shown {
@@ -330,7 +343,7 @@ impl Shown {
     }
 
     /// The credential and the network, of a new network.
-    fn network(&self) -> Option<(&[u8; 32], Network)> {
+    fn network(&self) -> Option<(&[u8; 32], Option<Network>)> {
         match self {
             Shown::Network { credential, network, .. } => Some((credential, *network)),
             Shown::Hours(_) | Shown::Day { .. } => None,
@@ -401,32 +414,31 @@ pub fn novelties(
     apis.chain(operations).collect()
 }
 
-/// The first day of calls from each network, by the digest of the credential.
-pub type FirstNetworks = BTreeMap<[u8; 32], ByNetwork<i64>>;
+/// From where credentials were presented first, by digest.
+pub type NetworksOfCredentials = BTreeMap<[u8; 32], FirstNetworks>;
 
-/// The first days of all that was counted.
-pub fn first_networks(register: &Register, networks: &Networks) -> FirstNetworks {
+/// The same of all that was counted.
+pub fn first_networks(register: &Register, networks: &Networks) -> NetworksOfCredentials {
     let firsts = networks.sorted().into_iter().map(|(credential, known)| {
-        let digest = register.credentials[credential.0 as usize].digest;
-        (digest, known.uses.map(|calls| By::Day.of(calls.first())))
+        (register.credentials[credential.0 as usize].digest, known.firsts.clone())
     });
     firsts.collect()
 }
 
 /// From where credentials were presented for the first time, after at least [`limits::NEW_USE_DAYS_MIN`] days with addresses in logs
-/// since the first of theirs: of these days alone.
+/// since the first of theirs: of these days alone. Once they are too many, that is told, and nothing after it.
 pub fn new_networks(
-    firsts: &FirstNetworks,
+    firsts: &NetworksOfCredentials,
     of_days: impl Fn(i64) -> bool,
     days_noted: &BTreeSet<i64>,
 ) -> Vec<OddUse> {
     let mut new = Vec::new();
-    for (credential, by_network) in firsts {
-        let Some(by_network) = by_network.kept() else { continue };
-        let Some(&first) = by_network.values().min() else { continue };
-        for (&network, &day) in by_network.iter().filter(|(_, day)| **day > first && of_days(**day))
-        {
-            let days_before = days_noted.range(first..day).count() as u64;
+    for (credential, firsts) in firsts {
+        let Some(begun) = firsts.begun_on() else { continue };
+        let tied = firsts.tied().map(|(network, day)| (Some(network), day));
+        let untied = firsts.untied_on().map(|day| (None, day));
+        for (network, day) in tied.chain(untied).filter(|(_, day)| *day > begun && of_days(*day)) {
+            let days_before = days_noted.range(begun..day).count() as u64;
             if days_before >= limits::NEW_USE_DAYS_MIN {
                 new.push(OddUse {
                     kind: Kind::NewNetwork,
@@ -442,27 +454,29 @@ pub fn new_networks(
     new
 }
 
-/// What there was to find new networks in: the credentials of these calls, each as of the last of them.
+/// What there was to find new networks in: the credentials of these calls, each as of the last of them; if that is asked for, only
+/// those that were one partner's then.
 pub fn network_scope(
     register: &Register,
     networks: &Networks,
-    firsts: &FirstNetworks,
+    firsts: &NetworksOfCredentials,
     days_noted: &BTreeSet<i64>,
+    only: Option<PartnerId>,
 ) -> NetworkScope {
     let mut scope = NetworkScope::default();
-    for (credential, known) in networks.sorted() {
+    let all = networks.sorted().into_iter();
+    for (credential, known) in
+        all.filter(|(_, known)| only.is_none_or(|only| known.latest.1 == only))
+    {
         scope.without_address += known.without_address;
-        let by_network = firsts.get(&register.credentials[credential.0 as usize].digest);
-        let kept = by_network.map(ByNetwork::kept);
-        if kept == Some(None) {
+        let firsts = firsts.get(&register.credentials[credential.0 as usize].digest);
+        let last = By::Day.of(known.latest.0);
+        if firsts.and_then(FirstNetworks::untied_on).is_some_and(|day| day <= last) {
             scope.untied += 1;
             continue;
         }
-        let first = kept.flatten().and_then(|kept| kept.values().min().copied());
-        let last = By::Day.of(known.latest.0);
-        let days = first
-            .filter(|first| *first < last)
-            .map_or(0, |first| days_noted.range(first..last).count());
+        let begun = firsts.and_then(FirstNetworks::begun_on).filter(|begun| *begun < last);
+        let days = begun.map_or(0, |begun| days_noted.range(begun..last).count());
         match days as u64 >= limits::NEW_USE_DAYS_MIN {
             true => scope.credentials += 1,
             false => scope.too_little += 1,

@@ -596,7 +596,7 @@ mod tests {
             "| Severity | Kind | Status | First seen | Partner | API | People | Overstay | Finding | What | Answered by |\n",
             "| high | log-lost | new | 2018-12-19T02:00:00Z | - | `edge.log` | - | - | `os-22222222222b` | \
              edge.log (source edge) is gone, or another file has its name: 10,000 of 12,000 bytes seen were read, and nobody can tell what was \
-             written after | - |\n",
+             written after; lines that it and a file of its name both hold count twice | - |\n",
             "\n## Verdicts that the change of the register may touch\n\n| Partner | API | Operation | Calls |\n\
              | --- | --- | --- | --- |\n| `reelhouse` | `messages` | `read` | 1,204 |\n\
              | `seekly` | `location` | (any that no grant names) | 1 |\n",

@@ -20,6 +20,8 @@ const CATEGORY: (u64, &str) = (2, "Findings");
 const OTHER: u64 = 99;
 /// A resource's unique id, an observable.
 const RESOURCE_UID: u64 = 10;
+/// See `RESOURCE_UID`.
+const SUBNET: u64 = 12;
 /// Likewise a credential's.
 const CREDENTIAL_UID: u64 = 19;
 /// Likewise a user's.
@@ -227,6 +229,10 @@ fn observables(class: Class, finding: &Finding, resources: &[Value]) -> Vec<Valu
             observable(&format!("resources[{i}].uid"), kind, &resource["uid"])
         })
         .collect();
+    let network = finding.anomaly.as_ref().and_then(|anomaly| anomaly.network.as_ref());
+    all.extend(network.map(|network| {
+        observable("unmapped.anomaly.network", (SUBNET, "Subnet"), &json!(network))
+    }));
     if let (Class::IamAnalysis, Some(partner)) = (class, &finding.partner) {
         all.push(observable("user.uid", (USER_UID, "User Object: uid"), &json!(partner)));
     }

@@ -500,7 +500,13 @@ fn calls_of(finding: &Finding, shown: &str) -> String {
         [(finding.served, "served"), (finding.denied, "denied"), (finding.failed, "failed")];
     let counts = counts.into_iter().filter(|(n, what)| *n > 0 && *what != shown);
     let network = finding.anomaly.as_ref().and_then(|anomaly| anomaly.network.as_deref());
-    let from = network.map(|network| format!("from {network}"));
+    let from = match network {
+        Some(network) => Some(format!("from {network}")),
+        None if finding.kind == Kind::NewNetwork && finding.anomaly.is_some() => {
+            Some(format!("from more than {} networks", limits::NETWORKS_MAX))
+        }
+        None => None,
+    };
     let counts = counts.map(|(n, what)| format!("{} {what}", thousands(n)));
     from.into_iter().chain(counts).collect::<Vec<_>>().join(", ")
 }
@@ -572,19 +578,26 @@ pub(super) fn unused_line(report: &Report) -> Option<String> {
 
 /// `2 found in 3,412 uses of apis by partners, by 56 days of history`, or why none were looked for.
 pub(super) fn anomalies_line(report: &Report) -> String {
-    let networks = report.anomalies.networks.map(networks_told);
+    let networks = report.anomalies.networks.map(|networks| networks_told(report, networks));
     [anomalies_told(report)].into_iter().chain(networks).collect::<Vec<_>>().join("; ")
 }
 
-/// `new networks looked for in 12 credentials, not in 3 with less than 14 days`.
-fn networks_told(networks: AnomalyNetworks) -> String {
+/// `2 new networks in 12 credentials, not looked for in 3 with less than 14 days`.
+fn networks_told(report: &Report, networks: AnomalyNetworks) -> String {
     let AnomalyNetworks { credentials, without_history, untied, without_address } = networks;
-    let mut told =
-        format!("new networks looked for in {}", counted(credentials, "credential", "credentials"));
+    let found = report.findings.iter().filter(|finding| {
+        let is_new = finding.kind == Kind::NewNetwork && finding.anomaly.is_some();
+        is_new && finding.suppressed_by.is_none()
+    });
+    let found = match found.count() as u64 {
+        0 => "no new network".to_owned(),
+        n => counted(n, "new network", "new networks"),
+    };
+    let mut told = format!("{found} in {}", counted(credentials, "credential", "credentials"));
     if without_history > 0 {
         let least = limits::NEW_USE_DAYS_MIN;
         told.push_str(&format!(
-            ", not in {} with less than {least} days",
+            ", not looked for in {} with less than {least} days",
             thousands(without_history)
         ));
     }
@@ -604,7 +617,8 @@ fn anomalies_told(report: &Report) -> String {
     let found = report
         .findings
         .iter()
-        .filter(|finding| finding.anomaly.is_some() && finding.suppressed_by.is_none());
+        .filter(|finding| finding.anomaly.is_some() && finding.kind != Kind::NewNetwork)
+        .filter(|finding| finding.suppressed_by.is_none());
     let found = match found.count() as u64 {
         0 => None,
         n => Some(thousands(n)),
@@ -1321,7 +1335,7 @@ next: overstay explain after-revocation
 
     #[test]
     fn a_finding_takes_one_line_where_there_is_room() {
-        let wide = shown(&fixtures::full(), 170, false);
+        let wide = shown(&fixtures::full(), 158, false);
         let line = "CRITICAL  after-revocation    reelhouse             messages  ~8,201 people  \
                     1 y 13 d   os-jjjjjjjjjjjj  delete, read";
         assert!(wide.contains(line), "{wide}");

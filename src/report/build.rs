@@ -241,9 +241,8 @@ pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
         rejects,
         hourly,
         served,
-        mut networks,
+        networks,
     } = tally;
-    facts.partner.iter().for_each(|partner| networks.keep_only(*partner));
     let window =
         Window { since: facts.since, until: facts.until, first: span.first, last: span.last };
     let edges = edges(&window);
@@ -833,7 +832,13 @@ fn finding_rows(
             served: found.served(),
             denied: found.of(Outcome::Denied),
             failed: found.of(Outcome::Failed),
-            subjects: found.subjects.estimate().into(),
+            subjects: match found.kind {
+                // By network nobody is counted: there may be as many as calls.
+                findings::Kind::NewNetwork => {
+                    Subjects { count: 0, exact: false, low: 0, high: found.served() }
+                }
+                _ => found.subjects.estimate().into(),
+            },
             data_class: api
                 .and_then(|api| api.versions.last())
                 .and_then(|version| version.row.data_class.clone()),

@@ -751,7 +751,7 @@ pub struct Anomaly {
     pub day_ratio: Option<f64>,
     /// Of what woke, the last day on which it was used before.
     pub last_before: Option<String>,
-    /// Of a new network, that network.
+    /// Of a new network, that network; null where it is one too many for the credential to be tied to any.
     pub network: Option<String>,
 }
 
@@ -795,7 +795,7 @@ impl Anomaly {
                     _ => None,
                 },
                 network: match odd {
-                    OddShown::Network { network, .. } => Some(network.to_string()),
+                    OddShown::Network { network, .. } => network.map(|network| network.to_string()),
                     _ => None,
                 },
             },

@@ -83,7 +83,7 @@ pub(super) fn within(
     if let Some(networks) = networks {
         let (firsts, days) = (first_networks(register, networks), networks.days());
         new_networks(&firsts, |_| true, days).into_iter().for_each(|new| odd.add(new));
-        odd.scope.networks = Some(network_scope(register, networks, &firsts, days));
+        odd.scope.networks = Some(network_scope(register, networks, &firsts, days, only));
     }
 
     let never = BTreeMap::new();

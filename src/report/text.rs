@@ -11,7 +11,7 @@ use super::{
 };
 use crate::findings::{Kind, Severity};
 use crate::judge::Verdict;
-use crate::limits::SUBJECTS_EXACT_MAX;
+use crate::limits::{self, SUBJECTS_EXACT_MAX};
 use crate::time::{Instant, NS_PER_S};
 
 /// The first line a person reads.
@@ -415,13 +415,17 @@ pub fn summary(finding: &Finding) -> String {
             let anomaly = finding.anomaly.as_ref();
             let network = anomaly.and_then(|anomaly| anomaly.network.as_deref());
             let days = anomaly.map_or(0, |anomaly| anomaly.history_days);
-            format!(
-                "{partner} presented credential {} from {} for the first time, after {} of logs since its first address: {}",
-                finding.credentials.join(", "),
-                network.unwrap_or("a network"),
-                counted(days, "day", "days"),
-                tally(finding)
-            )
+            let days = counted(days, "day", "days");
+            let (credential, tally) = (finding.credentials.join(", "), tally(finding));
+            match network {
+                Some(network) => format!(
+                    "{partner} presented credential {credential} from {network} for the first time, after {days} of logs since its first address: {tally}"
+                ),
+                None => format!(
+                    "{partner} presented credential {credential} from more than {} networks by now, after {days} of logs since its first address, and no other is told as new: {tally}",
+                    limits::NETWORKS_MAX
+                ),
+            }
         }
         Kind::LogRewritten => format!(
             "{} no longer holds what was read of it, {}; what it holds now was read as a new log, and lines of it that were counted before count twice",

@@ -724,7 +724,7 @@ impl<'f> Run<'f> {
     /// What there was to find new networks in, if that is looked for.
     fn network_scope(&self, judge: &Judge<'_>, tally: &Tally) -> Option<NetworkScope> {
         let is_asked = self.plan.read.notes_networks;
-        is_asked.then(|| scope_of(&self.ledger, judge.register, &tally.networks))
+        is_asked.then(|| scope_of(&self.ledger, judge.register, &tally.networks, None))
     }
 
     /// Where reports of this run stand.

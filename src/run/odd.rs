@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::findings::{
     Kind, NetworkScope, Odd, OddShown, OddUse, network_scope, new_networks, novelties, woken,
 };
-use crate::register::Register;
+use crate::register::{PartnerId, Register};
 use crate::report::complete_until;
 use crate::state::{DayHours, Folder, Ledger, OneHour};
 use crate::tally::Networks;
@@ -224,8 +224,14 @@ pub(super) fn odd_firsts(
 }
 
 /// What there was to find new networks in, in what was counted.
-pub(super) fn scope_of(ledger: &Ledger, register: &Register, networks: &Networks) -> NetworkScope {
-    network_scope(register, networks, &ledger.uses.networks, &ledger.uses.network_days)
+pub(super) fn scope_of(
+    ledger: &Ledger,
+    register: &Register,
+    networks: &Networks,
+    only: Option<PartnerId>,
+) -> NetworkScope {
+    let uses = &ledger.uses;
+    network_scope(register, networks, &uses.networks, &uses.network_days, only)
 }
 
 /// Files what is odd about single days under these, and gives all of it together. Whom the register does not list, nothing is

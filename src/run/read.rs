@@ -16,7 +16,6 @@ use crate::formats::{self, Format};
 use crate::input::{Fault, Input, Line, Mark, Piece, Version};
 use crate::judge::{Judge, Judged, Memory, Presented};
 use crate::limits;
-use crate::network::Network;
 use crate::parse::{self, Scratch, Wanted};
 use crate::plan::{InputPlan, MaxRejects, ReadPlan};
 use crate::register::{PartnerId, Remembered, credential_digest, template_of};
@@ -839,9 +838,7 @@ impl Reader<'_> {
 fn note_network(tally: &mut Dated, judge: &Judge<'_>, call: &Call<'_>, presented: Presented) {
     let Presented::Known(credential) = presented else { return };
     let partner = judge.partner_of(credential, call.at);
-    let network = call.remote_addr.as_deref().and_then(Network::of);
-    let networks = &mut tally.of(call.at).networks;
-    networks.add(credential, partner, call.at, call.outcome, network);
+    tally.of(call.at).networks.add(credential, partner, call);
 }
 
 /// The call of a line, or why it is none. Without a format, since the first lines of its log were all blank and there

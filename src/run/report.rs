@@ -161,7 +161,8 @@ fn of_state(plan: &ReportPlan, stdout: &mut (dyn Write + Send)) -> Result<Ended>
     if let Some(partner) = &plan.partner {
         odd.of_partner(partner, &register);
     }
-    odd.scope.networks = with_networks.then(|| scope_of(&ledger, judge.register, &tally.networks));
+    odd.scope.networks =
+        with_networks.then(|| scope_of(&ledger, judge.register, &tally.networks, partner));
     let mut report = day_report(&judge, tally, facts, (nightly, told, Some(odd)), since..until);
     lives::tell(&ledger, &mut report);
     report.check()?;

@@ -78,10 +78,7 @@ pub(super) fn note_uses(
         known.1.clone_from(&credential.shown);
     }
     for (digest, firsts) in first_networks(register, &tally.networks) {
-        uses.networks
-            .entry(digest)
-            .or_default()
-            .merge(firsts, |known, day| *known = day.min(*known));
+        uses.networks.entry(digest).or_default().merge(&firsts);
     }
     uses.network_days.extend(tally.networks.days());
     for (source, sums) in &tally.sources {

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::input::{Grown, Mark, Packed, Print, Start};
 use crate::limits;
 use crate::register::Register;
-use crate::tally::ByNetwork;
+use crate::tally::FirstNetworks;
 use crate::time::Instant;
 
 /// A file of the state, by its name and content.
@@ -390,17 +390,13 @@ pub struct Uses {
     pub logged: BTreeMap<(String, String), LoggedUses>,
     /// The last day on which each credential was presented, by digest; how reports show it.
     pub credentials: BTreeMap<[u8; 32], (i64, String)>,
-    /// The first day of calls of (partner, api, operation). These are never forgotten, as the next five: what slept longest tells
+    /// The first day of calls of (partner, api, operation). These are never forgotten, as the next four: what slept longest tells
     /// most.
     pub firsts: BTreeMap<(String, String, String), i64>,
     /// The days on which a grant was served again after a long time: how many days of logs lay before, and the last day of use.
     pub woken_grants: BTreeMap<(String, i64), (u64, i64)>,
     /// Likewise of each api.
     pub woken_apis: BTreeMap<(String, i64), (u64, i64)>,
-    /// The first day of calls from each network, by the digest of the credential that they presented.
-    pub networks: BTreeMap<[u8; 32], ByNetwork<i64>>,
-    /// The days with calls from an address.
-    pub network_days: BTreeSet<i64>,
     /// The last day on which a call was served by each grant.
     pub served_grants: BTreeMap<String, i64>,
     /// Likewise of each api.
@@ -413,6 +409,10 @@ pub struct Uses {
     pub words: BTreeMap<String, i64>,
     /// The last hour with a call of each source.
     pub sources: BTreeMap<String, i64>,
+    /// From where credentials were presented first, by digest; of those that were not used for long nothing.
+    pub networks: BTreeMap<[u8; 32], FirstNetworks>,
+    /// The days with calls from an address.
+    pub network_days: BTreeSet<i64>,
     /// The days with calls.
     pub days: BTreeSet<i64>,
     /// The days on which calls presented a credential that the register knows.
@@ -454,6 +454,8 @@ impl Uses {
             !logged.days.is_empty() || logged.more.is_some()
         });
         self.credentials.retain(|_, (last, _)| *last >= day);
+        // Who presents one again after so long begins anew.
+        self.networks.retain(|digest, _| self.credentials.contains_key(digest));
         for days in [&mut self.partners, &mut self.apis, &mut self.words] {
             days.retain(|_, last| *last >= day);
         }

@@ -14,12 +14,13 @@ use crate::call::{Outcome, Reason};
 use crate::error::{Error, Result};
 use crate::judge::{Also, Judge, OperationId, TimelineId, Verdict};
 use crate::limits;
+use crate::network::Network;
 use crate::register::{ApiId, CredentialId, GrantId, PartnerId, Register, Shown};
 use crate::tally::{
-    Bounded, ByNetwork, Cell, CellKey, Cells, CredentialNetworks, Evidence, Group, GroupLatest,
+    Bounded, Cell, CellKey, Cells, CredentialNetworks, Evidence, FirstNetworks, Group, GroupLatest,
     HourCounts, HourKey, HourUse, InputSums, Latencies, LatencyCounts, Latest, Logged, NamedCells,
-    Names, NetworkUse, OperationName, Operations, People, Place, Proof, Reject, Rejects,
-    SourceSums, Span, SubjectHashes, Subjects, Tally,
+    Names, NetworkUse, NetworkUses, OperationName, Operations, People, Place, Proof, Reject,
+    Rejects, SourceSums, Span, SubjectHashes, Subjects, Tally,
 };
 use crate::time::Instant;
 
@@ -259,7 +260,19 @@ struct StoredNetworks {
     last_ns: i64,
     partner: u32,
     without_address: u64,
-    uses: ByNetwork<NetworkUse>,
+    firsts: FirstNetworks,
+    /// By network; under none, calls that are not known apart.
+    uses: Vec<(Option<Network>, StoredNetworkUse)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct StoredNetworkUse {
+    calls: [u64; 4],
+    bytes_served: u64,
+    first_ns: i64,
+    /// Whose the credential was at the first call.
+    partner: u32,
+    last_ns: i64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -373,6 +386,8 @@ impl Segment {
         for (credential, known) in &networks {
             mentions.credentials.insert(credential.0);
             mentions.partners.insert(known.latest.1.0);
+            let each = known.uses.each().into_iter();
+            mentions.partners.extend(each.map(|(_, one)| one.first.1.0));
         }
         for key in tally.hourly.keys() {
             mentions.partners.insert(key.partner.0);
@@ -475,14 +490,22 @@ impl Segment {
         segment.networks = networks
             .into_iter()
             .map(|(credential, known)| {
-                let CredentialNetworks { latest: (last, partner), without_address, ref uses } =
-                    *known;
+                let (last, partner) = known.latest;
+                let uses = known.uses.each().into_iter().map(|(network, one)| {
+                    let NetworkUse { calls, bytes_served, first: (first, partner), last } = one;
+                    let partner = storing.partners.of(partner.0);
+                    let (first_ns, last_ns) = (first.ns(), last.ns());
+                    let stored =
+                        StoredNetworkUse { calls, bytes_served, first_ns, partner, last_ns };
+                    (network, stored)
+                });
                 StoredNetworks {
                     credential: storing.credentials.of(credential.0),
                     last_ns: last.ns(),
                     partner: storing.partners.of(partner.0),
-                    without_address,
-                    uses: uses.clone(),
+                    without_address: known.without_address,
+                    firsts: known.firsts.clone(),
+                    uses: uses.collect(),
                 }
             })
             .collect();
@@ -1001,10 +1024,22 @@ impl<'j> Loading<'j> {
         for stored in &segment.networks {
             let credential = *self.credentials.get(stored.credential as usize)?;
             let partner = *self.partners.get(stored.partner as usize)?;
+            let uses = stored.uses.iter().map(|(network, one)| {
+                let partner = *self.partners.get(one.partner as usize)?;
+                let loaded = NetworkUse {
+                    calls: one.calls,
+                    bytes_served: one.bytes_served,
+                    first: (Instant::from_ns(one.first_ns), partner),
+                    last: Instant::from_ns(one.last_ns),
+                };
+                Some((*network, loaded))
+            });
+            let uses = uses.collect::<Option<Vec<_>>>()?;
             let known = CredentialNetworks {
                 latest: (Instant::from_ns(stored.last_ns), partner),
                 without_address: stored.without_address,
-                uses: stored.uses.clone(),
+                firsts: stored.firsts.clone(),
+                uses: NetworkUses::of_each(uses),
             };
             tally.networks.add_credential(credential, known);
         }

@@ -31,7 +31,7 @@ pub use evidence::{Evidence, Place, Proof};
 pub use hourly::{HourKey, HourUse, Hourly, People};
 use latency::Buckets;
 pub use latency::{Latencies, LatencyCounts};
-pub use networks::{ByNetwork, CredentialNetworks, NetworkUse, Networks};
+pub use networks::{CredentialNetworks, FirstNetworks, NetworkUse, NetworkUses, Networks};
 pub use operations::Operations;
 pub use rejects::{Reject, Rejects};
 pub use series::{Finished as FinishedSeries, HourCounts, Series};
@@ -585,7 +585,6 @@ impl Tally {
         self.apis.clear();
         self.series.keep_only(partner);
         self.hourly.keep_only(partner);
-        self.networks.keep_only(partner);
         // Who was served is not told apart there.
         self.served = ServedDays::default();
     }

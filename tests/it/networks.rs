@@ -62,7 +62,7 @@ fn new(report: &Value) -> Vec<(String, u64)> {
     let open = found.iter().filter(|finding| finding["status"] != "resolved");
     let told = open.map(|finding| {
         let anomaly = &finding["anomaly"];
-        let network = anomaly["network"].as_str().unwrap();
+        let network = anomaly["network"].as_str().unwrap_or("(many)");
         (network.to_owned(), anomaly["history_days"].as_u64().unwrap())
     });
     let mut told: Vec<(String, u64)> = told.collect();
@@ -89,10 +89,10 @@ fn a_credential_that_comes_from_somewhere_else_is_told_once() {
 
     append(&case, "logs/core.log", acme(21, "203.0.113.7"));
     // Somebody else's network is new for it.
-    for status in [200, 200, 403] {
+    for status in [200, 200, 500] {
         append(&case, "logs/core.log", call(21, "key-acme-1", "198.51.100.1:4711", status));
     }
-    append(&case, "logs/core.log", call(21, "key-globex-2", "[2001:db8:7:8::1]:4711", 401));
+    append(&case, "logs/core.log", call(21, "key-globex-2", "[2001:db8:7:8::1]:4711", 200));
     let second = night_after(&case, 21);
     assert_eq!(
         new(&second),
@@ -103,7 +103,7 @@ fn a_credential_that_comes_from_somewhere_else_is_told_once() {
     let of_acme = found.iter().find(|finding| finding["partner"] == "acme").unwrap();
     assert_eq!(of_acme["severity"], "low");
     assert_eq!(of_acme["status"], "new");
-    assert_eq!((&of_acme["served"], &of_acme["denied"]), (&json!(2), &json!(1)));
+    assert_eq!((&of_acme["served"], &of_acme["failed"]), (&json!(2), &json!(1)));
     assert_eq!(of_acme["credentials"].as_array().unwrap().len(), 1);
     assert_eq!((&of_acme["api"], &of_acme["grant"]), (&Value::Null, &Value::Null));
     assert_eq!(of_acme["anomaly"]["observed"], 3);
@@ -115,7 +115,7 @@ fn a_credential_that_comes_from_somewhere_else_is_told_once() {
     assert_eq!(
         of_acme["summary"].as_str().unwrap(),
         format!(
-            "acme presented credential {credential} from 198.51.100.0/24 for the first time, after 20 days of logs since its first address: 2 served calls, 1 denied"
+            "acme presented credential {credential} from 198.51.100.0/24 for the first time, after 20 days of logs since its first address: 2 served calls, 1 failed"
         )
     );
     let of_day: Value = serde_json::from_str(&case.read("reports/2018-01-21/rev-1.json")).unwrap();
@@ -153,8 +153,8 @@ fn a_credential_that_comes_from_somewhere_else_is_told_once() {
 
     // On the terminal, in CSV and in Markdown.
     let text = case.run(&["report"]).expect_status(0).stdout.clone();
-    assert!(text.contains("  from 198.51.100.0/24, 1 denied\n"), "{text}");
-    assert!(text.contains("new networks looked for in 2 credentials\n"), "{text}");
+    assert!(text.contains("  from 198.51.100.0/24, 1 failed\n"), "{text}");
+    assert!(text.contains("2 new networks in 2 credentials\n"), "{text}");
     case.run(&["report", "--report", "csv=tables", "--report", "markdown=all.md"]).expect_status(0);
     assert!(case.read("tables/anomalies.csv").contains(",198.51.100.0/24\n"));
     assert!(case.read("all.md").contains("2001:db8:7::/48"));
@@ -223,7 +223,7 @@ fn with_too_little_history_nothing_is_new() {
         json!({"credentials": 0, "without_history": 1, "untied": 0, "without_address": 19})
     );
     let text = case.run(&["report"]).expect_status(0).stdout.clone();
-    let told = "new networks looked for in 0 credentials, not in 1 with less than 14 days, nor of 19 calls without an address";
+    let told = "no new network in 0 credentials, not looked for in 1 with less than 14 days, nor of 19 calls without an address";
     let unwrapped = text.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(unwrapped.contains(told), "{text}");
 }
@@ -258,14 +258,33 @@ fn a_credential_used_from_everywhere_is_not_tied_to_networks() {
     for day in 1..=19 {
         append(&case, "logs/core.log", some(day, 0, 10) + &globex(day, "198.51.100.1"));
     }
-    // As many as there may be.
+    // As many as there may be. What is denied does not count: anybody may try.
     append(&case, "logs/core.log", some(20, 0, 64));
+    for i in 100..200 {
+        append(&case, "logs/core.log", call(20, "key-acme-1", &format!("10.9.{i}.1"), 401));
+    }
     let first = night_after(&case, 20);
     assert_eq!(new(&first).len(), 54);
-    // One more, and it is on the road for good; others are not.
-    append(&case, "logs/core.log", some(21, 64, 65) + &globex(21, "192.0.2.1"));
+    // One more, which is told, and it is on the road for good; others are not.
+    append(&case, "logs/core.log", some(21, 64, 70) + &globex(21, "192.0.2.1"));
     let second = night_after(&case, 21);
-    assert_eq!(new(&second), one("192.0.2.0/24", 20));
+    assert_eq!(new(&second), [one("(many)", 20), one("192.0.2.0/24", 20)].concat());
+    let many = of_kind(&second, "new-network");
+    let many = many
+        .iter()
+        .find(|finding| finding["anomaly"]["network"].is_null() && finding["status"] == "new")
+        .unwrap();
+    let credential = many["credentials"][0].as_str().unwrap();
+    assert_eq!(
+        many["summary"].as_str().unwrap(),
+        format!(
+            "acme presented credential {credential} from more than 64 networks by now, after 20 days of logs since its first address, and no other is told as new: 6 served calls"
+        )
+    );
+    let text = case.run(&["report", "--since", "2018-01-21"]).expect_status(0).stdout.clone();
+    assert!(text.contains("  from more than 64 networks\n"), "{text}");
+    // All that was told before is still there.
+    assert_eq!(of_kind(&report(&case, &[]), "new-network").len(), 56);
     assert_eq!(
         second["anomalies"]["networks"],
         json!({"credentials": 1, "without_history": 0, "untied": 1, "without_address": 0})
@@ -312,8 +331,8 @@ fn it_can_be_made_grave_and_hidden() {
         append(&case, "logs/core.log", acme(day, "203.0.113.9") + &globex(day, "203.0.113.9"));
     }
     append(&case, "logs/core.log", acme(16, "198.51.100.1") + &globex(16, "198.51.100.1"));
-    // Somebody was refused: that is low.
-    append(&case, "logs/core.log", call(16, "key-acme-1", "192.0.2.1", 403));
+    // Of one from which nothing was served: low.
+    append(&case, "logs/core.log", call(16, "key-acme-1", "192.0.2.1", 500));
     let audit = case.run(&["audit", "--json", "--quiet"]).expect_status(0).report();
     let told: Vec<(&Value, &Value, &Value)> = of_kind(&audit, "new-network")
         .iter()
@@ -333,4 +352,67 @@ fn it_can_be_made_grave_and_hidden() {
     case.run(&["check"])
         .expect_status(2)
         .expect_stderr(&["invalid type: integer `3`, expected a boolean"]);
+}
+
+/// A run in the middle of the day finds what failed; the next one, what was served: that is told, also to who hears of grave ones only.
+#[test]
+fn one_that_gets_graver_is_told_again() {
+    let channel = |name: &str, least: &str| {
+        format!(
+            "{{ name = \"{name}\", command = [\"/bin/sh\", \"-c\", \"cat >{name}-$OVERSTAY_RUN\"], min_severity = \"{least}\" }}"
+        )
+    };
+    let case = two(&format!(
+        "{CONFIG}[severity]\nnew-network = \"critical\"\n[alert]\ncommand = [{}, {}]\n",
+        channel("all", "low"),
+        channel("grave", "high")
+    ));
+    for day in 1..=20 {
+        append(&case, "logs/core.log", acme(day, "203.0.113.9"));
+    }
+    night_after(&case, 20);
+    append(&case, "logs/core.log", call(21, "key-acme-1", "198.51.100.1", 500));
+    nightly(&case, "2018-01-21T13:00:00Z", &[]).expect_status(0);
+    append(&case, "logs/core.log", acme(21, "198.51.100.1"));
+    let second = nightly(&case, "2018-01-21T14:00:00Z", &[]).expect_status(0).report();
+    assert_eq!(of_kind(&second, "new-network")[0]["severity"], "critical");
+    let told = |name: &str| -> Value {
+        let message: Value = serde_json::from_str(&case.read(name)).unwrap();
+        let change = &message["groups"][0]["changes"][0];
+        json!([change["change"], change["severity"]])
+    };
+    assert_eq!(told("all-2"), json!(["new", "low"]));
+    assert!(!case.path("grave-2").exists());
+    assert_eq!(told("all-3"), json!(["more-severe", "critical"]));
+    assert_eq!(told("grave-3"), json!(["more-severe", "critical"]));
+    // And that is all.
+    append(&case, "logs/core.log", acme(22, "203.0.113.9"));
+    night_after(&case, 22);
+    assert!(!case.path("all-4").exists());
+}
+
+/// Whose a credential was when it came from a network first is whose that is, however long after one looks.
+#[test]
+fn a_credential_that_moved_leaves_its_networks_behind() {
+    let case = two(CONFIG);
+    case.write(
+        "register/credentials.csv",
+        "credential,partner,valid_from,valid_until\n\
+         key-acme-1,acme,,2018-01-22\n\
+         key-acme-1,globex,2018-01-22,\n",
+    );
+    for day in 1..=20 {
+        append(&case, "logs/core.log", acme(day, "203.0.113.9"));
+    }
+    append(&case, "logs/core.log", acme(21, "198.51.100.1"));
+    let first = night_after(&case, 21);
+    append(&case, "logs/core.log", acme(23, "203.0.113.9"));
+    night_after(&case, 23);
+    let audit =
+        |rest: &[&str]| case.run(&[&["audit", "--json", "--quiet"], rest].concat()).report();
+    for report in [first, audit(&[]), report(&case, &[]), audit(&["--partner", "acme"])] {
+        let found = of_kind(&report, "new-network");
+        assert_eq!((found.len(), &found[0]["partner"]), (1, &json!("acme")));
+    }
+    assert_eq!(of_kind(&audit(&["--partner", "globex"]), "new-network").len(), 0);
 }

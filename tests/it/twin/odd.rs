@@ -9,12 +9,12 @@ use overstay::findings::Severity;
 use overstay::report::Subjects;
 use overstay::time::{Instant, day_name};
 
-use super::Case;
 use super::count::{Counted, FindingKey, id, novel};
 use super::generate::ADDRESSES;
 use super::judge::{api_row, credential_hex, credential_rows, shown};
 use super::rows::Rows;
 use super::told::Finding;
+use super::{Case, Outcome};
 
 const DAY_NS: i64 = 86_400_000_000_000;
 /// "with at least 14 days of its history"; "fewer than 14 days of history give no verdict".
@@ -147,7 +147,7 @@ pub fn novelties(case: &Case, known: &Rows, all: &[Counted], calls: &[Counted]) 
             if is_old || history < HISTORY_DAYS_MIN {
                 continue;
             }
-            let part = format!("{} {}", day_name(first), operation.map_or("", String::as_str));
+            let part = operation.cloned().unwrap_or_default();
             let key: FindingKey =
                 (kind, Some(partner.clone()), Some(api.clone()), None, Some(part));
             if seen.insert(key.clone()) {
@@ -193,6 +193,10 @@ fn by_credential<'c>(known: &Rows, calls: &'c [Counted]) -> BTreeMap<String, Vec
     let mut all: BTreeMap<String, Vec<&Counted>> = BTreeMap::new();
     for c in calls {
         let Some(credential) = c.call.credential.as_deref() else { continue };
+        // Anybody may try a key that does not work.
+        if c.call.outcome == Outcome::Denied {
+            continue;
+        }
         if !credential_rows(known, credential).is_empty() {
             all.entry(credential_hex(credential)).or_default().push(c);
         }
@@ -233,8 +237,7 @@ fn networks(case: &Case, known: &Rows, calls: &[Counted]) -> Networks {
 fn new_networks(case: &Case, known: &Rows, calls: &[Counted]) -> Vec<Finding> {
     let days = days_noted(known, calls);
     let mut findings = Vec::new();
-    let told = by_credential(known, calls).into_iter().filter(|(_, calls)| is_told(case, calls));
-    for (digest, calls) in told {
+    for (digest, calls) in by_credential(known, calls) {
         let mut firsts: BTreeMap<&str, i64> = BTreeMap::new();
         for c in &calls {
             let Some(network) = network(c) else { continue };
@@ -250,17 +253,26 @@ fn new_networks(case: &Case, known: &Rows, calls: &[Counted]) -> Vec<Finding> {
             }
             let of: Vec<&Counted> =
                 calls.iter().copied().filter(|c| network(c) == Some(name)).collect();
-            let part = format!("{} {digest} {name}", day_name(first));
+            let earliest = of.iter().min_by_key(|c| c.call.at).unwrap();
+            let partner = &earliest.judged.as_ref().unwrap().partner;
+            if case.partner.is_some() && case.partner != *partner {
+                continue;
+            }
+            let part = format!("{digest} {name}");
             let key: FindingKey = ("new-network", None, None, None, Some(part));
             let anomaly = anomaly(of.len(), first, history, None);
             findings.push(Finding {
                 kind: "new-network",
-                partner: last.judged.as_ref().unwrap().partner.clone(),
+                partner: partner.clone(),
                 credentials: vec![shown(known, last.call.credential.as_deref().unwrap())],
                 anomaly: Some(Anomaly { network: Some(name.to_owned()), ..anomaly }),
-                // Of whom and how much is not counted by network.
-                bytes_served: 0,
-                subjects: Subjects { count: 0, exact: true, low: 0, high: 0 },
+                // People are not counted by network.
+                subjects: Subjects {
+                    count: 0,
+                    exact: false,
+                    low: 0,
+                    high: of.iter().filter(|c| c.call.outcome.as_served()).count() as u64,
+                },
                 ..novel(known, id(&key), Severity::Low, &of)
             });
         }
