@@ -92,7 +92,7 @@ impl Channel {
             Way::Webhook(endpoint) => endpoint.missing(),
             Way::Command(command) => command.missing(),
         };
-        of_way.or_else(|| self.template.doubt())
+        of_way.or_else(|| self.template.doubt(self.remind_every_s))
     }
 }
 

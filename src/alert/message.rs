@@ -229,6 +229,57 @@ impl Message {
     }
 }
 
+/// What a message may hold, made up, so that a template can be tried before there is anything to tell: a finding of calls, and an
+/// anomaly that is over.
+pub(super) fn sample() -> Message {
+    let hour = |number: i64| Instant::from_hour(429_000 + number);
+    let of_calls = Change {
+        id: "os-aaaaaaaaaaaa".to_owned(),
+        kind: "after-revocation".to_owned(),
+        severity: Severity::Critical,
+        change: What::MoreSevere,
+        severity_before: Some(Severity::Low),
+        partner: Some("partner".to_owned()),
+        api: Some("api".to_owned()),
+        data_class: Some("class".to_owned()),
+        grant: Some("grant".to_owned()),
+        operations: vec!["read".to_owned()],
+        first_seen: hour(9),
+        since: Some(hour(1)),
+        lapsed_at: Some(hour(1)),
+        first: Some(hour(5)),
+        last: Some(hour(7)),
+        overstay_s: Some(6 * 3600),
+        served: 2,
+        denied: 1,
+        failed: 0,
+        subjects: 2,
+        subjects_exact: true,
+        anomaly: None,
+        summary: "a sample".to_owned(),
+    };
+    let observed = Observed {
+        observed: 900,
+        expected: 104.5,
+        score: Some(17.0),
+        from: hour(5),
+        until: hour(6),
+        network: None,
+    };
+    let odd = Change {
+        id: "os-bbbbbbbbbbbb".to_owned(),
+        kind: "spike".to_owned(),
+        change: What::Resolved,
+        severity_before: None,
+        grant: None,
+        anomaly: Some(observed),
+        ..of_calls.clone()
+    };
+    let groups = Message::group(vec![of_calls, odd]);
+    let test = Message::test("overstay".to_owned(), hour(9));
+    Message { run: 1, is_test: false, counts: Message::count(&groups), groups, ..test }
+}
+
 /// Brings groups into their order; what is in them is in its own.
 fn in_order(groups: &mut [Group]) {
     groups.sort_by(|a, b| {

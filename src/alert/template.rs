@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 
 use super::attempts::shortened;
 use super::channel::Delivery;
+use super::message::sample;
 use crate::limits;
 use crate::render::for_terminal;
 use crate::report::text;
@@ -168,16 +169,12 @@ impl Template {
         }
     }
 
-    /// Why it can make no message, as far as that can be told without one.
-    pub(crate) fn doubt(&self) -> Option<String> {
-        let Template::File { path, text, .. } = self else { return None };
-        match text {
-            Ok(text) => environment(AutoEscape::None)
-                .template_from_named_str(path, text)
-                .err()
-                .map(|error| told(path, &error)),
-            Err(why) => Some(format!("{path}: {why}")),
-        }
+    /// Why it can make no message, as far as a sample shows it.
+    pub(crate) fn doubt(&self, remind_every_s: u64) -> Option<String> {
+        let Template::File { .. } = self else { return None };
+        let sample = sample();
+        let delivery = Delivery { delivery_id: "sample", message: &sample };
+        self.render(&delivery, remind_every_s).err()
     }
 }
 
@@ -731,8 +728,13 @@ mod tests {
         let long = format!("{{% for i in range(9999) %}}{}{{% endfor %}}", "x".repeat(2000));
         let failed = body(&file("text/plain", &long), &message).unwrap_err();
         assert!(failed.contains("makes more than 16"), "{failed}");
-        let doubt = |text: &str| file("text/plain", text).doubt();
-        assert_eq!(doubt("{{ partnr }}"), None);
+        let doubt = |text: &str| file("text/plain", text).doubt(86_400);
+        assert_eq!(doubt("{{ headline }}"), None);
         assert!(doubt("{{ partnr").unwrap().starts_with("my.j2: 1: syntax error"));
+        // Also within what a test has none of.
+        let group = "{% for group in groups %}\n{{ group.partnr_name }}{% endfor %}";
+        assert!(doubt(group).unwrap().starts_with("my.j2: 2: found a name or key"));
+        let change = "{% for group in groups %}{% for change in group.changes %}{{ change.overstay_s | span }}{{ change.anomaly.observed if change.anomaly else '' }}{% endfor %}{% endfor %}";
+        assert_eq!(doubt(change), None);
     }
 }

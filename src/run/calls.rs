@@ -198,7 +198,7 @@ fn find(plan: &ReadPlan, judge: &Judge<'_>, prefix: &str) -> Result<Wanted> {
             Ok(Wanted { id: (*one).to_owned(), apart, odd })
         }
         [] => Err(Error::new(format!("--finding: found no finding that begins with `{prefix}` in these logs"))
-            .hint("`overstay audit` lists the findings; the same logs, register and window give the same ids. An anomaly that shows only beside the days of a state is none of these logs': ask for calls of its --partner and --api, from --since to --until")),
+            .hint("`overstay audit` lists the findings; the same logs, register and window give the same ids. An anomaly that shows only beside the days of a state is none of these logs': ask for calls of its --partner and --api, from --since to --until. What is told of a log or of the register has no calls")),
         ids => Err(Error::new(format!("--finding: `{prefix}` begins {} findings: {}", ids.len(), ids.join(", ")))
             .hint("give more of the id")),
     }
