@@ -105,7 +105,7 @@ fn kinds() -> Vec<&'static str> {
 #[test]
 fn every_kind_is_explained() {
     let case = Case::new();
-    assert_eq!(kinds().len(), 33);
+    assert_eq!(kinds().len(), 34);
     for kind in kinds() {
         let output = case.run(&["explain", kind]).expect_status(0);
         assert!(output.stdout.contains(kind), "{kind}");
