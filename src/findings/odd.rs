@@ -308,10 +308,7 @@ impl Found {
                     .is_some_and(|from| network.is_none_or(|network| network == from));
         }
         let (from, until) = shown.span();
-        let is_in_time = match shown {
-            Shown::Hours(_) => from <= call.at && call.at < until,
-            Shown::Day { .. } | Shown::Network { .. } => true,
-        };
+        let is_in_time = !matches!(shown, Shown::Hours(_)) || (from..until).contains(&call.at);
         let is_counted = match self.kind {
             Kind::DeniedBurst => call.outcome == Outcome::Denied,
             Kind::SubjectSweep => call.outcome != Outcome::Denied && judged.subject.is_some(),

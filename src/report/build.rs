@@ -134,10 +134,9 @@ pub fn judgement(judge: &Judge<'_>, tally: Tally, facts: &Facts) -> Judgement {
     let span = span(&tally);
     let Tally { cells, named, unknown, stale, networks, hourly, served, sources, .. } = tally;
     let (rows, names) = named_rows(Some(judge), cells, named);
-    let of_calls = facts.notes_networks.then_some(&networks);
-    let counted =
-        odd::Counted { hourly, served: &served, sources: &sources, span, networks: of_calls };
-    let odd = odd::within(judge, &rows, counted, facts.partner, &facts.thresholds);
+    let (served, sources) = (&served, &sources);
+    let counted = odd::Counted { hourly, served, sources, span, networks: &networks };
+    let odd = odd::within(judge, &rows, counted, facts);
     judged(Some(judge), &rows, names, unknown, stale, (&past, &odd.uses, &networks), facts)
 }
 
@@ -255,11 +254,9 @@ pub fn build(judge: Option<&Judge<'_>>, tally: Tally, facts: &Facts) -> Report {
         let known = facts.state.as_ref().and_then(|state| state.odd.clone());
         let odd = known.unwrap_or_else(|| match judge {
             Some(judge) => {
-                let thresholds = &facts.thresholds;
-                let networks = facts.notes_networks.then_some(&networks);
-                let counted =
-                    odd::Counted { hourly, served: &served, sources: &sources, span, networks };
-                odd::within(judge, rows, counted, facts.partner, thresholds)
+                let (served, sources, networks) = (&served, &sources, &networks);
+                let counted = odd::Counted { hourly, served, sources, span, networks };
+                odd::within(judge, rows, counted, facts)
             }
             None => Odd::default(),
         });

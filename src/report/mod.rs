@@ -777,28 +777,34 @@ impl Anomaly {
                 last_before: None,
                 network: None,
             },
-            OddShown::Day { days_before, .. } | OddShown::Network { days_before, .. } => Anomaly {
-                observed: calls,
-                expected: 0.0,
-                score: None,
-                from,
-                until,
-                worst: None,
-                denied_ratio: None,
-                denied_ratio_usual: None,
-                history_days: *days_before,
-                same_hours: None,
-                median: None,
-                day_ratio: None,
-                last_before: match odd {
-                    OddShown::Day { last, .. } => last.map(day_name),
-                    _ => None,
-                },
-                network: match odd {
-                    OddShown::Network { network, .. } => network.map(|network| network.to_string()),
-                    _ => None,
-                },
-            },
+            OddShown::Day { days_before, last, .. } => {
+                let last_before = last.map(day_name);
+                Anomaly { last_before, ..Anomaly::of_calls(calls, (from, until), *days_before) }
+            }
+            OddShown::Network { days_before, network, .. } => {
+                let network = network.map(|network| network.to_string());
+                Anomaly { network, ..Anomaly::of_calls(calls, (from, until), *days_before) }
+            }
+        }
+    }
+
+    /// Of what is done for the first time, or again, by so many calls, where none was expected.
+    fn of_calls(calls: u64, (from, until): (Instant, Instant), history_days: u64) -> Anomaly {
+        Anomaly {
+            observed: calls,
+            expected: 0.0,
+            score: None,
+            from,
+            until,
+            worst: None,
+            denied_ratio: None,
+            denied_ratio_usual: None,
+            history_days,
+            same_hours: None,
+            median: None,
+            day_ratio: None,
+            last_before: None,
+            network: None,
         }
     }
 }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use hashbrown::HashMap;
 
-use crate::anomaly::{Everyone, Hour, Thresholds, Window};
+use super::Facts;
+use crate::anomaly::{Everyone, Hour, Window};
 use crate::findings::{
     FirstDays, Kind, Odd, OddUse, Row, first_networks, network_scope, new_networks, novelties,
     woken,
@@ -19,21 +20,16 @@ pub(super) struct Counted<'t> {
     pub(super) hourly: Hourly,
     pub(super) served: &'t ServedDays,
     pub(super) sources: &'t HashMap<u32, SourceSums>,
-    /// Where calls came from, if new networks are looked for.
-    pub(super) networks: Option<&'t Networks>,
+    /// Where calls came from.
+    pub(super) networks: &'t Networks,
     /// That of all calls.
     pub(super) span: Span,
 }
 
 /// What is odd in what was counted.
-pub(super) fn within(
-    judge: &Judge<'_>,
-    rows: &[Row],
-    counted: Counted<'_>,
-    only: Option<PartnerId>,
-    thresholds: &Thresholds,
-) -> Odd {
+pub(super) fn within(judge: &Judge<'_>, rows: &[Row], counted: Counted<'_>, facts: &Facts) -> Odd {
     let Counted { hourly, served, sources, span, networks } = counted;
+    let &Facts { thresholds, notes_networks, partner: only, .. } = facts;
     let mut odd = Odd::default();
     let register = judge.register;
     let (uses, floor) = hourly.finish();
@@ -44,7 +40,7 @@ pub(super) fn within(
     let mut uses = uses.into_iter().peekable();
     let mut numbers: HashMap<(PartnerId, ApiId), usize> = HashMap::new();
     let mut names: Vec<(&str, &str)> = Vec::new();
-    let mut window = Window::new(*thresholds);
+    let mut window = Window::new(thresholds);
     // One day at a time: of many days there are many uses.
     for (day, heard) in heard(sources).range(first_day..) {
         let mut everyone = Everyone { day: *day, sources: heard.clone(), ..Everyone::default() };
@@ -80,7 +76,7 @@ pub(super) fn within(
     let firsts = first_days(judge, rows);
     novelties(&firsts, |_| true, &days_read).into_iter().for_each(|new| odd.add(new));
 
-    if let Some(networks) = networks {
+    if notes_networks {
         let (firsts, days) = (first_networks(register, networks), networks.days());
         new_networks(&firsts, |_| true, days).into_iter().for_each(|new| odd.add(new));
         odd.scope.networks = Some(network_scope(register, networks, &firsts, days, only));
