@@ -18,7 +18,7 @@ pub struct HourUse {
     pub calls: u32,
     /// Those denied.
     pub denied: u32,
-    /// Whom those were about that were not denied: who is refused learns of nobody.
+    /// Whom those were about that were not denied.
     pub people: People,
 }
 
@@ -28,7 +28,7 @@ impl HourUse {
     pub(super) fn add(&mut self, outcome: Outcome, subject: Option<u64>) {
         self.calls = self.calls.saturating_add(1);
         self.denied = self.denied.saturating_add(u32::from(outcome == Outcome::Denied));
-        if let Some(hash) = subject.filter(|_| outcome != Outcome::Denied) {
+        if let Some(hash) = told_of(outcome, subject) {
             self.people.add(hash);
         }
     }
@@ -39,6 +39,12 @@ impl HourUse {
         self.denied = self.denied.saturating_add(other.denied);
         self.people.merge(other.people);
     }
+}
+
+/// The person of whom a call told its caller: who is refused learns of nobody.
+#[inline]
+fn told_of(outcome: Outcome, subject: Option<u64>) -> Option<u64> {
+    subject.filter(|_| outcome != Outcome::Denied)
 }
 
 /// About how many distinct people: a HyperLogLog of 128 registers of four bits, with a standard error of 1.04 / sqrt(128), which
@@ -439,7 +445,7 @@ impl LatestHours {
         }
         let place = *place as usize;
         calls[place] = calls[place].saturating_add(1);
-        if let Some(hash) = subject.filter(|_| outcome != Outcome::Denied) {
+        if let Some(hash) = told_of(outcome, subject) {
             let (index, rank) = register_of(hash);
             note_in(&mut people[place].0, index, rank);
         }
