@@ -20,18 +20,6 @@ format = "json"
 new_network = true
 "#;
 
-fn two(config: &str) -> Case {
-    case(config)
-        .file("register/apis.csv", "api,name\nmessages,Messages\n")
-        .file("register/routes.csv", "path,api\n/messages/{user},messages\n")
-        .file(
-            "register/grants.csv",
-            "grant,partner,api,operations,granted_at,revoked_at\n\
-             g-acme,acme,messages,read,2018-01-01,\n\
-             g-globex,globex,messages,read,2018-01-01,\n",
-        )
-}
-
 /// A call at noon of a day of January 2018; without an address, of one that its log does not have.
 fn call(day: u32, key: &str, address: &str, status: u32) -> String {
     let mut line = format!(
@@ -76,7 +64,7 @@ fn one(network: &str, days: u64) -> Vec<(String, u64)> {
 
 #[test]
 fn a_credential_that_comes_from_somewhere_else_is_told_once() {
-    let case = two(CONFIG);
+    let case = case(CONFIG);
     for day in 1..=20 {
         append(&case, "logs/core.log", acme(day, &format!("203.0.113.{day}")));
         append(&case, "logs/core.log", globex(day, "198.51.100.1"));
@@ -172,7 +160,7 @@ fn a_credential_that_comes_from_somewhere_else_is_told_once() {
 #[test]
 fn nobody_looks_unless_asked_to_and_looking_changes_nothing_else() {
     let off = CONFIG.replace("new_network = true", "");
-    let case = two(&off);
+    let case = case(&off);
     for day in 1..=21 {
         let address = if day == 21 { "198.51.100.1" } else { "203.0.113.9" };
         append(&case, "logs/core.log", acme(day, address));
@@ -198,7 +186,7 @@ fn nobody_looks_unless_asked_to_and_looking_changes_nothing_else() {
 #[test]
 fn with_too_little_history_nothing_is_new() {
     for (days, told) in [(13, vec![]), (14, one("198.51.100.0/24", 14))] {
-        let case = two(CONFIG);
+        let case = case(CONFIG);
         for day in 1..=days {
             append(&case, "logs/core.log", acme(day, "203.0.113.9"));
         }
@@ -210,7 +198,7 @@ fn with_too_little_history_nothing_is_new() {
         assert_eq!(networks["without_history"], u64::from(days == 13));
     }
     // Days whose logs have no addresses are no history.
-    let case = two(CONFIG);
+    let case = case(CONFIG);
     append(&case, "logs/core.log", acme(1, "203.0.113.9"));
     for day in 2..=20 {
         append(&case, "logs/core.log", acme(day, ""));
@@ -230,7 +218,7 @@ fn with_too_little_history_nothing_is_new() {
 
 #[test]
 fn its_history_begins_when_it_is_switched_on() {
-    let case = two(&CONFIG.replace("new_network = true", ""));
+    let case = case(&CONFIG.replace("new_network = true", ""));
     for day in 1..=10 {
         append(&case, "logs/core.log", acme(day, "198.51.100.1"));
     }
@@ -251,7 +239,7 @@ fn its_history_begins_when_it_is_switched_on() {
 
 #[test]
 fn a_credential_used_from_everywhere_is_not_tied_to_networks() {
-    let case = two(CONFIG);
+    let case = case(CONFIG);
     let some = |day: u32, from: u32, to: u32| -> String {
         (from..to).map(|i| acme(day, &format!("10.0.{i}.1"))).collect()
     };
@@ -298,7 +286,7 @@ fn a_credential_used_from_everywhere_is_not_tied_to_networks() {
 
 #[test]
 fn what_is_no_address_is_no_network() {
-    let case = two(CONFIG);
+    let case = case(CONFIG);
     for day in 1..=15 {
         append(&case, "logs/core.log", acme(day, "203.0.113.9"));
     }
@@ -324,7 +312,7 @@ fn what_is_no_address_is_no_network() {
 
 #[test]
 fn it_can_be_made_grave_and_hidden() {
-    let case = two(&format!(
+    let case = case(&format!(
         "{CONFIG}[severity]\nnew-network = \"high\"\n\n[[suppress]]\nkind = \"new-network\"\npartner = \"globex\"\nowner = \"api-governance\"\nreason = \"moving to another cloud\"\nuntil = \"2018-06-01\"\n"
     ));
     for day in 1..=15 {
@@ -362,7 +350,7 @@ fn one_that_gets_graver_is_told_again() {
             "{{ name = \"{name}\", command = [\"/bin/sh\", \"-c\", \"cat >{name}-$OVERSTAY_RUN\"], min_severity = \"{least}\" }}"
         )
     };
-    let case = two(&format!(
+    let case = case(&format!(
         "{CONFIG}[severity]\nnew-network = \"critical\"\n[alert]\ncommand = [{}, {}]\n",
         channel("all", "low"),
         channel("grave", "high")
@@ -394,7 +382,7 @@ fn one_that_gets_graver_is_told_again() {
 /// Whose a credential was when it came from a network first is whose that is, however long after one looks.
 #[test]
 fn a_credential_that_moved_leaves_its_networks_behind() {
-    let case = two(CONFIG);
+    let case = case(CONFIG);
     case.write(
         "register/credentials.csv",
         "credential,partner,valid_from,valid_until\n\
